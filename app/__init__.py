@@ -1,0 +1,1 @@
+"""The Rightsize dashboard, its JSON interface and its command line."""

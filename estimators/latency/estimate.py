@@ -1,0 +1,48 @@
+"""Speed of one replica: the types that cross the module boundary."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from estimators.provenance import Term
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Interval:
+    """An estimate and the 80 % interval for what a measurement of this case would show. Same unit throughout."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OperatorTime:
+    """One operator group of a step: its time and the ceiling that bound it."""
+
+    name: str  # "attention projections", "experts", "kv cache", "lm head", "collectives", "launch", "host" ...
+    seconds: float
+    bytes: float
+    flops: float
+    bound: str  # "bandwidth", "compute", "link", "launch", "host"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LatencyEstimate:
+    """Steady state of one replica under its load. TPOT excludes the first token; BATCH e2e is the whole batch's."""
+
+    ttft_s: Interval
+    tpot_s: Interval
+    e2e_s: Interval
+    ttft_p95_s: float
+    tpot_p95_s: float
+    e2e_p95_s: float
+    output_tok_per_s: Interval
+    req_per_s: Interval
+    running_requests: float  # mean in decode at once
+    saturated: bool  # demand above what the replica serves; then the times are of the saturated system
+    decode_step: tuple[OperatorTime, ...]
+    prefill_step: tuple[OperatorTime, ...]
+    evidence: str  # rows, accelerator and engine behind the calibration
+    terms: tuple[Term, ...]
+    notes: tuple[str, ...] = ()

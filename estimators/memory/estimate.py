@@ -1,0 +1,34 @@
+"""Memory of one replica on one accelerator: the types that cross the module boundary."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from estimators.provenance import Term
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MemoryEstimate:
+    """Bytes, per GPU unless the name says otherwise; `per_gpu` figures are of the fullest GPU."""
+
+    weights_bytes: int  # whole model, as stored
+    weights_bytes_per_gpu: int
+    weights_bytes_per_gpu_by_role: tuple[tuple[str, int], ...]
+    kv_bytes_per_token: float  # whole model, marginal, at this context
+    kv_bytes_per_token_per_gpu: float
+    state_bytes_per_request: int  # whole model
+    load_bytes_per_gpu: int  # KV cache and state of the load's concurrency
+    load_bytes_per_gpu_floor: int  # where the engine frees what a window no longer needs
+    load_bytes_per_gpu_ceiling: int  # where it keeps every page
+    activation_bytes_per_gpu: int
+    overhead_bytes_per_gpu: int  # CUDA context, NCCL buffers, CUDA graphs
+    memory_bytes_per_gpu: int  # demand: weights + load + activations + overhead
+    memory_bytes_per_gpu_low: int  # 80 % interval of the demand
+    memory_bytes_per_gpu_high: int
+    memory_budget_bytes_per_gpu: int  # memory software sees x utilization
+    kv_capacity_tokens: int  # cache one replica holds after everything else
+    max_concurrency: int  # requests of prompt + output it holds
+    max_context: int  # longest context at the load's concurrency
+    fits: bool
+    terms: tuple[Term, ...]  # every number above, explained
+    notes: tuple[str, ...] = ()  # window-capped or full-page, and the setting that moves between them

@@ -1,0 +1,54 @@
+"""Where numbers come from: terms that explain themselves, refusals that name a field, tables with a source per row."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+
+class Refusal(ValueError):
+    """An input that cannot be used, said in a sentence a person can act on.
+
+    `field` is the key of the public vocabulary (``model``, ``gpu``, ``kv`` ...) or the config field at fault;
+    `remedy` says the way out. The root of every error this project raises on purpose.
+    """
+
+    def __init__(self, message: str, *, field: str, remedy: str = "") -> None:
+        super().__init__(f"{message} {remedy}".strip())
+        self.field = field
+        self.message = message
+        self.remedy = remedy
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Term:
+    """One explained number: what it is, how it was made and where its inputs come from."""
+
+    label: str
+    value: float
+    unit: str  # "byte", "second", "USD", "token", "ratio" ...
+    formula: str  # in symbols, then with the numbers filled in
+    source: str  # publication, table row or measurement, with its date
+
+
+def read_table(path: Path, *, required: tuple[str, ...] = ("source", "as_of")) -> Iterator[dict[str, str]]:
+    """Rows of a facts table as dicts of stripped strings.
+
+    Raises `ValueError` naming file and line when a column is missing or a required cell is empty.
+    """
+    with path.open(newline="", encoding="utf-8") as file:
+        reader = csv.DictReader(file)
+        columns = reader.fieldnames or []
+        missing = [column for column in required if column not in columns]
+        if missing:
+            raise ValueError(f"{path.name}: missing columns {missing}")
+        for row in reader:
+            if None in row or None in row.values():
+                raise ValueError(f"{path.name}:{reader.line_num}: wrong number of cells")
+            cells = {key: value.strip() for key, value in row.items()}
+            for column in required:
+                if not cells[column]:
+                    raise ValueError(f"{path.name}:{reader.line_num}: empty {column!r}")
+            yield cells

@@ -1,0 +1,1 @@
+"""What machines cost: offers from AWS or owned hardware, and the arithmetic of a month."""

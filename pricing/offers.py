@@ -1,0 +1,97 @@
+"""Offers: one way to pay for one machine type in one region, with its source and date."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from enum import StrEnum
+from typing import Protocol
+
+
+class PurchaseOption(StrEnum):
+    """Values of the public key `buy`."""
+
+    ON_DEMAND = "on_demand"
+    SPOT = "spot"
+    CAPACITY_BLOCK = "capacity_block"
+    OWNED = "owned"
+    RESERVED_1YR_NO_UPFRONT = "reserved_1yr_no_upfront"
+    RESERVED_1YR_PARTIAL_UPFRONT = "reserved_1yr_partial_upfront"
+    RESERVED_1YR_ALL_UPFRONT = "reserved_1yr_all_upfront"
+    RESERVED_3YR_NO_UPFRONT = "reserved_3yr_no_upfront"
+    RESERVED_3YR_PARTIAL_UPFRONT = "reserved_3yr_partial_upfront"
+    RESERVED_3YR_ALL_UPFRONT = "reserved_3yr_all_upfront"
+    RESERVED_1YR_NO_UPFRONT_CONVERTIBLE = "reserved_1yr_no_upfront_convertible"
+    RESERVED_1YR_PARTIAL_UPFRONT_CONVERTIBLE = "reserved_1yr_partial_upfront_convertible"
+    RESERVED_1YR_ALL_UPFRONT_CONVERTIBLE = "reserved_1yr_all_upfront_convertible"
+    RESERVED_3YR_NO_UPFRONT_CONVERTIBLE = "reserved_3yr_no_upfront_convertible"
+    RESERVED_3YR_PARTIAL_UPFRONT_CONVERTIBLE = "reserved_3yr_partial_upfront_convertible"
+    RESERVED_3YR_ALL_UPFRONT_CONVERTIBLE = "reserved_3yr_all_upfront_convertible"
+    SAVINGS_COMPUTE_1YR_NO_UPFRONT = "savings_compute_1yr_no_upfront"
+    SAVINGS_COMPUTE_1YR_PARTIAL_UPFRONT = "savings_compute_1yr_partial_upfront"
+    SAVINGS_COMPUTE_1YR_ALL_UPFRONT = "savings_compute_1yr_all_upfront"
+    SAVINGS_COMPUTE_3YR_NO_UPFRONT = "savings_compute_3yr_no_upfront"
+    SAVINGS_COMPUTE_3YR_PARTIAL_UPFRONT = "savings_compute_3yr_partial_upfront"
+    SAVINGS_COMPUTE_3YR_ALL_UPFRONT = "savings_compute_3yr_all_upfront"
+    SAVINGS_EC2_1YR_NO_UPFRONT = "savings_ec2_1yr_no_upfront"
+    SAVINGS_EC2_1YR_PARTIAL_UPFRONT = "savings_ec2_1yr_partial_upfront"
+    SAVINGS_EC2_1YR_ALL_UPFRONT = "savings_ec2_1yr_all_upfront"
+    SAVINGS_EC2_3YR_NO_UPFRONT = "savings_ec2_3yr_no_upfront"
+    SAVINGS_EC2_3YR_PARTIAL_UPFRONT = "savings_ec2_3yr_partial_upfront"
+    SAVINGS_EC2_3YR_ALL_UPFRONT = "savings_ec2_3yr_all_upfront"
+
+    @property
+    def committed(self) -> bool:
+        """Billed 730 hours a month whatever is used: reserved, Savings Plans and owned."""
+        return self.value.startswith(("reserved", "savings")) or self is PurchaseOption.OWNED
+
+
+class PriceSource(StrEnum):
+    """Values of the public column `price_source`."""
+
+    LIVE = "live"
+    CACHED = "cached"
+    SNAPSHOT = "snapshot"
+    LINK = "link"
+    OWNED = "owned"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Offer:
+    """A price for one instance for one hour, whole machine. Linux, shared tenancy."""
+
+    instance_type: str
+    region: str
+    option: PurchaseOption
+    usd_per_hour: Decimal  # effective: an upfront sum is spread over the term
+    source: PriceSource
+    as_of: date
+    origin: str  # the row, API or file it was read from
+    upfront_usd: Decimal = Decimal(0)
+    stale: bool = False
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PriceQuery:
+    """Which offers are wanted. None means any."""
+
+    region: str | None = None
+    option: PurchaseOption | None = None
+    instance_types: frozenset[str] | None = None
+
+
+class PriceBook(Protocol):
+    """Offers at hand, in memory: no call blocks on the network."""
+
+    def find(self, query: PriceQuery) -> tuple[Offer, ...]:
+        """Matching offers, cheapest first. An empty tuple means not offered."""
+        ...
+
+    def get(self, instance_type: str, region: str, option: PurchaseOption) -> Offer | None:
+        """One offer, or None: not offered here."""
+        ...
+
+    @property
+    def regions(self) -> tuple[str, ...]: ...
