@@ -9,6 +9,16 @@ from enum import StrEnum
 from typing import Protocol
 
 
+class Listing(StrEnum):
+    """What one source answers completely for a region: an option missing from it is not offered there."""
+
+    PRICE_LIST = "price_list"  # on demand and reserved
+    SPOT = "spot"
+    SAVINGS_PLANS = "savings_plans"
+    CAPACITY_BLOCKS = "capacity_blocks"
+    OWNED = "owned"
+
+
 class PurchaseOption(StrEnum):
     """Values of the public key `buy`."""
 
@@ -45,6 +55,25 @@ class PurchaseOption(StrEnum):
     def committed(self) -> bool:
         """Billed 730 hours a month whatever is used: reserved, Savings Plans and owned."""
         return self.value.startswith(("reserved", "savings")) or self is PurchaseOption.OWNED
+
+    @property
+    def listing(self) -> Listing:
+        """The listing this option is read from."""
+        if self.value.startswith("savings"):
+            return Listing.SAVINGS_PLANS
+        return _LISTINGS.get(self, Listing.PRICE_LIST)
+
+    @property
+    def years(self) -> int:
+        """Length of the commitment, 0 without one."""
+        return 1 if "_1yr_" in self.value else 3 if "_3yr_" in self.value else 0
+
+
+_LISTINGS = {
+    PurchaseOption.SPOT: Listing.SPOT,
+    PurchaseOption.CAPACITY_BLOCK: Listing.CAPACITY_BLOCKS,
+    PurchaseOption.OWNED: Listing.OWNED,
+}
 
 
 class PriceSource(StrEnum):
