@@ -27,3 +27,5 @@ class Accelerator:
     source: str
     as_of: str
     confidence: str
+    memory_source: str = ""  # who saw `memory_bytes`
+    note: str = ""

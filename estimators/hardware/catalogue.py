@@ -1,0 +1,125 @@
+"""The accelerator table, and the one place where a chip's many names become one."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from functools import cache
+from pathlib import Path
+from types import MappingProxyType
+
+from estimators.hardware.accelerator import Accelerator
+from estimators.provenance import Refusal, read_table
+
+_DATA = Path(__file__).with_name("data")
+_MAKERS = ("nvidia", "tesla", "geforce", "amd", "instinct", "aws", "amazon", "habana")
+_LONGEST_NAME = 80  # characters; a longer "name" is not a name
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Alias:
+    accelerator: str  # empty for a chip that is sold but has no figures here
+    memory_gib: float | None  # set where one name stands for chips of several sizes
+    note: str
+
+
+@cache
+def accelerators() -> Mapping[str, Accelerator]:
+    """Every accelerator of the table by its canonical name."""
+    rows = read_table(_DATA / "accelerators.csv", required=("name", "source", "as_of", "confidence", "memory_source"))
+    return MappingProxyType({row["name"]: _accelerator(row) for row in rows})
+
+
+def find_accelerator(name: str, memory_gib: float | None = None) -> Accelerator:
+    """The accelerator called `name` by EC2, by the driver or by people.
+
+    `memory_gib` decides between chips that share a name: EC2's "A100" is the 40 GB part in p4d and the 80 GB part
+    in p4de. Raises `Refusal` (field "gpu") with near matches.
+    """
+    key = _key(name)
+    if not key or len(name) > _LONGEST_NAME:
+        raise Refusal("No accelerator is named.", field="gpu", remedy=_some_names())
+    known = _by_key()
+    candidates = known.get(key)
+    if candidates is None:
+        raise Refusal(f"No accelerator {name!r} in the table.", field="gpu", remedy=_near(key))
+    chosen = candidates[0] if memory_gib is None else _of_size(candidates, memory_gib, name)
+    if not chosen.accelerator:
+        raise Refusal(f"{name!r} is {chosen.note}.", field="gpu", remedy=_some_names())
+    return accelerators()[chosen.accelerator]
+
+
+def alias_note(name: str) -> str:
+    """What a person should know of an ambiguous name ("80 GB when the memory is not stated"), or nothing."""
+    candidates = _by_key().get(_key(name), ())
+    return candidates[0].note if candidates else ""
+
+
+def _of_size(candidates: tuple[_Alias, ...], memory_gib: float, name: str) -> _Alias:
+    sized = [alias for alias in candidates if alias.memory_gib is not None]
+    if not sized:
+        return candidates[0]
+    best = min(sized, key=lambda alias: abs((alias.memory_gib or 0) - memory_gib))
+    if abs((best.memory_gib or 0) - memory_gib) > 0.12 * memory_gib:  # 80 "GB" may be stated as 74.5 GiB
+        sizes = ", ".join(f"{alias.memory_gib:g}" for alias in sized)
+        raise Refusal(f"No {name} has {memory_gib:g} GiB.", field="gpu", remedy=f"It is sold with {sizes} GiB.")
+    return best
+
+
+@cache
+def _by_key() -> Mapping[str, tuple[_Alias, ...]]:
+    found: dict[str, list[_Alias]] = {}
+    for row in read_table(_DATA / "aliases.csv", required=("alias", "source", "as_of")):
+        size = float(row["memory_gib"]) if row["memory_gib"] else None
+        alias = _Alias(accelerator=row["accelerator"], memory_gib=size, note=row["note"])
+        found.setdefault(_key(row["alias"]), []).append(alias)
+    for name, accelerator in accelerators().items():
+        own = _Alias(accelerator=name, memory_gib=None, note=accelerator.note)
+        found.setdefault(_key(name), [own])
+    return MappingProxyType({key: tuple(aliases) for key, aliases in found.items()})
+
+
+def _key(name: str) -> str:
+    words = re.split(r"[^a-z0-9]+", name.casefold())
+    return "".join(word for word in words if word and word not in _MAKERS)
+
+
+def _near(key: str) -> str:
+    names = {_key(name): name for name in accelerators()}
+    close = get_close_matches(key, names, n=4, cutoff=0.5)
+    return f"Near: {', '.join(names[match] for match in close)}." if close else _some_names()
+
+
+def _some_names() -> str:
+    return f"Known: {', '.join(accelerators())}."
+
+
+def _accelerator(row: dict[str, str]) -> Accelerator:
+    return Accelerator(
+        name=row["name"],
+        vendor=row["vendor"],
+        architecture=row["architecture"],
+        memory_label_gib=float(row["memory_label_gib"]),
+        memory_bytes=int(row["memory_bytes"]),
+        bandwidth_bytes_per_s=_number(row["bandwidth_bytes_per_s"]),
+        flops_16bit=_number(row["flops_16bit"]),
+        flops_fp8=_number(row["flops_fp8"]),
+        ops_int8=_number(row["ops_int8"]),
+        flops_fp4=_number(row["flops_fp4"]),
+        bf16=row["bf16"] == "true",
+        link=row["link"],
+        link_bytes_per_s=_number(row["link_bytes_per_s"]),
+        tdp_watts=_number(row["tdp_watts"]),
+        compute_capability=row["compute_capability"],
+        source=row["source"],
+        as_of=row["as_of"],
+        confidence=row["confidence"],
+        memory_source=f"{row['memory_source']} ({row['memory_confidence']})",
+        note=row["note"],
+    )
+
+
+def _number(cell: str) -> float | None:
+    return float(cell) if cell else None

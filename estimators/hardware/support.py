@@ -1,0 +1,126 @@
+"""Which engine runs which precision on which accelerator: natively, weight-only, or not at all."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Literal
+
+from estimators.hardware.accelerator import Accelerator
+from estimators.precision import KvPrecision, Weights
+from estimators.provenance import Refusal, read_table
+from estimators.workload import Engine
+
+_DATA = Path(__file__).with_name("data")
+PathKind = Literal["native", "weight-only", "none"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Support:
+    """`native` computes in the format; `weight-only` stores it and computes in 16 bits; `none` does not run."""
+
+    path: PathKind
+    reason: str
+    source: str
+    as_of: str
+
+    @property
+    def runs(self) -> bool:
+        return self.path != "none"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Row:
+    path: PathKind
+    min_version: str
+    max_version: str
+    reason: str
+    source: str
+    as_of: str
+
+
+def support(accelerator: Accelerator, weights: Weights, engine: Engine, version: str | None = None) -> Support:
+    """How `engine` runs `weights` on `accelerator`; FP8 on an A100 in vLLM is weight-only (Marlin W8A16).
+
+    `version` None is the newest known. Raises `Refusal` for AS_PUBLISHED, which is no format until resolved.
+    """
+    if weights is Weights.AS_PUBLISHED:
+        raise Refusal("'as-published' is not a format.", field="weights", remedy="Resolve the precision first.")
+    return _answer(accelerator, weights.value, engine, version, _weights_table())
+
+
+def kv_support(accelerator: Accelerator, kv: KvPrecision, engine: Engine, version: str | None = None) -> Support:
+    """How `engine` keeps a KV cache of type `kv` on `accelerator`; FP8 on Ampere is stored, not computed in."""
+    if kv is KvPrecision.AUTO:
+        raise Refusal("'auto' is not a cache type.", field="kv", remedy="Resolve the precision first.")
+    return _answer(accelerator, kv.value, engine, version, _kv_table())
+
+
+def _answer(
+    accelerator: Accelerator,
+    precision: str,
+    engine: Engine,
+    version: str | None,
+    table: Mapping[tuple[str, str, str], _Row],
+) -> Support:
+    row = table.get((engine.value, precision, accelerator.architecture))
+    if row is None:
+        reason = f"nothing is known of {precision} on {accelerator.architecture} in {engine.value}"
+        return Support(path="none", reason=reason, source="no row in the table", as_of="")
+    wrong = _wrong_version(row, engine, version)
+    path: PathKind = "none" if wrong else row.path
+    return Support(path=path, reason=wrong or row.reason, source=row.source, as_of=row.as_of)
+
+
+def _wrong_version(row: _Row, engine: Engine, version: str | None) -> str:
+    if row.max_version and (version is None or _release(version) > _release(row.max_version)):
+        return f"{engine.value} dropped this accelerator after {row.max_version}"
+    if row.min_version and version is not None and _release(version) < _release(row.min_version):
+        return f"needs {engine.value} {row.min_version} or newer"
+    return ""
+
+
+def _release(version: str) -> tuple[int, ...]:
+    numbers = re.match(r"v?(\d{1,6})(?:\.(\d{1,6}))?(?:\.(\d{1,6}))?", version.strip())
+    if numbers is None:
+        raise Refusal(f"{version!r} is not a version.", field="engine_version", remedy="Write it as 0.11.0.")
+    return tuple(int(part or 0) for part in numbers.groups())
+
+
+@cache
+def _weights_table() -> Mapping[tuple[str, str, str], _Row]:
+    return _load("weights_support.csv", "weights")
+
+
+@cache
+def _kv_table() -> Mapping[tuple[str, str, str], _Row]:
+    return _load("kv_support.csv", "kv")
+
+
+def _load(file: str, column: str) -> Mapping[tuple[str, str, str], _Row]:
+    rows = read_table(_DATA / file, required=("engine", column, "architecture", "path", "source", "as_of"))
+    return {(row["engine"], row[column], row["architecture"]): _row(row) for row in rows}
+
+
+def _row(row: dict[str, str]) -> _Row:
+    return _Row(
+        path=_path(row["path"]),
+        min_version=row["min_version"],
+        max_version=row["max_version"],
+        reason=row["reason"],
+        source=row["source"],
+        as_of=row["as_of"],
+    )
+
+
+def _path(cell: str) -> PathKind:
+    if cell == "native":
+        return "native"
+    if cell == "weight-only":
+        return "weight-only"
+    if cell == "none":
+        return "none"
+    raise ValueError(f"unknown path {cell!r}")
