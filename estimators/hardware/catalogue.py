@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cache
@@ -38,13 +38,11 @@ def find_accelerator(name: str, memory_gib: float | None = None) -> Accelerator:
     `memory_gib` decides between chips that share a name: EC2's "A100" is the 40 GB part in p4d and the 80 GB part
     in p4de. Raises `Refusal` (field "gpu") with near matches.
     """
-    key = _key(name)
-    if not key or len(name) > _LONGEST_NAME:
+    if not _key(name) or len(name) > _LONGEST_NAME:
         raise Refusal("No accelerator is named.", field="gpu", remedy=_some_names())
-    known = _by_key()
-    candidates = known.get(key)
-    if candidates is None:
-        raise Refusal(f"No accelerator {name!r} in the table.", field="gpu", remedy=_near(key))
+    candidates = _candidates(name)
+    if not candidates:
+        raise Refusal(f"No accelerator {name!r} in the table.", field="gpu", remedy=_near(_key(name)))
     chosen = candidates[0] if memory_gib is None else _of_size(candidates, memory_gib, name)
     if not chosen.accelerator:
         raise Refusal(f"{name!r} is {chosen.note}.", field="gpu", remedy=_some_names())
@@ -53,8 +51,13 @@ def find_accelerator(name: str, memory_gib: float | None = None) -> Accelerator:
 
 def alias_note(name: str) -> str:
     """What a person should know of an ambiguous name ("80 GB when the memory is not stated"), or nothing."""
-    candidates = _by_key().get(_key(name), ())
+    candidates = _candidates(name)
     return candidates[0].note if candidates else ""
+
+
+def _candidates(name: str) -> tuple[_Alias, ...]:
+    """As written first: EC2's "NVIDIA A100" and people's "A100" differ only in the maker, and in the default size."""
+    return _by_writing().get(_written(name)) or _by_key().get(_key(name), ())
 
 
 def _of_size(candidates: tuple[_Alias, ...], memory_gib: float, name: str) -> _Alias:
@@ -69,16 +72,29 @@ def _of_size(candidates: tuple[_Alias, ...], memory_gib: float, name: str) -> _A
 
 
 @cache
+def _by_writing() -> Mapping[str, tuple[_Alias, ...]]:
+    return _index(_written)
+
+
+@cache
 def _by_key() -> Mapping[str, tuple[_Alias, ...]]:
+    return _index(_key)
+
+
+def _index(spelling: Callable[[str], str]) -> Mapping[str, tuple[_Alias, ...]]:
     found: dict[str, list[_Alias]] = {}
     for row in read_table(_DATA / "aliases.csv", required=("alias", "source", "as_of")):
         size = float(row["memory_gib"]) if row["memory_gib"] else None
         alias = _Alias(accelerator=row["accelerator"], memory_gib=size, note=row["note"])
-        found.setdefault(_key(row["alias"]), []).append(alias)
+        found.setdefault(spelling(row["alias"]), []).append(alias)
     for name, accelerator in accelerators().items():
         own = _Alias(accelerator=name, memory_gib=None, note=accelerator.note)
-        found.setdefault(_key(name), [own])
+        found.setdefault(spelling(name), [own])
     return MappingProxyType({key: tuple(aliases) for key, aliases in found.items()})
+
+
+def _written(name: str) -> str:
+    return " ".join(name.casefold().split())
 
 
 def _key(name: str) -> str:

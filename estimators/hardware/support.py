@@ -66,19 +66,20 @@ def _answer(
     version: str | None,
     table: Mapping[tuple[str, str, str], _Row],
 ) -> Support:
+    release = None if version is None else _release(version)
     row = table.get((engine.value, precision, accelerator.architecture))
     if row is None:
         reason = f"nothing is known of {precision} on {accelerator.architecture} in {engine.value}"
         return Support(path="none", reason=reason, source="no row in the table", as_of="")
-    wrong = _wrong_version(row, engine, version)
+    wrong = _wrong_version(row, engine, release)
     path: PathKind = "none" if wrong else row.path
     return Support(path=path, reason=wrong or row.reason, source=row.source, as_of=row.as_of)
 
 
-def _wrong_version(row: _Row, engine: Engine, version: str | None) -> str:
-    if row.max_version and (version is None or _release(version) > _release(row.max_version)):
+def _wrong_version(row: _Row, engine: Engine, release: tuple[int, ...] | None) -> str:
+    if row.max_version and (release is None or release > _release(row.max_version)):
         return f"{engine.value} dropped this accelerator after {row.max_version}"
-    if row.min_version and version is not None and _release(version) < _release(row.min_version):
+    if row.min_version and release is not None and release < _release(row.min_version):
         return f"needs {engine.value} {row.min_version} or newer"
     return ""
 
