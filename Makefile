@@ -1,0 +1,60 @@
+# make run   the dashboard on http://localhost:8501
+# make test  everything the tests need, a browser included, then the tests
+PYTHON ?= python3
+PORT ?= 8501
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: run test test-fast browser lint format bench calibrate accuracy profile-setup lock clean
+
+run: $(VENV)/run.stamp
+	$(BIN)/python -m app serve --port $(PORT)
+
+test: $(VENV)/dev.stamp browser
+	$(BIN)/python -m pytest
+
+test-fast: $(VENV)/dev.stamp
+	$(BIN)/python -m pytest -m "not browser and not slow"
+
+browser: $(VENV)/dev.stamp
+	@PATH="$(CURDIR)/$(BIN):$$PATH" sh tests/browser/install.sh
+
+lint: $(VENV)/dev.stamp
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(VENV)/dev.stamp
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(VENV)/dev.stamp browser
+	$(BIN)/python -m tests.bench
+
+# Fits the latency constants on the published measurements and writes constants and cross-validation tables.
+calibrate: $(VENV)/dev.stamp
+	$(BIN)/python -m estimators.latency.fit
+
+accuracy: $(VENV)/dev.stamp
+	$(BIN)/python -m estimators.memory.accuracy
+	$(BIN)/python -m estimators.latency.accuracy
+
+# Resolves requirements*.in into pinned requirements*.txt for every platform and Python from 3.11.
+lock: $(VENV)/dev.stamp
+	$(BIN)/uv pip compile --universal --python-version 3.11 -q requirements.in -o requirements.txt
+	$(BIN)/uv pip compile --universal --python-version 3.11 -q requirements-dev.in -o requirements-dev.txt
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; set PYTHON=..."; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/run.stamp: requirements.txt | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@touch $@
+
+$(VENV)/dev.stamp: requirements-dev.txt requirements.txt | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch $@ $(VENV)/run.stamp
+
+clean:
+	rm -rf $(VENV) .venv-profile .pytest_cache .mypy_cache .ruff_cache
