@@ -1,0 +1,327 @@
+"""One scenario and its flat form: URL parameter = command-line flag = batch column = JSON key.
+
+Everything that comes in from outside passes `decode`, which never raises: it returns the scenario and names what it
+could not use. `encode` is its inverse. Pure: no Streamlit, no I/O.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields, replace
+from datetime import date
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any
+
+from estimators.precision import KvPrecision, Method, Weights
+from estimators.workload import Engine
+from pricing.offers import PurchaseOption
+
+VERSION = 1  # of this vocabulary; a link carries it as `v`
+PAGE_MODEL = "meta-llama/Llama-3.1-8B-Instruct"  # what the page shows before anything is chosen
+LONGEST_VALUE = 300  # characters of one value; Hub ids end at 96
+
+
+class LoadMode(StrEnum):
+    """Values of the key `load`."""
+
+    MAX = "max"
+    BATCH = "batch"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scenario:
+    """What a person asks. None means the default named in the vocabulary: auto, the engine's own, or none.
+
+    Units are those of the vocabulary: `params` and `active` in billions, times in seconds, `rate` in requests per
+    second, `price` in USD per instance-hour. `concurrency` and `rate` are totals for the plan, over all replicas.
+    """
+
+    model: str | None = None
+    params: float | None = None
+    active: float | None = None
+    weights: Weights = Weights.AS_PUBLISHED
+    method: Method = Method.AUTO
+    kv: KvPrecision = KvPrecision.AUTO
+    prompt: int = 1024
+    output: int = 128
+    concurrency: int | None = None  # None is 1 unless `rate` or load=max is given
+    rate: float | None = None
+    load: LoadMode | None = None
+    ttft: float | None = None
+    tpot: float | None = None
+    e2e: float | None = None
+    gpu: str | None = None
+    gpus: int | None = None
+    pp: int = 1
+    ep: int = 1
+    instance: str | None = None
+    replicas: int | None = None
+    region: str = "us-east-1"
+    buy: PurchaseOption = PurchaseOption.ON_DEMAND
+    hours: Decimal = Decimal(730)
+    engine: Engine = Engine.VLLM
+    engine_version: str | None = None
+    util: float | None = None
+    max_len: int | None = None
+    batched_tokens: int | None = None
+    prefix: float = 0.0
+    spec: str | None = None
+    spec_tokens: int | None = None
+    accept: float | None = None
+    price: Decimal | None = None
+    price_as_of: date | None = None
+
+    @property
+    def requests_in_flight(self) -> int | None:
+        """Total concurrency of the plan, or None when the load is a rate or the engine's maximum."""
+        if self.rate is not None or self.load is LoadMode.MAX:
+            return None
+        return self.concurrency if self.concurrency is not None else 1
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """A parameter that was not used as given, and why, in a sentence."""
+
+    key: str
+    value: str
+    message: str
+    ignored: bool = False  # valid in itself, but another parameter of its group wins
+
+    def __str__(self) -> str:
+        return self.message
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    scenario: Scenario
+    problems: tuple[Problem, ...]
+    version: int | None  # `v` of the link, None when it has none
+
+
+class _Rejected(ValueError):
+    pass
+
+
+_MODEL_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}(/[A-Za-z0-9][A-Za-z0-9._-]{0,95})?(@[A-Za-z0-9._/-]{1,100})?")
+_COUNT = re.compile(r"(?P<params>[0-9]{1,5}(\.[0-9]{1,6})?) ?(?P<unit>[MBT])(-?A(?P<active>[0-9]{1,5}(\.[0-9]{1,6})?)B?)?", re.I)
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._()/+-]{0,60}")
+_INSTANCE = re.compile(r"[a-z0-9][a-z0-9-]{0,20}\.[a-z0-9-]{1,20}")
+_REGION = re.compile(r"[a-z]{2}(-[a-z]{2,9}){1,3}-[0-9]{1,2}")
+_VERSION = re.compile(r"[0-9]{1,4}(\.[0-9a-z]{1,12}){0,5}")
+_UNITS = {"M": Decimal("0.001"), "B": Decimal(1), "T": Decimal(1000)}
+
+
+def _integer(low: int, high: int) -> Callable[[str], int]:
+    def parse(text: str) -> int:
+        if not re.fullmatch(r"[0-9]{1,9}", text, re.ASCII):
+            raise _Rejected(f"needs a whole number from {low:,} to {high:,}")
+        value = int(text)
+        if not low <= value <= high:
+            raise _Rejected(f"needs a whole number from {low:,} to {high:,}")
+        return value
+
+    return parse
+
+
+def _number(low: float, high: float, *, above: bool = False, below: bool = False) -> Callable[[str], float]:
+    lower, upper = ("above" if above else "from"), ("below" if below else "to")
+    sentence = f"needs a number {lower} {low:,g} {upper} {high:,g}"
+
+    def parse(text: str) -> float:
+        if not re.fullmatch(r"[0-9]{1,12}(\.[0-9]{0,12})?|\.[0-9]{1,12}", text, re.ASCII):
+            raise _Rejected(sentence)
+        value = float(text)
+        if not low <= value <= high or (above and value == low) or (below and value == high):
+            raise _Rejected(sentence)
+        return value
+
+    return parse
+
+
+def _decimal(low: str, high: str) -> Callable[[str], Decimal]:
+    number = _number(float(low), float(high), above=True)
+
+    def parse(text: str) -> Decimal:
+        number(text)
+        return Decimal(text)
+
+    return parse
+
+
+def _choice(kind: type[StrEnum]) -> Callable[[str], Any]:
+    def parse(text: str) -> StrEnum:
+        try:
+            return kind(text.lower())
+        except ValueError:
+            few = list(kind)[:12]
+            more = "" if len(few) == len(kind) else " and others in the documentation"
+            raise _Rejected(f"is not one of {', '.join(few)}{more}") from None
+
+    return parse
+
+
+def _match(pattern: re.Pattern[str], what: str) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        if not pattern.fullmatch(text):
+            raise _Rejected(f"is not {what}")
+        return text
+
+    return parse
+
+
+def _day(text: str) -> date:
+    if not re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", text, re.ASCII):
+        raise _Rejected("needs a date such as 2026-11-21")
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise _Rejected("needs a date such as 2026-11-21") from None
+
+
+_AUTO = ("auto", "none", "")  # words for None where None means a default
+
+# One row per key, in the order of the vocabulary: within an exclusive group the first given wins.
+PARSERS: dict[str, Callable[[str], Any]] = {
+    "model": _match(_MODEL_ID, "a Hub id such as org/name, or a count such as 8B"),
+    "params": _number(0.001, 100_000),
+    "active": _number(0.001, 100_000),
+    "weights": _choice(Weights),
+    "method": _choice(Method),
+    "kv": _choice(KvPrecision),
+    "prompt": _integer(1, 100_000_000),
+    "output": _integer(1, 10_000_000),
+    "concurrency": _integer(1, 1_000_000),
+    "rate": _number(0, 1_000_000, above=True),
+    "load": _choice(LoadMode),
+    "ttft": _number(0, 86_400, above=True),
+    "tpot": _number(0, 3_600, above=True),
+    "e2e": _number(0, 86_400, above=True),
+    "gpu": _match(_NAME, "the name of an accelerator such as A10G or H100"),
+    "gpus": _integer(1, 4_096),
+    "pp": _integer(1, 256),
+    "ep": _integer(1, 4_096),
+    "instance": _match(_INSTANCE, "an EC2 instance type such as g6.xlarge"),
+    "replicas": _integer(1, 1_000_000),
+    "region": _match(_REGION, "an AWS region such as us-east-1"),
+    "buy": _choice(PurchaseOption),
+    "hours": _decimal("0", "744"),
+    "engine": _choice(Engine),
+    "engine_version": _match(_VERSION, "a version such as 0.11.0"),
+    "util": _number(0.05, 1.0),
+    "max_len": _integer(1, 100_000_000),
+    "batched_tokens": _integer(1, 10_000_000),
+    "prefix": _number(0, 1, below=True),
+    "spec": _match(_MODEL_ID, "none, ngram, eagle, mtp or a draft model's id"),
+    "spec_tokens": _integer(1, 64),
+    "accept": _number(0, 1),
+    "price": _decimal("0", "100000"),
+    "price_as_of": _day,
+}
+KEYS = tuple(PARSERS)
+DEFAULTS = {f.name: f.default for f in fields(Scenario)}
+assert set(KEYS) == set(DEFAULTS)
+
+
+def decode(raw: Mapping[str, str]) -> Decoded:
+    """The scenario that flat parameters describe, and every parameter that could not be used, by name.
+
+    Never raises, whatever the strings hold. Unknown keys, bad values and losers of an exclusive group are reported.
+    """
+    values: dict[str, Any] = {}
+    problems: list[Problem] = []
+    version: int | None = None
+    for key, text in raw.items():
+        shown = text if len(text) <= 60 else text[:57] + "..."
+        if key == "v":
+            version = int(text) if re.fullmatch(r"[0-9]{1,4}", text, re.ASCII) else None
+            if version is None or not 1 <= version <= VERSION:
+                version = None
+                problems.append(Problem(key, shown, f"v={shown} is not a version of this link format; read as v={VERSION}."))
+            continue
+        if key not in PARSERS:
+            shown_key = key if len(key) <= 40 else key[:37] + "..."
+            problems.append(Problem(key, shown, f"{shown_key} is not a parameter of this page and was ignored."))
+            continue
+        if text.strip().lower() in _AUTO and DEFAULTS[key] in (None, *(e for e in ("auto", "as-published"))):
+            continue
+        try:
+            if len(text) > LONGEST_VALUE:
+                raise _Rejected("is too long")
+            values[key] = PARSERS[key](text.strip() if text.isascii() else text)
+        except _Rejected as problem:
+            problems.append(Problem(key, shown, f"{key}={shown!r} {problem}; the default was used."))
+    _read_counts(values)
+    problems += _settle_groups(values, raw)
+    return Decoded(Scenario(**values), tuple(problems), version)
+
+
+def _read_counts(values: dict[str, Any]) -> None:
+    """A model given as a count, "8B" or "30B-A3B", becomes `params` and `active`."""
+    counted = _COUNT.fullmatch(values.get("model", ""))
+    if counted is None:
+        return
+    del values["model"]
+    values["params"] = float(Decimal(counted["params"]) * _UNITS[counted["unit"].upper()])
+    if counted["active"]:
+        values["active"] = float(counted["active"])
+
+
+def _settle_groups(values: dict[str, Any], raw: Mapping[str, str]) -> list[Problem]:
+    """Of each exclusive group keep the key listed first in the vocabulary; say which were ignored."""
+    lost: list[tuple[str, str]] = []
+    if "model" in values:
+        lost += [(key, "model") for key in ("params", "active") if key in values]
+    if "gpu" in values and "instance" in values:
+        lost.append(("instance", "gpu"))
+    if "concurrency" in values and "rate" in values:
+        lost.append(("rate", "concurrency"))
+    elif values.get("load") is LoadMode.BATCH and "rate" in values:
+        lost.append(("rate", "load=batch"))
+    if values.get("load") is LoadMode.MAX and ("concurrency" in values or "rate" in values):
+        lost.append(("load", "concurrency" if "concurrency" in values else "rate"))
+    for key, _ in lost:
+        values.pop(key, None)
+    return [Problem(key, raw.get(key, ""), f"{key} was ignored because {winner} is given.", ignored=True) for key, winner in lost]
+
+
+def encode(scenario: Scenario, *, every_field: bool = False) -> dict[str, str]:
+    """Flat parameters of a scenario. `every_field` writes defaults too, so that a later default changes nothing."""
+    flat: dict[str, str] = {}
+    for key in KEYS:
+        value = getattr(scenario, key)
+        if value is None or (value == DEFAULTS[key] and not every_field):
+            continue
+        flat[key] = _text(value)
+    if every_field:
+        if scenario.requests_in_flight is not None:
+            flat["concurrency"] = _text(scenario.requests_in_flight)
+        flat["v"] = str(VERSION)
+    return flat
+
+
+def _text(value: object) -> str:
+    if isinstance(value, float):
+        return format(Decimal(repr(value)).normalize(), "f")
+    if isinstance(value, Decimal):
+        return format(value, "f")
+    return str(value)
+
+
+def model_text(scenario: Scenario) -> str:
+    """What the model box shows: the id, or the count as "8B" or "30B-A3B"."""
+    if scenario.model is not None:
+        return scenario.model
+    if scenario.params is None:
+        return PAGE_MODEL
+    text = f"{_text(scenario.params)}B"
+    return text if scenario.active is None else f"{text}-A{_text(scenario.active)}B"
+
+
+def with_page_defaults(scenario: Scenario) -> Scenario:
+    """The page starts on a model; the command line asks for one."""
+    if scenario.model is None and scenario.params is None:
+        return replace(scenario, model=PAGE_MODEL)
+    return scenario
