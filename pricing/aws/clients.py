@@ -1,0 +1,96 @@
+"""boto3 clients with short timeouts and bounded retries, pinned to regions where the endpoint exists."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from pricing.aws.errors import aws_call
+
+if TYPE_CHECKING:
+    from boto3 import Session
+    from botocore.config import Config
+    from mypy_boto3_ec2 import EC2Client
+    from mypy_boto3_pricing import PricingClient
+    from mypy_boto3_savingsplans import SavingsPlansClient
+
+# Where api.pricing.<region>.amazonaws.com exists; botocore builds the name for any region without complaint.
+PRICING_ENDPOINTS = ("us-east-1", "eu-central-1", "ap-south-1")
+CHINA_PRICING_ENDPOINT = "cn-northwest-1"
+SAVINGS_PLANS_REGION = "us-east-1"  # one global endpoint, signed for this region
+
+
+def pricing_endpoint_region(near: str | None) -> str:
+    """The price list endpoint for a caller near a region; it has nothing to do with the region that is priced.
+
+    eu-west-1 is served from eu-central-1, ap-northeast-1 from ap-south-1, everything else from us-east-1.
+    """
+    prefix = (near or "").split("-")[0]
+    if prefix == "cn":
+        return CHINA_PRICING_ENDPOINT
+    return {"eu": PRICING_ENDPOINTS[1], "ap": PRICING_ENDPOINTS[2]}.get(prefix, PRICING_ENDPOINTS[0])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClientSettings:
+    """How long AWS is waited for."""
+
+    profile: str | None = None
+    connect_timeout_s: float = 3.0
+    read_timeout_s: float = 20.0
+    max_attempts: int = 4  # the first one and three retries, with botocore's growing pauses
+
+
+@dataclass(slots=True)
+class AwsClients:
+    """Clients made when first asked for and kept; safe to share between threads."""
+
+    settings: ClientSettings = field(default_factory=ClientSettings)
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+    _session: Session | None = field(default=None, repr=False)
+    _ec2: dict[str, EC2Client] = field(default_factory=dict, repr=False)
+    _pricing: PricingClient | None = field(default=None, repr=False)
+    _savings_plans: SavingsPlansClient | None = field(default=None, repr=False)
+
+    def pricing(self) -> PricingClient:
+        """The Price List API."""
+        with self._lock, aws_call("pricing", "pricing:GetProducts"):
+            if self._pricing is None:
+                session = self._opened()
+                region = pricing_endpoint_region(session.region_name)
+                self._pricing = session.client("pricing", region_name=region, config=self._config())
+            return self._pricing
+
+    def ec2(self, region: str) -> EC2Client:
+        """EC2 in one region."""
+        with self._lock, aws_call("ec2", "ec2:Describe*"):
+            if region not in self._ec2:
+                self._ec2[region] = self._opened().client("ec2", region_name=region, config=self._config())
+            return self._ec2[region]
+
+    def savings_plans(self) -> SavingsPlansClient:
+        """Savings Plans, which has one endpoint for all regions."""
+        with self._lock, aws_call("savingsplans", "savingsplans:DescribeSavingsPlansOfferingRates"):
+            if self._savings_plans is None:
+                session = self._opened()
+                self._savings_plans = session.client(
+                    "savingsplans", region_name=SAVINGS_PLANS_REGION, config=self._config()
+                )
+            return self._savings_plans
+
+    def _opened(self) -> Session:
+        import boto3
+
+        if self._session is None:
+            self._session = boto3.Session(profile_name=self.settings.profile)
+        return self._session
+
+    def _config(self) -> Config:
+        from botocore.config import Config
+
+        return Config(
+            connect_timeout=self.settings.connect_timeout_s,
+            read_timeout=self.settings.read_timeout_s,
+            retries={"mode": "standard", "total_max_attempts": self.settings.max_attempts},
+        )

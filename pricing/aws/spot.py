@@ -1,0 +1,98 @@
+"""Spot prices: what each zone asks now, made one price by a rule with a name."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from datetime import UTC, datetime
+from enum import StrEnum
+from statistics import median_high
+from typing import TYPE_CHECKING, Any
+
+from pricing.aws.errors import UnexpectedReply, aws_call
+from pricing.aws.products import amount
+from pricing.instances import instances
+from pricing.offers import Listing, Offer, PriceSource, PurchaseOption
+from pricing.reading import Progress, Reading, no_progress
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from decimal import Decimal
+
+    from pricing.aws.clients import AwsClients
+
+CALL, ACTION = "ec2 DescribeSpotPriceHistory", "ec2:DescribeSpotPriceHistory"
+PRODUCT = "Linux/UNIX"
+MAX_PAGES = 200
+INTERRUPTION = "AWS may take the machine back with two minutes' notice"
+
+
+class SpotRule(StrEnum):
+    """How the prices of a region's zones become one."""
+
+    MEDIAN_ZONE = "median zone"  # the dearer of the middle two when the zones are even in number
+    CHEAPEST_ZONE = "cheapest zone"
+
+    def apply(self, prices: list[Decimal]) -> Decimal:
+        """One price of several: 0.30, 0.42, 0.50, 0.61 is 0.50 by the median zone and 0.30 by the cheapest."""
+        return median_high(prices) if self is SpotRule.MEDIAN_ZONE else min(prices)
+
+
+def _entries(clients: AwsClients, region: str, now: datetime, progress: Progress) -> list[dict[str, Any]]:
+    # A filter, not InstanceTypes: a type this region does not know is then no error.
+    types = sorted(known.instance_type for known in instances() if "spot" in known.usage_classes)
+    filters: Any = [{"Name": "instance-type", "Values": types}]
+    entries: list[dict[str, Any]] = []
+    with aws_call(CALL, ACTION):
+        paginator = clients.ec2(region).get_paginator("describe_spot_price_history")
+        pages = paginator.paginate(StartTime=now, ProductDescriptions=[PRODUCT], Filters=filters)
+        for number, page in enumerate(pages, start=1):
+            if number > MAX_PAGES:
+                raise UnexpectedReply(f"{CALL} gave more than {MAX_PAGES} pages.")
+            entries += page.get("SpotPriceHistory", [])  # type: ignore[arg-type]
+            progress(f"{region} spot", number, 0)
+    return entries
+
+
+def newest_by_zone(entries: list[dict[str, Any]]) -> dict[str, dict[str, Decimal]]:
+    """Instance type to zone to its newest price; entries of other products are passed over."""
+    newest: defaultdict[str, dict[str, tuple[datetime, Decimal]]] = defaultdict(dict)
+    for entry in entries:
+        if entry.get("ProductDescription") != PRODUCT:
+            continue
+        zone, at = str(entry.get("AvailabilityZone")), entry["Timestamp"]
+        price = amount(entry.get("SpotPrice"))
+        known = newest[str(entry.get("InstanceType"))]
+        if price and (zone not in known or at > known[zone][0]):
+            known[zone] = (at, price)
+    return {name: {zone: price for zone, (_, price) in zones.items()} for name, zones in newest.items() if zones}
+
+
+def spot_offer(instance_type: str, region: str, zones: Mapping[str, Decimal], rule: SpotRule, now: datetime) -> Offer:
+    """One spot offer, its note naming the rule, the zones' range and what spot means."""
+    low, high = min(zones.values()), max(zones.values())
+    spread = f"{len(zones)} zones at ${low} to ${high}" if len(zones) > 1 else f"only {next(iter(zones))}"
+    return Offer(
+        instance_type=instance_type,
+        region=region,
+        option=PurchaseOption.SPOT,
+        usd_per_hour=rule.apply(list(zones.values())),
+        source=PriceSource.LIVE,
+        as_of=now.date(),
+        origin="EC2 DescribeSpotPriceHistory",
+        note=f"{rule}, {spread}; {INTERRUPTION}",
+    )
+
+
+def read_spot(
+    clients: AwsClients, region: str, progress: Progress = no_progress, rule: SpotRule = SpotRule.MEDIAN_ZONE
+) -> Reading:
+    """The current spot price of every accelerator type in a region."""
+    now = datetime.now(UTC)
+    known = {instance.instance_type for instance in instances()}
+    by_type = newest_by_zone(_entries(clients, region, now, progress))
+    offers = tuple(spot_offer(name, region, by_type[name], rule, now) for name in sorted(set(by_type) & known))
+    if not offers:
+        raise UnexpectedReply(f"EC2 gives no spot price for any accelerator machine in {region}.")
+    return Reading(
+        region=region, listing=Listing.SPOT, read_at=now, origin="EC2 DescribeSpotPriceHistory", offers=offers
+    )

@@ -1,0 +1,274 @@
+"""The last good copy of every listing and the history of every price, in SQLite or PostgreSQL."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING, NamedTuple
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+
+from estimators.provenance import Refusal
+from pricing.offers import Listing, PurchaseOption
+from pricing.snapshot import PricePoint
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection, Engine, Row
+
+    from pricing.offers import Offer
+    from pricing.reading import Reading
+
+metadata = sa.MetaData()
+
+# One row per price and the span it was seen in: a change of price ends a row and starts another.
+prices = sa.Table(
+    "price",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("instance_type", sa.String(32), nullable=False),
+    sa.Column("region", sa.String(32), nullable=False),
+    sa.Column("option", sa.String(64), nullable=False),
+    sa.Column("listing", sa.String(32), nullable=False),
+    sa.Column("usd_per_hour", sa.String(40), nullable=False),  # text: SQLite would make a float of a number
+    sa.Column("upfront_usd", sa.String(40), nullable=False),
+    sa.Column("origin", sa.Text, nullable=False),
+    sa.Column("note", sa.Text, nullable=False),
+    sa.Column("first_seen", sa.String(32), nullable=False),  # ISO 8601, UTC
+    sa.Column("last_seen", sa.String(32), nullable=False),
+    sa.Column("ended", sa.String(32)),  # when a newer price, or none, was seen; null while current
+    sa.Index("price_current", "region", "listing", "ended"),
+    sa.Index("price_history", "instance_type", "region", "option"),
+)
+
+readings = sa.Table(
+    "price_reading",
+    metadata,
+    sa.Column("region", sa.String(32), primary_key=True),
+    sa.Column("listing", sa.String(32), primary_key=True),
+    sa.Column("read_at", sa.String(32), nullable=False),
+    sa.Column("complete_at", sa.String(32), nullable=False),  # of the last complete reading, empty without one
+    sa.Column("origin", sa.Text, nullable=False),
+    sa.Column("remarks", sa.Text, nullable=False),  # JSON list of sentences
+)
+
+IDS_PER_STATEMENT = 500  # SQLite takes at most 999 parameters in old versions
+
+
+class StoreUnavailable(Refusal):
+    """The database does not answer; prices are still served from memory."""
+
+
+class StoredPrice(NamedTuple):
+    """A current price as it lies in the store, as text."""
+
+    instance_type: str
+    region: str
+    option: str
+    listing: str
+    usd_per_hour: str
+    upfront_usd: str
+    origin: str
+    note: str
+    last_seen: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredReading:
+    """When a listing of a region was last read, by any process."""
+
+    region: str
+    listing: Listing
+    read_at: datetime
+    complete_at: datetime | None
+    origin: str
+    remarks: tuple[str, ...]
+
+
+def _text(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat(timespec="microseconds")
+
+
+def _chunks(ids: Sequence[int]) -> Iterator[Sequence[int]]:
+    for start in range(0, len(ids), IDS_PER_STATEMENT):
+        yield ids[start : start + IDS_PER_STATEMENT]
+
+
+class PriceStore:
+    """Readings and prices in a database several processes may share."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    @contextmanager
+    def _transaction(self) -> Iterator[Connection]:
+        try:
+            with self._engine.begin() as connection:
+                yield connection
+        except SQLAlchemyError as error:
+            # The driver's message can hold the database's address and user: only the kind of error is repeated.
+            kind = type(getattr(error, "orig", None) or error).__name__
+            raise StoreUnavailable(
+                f"The price database does not answer ({kind}).", field="region", remedy="Check DATABASE_URL."
+            ) from None
+
+    def create(self) -> None:
+        """Makes the tables unless they are there; two processes may do it at once."""
+        try:
+            metadata.create_all(self._engine)
+        except DBAPIError:
+            # Another process made them between the check and the statement: now they are found.
+            with self._transaction() as connection:
+                metadata.create_all(connection)
+
+    def record(self, reading: Reading) -> bool:
+        """Takes a reading over in one transaction; False if one as new is already there, and then changes nothing.
+
+        The first statement locks the listing's row (in SQLite, the database), so two processes take turns.
+        """
+        with self._transaction() as connection:
+            if not self._claim(connection, reading):
+                return False
+            current = {(row.instance_type, row.option): row for row in self._current(connection, reading)}
+            new, kept, ended = _compared(reading, current)
+            self._end(connection, ended, reading.read_at)
+            self._confirm(connection, kept, reading.read_at)
+            if new:
+                connection.execute(prices.insert(), [_values(offer, reading) for offer in new])
+            return True
+
+    def _claim(self, connection: Connection, reading: Reading) -> bool:
+        insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
+        key = {"region": reading.region, "listing": reading.listing.value}
+        blank = {"read_at": "", "complete_at": "", "origin": "", "remarks": "[]"}
+        connection.execute(insert(readings).values(**key, **blank).on_conflict_do_nothing())
+        read_at = _text(reading.read_at)
+        said = {"read_at": read_at, "origin": reading.origin, "remarks": json.dumps(reading.remarks)}
+        if reading.complete:
+            said["complete_at"] = read_at
+        mine = sa.and_(readings.c.region == key["region"], readings.c.listing == key["listing"])
+        result = connection.execute(readings.update().where(mine, readings.c.read_at < read_at).values(**said))
+        return result.rowcount == 1
+
+    def _current(self, connection: Connection, reading: Reading) -> Sequence[Row[tuple[object, ...]]]:
+        where = (
+            prices.c.region == reading.region,
+            prices.c.listing == reading.listing.value,
+            prices.c.ended.is_(None),
+        )
+        return connection.execute(sa.select(prices).where(*where)).all()
+
+    def _end(self, connection: Connection, ids: Sequence[int], at: datetime) -> None:
+        for chunk in _chunks(ids):
+            connection.execute(prices.update().where(prices.c.id.in_(chunk)).values(ended=_text(at)))
+
+    def _confirm(self, connection: Connection, kept: dict[int, Offer], at: datetime) -> None:
+        if not kept:
+            return
+        statement = (
+            prices.update()
+            .where(prices.c.id == sa.bindparam("row_id"))
+            .values(last_seen=_text(at), origin=sa.bindparam("said_by"), note=sa.bindparam("remark"))
+        )
+        connection.execute(
+            statement, [{"row_id": i, "said_by": offer.origin, "remark": offer.note} for i, offer in kept.items()]
+        )
+
+    def current(self) -> list[StoredPrice]:
+        """Every price that has not ended, of all regions and listings."""
+        columns = [prices.c[name] for name in StoredPrice._fields]
+        statement = sa.select(*columns).where(prices.c.ended.is_(None))
+        with self._transaction() as connection:
+            return [StoredPrice._make(row) for row in connection.execute(statement)]
+
+    def readings(self) -> dict[tuple[str, Listing], StoredReading]:
+        """The last reading of each listing of each region."""
+        with self._transaction() as connection:
+            rows = connection.execute(sa.select(readings)).all()
+        found = {}
+        for row in rows:
+            listing = Listing(row.listing)
+            found[row.region, listing] = StoredReading(
+                region=row.region,
+                listing=listing,
+                read_at=datetime.fromisoformat(row.read_at),
+                complete_at=datetime.fromisoformat(row.complete_at) if row.complete_at else None,
+                origin=row.origin,
+                remarks=tuple(json.loads(row.remarks)),
+            )
+        return found
+
+    def history(self, instance_type: str, region: str, option: PurchaseOption) -> tuple[PricePoint, ...]:
+        """Every price seen for one offer, oldest first: one point where it began and one where it was last confirmed."""
+        where = (prices.c.instance_type == instance_type, prices.c.region == region, prices.c.option == option.value)
+        statement = sa.select(prices).where(*where).order_by(prices.c.first_seen)
+        with self._transaction() as connection:
+            rows = connection.execute(statement).all()
+        points = []
+        for row in rows:
+            days = dict.fromkeys((row.first_seen[:10], row.last_seen[:10]))
+            points += [
+                PricePoint(as_of=date.fromisoformat(day), usd_per_hour=Decimal(row.usd_per_hour), origin=row.origin)
+                for day in days
+            ]
+        return tuple(points)
+
+    def on(self, day: date) -> list[StoredPrice]:
+        """The prices known at the end of a day, as they were then."""
+        end = _text(datetime(day.year, day.month, day.day, 23, 59, 59, 999_999, tzinfo=UTC))
+        columns = [prices.c[name] for name in StoredPrice._fields]
+        standing = sa.or_(prices.c.ended.is_(None), prices.c.ended > end)
+        statement = sa.select(*columns).where(prices.c.first_seen <= end, standing)
+        with self._transaction() as connection:
+            return [StoredPrice._make(row) for row in connection.execute(statement)]
+
+    def forget_spot_before(self, day: date) -> int:
+        """Deletes spot prices that ended before a day, the one history that grows by the hour; returns how many."""
+        statement = prices.delete().where(prices.c.listing == Listing.SPOT.value, prices.c.ended < day.isoformat())
+        with self._transaction() as connection:
+            return connection.execute(statement).rowcount
+
+
+def _compared(
+    reading: Reading, current: dict[tuple[str, str], Row[tuple[object, ...]]]
+) -> tuple[list[Offer], dict[int, Offer], list[int]]:
+    """New prices, the rows they confirm, and the rows they end."""
+    new: list[Offer] = []
+    kept: dict[int, Offer] = {}
+    ended: list[int] = []
+    for offer in reading.offers:
+        row = current.pop((offer.instance_type, offer.option.value), None)
+        if row is not None and _same_price(row, offer):
+            kept[row.id] = offer
+            continue
+        new.append(offer)
+        if row is not None:
+            ended.append(row.id)
+    if reading.complete:
+        ended += [row.id for row in current.values()]
+    return new, kept, ended
+
+
+def _same_price(row: Row[tuple[object, ...]], offer: Offer) -> bool:
+    return Decimal(row.usd_per_hour) == offer.usd_per_hour and Decimal(row.upfront_usd) == offer.upfront_usd
+
+
+def _values(offer: Offer, reading: Reading) -> dict[str, str]:
+    seen = _text(reading.read_at)
+    return {
+        "instance_type": offer.instance_type,
+        "region": offer.region,
+        "option": offer.option.value,
+        "listing": reading.listing.value,
+        "usd_per_hour": format(offer.usd_per_hour, "f"),
+        "upfront_usd": format(offer.upfront_usd, "f"),
+        "origin": offer.origin,
+        "note": offer.note,
+        "first_seen": seen,
+        "last_seen": seen,
+    }
