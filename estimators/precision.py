@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
-from estimators.architecture.quantization import TensorFormat
-from estimators.architecture.spec import ModelSpec, Tensor
+from estimators.architecture.quantization import FormatRule, QuantizationConfig, TensorFormat
+from estimators.architecture.spec import LayerGroup, ModelSpec, Role, Tensor
+from estimators.formats import DTYPE_BYTES, stored_bytes
+from estimators.module_match import layer_specific, matches
+from estimators.provenance import Refusal
 
 
 class Weights(StrEnum):
@@ -45,6 +49,53 @@ class KvPrecision(StrEnum):
     FP8 = "fp8"
 
 
+DTYPE_OF: Mapping[Weights, str] = {Weights.FP32: "float32", Weights.BF16: "bfloat16", Weights.FP16: "float16"}
+WEIGHTS_OF: Mapping[str, Weights] = {dtype: weights for weights, dtype in DTYPE_OF.items()}
+KV_OF: Mapping[str, KvPrecision] = {
+    "float32": KvPrecision.FP32,
+    "bfloat16": KvPrecision.BF16,
+    "float16": KvPrecision.FP16,
+}
+KV_BYTES: Mapping[KvPrecision, float] = {
+    KvPrecision.FP32: 4.0,
+    KvPrecision.FP16: 2.0,
+    KvPrecision.BF16: 2.0,
+    KvPrecision.FP8: 1.0,
+}
+METHOD_OF: Mapping[str, Method] = {
+    "compressed-tensors": Method.CT,
+    "awq": Method.AWQ,
+    "gptq": Method.GPTQ,
+    "bitsandbytes": Method.BNB,
+}
+NAME_OF: Mapping[Method, str] = {method: name for name, method in METHOD_OF.items()}
+
+# What llm-compressor's presets, AutoAWQ, GPTQModel and bitsandbytes write by default. The first method of a
+# precision is its `auto`.
+RECIPES: Mapping[Weights, Mapping[Method, TensorFormat]] = {
+    Weights.FP8: {Method.CT: TensorFormat(layout="ct-float", bits=8, activations="fp8")},
+    Weights.INT8: {
+        Method.CT: TensorFormat(layout="ct-int", bits=8, activations="int8"),
+        Method.BNB: TensorFormat(layout="bnb-int8", bits=8, activations="int8"),
+    },
+    Weights.INT8_WEIGHT_ONLY: {
+        Method.CT: TensorFormat(layout="ct-pack", bits=8, group_size=128),
+        Method.GPTQ: TensorFormat(layout="gptq", bits=8, group_size=128),
+        Method.BNB: TensorFormat(layout="bnb-int8", bits=8, activations="int8"),
+    },
+    Weights.INT4: {
+        Method.CT: TensorFormat(layout="ct-pack", bits=4, group_size=128),
+        Method.AWQ: TensorFormat(layout="awq", bits=4, group_size=128, symmetric=False),
+        Method.GPTQ: TensorFormat(layout="gptq", bits=4, group_size=128),
+    },
+    Weights.NF4: {Method.BNB: TensorFormat(layout="bnb-4bit", bits=4, group_size=64)},
+    Weights.NVFP4: {Method.CT: TensorFormat(layout="nvfp4", bits=4, group_size=16, static=True, activations="fp4")},
+    Weights.MXFP4: {Method.CT: TensorFormat(layout="mxfp4", bits=4, group_size=32)},
+}
+NEVER = frozenset({Role.ROUTER})  # engines keep routers wide whatever a recipe says
+USUAL_IGNORE = frozenset({Role.ROUTER, Role.LM_HEAD, Role.EMBEDDING, Role.NORM, Role.TOWER})
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Precision:
     """The resolved precision of one model: call `format_of` per tensor, or read the totals.
@@ -59,19 +110,73 @@ class Precision:
     compute_dtype: str  # 16-bit (or fp32) type of activations: "bfloat16", "float16", "float32"
     published: bool  # the checkpoint's own format, rather than a what-if
     spec: ModelSpec
+    wide_dtype: str = "bfloat16"  # of the tensors that are not quantized
+    rules: tuple[FormatRule, ...] = ()
+    wide_roles: frozenset[Role] = NEVER
+    notes: tuple[str, ...] = ()
+    _formats: dict[tuple[Tensor, int | None], TensorFormat] = field(default_factory=dict, repr=False, compare=False)
 
     def format_of(self, tensor: Tensor, layer: int | None = None) -> TensorFormat:
         """Format of a linear weight; everything not quantized is "dense" at the width of its dtype."""
-        raise NotImplementedError
+        key = (tensor, layer)
+        form = self._formats.get(key)
+        if form is None:
+            form = self._formats[key] = self._decide(tensor, layer)
+        return form
+
+    def _decide(self, tensor: Tensor, layer: int | None) -> TensorFormat:
+        if tensor.linear and tensor.role not in self.wide_roles and self.rules:
+            path = module_path(self.spec, tensor, layer)
+            for rule in self.rules:
+                if matches(path, rule):
+                    return rule.format
+        dtype = self.wide_dtype if tensor.dtype is None or self.wide_dtype == "float32" else tensor.dtype
+        return DENSE[dtype]
 
     def bytes_of(self, tensor: Tensor, layer: int | None = None) -> int:
         """Stored bytes of the tensor with its scales and zero points, all copies."""
-        raise NotImplementedError
+        form = self.format_of(tensor, layer)
+        if form.layout == "dense":
+            return tensor.elements * form.bits // 8
+        return tensor.copies * stored_bytes(form, tensor.shape[0], tensor.shape[1])
+
+    def layers_alike(self, group: LayerGroup) -> bool:
+        """Whether every layer of the group is stored in the same formats, so that one stands for all."""
+        return group.count <= 1 or not any(layer_specific(rule) for rule in self.rules)
+
+    def group_bytes(self, group: LayerGroup) -> int:
+        """Stored bytes of all layers of a group."""
+        if self.layers_alike(group):
+            return group.count * sum(self.bytes_of(tensor, group.layers[0]) for tensor in group.tensors)
+        return sum(self.bytes_of(tensor, layer) for layer in group.layers for tensor in group.tensors)
 
     @property
     def weights_bytes(self) -> int:
-        """Stored bytes of the whole model, multi-token-prediction layers excluded."""
-        raise NotImplementedError
+        """Stored bytes of the whole model, multi-token-prediction layers excluded.
+
+        Llama-3.1-8B in bf16: 2 x 8,030,261,248 = 16,060,522,496.
+        """
+        if self.spec.stored is not None and not self.spec.groups:
+            return self.spec.stored.total_bytes
+        inside = sum(self.group_bytes(group) for group in self.spec.groups if group.stack != "mtp")
+        return inside + sum(self.bytes_of(tensor) for tensor in self.spec.tensors if tensor.role is not Role.MTP)
+
+
+DENSE: Mapping[str, TensorFormat] = {
+    dtype: TensorFormat(layout="dense", bits=8 * size, activations="32" if size == 4 else "16")
+    for dtype, size in DTYPE_BYTES.items()
+}
+
+
+def module_path(spec: ModelSpec, tensor: Tensor, layer: int | None) -> str:
+    """The tensor's module as the checkpoint names it, the first expert standing for all."""
+    path = tensor.name
+    for group in spec.groups:
+        if (layer is None or layer in group.layers) and tensor in group.tensors:
+            number = group.layers[0] if layer is None else layer
+            path = f"{group.prefix.replace('{i}', str(number))}.{path}" if group.prefix else path
+            break
+    return path.replace("{e}", "0")
 
 
 def resolve_precision(
@@ -82,8 +187,108 @@ def resolve_precision(
 ) -> Precision:
     """The formats that `weights` and `method` come to on this model.
 
-    "What if I quantized it" uses the usual ignore list: lm_head, embeddings, norms, biases and routers stay wide.
-    Raises `Refusal` (field "weights" or "method") for a pair that no tool makes, and for re-quantizing a
-    checkpoint that is already quantized to a different precision.
+    A precision the checkpoint already has is the checkpoint's own. Any other is computed from the architecture:
+    lm_head, embeddings, norms, biases, routers and towers stay wide, as the usual recipes have it.
+    Raises `Refusal` (field "weights" or "method") for a pair that no tool makes.
     """
-    raise NotImplementedError
+    made = published(spec, weights, method) or what_if(spec, weights, method)
+    if kv is KvPrecision.AUTO:
+        stated = spec.quantization.kv_bits if made.published and spec.quantization else None
+        kv = KvPrecision.FP8 if stated == 8 else KV_OF[made.compute_dtype]
+    return replace(made, kv=kv, kv_bytes_per_element=KV_BYTES[kv])
+
+
+def published(spec: ModelSpec, weights: Weights, method: Method) -> Precision | None:
+    """The checkpoint's own precision, when that is what was asked for."""
+    own = spec.quantization
+    label = Weights(own.label) if own is not None and own.label else WEIGHTS_OF[spec.dtype]
+    name = own.method if own is not None and own.label else "none"
+    if weights is Weights.AS_PUBLISHED and method is not Method.AUTO and METHOD_OF.get(name) is not method:
+        stored = "is not quantized" if name == "none" else f"is quantized with {name}"
+        raise Refusal(
+            f"{spec.id} {stored}, so its published form is not {NAME_OF[method]}.",
+            field="method",
+            remedy="Leave method at auto, or name the precision too.",
+        )
+    asked = weights in (Weights.AS_PUBLISHED, label) and method in (Method.AUTO, METHOD_OF.get(name))
+    if not asked:
+        return None
+    assumed = name_suggests(spec) if own is None and weights is Weights.AS_PUBLISHED else None
+    if assumed is not None:
+        note = f"The config does not say how {spec.id} is quantized; its name does: {assumed} by the usual recipe."
+        return replace(what_if(spec, assumed, Method.AUTO), notes=(note,))
+    return Precision(
+        weights=label,
+        method=name,
+        kv=KvPrecision.AUTO,
+        kv_bytes_per_element=0.0,
+        compute_dtype=compute_dtype(spec, own, label),
+        published=True,
+        spec=spec,
+        wide_dtype=spec.dtype,
+        rules=own.rules if own is not None else (),
+    )
+
+
+def name_suggests(spec: ModelSpec) -> Weights | None:
+    """The precision in a repository's name, for the few whose config.json leaves its quantization to another file."""
+    words = spec.id.rpartition("/")[2].upper().replace("_", "-").split("-")
+    return next((weights for word, weights in NAMED.items() if word in words), None)
+
+
+NAMED: Mapping[str, Weights] = {"NVFP4": Weights.NVFP4, "FP8": Weights.FP8, "MXFP4": Weights.MXFP4}
+
+
+def compute_dtype(spec: ModelSpec, own: QuantizationConfig | None, label: Weights) -> str:
+    """Activations have the dtype of the wide tensors; quantized products run in 16 bits even beside float32 ones."""
+    return "float16" if spec.dtype == "float32" and own is not None and label is not Weights.FP32 else spec.dtype
+
+
+def what_if(spec: ModelSpec, weights: Weights, method: Method) -> Precision:
+    """A precision the checkpoint is not stored in, from the architecture and the usual recipe."""
+    if spec.stored is not None and not spec.groups:
+        raise Refusal(
+            f"The layers of {spec.id} are not known, only its stored bytes.",
+            field="weights",
+            remedy="Use weights=as-published.",
+        )
+    wide = DTYPE_OF.get(weights) or ("bfloat16" if spec.dtype == "float32" else spec.dtype)
+    base = Precision(
+        weights=weights,
+        method="none",
+        kv=KvPrecision.AUTO,
+        kv_bytes_per_element=0.0,
+        compute_dtype=wide,
+        published=False,
+        spec=spec,
+        wide_dtype=wide,
+        wide_roles=USUAL_IGNORE,
+        notes=requantized(spec, weights),
+    )
+    if weights in DTYPE_OF:
+        if method is not Method.AUTO:
+            raise Refusal(
+                f"{weights} weights are not quantized, so {method} does not apply.",
+                field="method",
+                remedy="Leave method at auto, or choose a quantized precision.",
+            )
+        return base
+    recipes = RECIPES[weights]
+    chosen = next(iter(recipes)) if method is Method.AUTO else method
+    if chosen not in recipes:
+        raise Refusal(
+            f"{method} does not make {weights}.",
+            field="method",
+            remedy=f"For {weights} use {' or '.join(recipes)}, or leave method at auto.",
+        )
+    rule = FormatRule(targets=("Linear",), ignore=(), format=recipes[chosen])
+    return replace(base, method=NAME_OF[chosen], rules=(rule,))
+
+
+def requantized(spec: ModelSpec, weights: Weights) -> tuple[str, ...]:
+    if spec.quantization is None or not spec.quantization.label:
+        return ()
+    return (
+        f"{spec.id} is published in {spec.quantization.label}; {weights} is computed from its architecture, "
+        "as if made from the 16-bit original.",
+    )

@@ -19,7 +19,9 @@ class TensorFormat:
     block: tuple[int, int] | None = None  # (out, in) of a block scale
     symmetric: bool = True
     double_quant: bool = False
-    static: bool = False  # per-tensor scale fixed at quantization time
+    static: bool = False  # activation scale fixed at quantization time, and stored
+    per_tensor: bool = False  # one weight scale for the whole tensor, rather than one per output channel or group
+    act_order: bool = False  # input channels regrouped, with an index stored
     activations: str = "16"  # type the matrix product reads: "16", "fp8", "int8", "fp4"
 
 
@@ -27,8 +29,9 @@ class TensorFormat:
 class FormatRule:
     """`format` applies to modules matching any of `targets` and none of `ignore`.
 
-    Patterns are module names, class names ("Linear") or "re:" followed by a regular expression, as in
-    compressed-tensors.
+    Patterns are "Linear" (every linear module but routers), a module path or any run of its components
+    ("lm_head", "mlp.gate", "model.layers.3.self_attn"), a path prefix ending in "*", or "re:" followed by a
+    regular expression that matches from the start, as in compressed-tensors.
     """
 
     targets: tuple[str, ...]

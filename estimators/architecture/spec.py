@@ -57,6 +57,7 @@ class Tensor:
     linear: bool = False  # the weight of a linear module, which quantization recipes target
     split: Split = Split.REPLICATED
     dtype: str | None = None  # "float32" when the checkpoint stores it wider than the model's dtype
+    buffer: bool = False  # stored and loaded but no parameter (a router's balancing bias): bytes, not a count
 
     @property
     def elements(self) -> int:
@@ -143,7 +144,8 @@ class LayerGroup:
 
     @property
     def elements_per_layer(self) -> int:
-        return sum(tensor.elements for tensor in self.tensors)
+        """Parameters of one layer; buffers are stored but not counted."""
+        return sum(tensor.elements for tensor in self.tensors if not tensor.buffer)
 
 
 class SpecSource(StrEnum):
@@ -199,7 +201,7 @@ class ModelSpec:
         if self.stored is not None and not self.groups:
             return self.stored.elements
         inside = sum(g.elements_per_layer * g.count for g in self.groups if g.stack != "mtp")
-        outside = sum(t.elements for t in self.tensors if t.role is not Role.MTP)
+        outside = sum(t.elements for t in self.tensors if t.role is not Role.MTP and not t.buffer)
         return inside + outside
 
     @property

@@ -1,0 +1,79 @@
+"""Write estimators/architecture/data/config_defaults.csv from the config classes of the installed transformers.
+
+Run after adding a family or raising transformers: python tools/config_defaults.py
+"""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import json
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+from estimators.architecture.families import FAMILIES
+
+TABLE = Path(__file__).parent.parent / "estimators" / "architecture" / "data" / "config_defaults.csv"
+# Families that transformers does not describe, and dtypes, are in config_defaults_extra.csv, written by hand.
+# A config that leaves these out describes no model, unless it is the text part of a larger one.
+ESSENTIAL = {"hidden_size", "num_hidden_layers", "num_attention_heads", "vocab_size", "intermediate_size"}
+ESSENTIAL |= {"moe_intermediate_size", "n_routed_experts", "num_experts", "num_local_experts", "num_experts_per_tok"}
+ESSENTIAL |= {
+    "kv_lora_rank",
+    "qk_rope_head_dim",
+    "qk_nope_head_dim",
+    "v_head_dim",
+    "n_embd",
+    "n_layer",
+    "n_head",
+    "d_model",
+    "num_layers",
+    "num_heads",
+    "d_ff",
+    "ffn_dim",
+}
+NOT_SHAPE = ("token_id", "dropout", "initializer", "_eps", "_act", "use_cache", "coef", "pdrop", "return_dict", "theta")
+
+
+def rows(model_type: str) -> list[tuple[str, str, str]]:
+    """Field and default, JSON-encoded, for every plain value the class fills."""
+    from transformers import CONFIG_MAPPING
+
+    try:
+        cls = CONFIG_MAPPING[model_type]
+    except KeyError:
+        return []
+    part = model_type.endswith(("_text", "_vision", "_audio", "_vision_model"))
+    made = []
+    for item in dataclasses.fields(cls):
+        if item.default is dataclasses.MISSING or any(word in item.name for word in NOT_SHAPE):
+            continue
+        if not isinstance(item.default, bool | int | float | str | list | type(None)):
+            continue
+        if item.name.startswith("_") or (item.name in ESSENTIAL and not part):
+            continue
+        if item.name in BASE:
+            continue
+        made.append((item.name, json.dumps(item.default), cls.__name__))
+    return made
+
+
+BASE = {"output_hidden_states", "dtype", "chunk_size_feed_forward", "is_encoder_decoder", "id2label", "label2id"}
+BASE |= {"problem_type", "output_attentions", "architectures", "transformers_version", "name_or_path", "return_dict"}
+BASE |= {"finetuning_task", "task_specific_params", "prefix", "pruned_heads", "torchscript", "attn_implementation"}
+
+
+def main() -> None:
+    source, today = f"transformers {version('transformers')}", datetime.now(UTC).date().isoformat()
+    with TABLE.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(["model_type", "field", "value", "source", "as_of"])
+        for model_type in sorted(FAMILIES):
+            writer.writerows(
+                [model_type, name, value, f"{source} {cls}", today] for name, value, cls in rows(model_type)
+            )
+
+
+if __name__ == "__main__":
+    main()
