@@ -1,1 +1,6 @@
+"""Time of a step, of a request and of a load: DESIGN section 6."""
 
+from estimators.latency.estimate import Interval, LatencyEstimate, OperatorTime
+from estimators.latency.model import CurvePoint, curve, estimate_latency
+
+__all__ = ["CurvePoint", "Interval", "LatencyEstimate", "OperatorTime", "curve", "estimate_latency"]

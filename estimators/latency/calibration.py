@@ -1,0 +1,178 @@
+"""Calibrated rates: additive effects per global, memory kind, chip class, accelerator, path and engine.
+
+A share of a ceiling is a logistic of the sum of its effects, so it stays below 1 and no estimate passes the floor;
+a time is an exponential. An accelerator without rows has no effect of its own and stands at its class.
+"""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path as FilePath
+
+from estimators.hardware.accelerator import Accelerator
+from estimators.latency.sharding import Shard
+from estimators.latency.step import Rates
+
+_TABLE = FilePath(__file__).parent / "data" / "constants.csv"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Family:
+    """One kind of rate: how its effects become a number, and where it stands before any measurement."""
+
+    name: str
+    share: bool  # logistic (a share of a ceiling) or exponential (seconds, tokens, a factor)
+    prior: float  # sum of effects before any measurement: logit of the share, or log of the value
+    levels: tuple[str, ...]  # kinds of effect that enter
+
+
+_HARDWARE = ("kind", "class", "chip")
+_ENGINE = ("engine", "era")
+
+
+def _logit(share: float) -> float:
+    return math.log(share / (1.0 - share))
+
+
+FAMILIES: dict[str, Family] = {
+    f.name: f
+    for f in (
+        Family(
+            name="memory",
+            share=True,
+            prior=_logit(0.75),
+            levels=(*_HARDWARE, *_ENGINE, "path", "path*class", "path*engine", "slot", "slot*engine", "slot*class"),
+        ),
+        Family(
+            name="compute",
+            share=True,
+            prior=_logit(0.55),
+            levels=(*_HARDWARE, *_ENGINE, "path", "path*class", "path*engine", "slot", "slot*engine", "slot*class"),
+        ),
+        Family(name="cache_memory", share=True, prior=_logit(0.6), levels=(*_HARDWARE, *_ENGINE, "attention")),
+        Family(name="attention_compute", share=True, prior=_logit(0.4), levels=(*_HARDWARE, *_ENGINE, "attention")),
+        Family(name="activation_memory", share=True, prior=_logit(0.6), levels=("class",)),
+        Family(name="tile", share=False, prior=math.log(24.0), levels=("path",)),
+        Family(name="kernel_s", share=False, prior=math.log(2.5e-6), levels=(*_HARDWARE, *_ENGINE, "attention", "ffn")),
+        Family(name="eager_s", share=False, prior=math.log(8e-6), levels=(*_ENGINE, "kind", "class")),
+        Family(name="step_s", share=False, prior=math.log(1e-3), levels=(*_ENGINE, "kind", "class", "chip", "tp")),
+        Family(name="sequence_s", share=False, prior=math.log(8e-6), levels=(*_ENGINE, "kind", "class")),
+        Family(name="collective_s", share=False, prior=math.log(1e-5), levels=("link", "class", *_ENGINE, "tp")),
+        Family(name="link_share", share=True, prior=_logit(0.5), levels=("link", *_ENGINE)),
+        Family(name="request_s", share=False, prior=math.log(8e-3), levels=(*_ENGINE, "kind", "class")),
+        Family(name="prompt_token_s", share=False, prior=math.log(3e-7), levels=()),
+        Family(name="queueing", share=False, prior=0.0, levels=_ENGINE),
+        Family(name="filling", share=True, prior=_logit(0.85), levels=(*_ENGINE, "kind")),
+    )
+}
+SLOTS = ("linear", "wide", "expert", "head")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Context:
+    """What of a case the effects depend on."""
+
+    labels: tuple[tuple[str, str], ...]  # (level, value), the path and slot excepted
+    paths: tuple[str, ...]  # of the four slots
+
+    def effects(self, family: Family, slot: int | None = None) -> Iterator[str]:
+        """Names of the effects that enter a family's sum, the global one first."""
+        yield family.name
+        values = dict(self.labels)
+        if slot is not None:
+            values["path"], values["slot"] = self.paths[slot], SLOTS[slot]
+        elif "path" in family.levels:
+            values["path"] = self.paths[0]
+        for level in family.levels:
+            parts = [values.get(part) for part in level.split("*")]
+            if all(parts):
+                yield f"{family.name}|{level}|{'*'.join(str(p) for p in parts)}"
+
+
+def chip_class(accelerator: Accelerator) -> str:
+    """Chips of one compute capability share a class; other vendors' go by architecture."""
+    major = accelerator.compute_capability.split(".")[0]
+    if accelerator.vendor != "NVIDIA" or not major.isdigit():
+        return accelerator.architecture
+    return f"sm{accelerator.compute_capability}" if major != "10" else "sm10"
+
+
+def memory_kind(accelerator: Accelerator) -> str:
+    """Stacked or graphics memory, which differ in how much of their bandwidth software reaches."""
+    stacked = chip_class(accelerator) in ("sm7.0", "sm8.0", "sm9.0", "sm10") or accelerator.vendor != "NVIDIA"
+    return "hbm" if stacked else "gddr"
+
+
+def link_class(accelerator: Accelerator, tp: int) -> str:
+    link = accelerator.link.lower()
+    if tp > 8:
+        return "network"
+    if "bridge" in link or "pcie" in link:
+        return "pcie"
+    return "nvlink" if "nvlink" in link else "other"
+
+
+def case_context(accelerator: Accelerator, shard: Shard, engine: str, era: str, tp: int) -> Context:
+    attention = "mla" if shard.has_mla else ("state" if shard.has_state else "")
+    labels = (
+        ("kind", memory_kind(accelerator)),
+        ("class", chip_class(accelerator)),
+        ("chip", accelerator.name),
+        ("engine", engine),
+        ("era", era),
+        ("attention", attention),
+        ("ffn", "moe" if shard.has_experts else ""),
+        ("link", link_class(accelerator, tp)),
+        ("tp", str(tp) if tp > 1 else ""),
+    )
+    paths = (str(shard.linear.path), str(shard.wide.path), str(shard.expert.path), str(shard.head.path))
+    return Context(labels=labels, paths=paths)
+
+
+@cache
+def constants() -> Mapping[str, float]:
+    """The fitted effects; an empty table leaves every family at its prior."""
+    if not _TABLE.exists():
+        return {}
+    with _TABLE.open(newline="", encoding="utf-8") as file:
+        return {row["effect"]: float(row["value"]) for row in csv.DictReader(file)}
+
+
+def value(family: Family, total: float) -> float:
+    """exp(total) or logistic(total), total counted from the prior."""
+    x = family.prior + total
+    return 1.0 / (1.0 + math.exp(-x)) if family.share else math.exp(x)
+
+
+def rates_from(context: Context, effects: Mapping[str, float]) -> Rates:
+    """The rates of a case: each family's prior plus the effects that apply to it."""
+
+    def rate(name: str, slot: int | None = None) -> float:
+        family = FAMILIES[name]
+        return value(family, sum(effects.get(effect, 0.0) for effect in context.effects(family, slot)))
+
+    memory = [rate("memory", slot) for slot in range(4)]
+    compute = [rate("compute", slot) for slot in range(4)]
+    single = {name: rate(name) for name in FAMILIES if name not in ("memory", "compute")}
+    return Rates(
+        linear_memory=memory[0], wide_memory=memory[1], expert_memory=memory[2], head_memory=memory[3],
+        linear_compute=compute[0], wide_compute=compute[1], expert_compute=compute[2], head_compute=compute[3],
+        **single,
+    )  # fmt: skip
+
+
+_CACHE: dict[Context, Rates] = {}
+
+
+def case_rates(context: Context) -> Rates:
+    """`rates_from` with the committed constants, remembered."""
+    found = _CACHE.get(context)
+    if found is None:
+        if len(_CACHE) > 4096:
+            _CACHE.clear()
+        found = _CACHE[context] = rates_from(context, constants())
+    return found

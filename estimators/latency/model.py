@@ -1,0 +1,257 @@
+"""The speed of one replica under its load, with intervals and the terms behind them."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from estimators.hardware.accelerator import Accelerator
+from estimators.latency.estimate import Interval, LatencyEstimate, OperatorTime
+from estimators.latency.evidence import Evidence, evidence_for
+from estimators.latency.intervals import around, find_spread, rate_around
+from estimators.latency.numeric import FLOATS
+from estimators.latency.physical_floor import Floor, physical_floor
+from estimators.latency.plan import ReplicaPlan, resolve
+from estimators.latency.quantiles import p95
+from estimators.latency.serving import Server, Steady
+from estimators.latency.step import Load as StepLoad
+from estimators.latency.step import operators
+from estimators.memory.estimate import MemoryEstimate
+from estimators.precision import Precision
+from estimators.provenance import Term
+from estimators.workload import EngineSettings, Load, Placement, Workload
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CurvePoint:
+    """One concurrency of the throughput-latency curve."""
+
+    concurrency: float
+    ttft_s: Interval
+    tpot_s: Interval
+    e2e_s: Interval
+    output_tok_per_s: Interval
+    req_per_s: Interval
+    waits_for_memory: bool  # more requests than the replica runs at once
+
+
+def estimate_latency(
+    precision: Precision,
+    accelerator: Accelerator,
+    placement: Placement,
+    workload: Workload,
+    settings: EngineSettings,
+    memory: MemoryEstimate,
+) -> LatencyEstimate:
+    """TTFT, TPOT, end to end and throughput of one replica in steady state, each with its 80 % interval.
+
+    Raises `Refusal` for lengths, loads and accelerators that have no answer.
+    """
+    plan = resolve(precision, accelerator, placement, workload, settings, memory)
+    state, saturated, notes = solve(plan, workload)
+    kind = kind_of(workload)
+    evidence = evidence_for(accelerator, plan.era, str(plan.shard.linear.path), kind)
+    floor = physical_floor(plan.shard, plan.request)
+    ranges = _ranges(plan, state, kind, evidence, floor, workload)
+    ttft95, tpot95, e2e95 = p95(state, plan.request, workload, saturated)
+    return LatencyEstimate(
+        ttft_s=ranges["ttft"],
+        tpot_s=ranges["tpot"],
+        e2e_s=ranges["e2e"],
+        ttft_p95_s=ttft95,
+        tpot_p95_s=tpot95,
+        e2e_p95_s=e2e95,
+        output_tok_per_s=ranges["throughput"],
+        req_per_s=ranges["requests"],
+        running_requests=float(state.running),
+        saturated=saturated,
+        decode_step=_decode_operators(plan, state),
+        prefill_step=_prefill_operators(plan, state),
+        evidence=evidence.sentence,
+        terms=_terms(plan, state, evidence, workload),
+        notes=(*plan.notes, *notes),
+    )
+
+
+def solve(plan: ReplicaPlan, workload: Workload) -> tuple[Steady, bool, tuple[str, ...]]:
+    """Steady state under the load; whether demand exceeds what the replica serves; what to say of it."""
+    server, limit = _server(plan, workload), float(plan.scheduler.running)
+    if workload.load is Load.BATCH:
+        size = float(workload.concurrency or 1)
+        waves = math.ceil(size / limit)
+        notes = (
+            (f"The cache holds {limit:.0f} of the {size:.0f} requests: they run in {waves} waves.",)
+            if waves > 1
+            else ()
+        )
+        return server.batch(size), False, notes
+    if workload.load is Load.MAX:
+        return server.maximum(), False, (f"Maximum throughput, {limit:.0f} requests running.",)
+    if workload.load is Load.CONCURRENCY:
+        population = float(workload.concurrency or 1)
+        waiting = population > limit
+        notes = (f"Only {limit:.0f} of {population:.0f} requests run at once; the rest wait.",) if waiting else ()
+        return server.closed(max(1.0, population)), waiting, notes
+    return _poisson(plan, server, float(workload.requests_per_second or 0.0))
+
+
+def _server(plan: ReplicaPlan, workload: Workload) -> Server:
+    """Drafting costs depend on the load, so a speculating server is made for it."""
+    if plan.draft is None:
+        return plan.server
+    running = float(workload.concurrency or plan.scheduler.running)
+    request = plan.draft.request(plan.request, min(running, float(plan.scheduler.running)))
+    return Server(plan.shard, plan.server.rates, plan.scheduler, request, FLOATS)
+
+
+def _poisson(plan: ReplicaPlan, server: Server, rate: float) -> tuple[Steady, bool, tuple[str, ...]]:
+    most = server.closed(float(plan.scheduler.running))
+    limit = float(most.requests_per_s)
+    if rate >= limit:
+        sentence = (
+            f"Arrivals of {rate:.3g}/s exceed the {limit:.3g}/s this replica serves: its queue grows without end, "
+            "and the times are of the full server without the queue. "
+            f"{math.ceil(rate / (0.9 * limit))} replicas keep up."
+        )
+        return most, True, (sentence,)
+    return server.arrivals(rate), False, ()
+
+
+def kind_of(workload: Workload) -> str:
+    """The kind of measurement that would show this load, as the calibration table names it."""
+    if workload.load is Load.CONCURRENCY:
+        return "single_stream" if (workload.concurrency or 1) <= 1 else "concurrency"
+    return {Load.RATE: "concurrency", Load.MAX: "max_throughput", Load.BATCH: "static_batch"}[workload.load]
+
+
+def _ranges(
+    plan: ReplicaPlan, state: Steady, kind: str, evidence: Evidence, floor: Floor, workload: Workload
+) -> dict[str, Interval]:
+    path = str(plan.shard.expert.path if plan.shard.has_experts else plan.shard.linear.path)
+    output = float(workload.output_tokens)
+    rate = float(state.requests_per_s)
+    ttft = around(float(state.ttft), find_spread(kind, "ttft", evidence.level, path), floor.ttft_s)
+    tpot = around(float(state.tpot), find_spread(kind, "tpot", evidence.level, path), floor.tpot_s)
+    e2e = around(float(state.e2e), find_spread(kind, "e2e", evidence.level, path), floor.e2e_s)
+    if workload.load is Load.RATE:
+        requests = Interval(value=rate, low=rate, high=rate)
+    elif workload.load is Load.MAX:
+        requests = rate_around(rate, find_spread(kind, "throughput", evidence.level, path))
+    else:  # what is in flight is given, so throughput varies as the end-to-end time does
+        requests = Interval(value=rate, low=rate * e2e.value / e2e.high, high=rate * e2e.value / max(e2e.low, 1e-12))
+    scaled = Interval(value=requests.value * output, low=requests.low * output, high=requests.high * output)
+    return {"ttft": ttft, "tpot": tpot, "e2e": e2e, "requests": requests, "throughput": scaled}
+
+
+def _decode_load(plan: ReplicaPlan, state: Steady) -> StepLoad:
+    running = max(1.0, float(state.running)) / float(plan.shard.stages)
+    return StepLoad(decode=running, context=float(plan.server.context), verified=float(plan.request.verified))
+
+
+def _decode_operators(plan: ReplicaPlan, state: Steady) -> tuple[OperatorTime, ...]:
+    return operators(plan.shard, plan.server.rates, _decode_load(plan, state))
+
+
+def _prefill_operators(plan: ReplicaPlan, state: Steady) -> tuple[OperatorTime, ...]:
+    load = StepLoad(prefill=float(state.chunk), prefill_context=float(plan.server.prompt_context))
+    return operators(plan.shard, plan.server.rates, load)
+
+
+def _terms(plan: ReplicaPlan, state: Steady, evidence: Evidence, workload: Workload) -> tuple[Term, ...]:
+    rates = plan.server.rates
+    source = evidence.sentence
+    terms = [
+        Term(
+            label="Decode step",
+            value=float(state.decode_step),
+            unit="second",
+            formula=(
+                "sum over operators of max(bytes / (BW e_mem), FLOPs / (peak e_flop)) + launch + host, "
+                f"B = {float(state.running):.3g}"
+            ),
+            source=source,
+        ),
+        Term(
+            label="Share of bandwidth reached on weights",
+            value=float(rates.linear_memory),
+            unit="ratio",
+            formula="logistic of the sum of its fitted effects",
+            source=source,
+        ),
+        Term(
+            label="Share of peak reached in prefill",
+            value=float(rates.linear_compute),
+            unit="ratio",
+            formula="logistic of the sum of its fitted effects",
+            source=source,
+        ),
+        Term(
+            label="Time per output token",
+            value=float(state.tpot),
+            unit="second",
+            formula=(
+                f"decode steps of {float(state.decode_step):.3g} s; a share {float(state.mixed_share):.3g} of steps "
+                f"carries prompts and takes {float(state.mixed_step):.3g} s"
+            ),
+            source=source,
+        ),
+        Term(
+            label="Time to first token",
+            value=float(state.ttft),
+            unit="second",
+            formula=(
+                f"own prefill {float(state.own):.3g} + other prompts {float(state.queue):.3g} + waiting for a place "
+                f"{float(state.waiting):.3g} + step under way and front end"
+            ),
+            source=source,
+        ),
+    ]
+    if plan.draft is not None:
+        terms.extend(plan.draft.terms)
+    return tuple(terms)
+
+
+def curve(
+    precision: Precision,
+    accelerator: Accelerator,
+    placement: Placement,
+    workload: Workload,
+    settings: EngineSettings,
+    memory: MemoryEstimate,
+    concurrencies: tuple[float, ...] = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512),
+) -> tuple[CurvePoint, ...]:
+    """Throughput and latency of the plan at each concurrency, whatever load the workload states.
+
+    The last point is the first beyond what the replica runs at once; more requests only wait.
+    """
+    points: list[CurvePoint] = []
+    base = Workload(
+        prompt_tokens=workload.prompt_tokens, output_tokens=workload.output_tokens, prefix_share=workload.prefix_share
+    )
+    plan = resolve(precision, accelerator, placement, base, settings, memory)
+    floor = physical_floor(plan.shard, plan.request)
+    for population in concurrencies:
+        load = Workload(
+            prompt_tokens=workload.prompt_tokens,
+            output_tokens=workload.output_tokens,
+            prefix_share=workload.prefix_share,
+            concurrency=population,
+        )
+        state, waiting, _ = solve(plan, load)
+        kind = kind_of(load)
+        evidence = evidence_for(accelerator, plan.era, str(plan.shard.linear.path), kind)
+        ranges = _ranges(plan, state, kind, evidence, floor, load)
+        points.append(
+            CurvePoint(
+                concurrency=population,
+                ttft_s=ranges["ttft"],
+                tpot_s=ranges["tpot"],
+                e2e_s=ranges["e2e"],
+                output_tok_per_s=ranges["throughput"],
+                req_per_s=ranges["requests"],
+                waits_for_memory=waiting,
+            )
+        )
+        if waiting:
+            break
+    return tuple(points)

@@ -1,0 +1,44 @@
+"""The times no measurement can beat: data-sheet bandwidth and peak, nothing else."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from estimators.latency.serving import Request
+from estimators.latency.sharding import Shard
+from estimators.latency.step import touched_share
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Floor:
+    """Least seconds of one request alone on the replica."""
+
+    ttft_s: float
+    tpot_s: float
+    e2e_s: float
+
+
+def physical_floor(shard: Shard, request: Request) -> Floor:
+    """TTFT >= FLOPs of the prompt / peak; TPOT >= bytes of the weights a token touches / bandwidth.
+
+    Llama-3.1-8B in bf16 on an H100: 15.0 GB / 3.35 TB/s = 4.48 ms a token.
+    """
+
+    def seconds(tokens: float, sampled: float) -> tuple[float, float]:
+        share = float(touched_share(shard, tokens))
+        size = shard.linear.bytes + shard.wide.bytes + shard.expert.bytes * share + shard.head.bytes
+        routed = shard.expert.elements * shard.experts_per_token / shard.experts
+        compute = sum(
+            2.0 * elements * count / peak
+            for elements, count, peak in (
+                (shard.linear.elements, tokens, shard.linear.peak),
+                (shard.wide.elements, tokens, shard.wide.peak),
+                (routed, tokens, shard.expert.peak),
+                (shard.head.elements, sampled, shard.head.peak),
+            )
+        )
+        return float(size / shard.bandwidth), float(compute)
+
+    ttft = max(seconds(float(request.prompt), 1.0)[1], seconds(1.0, 1.0)[0])
+    tpot = seconds(1.0, 1.0)[0] / float(request.accepted)
+    return Floor(ttft_s=ttft, tpot_s=tpot, e2e_s=ttft + max(0.0, float(request.output) - 1.0) * tpot)

@@ -1,0 +1,138 @@
+"""From what is asked to a server that can be timed: shard, rates, scheduler and request of one replica."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from estimators.architecture.spec import ModelSpec
+from estimators.hardware.accelerator import Accelerator
+from estimators.latency.calibration import Context, case_context, case_rates
+from estimators.latency.engines import EngineEra, default_chunk, default_running, find_era
+from estimators.latency.numeric import FLOATS
+from estimators.latency.serving import Request, Scheduler, Server
+from estimators.latency.sharding import Shard, build_shard
+from estimators.latency.speculative import Draft, draft_for
+from estimators.memory.estimate import MemoryEstimate
+from estimators.precision import Precision
+from estimators.provenance import Refusal
+from estimators.workload import Engine, EngineSettings, Load, Placement, Workload
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplicaPlan:
+    """Everything a step time depends on, resolved."""
+
+    shard: Shard
+    context: Context
+    era: EngineEra
+    scheduler: Scheduler
+    request: Request
+    server: Server
+    draft: Draft | None
+    notes: tuple[str, ...]
+
+
+_SHARDS: dict[tuple[int, str, int, int, int], tuple[Precision, Accelerator, Shard]] = {}
+
+
+def shard_of(precision: Precision, accelerator: Accelerator, placement: Placement) -> Shard:
+    """`build_shard`, remembered by the identity of the precision (walking its tensors costs a millisecond)."""
+    key = (id(precision), accelerator.name, placement.tp, placement.pp, placement.ep)
+    found = _SHARDS.get(key)
+    if found is not None and found[0] is precision and found[1] is accelerator:
+        return found[2]
+    shard = build_shard(precision, accelerator, placement)
+    if len(_SHARDS) > 2048:
+        _SHARDS.clear()
+    _SHARDS[key] = (precision, accelerator, shard)
+    return shard
+
+
+def era_of(accelerator: Accelerator, settings: EngineSettings) -> EngineEra:
+    """The engine era that times this accelerator: AWS chips run Neuron builds whatever the engine is called."""
+    if accelerator.vendor == "AWS":
+        return find_era("neuron", None)
+    return find_era(settings.engine.value, settings.version)
+
+
+def check(precision: Precision, placement: Placement, workload: Workload) -> tuple[str, ...]:
+    """Refuse what has no latency; say what stretches the model."""
+    spec = precision.spec
+    if workload.prompt_tokens < 1:
+        raise Refusal("A request needs at least one prompt token.", field="prompt", remedy="Give 1 or more.")
+    if workload.output_tokens < 1:
+        raise Refusal("A request needs at least one output token.", field="output", remedy="Give 1 or more.")
+    if workload.load in (Load.CONCURRENCY, Load.BATCH) and not (workload.concurrency or 0) > 0:
+        raise Refusal("The number of requests in flight must be above zero.", field="concurrency")
+    if workload.load is Load.RATE and not (workload.requests_per_second or 0) > 0:
+        raise Refusal("The arrival rate must be above zero.", field="rate")
+    if placement.tp < 1 or placement.pp < 1:
+        raise Refusal("At least one GPU is needed.", field="gpus")
+    return tuple(note for note in (_context_note(spec, workload), _heads_note(spec, placement)) if note)
+
+
+def _context_note(spec: ModelSpec, workload: Workload) -> str:
+    asked = workload.tokens_per_request
+    if spec.max_positions is None or asked <= spec.max_positions:
+        return ""
+    return (
+        f"{asked} tokens a request are more than the {spec.max_positions} the model's config allows: "
+        "it runs only with an extended rotary embedding, if at all."
+    )
+
+
+def _heads_note(spec: ModelSpec, placement: Placement) -> str:
+    heads = [g.attention.q_heads for g in spec.groups if g.attention is not None and g.stack == "decoder"]
+    if heads and any(h % placement.tp for h in heads):
+        return f"{heads[0]} attention heads do not divide over {placement.tp} GPUs: engines refuse this split."
+    return ""
+
+
+def resolve(
+    precision: Precision,
+    accelerator: Accelerator,
+    placement: Placement,
+    workload: Workload,
+    settings: EngineSettings,
+    memory: MemoryEstimate,
+) -> ReplicaPlan:
+    notes = list(check(precision, placement, workload))
+    era = era_of(accelerator, settings)
+    shard = shard_of(precision, accelerator, placement)
+    context = case_context(accelerator, shard, era.engine, era.era, placement.tp)
+    rates = case_rates(context)
+    capacity = running_capacity(memory, workload)
+    if capacity < 1.0:
+        notes.append("The KV cache does not hold one request of this length: times are as if it did.")
+    running = max(1.0, min(capacity, float(default_running(era, accelerator))))
+    if settings.engine is Engine.TRANSFORMERS and workload.concurrency is not None:
+        running = max(1.0, workload.concurrency)
+    scheduler = Scheduler(
+        chunk=float(default_chunk(era, accelerator, settings)), mixes=1.0 if era.mixes else 0.0, running=running
+    )
+    computed = max(1.0, workload.prompt_tokens * (1.0 - workload.prefix_share))
+    request = Request(prompt=computed, cached=workload.prompt_tokens - computed, output=float(workload.output_tokens))
+    draft = None
+    if settings.speculation is not None:
+        draft = draft_for(settings.speculation, precision, accelerator, placement, shard, rates)
+        request = draft.request(request)
+        notes.extend(draft.notes)
+    if placement.tp > 8:
+        notes.append("More than 8 GPUs of tensor parallelism leave one machine: collectives cross its network.")
+    server = Server(shard, rates, scheduler, request, FLOATS)
+    return ReplicaPlan(
+        shard=shard, context=context, era=era, scheduler=scheduler, request=request, server=server, draft=draft,
+        notes=tuple(notes),
+    )  # fmt: skip
+
+
+def running_capacity(memory: MemoryEstimate, workload: Workload) -> float:
+    """Requests the cache holds while they grow: those of full length x (P + O) / (P + O/2).
+
+    A paged cache is filled by what requests have produced so far, half their output on average; a static batch
+    ends with all of it.
+    """
+    full = float(memory.max_concurrency)
+    if full < 1.0 or workload.load is Load.BATCH:
+        return full
+    return full * workload.tokens_per_request / (workload.prompt_tokens + 0.5 * workload.output_tokens)

@@ -1,0 +1,215 @@
+"""From step times to a served load: one request, a closed population, Poisson arrivals, a static batch, the maximum."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from estimators.latency.numeric import Number, Numeric
+from estimators.latency.sharding import Shard
+from estimators.latency.step import Load, Rates, step_terms
+
+_ITERATIONS = 40
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scheduler:
+    """How the engine shares steps between prompts and running requests."""
+
+    chunk: Number  # most prompt tokens in one step
+    mixes: Number  # 1: a prompt chunk and the running requests share a step; 0: prompts get steps of their own
+    running: Number  # most requests the engine runs at once (its setting and the KV cache)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """Mean lengths in tokens. `prompt` is what has to be computed, after prefix-cache hits; `cached` the rest."""
+
+    prompt: Number
+    cached: Number
+    output: Number
+    accepted: Number = 1.0  # tokens gained per step of a running request (more than 1 under speculation)
+    verified: Number = 1.0  # tokens computed per step of a running request
+    drafting: Number = 0.0  # seconds of drafting per step, at this load
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Steady:
+    """Means over requests in steady state, and what the quantiles are made of."""
+
+    ttft: Number
+    tpot: Number
+    e2e: Number
+    requests_per_s: Number
+    running: Number  # decoding at once
+    decode_step: Number
+    mixed_step: Number
+    mixed_share: Number  # share of steps that carry prompt tokens
+    queue: Number  # seconds of TTFT spent waiting for other prompts
+    waiting: Number  # seconds of TTFT spent waiting for a free slot
+    own: Number  # seconds of a request's own prefill steps
+    chunk: Number  # prompt tokens in a step that carries any
+
+
+class Server:
+    """One replica: step times of a shard at its rates, for requests of given mean lengths."""
+
+    def __init__(self, shard: Shard, rates: Rates, scheduler: Scheduler, request: Request, numeric: Numeric) -> None:
+        self.shard, self.rates, self.scheduler, self.request, self.n = shard, rates, scheduler, request, numeric
+        self.context = request.cached + request.prompt + 0.5 * request.output
+        self.prompt_context = request.cached + 0.5 * request.prompt
+        self.own_chunks = numeric.ceil(request.prompt / scheduler.chunk)
+        self.steps = numeric.maximum(request.output - 1.0, 0.0) / request.accepted
+
+    def decode(self, running: Number) -> Number:
+        """A step in which `running` requests get their next token(s); with PP, each stage holds 1/PP of them."""
+        load = Load(decode=running / self.shard.stages, context=self.context, verified=self.request.verified)
+        return step_terms(self.shard, self.rates, load, self.n.minimum, 0.0).total + self.request.drafting
+
+    def mixed(self, running: Number, prompt_tokens: Number) -> Number:
+        """A step with prompt tokens, and with the running requests too where the engine mixes them."""
+        load = Load(
+            decode=running / self.shard.stages * self.scheduler.mixes,
+            context=self.context,
+            prefill=prompt_tokens,
+            prefill_context=self.prompt_context,
+            verified=self.request.verified,
+        )
+        return step_terms(self.shard, self.rates, load, self.n.minimum, 1.0).total
+
+    def front(self) -> Number:
+        return self.rates.request_s + self.rates.prompt_token_s * (self.request.prompt + self.request.cached)
+
+    def prefill_alone(self) -> Number:
+        """Prefill of one prompt on an idle server: its chunks one after another, overlapped over PP stages."""
+        chunks = self.own_chunks
+        overlap = (chunks + self.shard.stages - 1.0) / self.shard.stages
+        return overlap * self.mixed(0.0, self.request.prompt / chunks)
+
+    def _interference(self, rate: Number, others: Number, running: Number) -> tuple[Number, ...]:
+        """Steps at an arrival rate: (mixed step, prompt tokens in it, TPOT, prefill busy share, decode step).
+
+        Per second rho = X P / p steps carry p prompt tokens and take M; the rest are decode steps of D:
+        rho M + s D = 1, so a running request gets rho + s tokens a second (s where prompts do not share steps).
+        """
+        n, request = self.n, self.request
+        own = n.minimum(request.prompt, self.scheduler.chunk)
+        first = self.mixed(running, own)
+        arrivals = n.maximum(1.0, rate * others * first)
+        tokens = n.minimum(self.scheduler.chunk, arrivals * request.prompt)
+        mixed = n.where(tokens > own * 1.001, self.mixed(running, tokens), first)
+        decode = self.decode(n.maximum(running, 1.0))
+        rho = rate * others * request.prompt / tokens
+        busy = n.minimum(rho * mixed, 0.97)
+        left = (1.0 - busy) / decode
+        steps = left + self.scheduler.mixes * busy / mixed
+        return mixed, tokens, 1.0 / (steps * request.accepted), busy, decode
+
+    def closed(self, population: Number) -> Steady:
+        """N requests in flight, each replaced when it ends: the rate X for which X (TTFT + (O-1) TPOT) = N.
+
+        The rate is found by damped iteration on R(X) = TTFT + (O - 1) TPOT, which rises with X while N / X falls.
+        """
+        n, request = self.n, self.request
+        active = n.minimum(population, self.scheduler.running)
+        others = (active - 1.0) / active
+        alone = self.prefill_alone() + self.front()
+        output = n.maximum(request.output - 1.0, 0.0)
+        rate = active / (alone * (1.0 + 0.3 * (active - 1.0)) + output / request.accepted * self.decode(active))
+        for _ in range(_ITERATIONS):
+            state = self._at_rate(rate, others, active)
+            new = active / state[0]
+            if n.converged(new, rate):
+                break
+            rate = (rate * new) ** 0.5
+        _, ttft, tpot, queue, own, running, mixed, tokens, busy, decode = state
+        waiting = n.maximum(population - active, 0.0) / rate
+        return self._steady(rate, ttft + waiting, tpot, queue, waiting, own, running, mixed, tokens, busy, decode)
+
+    def _at_rate(self, rate: Number, others: Number, active: Number) -> tuple[Number, ...]:
+        n, request = self.n, self.request
+        output = n.maximum(request.output - 1.0, 0.0)
+        decode_guess = self.decode(active)
+        running = n.minimum(active * 1.0, n.maximum(rate * output / request.accepted * decode_guess, 0.0))
+        mixed, tokens, tpot, busy, decode = self._interference(rate, others, running)
+        running = n.minimum(active * 1.0, n.maximum(rate * output * tpot, 1e-9))
+        own = self._own_prefill(running * others, mixed, tokens)
+        service = mixed * request.prompt / tokens  # of one prompt, when prompts share a step
+        utilisation = n.minimum(rate * others * service, 0.97)
+        spread = utilisation * service / (2.0 * (1.0 - utilisation + 1.0 / active))
+        burst = 0.5 * (active - 1.0) * service
+        queue = n.minimum(self.rates.queueing * spread + 0.1 * burst, burst)
+        residual = 0.5 * decode * n.minimum(running * others, 1.0)
+        ttft = own + queue + residual + self.front()
+        return ttft + output * tpot, ttft, tpot, queue, own, running, mixed, tokens, busy, decode
+
+    def _own_prefill(self, running: Number, mixed: Number, tokens: Number) -> Number:
+        """A request's own prompt, chunk by chunk, in steps it may share with running requests."""
+        alone = self.prefill_alone()
+        shared = self.own_chunks * mixed
+        return self.n.where(running > 0.5, self.n.maximum(alone, shared), alone)
+
+    def _steady(
+        self, rate: Number, ttft: Number, tpot: Number, queue: Number, waiting: Number, own: Number, running: Number,
+        mixed: Number, tokens: Number, busy: Number, decode: Number,
+    ) -> Steady:  # fmt: skip
+        output = self.n.maximum(self.request.output - 1.0, 0.0)
+        carried = busy / mixed
+        share = carried / (carried + (1.0 - busy) / decode)
+        return Steady(
+            ttft=ttft, tpot=tpot, e2e=ttft + output * tpot, requests_per_s=rate, running=running, decode_step=decode,
+            mixed_step=mixed, mixed_share=share, queue=queue, waiting=waiting, own=own, chunk=tokens,
+        )  # fmt: skip
+
+    def arrivals(self, rate: Number) -> Steady:
+        """Poisson arrivals at a rate the replica can serve: the same steps, and a queue of prompts before them."""
+        n, request = self.n, self.request
+        output = n.maximum(request.output - 1.0, 0.0)
+        running = n.minimum(rate * output / request.accepted * self.decode(1.0), self.scheduler.running)
+        for _ in range(_ITERATIONS):
+            mixed, tokens, tpot, busy, decode = self._interference(rate, 1.0, running)
+            new = n.minimum(rate * output * tpot, self.scheduler.running)
+            if n.converged(new + 1.0, running + 1.0):
+                break
+            running = (n.maximum(running, 1e-9) * n.maximum(new, 1e-9)) ** 0.5
+        service = mixed * request.prompt / tokens
+        utilisation = n.minimum(rate * service, 0.97)
+        queue = utilisation * service / (2.0 * (1.0 - utilisation))
+        own = self._own_prefill(running, mixed, tokens)
+        residual = 0.5 * decode * n.minimum(running, 1.0)
+        ttft = own + queue + residual + self.front()
+        return self._steady(rate, ttft, tpot, queue, 0.0 * queue, own, running, mixed, tokens, busy, decode)
+
+    def batch(self, size: Number) -> Steady:
+        """`size` requests started together and run to the end, in as many waves as the KV cache needs.
+
+        e2e = waves x (prefill of all prompts of a wave + (O - 1) decode steps at the wave's size).
+        """
+        n, request = self.n, self.request
+        waves = n.ceil(size / self.scheduler.running - 1e-9)
+        members = size / waves
+        tokens = members * request.prompt
+        chunks = n.ceil(tokens / self.scheduler.chunk - 1e-9)
+        chunk = tokens / chunks
+        step = self.mixed(0.0, chunk)
+        overlap = (chunks + self.shard.stages - 1.0) / self.shard.stages
+        prefill = overlap * step + self.front()
+        decode = self.decode(members)
+        output = n.maximum(request.output - 1.0, 0.0)
+        tpot = decode / request.accepted
+        e2e = waves * (prefill + output * tpot)
+        zero = 0.0 * step
+        return Steady(
+            ttft=prefill, tpot=tpot, e2e=e2e, requests_per_s=size / e2e, running=members, decode_step=decode,
+            mixed_step=step, mixed_share=zero, queue=0.5 * prefill, waiting=zero, own=step, chunk=chunk,
+        )  # fmt: skip
+
+    def maximum(self) -> Steady:
+        """As many requests as the engine runs, always replaced; an offline run keeps `filling` of that rate."""
+        state = self.closed(self.scheduler.running)
+        rate = state.requests_per_s * self.rates.filling
+        stretch = 1.0 / self.rates.filling
+        return Steady(
+            ttft=state.ttft * stretch, tpot=state.tpot * stretch, e2e=state.e2e * stretch, requests_per_s=rate,
+            running=state.running, decode_step=state.decode_step, mixed_step=state.mixed_step,
+            mixed_share=state.mixed_share, queue=state.queue, waiting=state.waiting, own=state.own, chunk=state.chunk,
+        )  # fmt: skip

@@ -1,0 +1,285 @@
+"""What one GPU reads, computes and exchanges in one pass through the model: the numbers a step time is made of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from estimators.architecture.quantization import TensorFormat
+from estimators.architecture.spec import Attention, AttentionKind, LayerGroup, ModelSpec, Role, Split, Tensor
+from estimators.hardware.accelerator import Accelerator
+from estimators.latency.numeric import Number
+from estimators.latency.paths import Path, compute_path
+from estimators.precision import Precision
+from estimators.provenance import Refusal
+from estimators.workload import Placement
+
+_LINEAR_ROLES = frozenset({Role.ATTENTION, Role.STATE, Role.FFN, Role.SHARED_EXPERT, Role.ROUTER})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Product:
+    """Matrix products of one kind: stored bytes and elements read by one GPU, and the path that computes them."""
+
+    bytes: Number = 0.0
+    elements: Number = 0.0
+    peak: Number = 1.0  # FLOP/s of the data sheet on this path
+    path: str = Path.WIDE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shard:
+    """Per GPU, one pass through all L layers. Attention over a window is kept apart from attention over all.
+
+    `pair` FLOPs are of one query token against one cached token, all heads and layers of this GPU.
+    """
+
+    linear: Product  # projections, dense feed-forward and shared experts in the model's main format
+    wide: Product  # the same roles where the checkpoint left them in 16 bits
+    expert: Product  # all routed experts this GPU holds
+    head: Product  # LM head, computed for sampled tokens only
+    experts: Number = 1.0  # n
+    experts_per_token: Number = 0.0  # k
+    kv_bytes: Number = 0.0  # cache read per context token, layers that attend to all
+    pair_decode: Number = 0.0
+    pair_prefill: Number = 0.0
+    window: Number = 1.0
+    window_kv_bytes: Number = 0.0
+    window_pair: Number = 0.0
+    state_bytes: Number = 0.0  # read and written per request and step
+    activation_bytes: Number = 0.0  # element-wise traffic per token
+    collectives: Number = 0.0  # all-reduces per pass
+    collective_bytes: Number = 0.0  # moved over one GPU's link per token and all-reduce, one way
+    stages: Number = 1.0  # pipeline stages PP
+    kernels: Number = 0.0
+    peak_16bit: Number = 1.0
+    bandwidth: Number = 1.0  # bytes/s of the data sheet
+    link: Number = 1.0  # bytes/s, one way
+    has_mla: bool = False
+    has_state: bool = False
+    has_experts: bool = False
+    weights_bytes: Number = 0.0  # of this GPU, embeddings included
+
+
+def _ways(tensor: Tensor, placement: Placement, kv_heads: int) -> int:
+    """GPUs of one stage a tensor is divided over."""
+    if tensor.split is Split.REPLICATED:
+        return 1
+    if tensor.split is Split.KV_COLUMN:
+        return max(1, min(placement.tp, kv_heads))
+    return placement.tp
+
+
+def _formats(precision: Precision, group: LayerGroup, tensor: Tensor) -> list[tuple[TensorFormat, int, int]]:
+    """(format, bytes, layers) of a tensor over the layers of its group; one entry when all layers agree."""
+    first, last = group.layers[0], group.layers[-1]
+    probes = (first, group.layers[len(group.layers) // 2], last)
+    formats = [precision.format_of(tensor, layer) for layer in probes]
+    if formats[0] == formats[1] == formats[2]:
+        return [(formats[1], precision.bytes_of(tensor, probes[1]), group.count)]
+    return [(precision.format_of(tensor, i), precision.bytes_of(tensor, i), 1) for i in group.layers]
+
+
+class _Sum:
+    """Running sums while the tensors of a model are walked."""
+
+    def __init__(self) -> None:
+        self.bytes: dict[tuple[str, str], float] = {}
+        self.elements: dict[tuple[str, str], float] = {}
+        self.peak: dict[str, float] = {}
+        self.quantized_on_the_fly = False
+
+    def add(self, slot: str, path: str, peak: float, bytes_: float, elements: float) -> None:
+        key = (slot, path)
+        self.bytes[key] = self.bytes.get(key, 0.0) + bytes_
+        self.elements[key] = self.elements.get(key, 0.0) + elements
+        self.peak[path] = peak
+
+    def product(self, slot: str, paths: tuple[str, ...]) -> Product:
+        if not paths:
+            return Product()
+        size = sum(self.bytes[slot, p] for p in paths)
+        elements = sum(self.elements[slot, p] for p in paths)
+        main = max(paths, key=lambda p: self.bytes[slot, p])
+        flop_seconds = sum(self.elements[slot, p] / self.peak[p] for p in paths)
+        return Product(bytes=size, elements=elements, peak=elements / flop_seconds if elements else 1.0, path=main)
+
+    def split(self, slot: str, apart: str | None = None) -> tuple[Product, Product]:
+        """The products of a slot on all paths but `apart`, and on `apart`."""
+        paths = tuple(p for s, p in self.bytes if s == slot and p != apart)
+        return self.product(slot, paths), self.product(slot, (apart,) if apart and (slot, apart) in self.bytes else ())
+
+
+def _attention(attention: Attention, count: int, tp: int, kv_width: float) -> dict[str, float]:
+    """Cache bytes and pair FLOPs of `count` layers on one GPU: 2 N (H + Hv) per query-key pair, N heads over TP."""
+    heads = attention.q_heads / tp
+    pair = 2.0 * heads * (attention.head_dim + attention.value_dim) * count
+    if attention.kind is AttentionKind.MLA:
+        stored = attention.latent_dim + attention.rope_dim  # replicated over TP ranks
+        absorbed = 2.0 * heads * (2 * attention.latent_dim + attention.rope_dim) * count
+        return {"bytes": stored * kv_width * count, "decode": absorbed, "prefill": pair}
+    width = attention.head_dim if attention.keys_are_values else attention.head_dim + attention.value_dim
+    share = attention.kv_heads / min(tp, attention.kv_heads)
+    return {"bytes": share * width * kv_width * count, "decode": pair, "prefill": pair}
+
+
+def _window(attention: Attention) -> int | None:
+    if attention.kind is AttentionKind.SLIDING:
+        return attention.window
+    if attention.kind is AttentionKind.CHUNKED and attention.window:
+        return attention.window // 2  # a token sees half a block on average
+    return attention.indexer_topk or None
+
+
+def _kernels(group: LayerGroup, quantizes_activations: bool) -> float:
+    """Kernels launched per layer: counted from the operators a fused engine runs, not measured."""
+    count = 0.0
+    if group.attention is not None:
+        count += 9 if group.attention.kind is AttentionKind.MLA else 5
+    if group.state is not None:
+        count += 7
+    if group.ffn is not None:
+        count += 8 if group.ffn.experts else 4
+        count += 3 if group.ffn.shared_experts else 0
+    return count + (2 if quantizes_activations else 0)
+
+
+def build_shard(precision: Precision, accelerator: Accelerator, placement: Placement) -> Shard:
+    """The per-GPU sums of a model at a precision, split by TP and PP.
+
+    Raises `Refusal` when the accelerator's table row lacks the peaks a step time needs, or when nothing is
+    known of the model but its stored bytes.
+    """
+    spec = precision.spec
+    if accelerator.bandwidth_bytes_per_s is None or accelerator.flops_16bit is None:
+        raise Refusal(
+            f"Bandwidth or peak FLOP/s of {accelerator.name} is not in the table.",
+            field="gpu",
+            remedy="Choose another accelerator; memory and cost are still shown.",
+        )
+    groups = [g for g in spec.groups if g.stack == "decoder"]
+    if not groups:
+        raise Refusal(
+            "The layers of this model are not known, so its speed cannot be computed.",
+            field="model",
+            remedy="Give `params` instead, or a model with a config.",
+        )
+    sums = _Sum()
+    tp, kv_width = placement.tp, precision.kv_bytes_per_element
+    totals = dict.fromkeys(
+        ("kv", "decode", "prefill", "window_kv", "window_pair", "window", "state", "act", "coll", "kernels"), 0.0
+    )
+    resident = 0.0
+    experts = experts_per_token = 0.0
+    has_mla = has_state = False
+    for group in groups:
+        on_the_fly = False
+        kv_heads = group.attention.kv_heads if group.attention else 1
+        for tensor in group.tensors:
+            ways = _ways(tensor, placement, kv_heads)
+            for form, size, layers in _formats(precision, group, tensor):
+                resident += size * layers / ways
+                if tensor.role is Role.EXPERT:
+                    slot = "expert"
+                elif tensor.role in _LINEAR_ROLES and (tensor.linear or len(tensor.shape) >= 2):
+                    slot = "linear"
+                else:
+                    continue
+                path, peak = compute_path(form, accelerator)
+                on_the_fly = on_the_fly or path in (Path.FP8, Path.FP8_BLOCK, Path.INT8, Path.FP4)
+                sums.add(slot, path, peak, size * layers / ways, tensor.elements * layers / ways)
+        _add_attention(totals, group, tp, kv_width)
+        if group.state is not None:
+            has_state = True
+            ways = max(1, min(tp, group.state.heads))
+            state = group.state.conv_elements * 2.0 + group.state.recurrent_elements * 4.0
+            totals["state"] += 2.0 * state * group.count / ways
+        if group.ffn is not None and group.ffn.experts:
+            experts, experts_per_token = float(group.ffn.experts), float(group.ffn.experts_per_token)
+        has_mla = has_mla or (group.attention is not None and group.attention.kind is AttentionKind.MLA)
+        blocks = (group.attention is not None or group.state is not None) + (group.ffn is not None)
+        totals["coll"] += group.count * blocks
+        totals["kernels"] += group.count * _kernels(group, on_the_fly)
+        totals["act"] += group.count * _activation_bytes(spec, group, tp)
+    head, embedding = _head(precision, accelerator, tp)
+    main, wide = _main_and_wide(sums)
+    expert = sums.split("expert")[0]
+    window = totals["window"] / totals["window_kv"] if totals["window_kv"] else 1.0
+    link = accelerator.link_bytes_per_s or 32e9
+    return Shard(
+        linear=main,
+        wide=wide,
+        expert=expert,
+        head=head,
+        experts=experts or 1.0,
+        experts_per_token=experts_per_token,
+        kv_bytes=totals["kv"],
+        pair_decode=totals["decode"],
+        pair_prefill=totals["prefill"],
+        window=window,
+        window_kv_bytes=totals["window_kv"],
+        window_pair=totals["window_pair"],
+        state_bytes=totals["state"],
+        activation_bytes=totals["act"],
+        collectives=totals["coll"] if tp > 1 else 0.0,
+        collective_bytes=2.0 * (tp - 1) / tp * 2.0 * spec.hidden_size,
+        stages=float(placement.pp),
+        kernels=totals["kernels"] + 6.0,
+        peak_16bit=accelerator.flops_16bit,
+        bandwidth=accelerator.bandwidth_bytes_per_s,
+        link=link / 2.0,
+        has_mla=has_mla,
+        has_state=has_state,
+        has_experts=experts > 0,
+        weights_bytes=resident + head.bytes + embedding,
+    )
+
+
+def _add_attention(totals: dict[str, float], group: LayerGroup, tp: int, kv_width: float) -> None:
+    attention = group.attention
+    if attention is None:
+        return
+    part = _attention(attention, group.count, tp, kv_width)
+    window = _window(attention)
+    if window is None:
+        totals["kv"] += part["bytes"]
+        totals["decode"] += part["decode"]
+        totals["prefill"] += part["prefill"]
+        return
+    totals["window_kv"] += part["bytes"]
+    totals["window_pair"] += part["decode"]
+    totals["window"] += window * part["bytes"]
+    if attention.indexer_topk:  # the indexer itself scans every cached token, at one byte an element
+        totals["kv"] += float(attention.indexer_dim) * group.count
+
+
+def _activation_bytes(spec: ModelSpec, group: LayerGroup, tp: int) -> float:
+    """Element-wise traffic of one token in one layer, 2 bytes an element: 10 D plus 5 F/TP (norms, residual, gate)."""
+    width = 0.0
+    if group.ffn is not None:
+        active = group.ffn.experts_per_token * group.ffn.width if group.ffn.experts else group.ffn.width
+        width = active + group.ffn.shared_experts * group.ffn.shared_width
+    return 2.0 * (10.0 * spec.hidden_size + 5.0 * width / tp)
+
+
+def _main_and_wide(sums: _Sum) -> tuple[Product, Product]:
+    """The main format of the linear layers, and what was left in 16 bits beside it."""
+    paths = [p for s, p in sums.bytes if s == "linear"]
+    if set(paths) <= {Path.WIDE}:
+        return sums.split("linear")[0], Product()
+    return sums.split("linear", Path.WIDE)
+
+
+def _head(precision: Precision, accelerator: Accelerator, tp: int) -> tuple[Product, float]:
+    """The LM head (the embedding itself when tied) on one GPU, and the bytes of a separate embedding."""
+    spec = precision.spec
+    heads = [t for t in spec.tensors if t.role is Role.LM_HEAD and len(t.shape) >= 2]
+    embeddings = [
+        t for t in spec.tensors if t.role is Role.EMBEDDING and len(t.shape) >= 2 and t.shape[0] == spec.vocab_size
+    ]
+    tensor = heads[0] if heads else (embeddings[0] if embeddings else None)
+    if tensor is None:
+        return Product(), 0.0
+    path, peak = compute_path(precision.format_of(tensor), accelerator)
+    product = Product(bytes=precision.bytes_of(tensor) / tp, elements=tensor.elements / tp, peak=peak, path=path)
+    other = sum(precision.bytes_of(t) for t in embeddings if t is not tensor) / tp
+    return product, other
