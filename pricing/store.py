@@ -5,10 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
@@ -17,6 +16,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from estimators.provenance import Refusal
 from pricing.offers import Listing, PurchaseOption
 from pricing.snapshot import PricePoint
+from pricing.stored import StoredPrice, StoredReading, stored_moment
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine, Row
@@ -62,36 +62,6 @@ IDS_PER_STATEMENT = 500  # SQLite takes at most 999 parameters in old versions
 
 class StoreUnavailable(Refusal):
     """The database does not answer; prices are still served from memory."""
-
-
-class StoredPrice(NamedTuple):
-    """A current price as it lies in the store, as text."""
-
-    instance_type: str
-    region: str
-    option: str
-    listing: str
-    usd_per_hour: str
-    upfront_usd: str
-    origin: str
-    note: str
-    last_seen: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StoredReading:
-    """When a listing of a region was last read, by any process."""
-
-    region: str
-    listing: Listing
-    read_at: datetime
-    complete_at: datetime | None
-    origin: str
-    remarks: tuple[str, ...]
-
-
-def _text(moment: datetime) -> str:
-    return moment.astimezone(UTC).isoformat(timespec="microseconds")
 
 
 def _chunks(ids: Sequence[int]) -> Iterator[Sequence[int]]:
@@ -147,7 +117,7 @@ class PriceStore:
         key = {"region": reading.region, "listing": reading.listing.value}
         blank = {"read_at": "", "complete_at": "", "origin": "", "remarks": "[]"}
         connection.execute(insert(readings).values(**key, **blank).on_conflict_do_nothing())
-        read_at = _text(reading.read_at)
+        read_at = stored_moment(reading.read_at)
         said = {"read_at": read_at, "origin": reading.origin, "remarks": json.dumps(reading.remarks)}
         if reading.complete:
             said["complete_at"] = read_at
@@ -165,7 +135,7 @@ class PriceStore:
 
     def _end(self, connection: Connection, ids: Sequence[int], at: datetime) -> None:
         for chunk in _chunks(ids):
-            connection.execute(prices.update().where(prices.c.id.in_(chunk)).values(ended=_text(at)))
+            connection.execute(prices.update().where(prices.c.id.in_(chunk)).values(ended=stored_moment(at)))
 
     def _confirm(self, connection: Connection, kept: dict[int, Offer], at: datetime) -> None:
         if not kept:
@@ -173,7 +143,7 @@ class PriceStore:
         statement = (
             prices.update()
             .where(prices.c.id == sa.bindparam("row_id"))
-            .values(last_seen=_text(at), origin=sa.bindparam("said_by"), note=sa.bindparam("remark"))
+            .values(last_seen=stored_moment(at), origin=sa.bindparam("said_by"), note=sa.bindparam("remark"))
         )
         connection.execute(
             statement, [{"row_id": i, "said_by": offer.origin, "remark": offer.note} for i, offer in kept.items()]
@@ -204,7 +174,7 @@ class PriceStore:
         return found
 
     def history(self, instance_type: str, region: str, option: PurchaseOption) -> tuple[PricePoint, ...]:
-        """Every price seen for one offer, oldest first: one point where it began and one where it was last confirmed."""
+        """Prices seen for one offer, oldest first: a point where each began and one where it was last confirmed."""
         where = (prices.c.instance_type == instance_type, prices.c.region == region, prices.c.option == option.value)
         statement = sa.select(prices).where(*where).order_by(prices.c.first_seen)
         with self._transaction() as connection:
@@ -220,7 +190,7 @@ class PriceStore:
 
     def on(self, day: date) -> list[StoredPrice]:
         """The prices known at the end of a day, as they were then."""
-        end = _text(datetime(day.year, day.month, day.day, 23, 59, 59, 999_999, tzinfo=UTC))
+        end = stored_moment(datetime(day.year, day.month, day.day, 23, 59, 59, 999_999, tzinfo=UTC))
         columns = [prices.c[name] for name in StoredPrice._fields]
         standing = sa.or_(prices.c.ended.is_(None), prices.c.ended > end)
         statement = sa.select(*columns).where(prices.c.first_seen <= end, standing)
@@ -259,7 +229,7 @@ def _same_price(row: Row[tuple[object, ...]], offer: Offer) -> bool:
 
 
 def _values(offer: Offer, reading: Reading) -> dict[str, str]:
-    seen = _text(reading.read_at)
+    seen = stored_moment(reading.read_at)
     return {
         "instance_type": offer.instance_type,
         "region": offer.region,

@@ -1,0 +1,327 @@
+"""The price book: live where AWS answers, else the last good copy, else the bundled snapshot, and it says which."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from estimators.provenance import Refusal
+from pricing.freshness import MaxAge
+from pricing.offers import Listing, Offer, PriceQuery, PriceSource, PurchaseOption
+from pricing.reading import PriceReader, Progress, Reading, no_progress
+from pricing.refresh import RegionReport, read_region
+from pricing.snapshot import PricePoint, load_snapshot, snapshot_history
+from pricing.stored import stored_moment
+from pricing.table import OfferTable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from pricing.store import PriceStore
+    from pricing.stored import StoredPrice, StoredReading
+
+ListingKey = tuple[str, Listing]
+OfferKey = tuple[str, str, PurchaseOption]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BookStatus:
+    """Where a region's prices of one listing come from, and since when."""
+
+    region: str
+    listing: Listing
+    source: PriceSource
+    as_of: datetime | date | None  # when they were read; the newest row's date for the snapshot; None: no price here
+    live_since: datetime | None  # first success without a failure since
+    live_until: datetime | None  # last success, when what followed failed
+    error: str  # what the last attempt said, empty when it went well or none was made
+    remarks: tuple[str, ...]  # what the last reading had to leave out
+
+    @property
+    def sentence(self) -> str:
+        """One line for a page: "Live from AWS, read 2026-11-21 10:05 UTC."."""
+        if self.as_of is None:
+            said = f"No price for {self.region}."
+        elif self.source is PriceSource.LIVE:
+            said = f"Live from AWS, read {_minute(self.as_of)}."
+        elif self.source is PriceSource.CACHED:
+            said = f"Last good copy, read from AWS {_minute(self.as_of)}."
+        else:
+            said = f"Bundled snapshot, newest row of {_minute(self.as_of)}."
+        if self.live_until is not None:
+            said += f" Not live since {_minute(self.live_until)}."
+        return f"{said} {self.error}".strip()
+
+
+def _minute(moment: datetime | date) -> str:
+    return f"{moment:%Y-%m-%d %H:%M} UTC" if isinstance(moment, datetime) else moment.isoformat()
+
+
+@dataclass(slots=True)
+class _Contact:
+    """This process's own dealings with AWS about one listing of one region."""
+
+    reading: Reading | None = None  # the last that succeeded
+    live_since: datetime | None = None
+    failed_at: datetime | None = None  # of the last attempt, if it failed
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Loaded:
+    """What the store held when it was last looked at."""
+
+    readings: dict[ListingKey, StoredReading]
+    prices: tuple[StoredPrice, ...]
+
+
+class Book:
+    """A `PriceBook` over three layers. Looking up never waits: a finished table is swapped for the old one."""
+
+    def __init__(
+        self,
+        *,
+        store: PriceStore | None = None,
+        reader: PriceReader | None = None,
+        ages: MaxAge | None = None,
+        live_for: timedelta = timedelta(hours=2),
+        refresh_after: timedelta = timedelta(hours=1),
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._store = store
+        self._reader = reader
+        self._ages = ages or MaxAge()
+        self._live_for = live_for
+        self._refresh_after = refresh_after
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._making = threading.Lock()
+        self._contacts: dict[ListingKey, _Contact] = {}
+        self._loaded = _Loaded({}, ())
+        self._store_error = ""
+        self._table = OfferTable(())
+        self._made: tuple[date, frozenset[ListingKey]] | None = None
+        self.reload()
+
+    # Looking up
+
+    def find(self, query: PriceQuery) -> tuple[Offer, ...]:
+        """Matching offers, cheapest first. An empty tuple means not offered."""
+        return self._table.find(query)
+
+    def get(self, instance_type: str, region: str, option: PurchaseOption) -> Offer | None:
+        """One offer, or None: not offered here."""
+        return self._table.get(instance_type, region, option)
+
+    @property
+    def regions(self) -> tuple[str, ...]:
+        """Regions with at least one offer."""
+        return self._table.regions
+
+    def __len__(self) -> int:
+        return len(self._table)
+
+    def history(self, instance_type: str, region: str, option: PurchaseOption) -> tuple[PricePoint, ...]:
+        """Every dated price known for one offer, the snapshot's and the store's, oldest first."""
+        points = list(snapshot_history(instance_type, region, option))
+        if self._store is not None:
+            try:
+                points += self._store.history(instance_type, region, option)
+            except Refusal as error:
+                self._store_error = str(error)
+        return tuple(sorted(points, key=lambda point: point.as_of))
+
+    def status(self, region: str, listing: Listing = Listing.PRICE_LIST) -> BookStatus:
+        """Where this region's prices come from now."""
+        key = (region, listing)
+        contact = self._contacts.get(key, _Contact())
+        stored = self._loaded.readings.get(key)
+        source, as_of = self._origin(key, contact, stored)
+        read = contact.reading or stored
+        return BookStatus(
+            region=region,
+            listing=listing,
+            source=source,
+            as_of=as_of,
+            live_since=contact.live_since if source is PriceSource.LIVE else None,
+            live_until=contact.reading.read_at if contact.reading and contact.failed_at else None,
+            error=contact.error or self._store_error,
+            remarks=read.remarks if read else (),
+        )
+
+    def _origin(
+        self, key: ListingKey, contact: _Contact, stored: StoredReading | None
+    ) -> tuple[PriceSource, datetime | date | None]:
+        reads = [read.read_at for read in (contact.reading, stored) if read is not None]
+        if reads:
+            live = key in self._live(self._clock())
+            return PriceSource.LIVE if live else PriceSource.CACHED, max(reads)
+        region, listing = key
+        dates = [offer.as_of for offer in self.find(PriceQuery(region=region)) if offer.option.listing is listing]
+        return PriceSource.SNAPSHOT, max(dates, default=None)
+
+    # Refreshing
+
+    def refresh(
+        self, region: str, listings: Sequence[Listing] | None = None, progress: Progress = no_progress
+    ) -> RegionReport:
+        """Reads a region from AWS now and waits for it: for the background thread, never for a page."""
+        if self._reader is None:
+            raise Refusal("No live price source is set up.", field="region", remedy="Set AWS credentials.")
+        report = read_region(
+            self._reader, region, keep=self._keep, failed=self._fail, listings=listings, progress=progress
+        )
+        self.reload()  # a failure changes what may be called live
+        return report
+
+    def due(self, region: str) -> tuple[Listing, ...]:
+        """Listings this process has not read, or not lately, or not without failing."""
+        if self._reader is None:
+            return ()
+        now = self._clock()
+        return tuple(listing for listing in self._reader.listings if self._is_due((region, listing), now))
+
+    def _is_due(self, key: ListingKey, now: datetime) -> bool:
+        contact = self._contacts.get(key)
+        if contact is None or contact.reading is None or contact.error:
+            return True
+        return now - self._last_read(key, contact.reading) >= self._refresh_after
+
+    def keep_up(self) -> None:
+        """Makes the table again when a day has passed, a live price has grown old or another process has read."""
+        if self._store is not None:
+            try:
+                moved = self._store.readings() != self._loaded.readings
+                self._store_error = ""
+            except Refusal as error:
+                self._store_error, moved = str(error), False
+            if moved:
+                self.reload()
+        if self._made != self._wanted():
+            self.reload()
+
+    def _keep(self, reading: Reading) -> None:
+        with self._lock:
+            contact = self._contacts.setdefault((reading.region, reading.listing), _Contact())
+            contact.live_since = contact.live_since if contact.live_since and not contact.error else reading.read_at
+            contact.reading, contact.failed_at, contact.error = reading, None, ""
+        if self._store is not None:
+            try:
+                self._store.record(reading)
+                self._store_error = ""
+            except Refusal as error:
+                self._store_error = str(error)
+        self.reload()  # a page asking now sees this listing, while the next is still being read
+
+    def _fail(self, region: str, listing: Listing, error: str) -> None:
+        with self._lock:
+            contact = self._contacts.setdefault((region, listing), _Contact())
+            contact.live_since, contact.failed_at, contact.error = None, self._clock(), error
+
+    # Making the table
+
+    def reload(self) -> None:
+        """Looks at the store and puts the three layers together anew."""
+        with self._making:
+            if self._store is not None:
+                try:
+                    self._loaded = _Loaded(self._store.readings(), tuple(self._store.current()))
+                except Refusal as error:
+                    self._store_error = str(error)
+            wanted = self._wanted()
+            today, live = wanted
+            offers = self._snapshot_layer(today)
+            self._lay_stored(offers, today, live)
+            for key, contact in list(self._contacts.items()):
+                stored = self._loaded.readings.get(key)
+                if contact.reading and (stored is None or stored.read_at < contact.reading.read_at):
+                    source = PriceSource.LIVE if key in live else PriceSource.CACHED
+                    self._lay_reading(offers, contact.reading, source, today)
+            self._table, self._made = OfferTable(offers.values()), wanted
+
+    def _wanted(self) -> tuple[date, frozenset[ListingKey]]:
+        now = self._clock()
+        return now.date(), self._live(now)
+
+    def _live(self, now: datetime) -> frozenset[ListingKey]:
+        """Listings this process reads from AWS without failing, and that were read, by it or another, lately."""
+        return frozenset(
+            key
+            for key, contact in list(self._contacts.items())
+            if contact.reading and not contact.error and now - self._last_read(key, contact.reading) <= self._live_for
+        )
+
+    def _last_read(self, key: ListingKey, own: Reading) -> datetime:
+        stored = self._loaded.readings.get(key)
+        return max(own.read_at, stored.read_at) if stored else own.read_at
+
+    def _snapshot_layer(self, today: date) -> dict[OfferKey, Offer]:
+        """The snapshot without what a complete reading has since replaced."""
+        replaced = {key: read.complete_at.date() for key, read in self._loaded.readings.items() if read.complete_at}
+        return {
+            (offer.instance_type, offer.region, offer.option): offer
+            for offer in load_snapshot(today, self._ages).find(PriceQuery())
+            if offer.as_of > replaced.get((offer.region, offer.option.listing), date.min)
+        }
+
+    def _lay_stored(self, offers: dict[OfferKey, Offer], today: date, live: frozenset[ListingKey]) -> None:
+        options = {option.value: option for option in PurchaseOption}
+        confirmed = {
+            (region, listing.value): stored_moment(read.read_at)
+            for (region, listing), read in self._loaded.readings.items()
+            if (region, listing) in live
+        }
+        dates: dict[str, date] = {}
+        for row in self._loaded.prices:
+            option = options.get(row.option)
+            if option is None:
+                continue
+            day = row.last_seen[:10]
+            as_of = dates.get(day) or dates.setdefault(day, date.fromisoformat(day))
+            key = (row.instance_type, row.region, option)
+            standing = offers.get(key)
+            if standing is not None and standing.as_of > as_of:
+                continue
+            # A row an incomplete reading did not confirm is a copy, however live its neighbours are.
+            live_now = confirmed.get((row.region, row.listing)) == row.last_seen
+            source = PriceSource.LIVE if live_now else PriceSource.CACHED
+            offers[key] = stored_offer(row, option, as_of, source, self._ages.is_stale(option, as_of, today))
+
+    def _lay_reading(self, offers: dict[OfferKey, Offer], reading: Reading, source: PriceSource, today: date) -> None:
+        if reading.complete:
+            gone = [key for key in offers if key[1] == reading.region and key[2].listing is reading.listing]
+            for key in gone:
+                del offers[key]
+        for offer in reading.offers:
+            stale = self._ages.is_stale(offer.option, offer.as_of, today)
+            key = (offer.instance_type, offer.region, offer.option)
+            offers[key] = replace(offer, source=source, stale=stale)
+
+
+def stored_offer(row: StoredPrice, option: PurchaseOption, as_of: date, source: PriceSource, stale: bool) -> Offer:
+    """A row of the store as an offer."""
+    return Offer(
+        instance_type=row.instance_type,
+        region=row.region,
+        option=option,
+        usd_per_hour=Decimal(row.usd_per_hour),
+        source=source,
+        as_of=as_of,
+        origin=row.origin,
+        upfront_usd=Decimal(row.upfront_usd),
+        stale=stale,
+        note=row.note,
+    )
+
+
+def stored_book(prices: Iterable[StoredPrice]) -> OfferTable:
+    """Stored prices as a book, for comparing one day with another."""
+    return OfferTable(
+        stored_offer(
+            row, PurchaseOption(row.option), date.fromisoformat(row.last_seen[:10]), PriceSource.CACHED, stale=False
+        )
+        for row in prices
+    )
