@@ -11,9 +11,11 @@ import os
 import re
 import threading
 import time
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -325,11 +327,21 @@ def _load_library() -> None:
 
 def _config_object(model_type: str, config: dict[str, object]) -> ConfigObject:
     """The config class of transformers for this type, filled from a dict. No code or file of a repository is read."""
-    os.environ.setdefault("TRANSFORMERS_NO_ADVISORY_WARNINGS", "1")
+    _load_transformers()
     from transformers import CONFIG_MAPPING
 
     made: ConfigObject = CONFIG_MAPPING[model_type].from_dict(config)
     return made
+
+
+@cache
+def _load_transformers() -> None:
+    """Import `transformers` once, without its comments on missing PyTorch and on fields of other people's configs."""
+    os.environ.setdefault("TRANSFORMERS_NO_ADVISORY_WARNINGS", "1")  # read when it is imported
+    import transformers
+
+    transformers.logging.set_verbosity_error()
+    warnings.filterwarnings("ignore", category=FutureWarning, module=r"transformers\.")
 
 
 def _in_time(asked: Asked, deadline: float, call: Callable[[], T]) -> T:

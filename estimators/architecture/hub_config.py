@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
@@ -15,9 +16,14 @@ from estimators.architecture.spec import ModelSpec, SpecSource
 
 MAX_DEPTH = 32  # vision-language configs nest four deep
 MAX_STACK = 4096  # above it a config class would build per-layer lists of any length asked for
-STACK_FIELD = re.compile(r"layer|depth|block|stage|^n_head$|pattern|interval")
+MAX_NUMBER = 1 << 24
+STACK_FIELD = re.compile(r"(layers?|depth|blocks?|stages?)$")
+SIZE_FIELD = re.compile(r"size|layer|head|dim|expert|window|rank|tie_word|state")
+LENGTH_FIELD = re.compile(r"theta|position|length|window|freq")  # numbers that only ever scale something
 LABELS = frozenset({"num_labels", "id2label", "label2id"})  # classes build a table of any size from them
-SWITCHES = frozenset({"output_hidden_states", "output_attentions", "return_dict", "use_cache", "problem_type"})
+SWITCHES = frozenset(
+    {"output_hidden_states", "output_attentions", "return_dict", "use_cache", "problem_type", "chunk_size_feed_forward"}
+)
 NOT_A_DEFAULT = LABELS | SWITCHES | {"dtype", "torch_dtype", "quantization_config", "transformers_version"}
 
 
@@ -74,7 +80,10 @@ def unreadable(model_id: str, problem: str) -> ConfigUnreadable:
 def parse_completed(
     config: dict[str, object], construct: Construct, *, model_id: str, source_note: str, revision: str
 ) -> tuple[ModelSpec, tuple[str, ...]]:
-    """The model with the defaults of transformers, and which; as written, should those be what is in the way."""
+    """The model with the defaults of transformers, and which; as written, should those be what is in the way.
+
+    Where they change what the config says of itself, a note tells so.
+    """
 
     def parsed(candidate: Mapping[str, object]) -> ModelSpec:
         return parse_config(
@@ -82,12 +91,21 @@ def parse_completed(
         )
 
     complete, filled = with_defaults(config, construct)
-    if filled:
-        try:
-            return parsed(complete), filled
-        except ConfigError:
-            pass
-    return parsed(config), ()
+    if not filled:
+        return parsed(config), ()
+    try:
+        spec = parsed(complete)
+    except ConfigError:
+        return parsed(config), ()
+    try:
+        changed = parsed(config) != spec
+    except ConfigError:
+        changed = True
+    if changed:
+        names = ", ".join(name for name in filled if SIZE_FIELD.search(name))[:200]
+        note = f"The config leaves out {names or 'some fields'}; these are the defaults of its class in transformers."
+        spec = replace(spec, notes=(*spec.notes, note))
+    return spec, filled
 
 
 def with_defaults(config: dict[str, object], construct: Construct) -> tuple[dict[str, object], tuple[str, ...]]:
@@ -97,7 +115,7 @@ def with_defaults(config: dict[str, object], construct: Construct) -> tuple[dict
     stays. A class that does not know the model, or refuses the config, fills nothing.
     """
     model_type = config.get("model_type")
-    if not isinstance(model_type, str) or not _harmless(config):
+    if not isinstance(model_type, str) or not _harmless(_stripped(config)):
         return config, ()
     try:
         full = construct(model_type, _stripped(config)).to_dict()
@@ -138,7 +156,9 @@ def _harmless(value: object, name: str = "") -> bool:
     if isinstance(value, Mapping):
         return all(_harmless(item, str(key)) for key, item in value.items())
     if isinstance(value, int) and not isinstance(value, bool):
-        return -1 <= value <= (MAX_STACK if STACK_FIELD.search(name) else 1 << 32)
+        if STACK_FIELD.search(name):
+            return value <= MAX_STACK
+        return value <= MAX_NUMBER or LENGTH_FIELD.search(name) is not None
     return True
 
 
