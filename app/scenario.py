@@ -106,7 +106,9 @@ class _Rejected(ValueError):
 
 
 _MODEL_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}(/[A-Za-z0-9][A-Za-z0-9._-]{0,95})?(@[A-Za-z0-9._/-]{1,100})?")
-_COUNT = re.compile(r"(?P<params>[0-9]{1,5}(\.[0-9]{1,6})?) ?(?P<unit>[MBT])(-?A(?P<active>[0-9]{1,5}(\.[0-9]{1,6})?)B?)?", re.I)
+_COUNT = re.compile(
+    r"(?P<params>[0-9]{1,5}(\.[0-9]{1,6})?) ?(?P<unit>[MBT])(-?A(?P<active>[0-9]{1,5}(\.[0-9]{1,6})?)B?)?", re.I
+)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._()/+-]{0,60}")
 _INSTANCE = re.compile(r"[a-z0-9][a-z0-9-]{0,20}\.[a-z0-9-]{1,20}")
 _REGION = re.compile(r"[a-z]{2}(-[a-z]{2,9}){1,3}-[0-9]{1,2}")
@@ -156,9 +158,9 @@ def _choice(kind: type[StrEnum]) -> Callable[[str], Any]:
         try:
             return kind(text.lower())
         except ValueError:
-            few = list(kind)[:12]
-            more = "" if len(few) == len(kind) else " and others in the documentation"
-            raise _Rejected(f"is not one of {', '.join(few)}{more}") from None
+            names = list(kind)
+            shown = names if len(names) <= 12 else [*names[:4], f"or {len(names) - 4} others"]
+            raise _Rejected(f"is not one of {', '.join(shown)}") from None
 
     return parse
 
@@ -222,7 +224,6 @@ PARSERS: dict[str, Callable[[str], Any]] = {
 }
 KEYS = tuple(PARSERS)
 DEFAULTS = {f.name: f.default for f in fields(Scenario)}
-assert set(KEYS) == set(DEFAULTS)
 
 
 def decode(raw: Mapping[str, str]) -> Decoded:
@@ -239,7 +240,9 @@ def decode(raw: Mapping[str, str]) -> Decoded:
             version = int(text) if re.fullmatch(r"[0-9]{1,4}", text, re.ASCII) else None
             if version is None or not 1 <= version <= VERSION:
                 version = None
-                problems.append(Problem(key, shown, f"v={shown} is not a version of this link format; read as v={VERSION}."))
+                problems.append(
+                    Problem(key, shown, f"v={shown} is not a version of this link format; read as v={VERSION}.")
+                )
             continue
         if key not in PARSERS:
             shown_key = key if len(key) <= 40 else key[:37] + "..."
@@ -284,7 +287,10 @@ def _settle_groups(values: dict[str, Any], raw: Mapping[str, str]) -> list[Probl
         lost.append(("load", "concurrency" if "concurrency" in values else "rate"))
     for key, _ in lost:
         values.pop(key, None)
-    return [Problem(key, raw.get(key, ""), f"{key} was ignored because {winner} is given.", ignored=True) for key, winner in lost]
+    return [
+        Problem(key, raw.get(key, ""), f"{key} was ignored because {winner} is given.", ignored=True)
+        for key, winner in lost
+    ]
 
 
 def encode(scenario: Scenario, *, every_field: bool = False) -> dict[str, str]:

@@ -14,6 +14,10 @@ from estimators.workload import Engine
 from pricing.offers import PurchaseOption
 
 
+def test_the_vocabulary_and_the_scenario_have_the_same_keys() -> None:
+    assert set(KEYS) == set(DEFAULTS)
+
+
 def test_an_empty_link_is_the_defaults() -> None:
     decoded = decode({})
     assert decoded.scenario == Scenario()
@@ -25,7 +29,9 @@ def test_a_link_carries_what_was_asked() -> None:
     decoded = decode({"model": "org/name@abc123", "weights": "int4", "prompt": "2048", "hours": "200.5", "v": "1"})
     assert decoded.problems == ()
     assert decoded.version == 1
-    assert decoded.scenario == Scenario(model="org/name@abc123", weights=Weights.INT4, prompt=2048, hours=Decimal("200.5"))
+    assert decoded.scenario == Scenario(
+        model="org/name@abc123", weights=Weights.INT4, prompt=2048, hours=Decimal("200.5")
+    )
 
 
 @pytest.mark.parametrize(
@@ -74,11 +80,33 @@ def test_load_batch_with_concurrency_is_a_batch_of_that_size() -> None:
 @pytest.mark.parametrize(
     ("key", "value"),
     [
-        ("prompt", "0"), ("prompt", "-5"), ("prompt", "1e9"), ("prompt", "9" * 400), ("prompt", "\u0661\u0662"), ("prompt", "1_0"),
-        ("util", "inf"), ("util", "nan"), ("util", "-inf"), ("rate", "0"), ("rate", "1e309"), ("prefix", "1"), ("accept", "1.01"),
-        ("weights", "int5"), ("buy", "free"), ("region", "../../etc"), ("instance", "<script>"), ("model", "a/b/c"),
-        ("model", "<img src=x onerror=alert(1)>"), ("model", "x" * 400), ("hours", "745"), ("hours", "0"),
-        ("price", "-1"), ("price_as_of", "2026-13-01"), ("price_as_of", "yesterday"), ("load", "min"), ("gpus", "1.5"),
+        ("prompt", "0"),
+        ("prompt", "-5"),
+        ("prompt", "1e9"),
+        ("prompt", "9" * 400),
+        ("prompt", "\u0661\u0662"),
+        ("prompt", "1_0"),
+        ("util", "inf"),
+        ("util", "nan"),
+        ("util", "-inf"),
+        ("rate", "0"),
+        ("rate", "1e309"),
+        ("prefix", "1"),
+        ("accept", "1.01"),
+        ("weights", "int5"),
+        ("buy", "free"),
+        ("region", "../../etc"),
+        ("instance", "<script>"),
+        ("model", "a/b/c"),
+        ("model", "<img src=x onerror=alert(1)>"),
+        ("model", "x" * 400),
+        ("hours", "745"),
+        ("hours", "0"),
+        ("price", "-1"),
+        ("price_as_of", "2026-13-01"),
+        ("price_as_of", "yesterday"),
+        ("load", "min"),
+        ("gpus", "1.5"),
     ],
 )
 def test_a_bad_value_is_named_and_the_default_used(key: str, value: str) -> None:

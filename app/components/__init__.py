@@ -1,0 +1,1 @@
+"""Small pieces of the page that Streamlit has no widget for."""

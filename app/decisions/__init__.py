@@ -1,0 +1,1 @@
+"""What is built on plans: comparisons and recommendations. No Streamlit."""

@@ -1,0 +1,46 @@
+"""The next-best answers beside the verdict: another machine, another precision."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from app.format import usd
+from app.narrative import machine_phrase, precision_name
+from app.plan import Plan
+from app.planner import Sources, plan
+from estimators.precision import Method, Weights
+
+OTHER_PRECISIONS = (Weights.INT8, Weights.INT4)
+
+
+def alternatives(current: Plan, sources: Sources) -> tuple[str, ...]:
+    """One line for the next accelerator, one for INT8 and INT4 on their cheapest machine."""
+    chosen = current.chosen
+    if chosen is None or current.precision is None or not chosen.fits or chosen.cost is None:
+        return ()
+    lines: list[str] = []
+    others = [
+        c for c in current.candidates if c.eligible and c.machine.accelerator.name != chosen.machine.accelerator.name
+    ]
+    if others and others[0].cost is not None:
+        lines.append(f"On {machine_phrase(others[0])}: {usd(others[0].cost.usd_per_month)}.")
+    if current.precision.published and current.precision.spec.quantization is not None:
+        return tuple(lines)
+    for weights in OTHER_PRECISIONS:
+        if weights is current.precision.weights:
+            continue
+        scenario = replace(
+            current.asked,
+            weights=weights,
+            method=Method.AUTO,
+            instance=None,
+            gpu=None,
+            gpus=None,
+            price=None,
+            price_as_of=None,
+        )
+        other = plan(scenario, sources)
+        if other.chosen and other.chosen.eligible and other.chosen.cost:
+            cost = other.chosen.cost.usd_per_month
+            lines.append(f"In {precision_name(weights)}: {machine_phrase(other.chosen)}, {usd(cost)}.")
+    return tuple(lines)

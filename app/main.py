@@ -1,0 +1,41 @@
+"""The dashboard's entry point: page settings, shared inputs, navigation. No arithmetic."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import streamlit as st
+
+from app.planner import plan
+from app.scenario import with_page_defaults
+from app.sources import shared_sources
+from app.views import card, current, header, inputs
+
+ICON = str(Path(__file__).with_name("static") / "icon.svg")
+
+st.set_page_config(page_title="Rightsize", page_icon=ICON, layout="wide", initial_sidebar_state="collapsed")
+inputs.canonicalise()
+sources = shared_sources()
+
+if st.context.is_embedded:
+    card.draw(sources)
+else:
+    page = st.navigation(
+        [
+            st.Page("views/estimate.py", title="Estimate", default=True),
+            st.Page("views/prices.py", title="Prices", url_path="prices"),
+            st.Page("views/accuracy.py", title="Accuracy", url_path="accuracy"),
+        ],
+        position="top",
+    )
+    top = header.draw_title()
+    inputs.draw(current.model_ids(), sources.book.regions, folded=page.url_path == "accuracy")
+    decoded = inputs.read()
+    scenario = with_page_defaults(decoded.scenario)
+    if scenario.model is not None:
+        sources.check_hub(scenario.model)
+    result = plan(scenario, sources)
+    current.remember(result, decoded.problems)
+    header.draw_actions(top, result)
+    header.draw_notices(result)
+    page.run()

@@ -1,0 +1,71 @@
+"""Why a scenario has no answer: the sentence that names the limit and the way out. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from app.format import gib
+from app.plan import Candidate
+from app.scenario import Scenario
+from estimators.provenance import Refusal
+from pricing.offers import PurchaseOption
+
+
+def option_words(option: PurchaseOption) -> str:
+    """ "reserved_1yr_no_upfront" as words."""
+    return option.value.replace("_", " ")
+
+
+def not_offered(scenario: Scenario) -> str:
+    return f"not offered in {scenario.region} as {option_words(scenario.buy)}"
+
+
+def of_named_machine(scenario: Scenario, chosen: Candidate, unsupported: Iterable[str]) -> Refusal | None:
+    """Why the machine that was named cannot be used as asked, if it cannot."""
+    for reason in unsupported:
+        return Refusal(f"{reason}.", field="weights", remedy="Choose another precision or machine.")
+    if chosen.memory is None and chosen.reasons:
+        return Refusal(f"{chosen.label}: {chosen.reasons[-1]}", field="gpus")
+    if chosen.offer is None and chosen.machine.instance is not None:
+        return Refusal(
+            f"{chosen.label} is {not_offered(scenario)}.",
+            field="region",
+            remedy="Choose another region, purchase option or machine.",
+        )
+    return None
+
+
+def of_automatic_choice(scenario: Scenario, weighed: Sequence[Candidate]) -> Refusal:
+    """Which limit kills the last candidate, and by how much."""
+    offered = [candidate for candidate in weighed if candidate.offer is not None]
+    if not offered:
+        return Refusal(
+            f"No machine is {not_offered(scenario).removeprefix('not ')}.",
+            field="region",
+            remedy="Choose another region or purchase option.",
+        )
+    fitting = [candidate for candidate in offered if candidate.fits]
+    if fitting:
+        nearest = min(fitting, key=lambda candidate: len(candidate.reasons))
+        return Refusal(
+            f"No machine meets every limit; nearest is {nearest.label}: {'; '.join(nearest.reasons)}.",
+            field="ttft",
+            remedy="Loosen that limit, lower the load or choose another precision.",
+        )
+    sized = [
+        (candidate, candidate.memory, candidate.placement.gpus)
+        for candidate in offered
+        if candidate.memory is not None and candidate.placement is not None
+    ]
+    if not sized:
+        return Refusal(offered[0].reasons[-1], field="gpus")
+    nearest, memory, gpus = min(
+        sized, key=lambda item: item[1].memory_bytes_per_gpu / max(1, item[1].memory_budget_bytes_per_gpu)
+    )
+    need, have = memory.memory_bytes_per_gpu * gpus, memory.memory_budget_bytes_per_gpu * gpus
+    return Refusal(
+        f"No single machine in {scenario.region} holds one replica: the nearest, {nearest.label}, "
+        f"has {gib(have)} usable and this needs {gib(need)}.",
+        field="model",
+        remedy="Use a lower precision, a shorter context, or name gpus and pp to span machines.",
+    )

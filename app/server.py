@@ -1,0 +1,58 @@
+"""The ASGI application: the dashboard with security headers, the JSON route and start-up work.
+
+`python -m streamlit run app/server.py` or `uvicorn app.server:app`, from the repository's root.
+"""
+
+from __future__ import annotations
+
+import gc
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import anyio
+import streamlit as st
+from starlette.middleware import Middleware
+from starlette.routing import Route
+
+from app.api import estimate
+from app.headers import SecurityHeaders
+from app.sources import shared_sources
+
+log = logging.getLogger("rightsize")
+
+
+def _warm() -> None:
+    """Load what the first visitor would otherwise wait for, then keep it out of every later garbage collection."""
+    import pandas  # noqa: F401
+    import plotly.graph_objects  # noqa: F401
+
+    from app.planner import plan
+    from app.scenario import Scenario, with_page_defaults
+
+    plan(with_page_defaults(Scenario()), shared_sources())
+    gc.collect()
+    gc.freeze()
+
+
+@asynccontextmanager
+async def lifespan(_app: st.App) -> AsyncIterator[None]:
+    await anyio.to_thread.run_sync(_warm)
+    yield
+
+
+def report(error: Exception) -> bool:
+    """Log a page's unexpected error; the visitor sees a sentence, never a traceback."""
+    log.error("page failed: %s", type(error).__name__, exc_info=error)
+    st.error("Something went wrong on our side. Your inputs are still in the address bar; reload to try again.")
+    return True
+
+
+app = st.App(
+    Path(__file__).with_name("main.py"),
+    routes=[Route("/api/v1/estimate", estimate, methods=["GET"])],
+    middleware=[Middleware(SecurityHeaders)],
+    lifespan=lifespan,
+    on_script_error=report,
+)

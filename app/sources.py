@@ -1,0 +1,126 @@
+"""Models, prices and measurements behind one object, shared by the page, the JSON interface and the command line.
+
+Process-wide caches are bounded and expire; nothing here knows Streamlit.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
+from typing import Generic, TypeVar
+
+from estimators.architecture import catalogue
+from estimators.architecture.hub import HubClient, HubOffline, HubUnavailable
+from estimators.architecture.spec import ModelSpec
+from estimators.provenance import Refusal
+from pricing.offers import PriceBook
+from pricing.snapshot import load_snapshot
+
+HUB_KEEP_S = 6 * 3600.0  # a config rarely changes; a pinned revision never does
+HUB_REST_S = 120.0  # after an unreachable Hub, do not ask again for this long
+MODELS_KEPT = 512
+
+V = TypeVar("V")
+
+
+class TimedCache(Generic[V]):
+    """A bounded, thread-safe cache whose entries expire; the least recently used goes first."""
+
+    def __init__(self, *, entries: int, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._entries, self._seconds, self._clock = entries, seconds, clock
+        self._items: OrderedDict[str, tuple[float, V]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, key: str) -> V | None:
+        with self._lock:
+            item = self._items.get(key)
+            if item is None or self._clock() - item[0] > self._seconds:
+                return None
+            self._items.move_to_end(key)
+            return item[1]
+
+    def put(self, key: str, value: V) -> None:
+        with self._lock:
+            self._items[key] = (self._clock(), value)
+            self._items.move_to_end(key)
+            while len(self._items) > self._entries:
+                self._items.popitem(last=False)
+
+
+class LocalSources:
+    """The bundled catalogue and price book first, the Hub for everything else.
+
+    A model of the catalogue is answered from it at once; `check_hub` then compares it with the Hub in the background.
+    """
+
+    def __init__(self, book: PriceBook, hub: HubClient | None = None) -> None:
+        self._book = book
+        self._hub = hub or HubClient()
+        self._specs: TimedCache[ModelSpec] = TimedCache(entries=MODELS_KEPT, seconds=HUB_KEEP_S)
+        self._refusals: TimedCache[Refusal] = TimedCache(entries=MODELS_KEPT, seconds=HUB_REST_S)
+        self._hub_rests_until = 0.0
+        self._background = ThreadPoolExecutor(max_workers=2, thread_name_prefix="hub")
+        self._checking: set[str] = set()
+
+    @property
+    def book(self) -> PriceBook:
+        return self._book
+
+    def spec(self, model: str) -> ModelSpec:
+        """The model's shape. Raises `Refusal` (field "model") when neither source has it."""
+        model_id, _, revision = model.partition("@")
+        entry = catalogue.find(model_id)
+        if not revision and (fresh := self._specs.get(model)):
+            return fresh
+        if entry is not None and not revision:
+            return catalogue.load_spec(model_id)
+        return self._from_hub(model_id, revision or None)
+
+    def check_hub(self, model: str) -> None:
+        """Ask the Hub in the background for a model answered from the catalogue; later calls get the Hub's."""
+        model_id, _, revision = model.partition("@")
+        asked_before = self._specs.get(model) or self._refusals.get(model) or model in self._checking
+        if revision or asked_before or time.monotonic() < self._hub_rests_until or self._hub.offline:
+            return
+        self._checking.add(model)
+        self._background.submit(self._check, model_id)
+
+    def _check(self, model_id: str) -> None:
+        try:
+            self._from_hub(model_id, None)
+        except Refusal:
+            pass  # kept in the caches of `_from_hub`; the catalogue goes on answering
+        finally:
+            self._checking.discard(model_id)
+
+    def _from_hub(self, model_id: str, revision: str | None) -> ModelSpec:
+        key = f"{model_id}@{revision}" if revision else model_id
+        if spec := self._specs.get(key):
+            return spec
+        if refusal := self._refusals.get(key):
+            raise refusal
+        if time.monotonic() < self._hub_rests_until:
+            raise HubUnavailable(
+                f"The Hub could not be reached a moment ago, and {model_id} is not in the bundled catalogue.",
+                field="model",
+                remedy="Try again in two minutes, pick a catalogue model, or give a size such as 8B.",
+            )
+        try:
+            spec = self._hub.fetch_spec(model_id, revision)
+        except Refusal as refusal:
+            self._refusals.put(key, refusal)
+            if isinstance(refusal, HubUnavailable) and not isinstance(refusal, HubOffline):
+                self._hub_rests_until = time.monotonic() + HUB_REST_S
+            raise
+        self._specs.put(key, spec)
+        return spec
+
+
+@lru_cache(maxsize=1)
+def shared_sources() -> LocalSources:
+    """The sources of this process."""
+    return LocalSources(load_snapshot())

@@ -1,0 +1,206 @@
+"""The first screen: the verdict, four numbers, memory, machines and cost by model size."""
+
+from __future__ import annotations
+
+import pandas as pd
+import streamlit as st
+
+from app.decisions.alternatives import alternatives
+from app.decisions.model_sizes import SizedCost, cost_by_model_size
+from app.figures import CostPoint, cost_by_size, memory_bar
+from app.format import GIB, count, gib, plural, seconds, span, usd
+from app.narrative import conditions, load_phrase, model_name, precision_name, source_phrase, verdict
+from app.plan import Candidate, Plan
+from app.sources import shared_sources
+from app.views import current
+from app.views.explain import how
+
+
+def _escape(text: str) -> str:
+    return text.replace("$", "\\$")
+
+
+def draw_verdict(plan: Plan) -> None:
+    with st.container(border=True, key="verdict"):
+        st.markdown(f"### {_escape(verdict(plan))}")
+        if plan.spec is None:
+            return
+        st.markdown(_escape(f"{conditions(plan)}. Load: {load_phrase(plan.asked)}."))
+        if plan.refusal is not None and str(plan.refusal) not in verdict(plan):
+            st.error(_escape(str(plan.refusal)), icon=":material/error:")
+        for line in alternatives(plan, shared_sources()):
+            st.markdown(f"- {_escape(line)}")
+
+
+def draw_metrics(plan: Plan, chosen: Candidate) -> None:
+    memory, latency, cost = chosen.memory, chosen.latency, chosen.cost
+    first, second, third, fourth = st.columns(4)
+    with first:
+        st.metric("Monthly cost", usd(cost.usd_per_month) if cost else "not priced", border=True)
+        how(cost.terms if cost else (), key="how_cost")
+    with second:
+        st.metric("Memory per GPU", gib(memory.memory_bytes_per_gpu) if memory else "unknown", border=True)
+        how(memory.terms if memory else (), key="how_memory")
+    with third:
+        text = span(latency.e2e_s.low, latency.e2e_s.high) if latency else "not estimated yet"
+        st.metric("Whole request", text, border=True, help="80 % interval for what a measurement would show.")
+        how(latency.terms if latency else (), key="how_latency")
+    with fourth:
+        million = cost.usd_per_million_output_tokens if cost else None
+        st.metric(
+            "Per million output tokens",
+            usd(million) if million else "not estimated yet",
+            border=True,
+            help="At this load's throughput, all hours billed.",
+        )
+        how(cost.terms[1:] if cost else (), key="how_tokens")
+
+
+def draw_memory(plan: Plan, chosen: Candidate) -> None:
+    memory = chosen.memory
+    if memory is None:
+        return
+    st.markdown("#### Memory of one GPU")
+    figure = memory_bar(memory)
+    used = f"{gib(memory.memory_bytes_per_gpu)} of {gib(memory.memory_budget_bytes_per_gpu)} usable"
+    st.plotly_chart(figure, key="memory_bar", config={"displayModeBar": False}, alt=f"Memory per GPU: {used}.")
+    tokens = plan.asked.prompt + plan.asked.output
+    low, high = gib(memory.memory_bytes_per_gpu_low), gib(memory.memory_bytes_per_gpu_high)
+    st.markdown(
+        f"Holds **{plural(memory.max_concurrency, 'request')}** of {tokens:,} tokens at once "
+        f"({memory.kv_capacity_tokens:,} tokens of cache). Uses {used}; 80 % interval {low} to {high}."
+    )
+    for note in memory.notes:
+        st.caption(_escape(note))
+
+
+def draw_latency(chosen: Candidate) -> None:
+    latency = chosen.latency
+    if latency is None:
+        return
+    st.markdown("#### Speed at this load")
+    rows = [
+        ("Time to first token", span(latency.ttft_s.low, latency.ttft_s.high), seconds(latency.ttft_p95_s)),
+        ("Time per output token", span(latency.tpot_s.low, latency.tpot_s.high), seconds(latency.tpot_p95_s)),
+        ("Whole request", span(latency.e2e_s.low, latency.e2e_s.high), seconds(latency.e2e_p95_s)),
+    ]
+    st.dataframe(
+        pd.DataFrame(rows, columns=["", "mean, 80 % interval", "95th percentile"]), hide_index=True, key="latency_table"
+    )
+    for note in latency.notes:
+        st.caption(_escape(note))
+
+
+def draw_machines(plan: Plan) -> None:
+    st.markdown("#### Machines")
+    rows = [_machine_row(candidate) for candidate in plan.candidates]
+    if not rows:
+        return
+    st.dataframe(
+        pd.DataFrame(rows),
+        key="machines",
+        hide_index=True,
+        height=36 + 35 * min(len(rows), 9),
+        column_config={
+            "A month": st.column_config.NumberColumn(format="dollar"),
+            "Memory used": st.column_config.ProgressColumn(format="percent", min_value=0, max_value=1),
+            "Usable, GiB per GPU": st.column_config.NumberColumn(format="%.1f"),
+            "Needed, GiB per GPU": st.column_config.NumberColumn(format="%.1f"),
+        },
+    )
+
+
+def _machine_row(candidate: Candidate) -> dict[str, object]:
+    memory, cost, offer = candidate.memory, candidate.cost, candidate.offer
+    gpus = candidate.placement.gpus if candidate.placement else None
+    return {
+        "Machine": candidate.label,
+        "Accelerators": f"{gpus} x {candidate.machine.accelerator.name}"
+        if gpus
+        else candidate.machine.accelerator.name,
+        "Fits": {True: "yes", False: "no", None: "no"}[candidate.fits],
+        "A month": float(cost.usd_per_month) if cost else None,
+        "Memory used": memory.memory_bytes_per_gpu / memory.memory_budget_bytes_per_gpu if memory else None,
+        "Needed, GiB per GPU": memory.memory_bytes_per_gpu / GIB if memory else None,
+        "Usable, GiB per GPU": memory.memory_budget_bytes_per_gpu / GIB if memory else None,
+        "Holds": memory.max_concurrency if memory else None,
+        "Why not": "; ".join(candidate.reasons),
+        "Price": source_phrase(offer) if offer else "",
+    }
+
+
+def draw_sizes(plan: Plan) -> None:
+    st.markdown("#### Monthly cost by model size")
+    article, cheapest = cost_by_model_size(plan.asked, shared_sources())
+    chosen = plan.chosen
+    own = None
+    if chosen and chosen.cost and chosen.fits and plan.spec and plan.precision:
+        own = CostPoint(
+            label=model_name(plan.asked),
+            billions=plan.spec.resident_params / 1e9,
+            usd_per_month=float(chosen.cost.usd_per_month),
+            machine=chosen.label,
+            precision=precision_name(plan.precision.weights),
+        )
+    figure = cost_by_size(_points(article), _points(cheapest), own)
+    spoken = "; ".join(f"{c.label} on {c.machine} {usd(c.usd_per_month)}" for c in article if c.usd_per_month)
+    st.plotly_chart(figure, key="sizes", config={"displayModeBar": False}, alt=f"Monthly cost by model size. {spoken}.")
+    rows = [
+        {
+            "Model": a.label,
+            "Precision": a.precision,
+            "The article's machine": a.machine,
+            "A month there": a.usd_per_month,
+            "Cheapest that fits": c.machine,
+            "A month": c.usd_per_month,
+        }
+        for a in article
+        for c in cheapest
+        if c.label == a.label and c.precision == a.precision
+    ]
+    money = st.column_config.NumberColumn(format="dollar")
+    st.dataframe(
+        pd.DataFrame(rows), hide_index=True, key="article", column_config={"A month there": money, "A month": money}
+    )
+    st.caption(
+        "The article's machines, priced like any other scenario: region, payment and hours above move them. "
+        "405B needs FP8 on eight H100: in BF16 its weights alone are 756 GiB."
+    )
+
+
+def _points(costs: tuple[SizedCost, ...]) -> list[CostPoint]:
+    return [
+        CostPoint(
+            label=c.label,
+            billions=c.params / 1e9,
+            usd_per_month=c.usd_per_month,
+            machine=c.machine,
+            precision=c.precision,
+        )
+        for c in costs
+        if c.usd_per_month is not None
+    ]
+
+
+def draw_footer(plan: Plan) -> None:
+    lines = [f"Model: {plan.spec.source_note}."] if plan.spec else []
+    lines += plan.notes
+    lines.append("Estimates, not measurements; the Accuracy page shows how far they were from published ones.")
+    lines.append("Not included: storage, data transfer, load balancing, people.")
+    if plan.spec:
+        lines.append(
+            f"{count(plan.spec.resident_params)} parameters must be loaded (resident); "
+            f"{count(plan.spec.active_params)} are touched per token (active)."
+        )
+    st.caption(_escape(" ".join(lines)))
+
+
+result = current.plan()
+draw_verdict(result)
+if result.chosen is not None and result.spec is not None:
+    draw_metrics(result, result.chosen)
+    draw_memory(result, result.chosen)
+    draw_latency(result.chosen)
+draw_machines(result)
+draw_sizes(result)
+draw_footer(result)

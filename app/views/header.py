@@ -1,0 +1,50 @@
+"""Title row, notices about the link, and the frozen-price banner."""
+
+from __future__ import annotations
+
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+
+from app.components.copy_link import copy_link
+from app.narrative import source_phrase
+from app.plan import Plan
+from app.views import current, inputs
+from pricing.offers import PriceSource
+
+
+def draw_title() -> DeltaGenerator:
+    """Title on the left; returns the place on the right that the link button fills once the plan is known."""
+    left, right = st.columns([3, 2], vertical_alignment="center")
+    left.markdown("## Rightsize\nWhich model fits which machine, and what it costs a month.")
+    return right
+
+
+def draw_actions(place: DeltaGenerator, plan: Plan) -> None:
+    with place:
+        copy_link(inputs.link_query(plan.resolved))
+        if plan.chosen is not None and plan.chosen.offer is not None:
+            st.caption(f"Prices: {source_phrase(plan.chosen.offer)}", text_alignment="right")
+
+
+def draw_notices(plan: Plan) -> None:
+    """Everything of the link or the boxes that was not used, by name, once."""
+    link_problems = () if st.session_state.get("problems_seen") else st.session_state.problems
+    found = {problem.message: problem for problem in (*link_problems, *current.problems())}
+    if found:
+        st.warning("\n".join(f"- {_plain(message)}" for message in found), icon=":material/info:")
+    offer = plan.chosen.offer if plan.chosen else None
+    if offer is not None and offer.source is PriceSource.LINK:
+        text, button = st.columns([4, 1], vertical_alignment="center")
+        text.info(
+            f"This link carries its own price: ${offer.usd_per_hour} an hour per machine, {source_phrase(offer)}."
+        )
+        button.button("Use today's price", on_click=_thaw, width="stretch")
+
+
+def _thaw() -> None:
+    st.session_state.thawed = True
+
+
+def _plain(text: str) -> str:
+    """Text from outside, with nothing that Markdown or HTML would act on."""
+    return "".join("\\" + c if c in r"\`*_{}[]()<>#+-.!|$~:&" else c for c in text)

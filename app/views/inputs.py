@@ -1,0 +1,276 @@
+"""The shared inputs: bound to the address bar, read back through the same validators as a link."""
+
+from __future__ import annotations
+
+from urllib.parse import urlencode
+
+import streamlit as st
+
+from app.presets import PRESETS
+from app.scenario import (
+    DEFAULTS,
+    KEYS,
+    PAGE_MODEL,
+    Decoded,
+    LoadMode,
+    Problem,
+    Scenario,
+    decode,
+    encode,
+    model_text,
+)
+from estimators.precision import KvPrecision, Method, Weights
+from estimators.workload import Engine
+from pricing.offers import PurchaseOption
+
+_NUMBERS = {  # label, smallest, help; blank means the default
+    "gpus": ("GPUs per replica", 1, "Tensor-parallel count. Blank: all of the machine, or the fewest that fit."),
+    "replicas": ("Replicas", 1, "Copies of the model. Blank: as many as the rate needs, else one."),
+    "pp": ("Pipeline stages", 1, "Pipeline-parallel count. Blank: 1."),
+    "ep": ("Expert parallel", 1, "Accelerators the experts are spread over. Blank: 1."),
+    "max_len": ("Longest context", 1, "Tokens the engine is set up for. Blank: prompt + output."),
+    "batched_tokens": (
+        "Prefill chunk",
+        1,
+        "Tokens per step, vLLM --max-num-batched-tokens. Blank: the engine's default.",
+    ),
+    "spec_tokens": ("Drafted tokens", 1, "Speculative tokens per step. Blank: 3."),
+}
+_TEXTS = {
+    "rate": ("Requests per second", "none", "Poisson arrivals, for the whole plan. Leave requests at a time blank."),
+    "ttft": ("Time to first token, s", "none", "Objective at the 95th percentile."),
+    "tpot": ("Time per token, s", "none", "Objective at the 95th percentile, first token excluded."),
+    "e2e": ("Whole request, s", "none", "Objective at the 95th percentile."),
+    "gpu": ("Accelerator", "auto", "Any name: A10G, H100, L40S, MI300X. Auto takes the cheapest that fits."),
+    "instance": ("EC2 instance type", "auto", "Such as g6.xlarge. All its accelerators serve one replica."),
+    "hours": ("Hours a month", "730", "Reserved, Savings Plan and owned machines bill 730 whatever this says."),
+    "engine_version": ("Engine version", "newest known", "Such as 0.11.0."),
+    "util": ("GPU memory share", "0.92", "Share of GPU memory the engine may take."),
+    "prefix": ("Prefix cache hits", "0", "Share of prompt tokens served from the prefix cache, 0 to 1."),
+    "spec": ("Speculative decoding", "none", "none, ngram, eagle, mtp, or a draft model's id."),
+    "accept": ("Acceptance", "published", "Chance that a drafted token is accepted, 0 to 1."),
+}
+
+
+def canonicalise() -> None:
+    """Once per session, before any widget: read the link, clean the address bar, remember what was not used."""
+    if "asked" in st.session_state:
+        return
+    raw = {key: values[-1] for key in st.query_params if (values := st.query_params.get_all(key))}
+    repeated = [key for key in raw if len(st.query_params.get_all(key)) > 1]
+    decoded = decode({key: value for key, value in raw.items() if key != "embed"})
+    problems = decoded.problems + tuple(
+        Problem(key, raw[key], f"{key[:40]} was given more than once; the last was used.") for key in repeated
+    )
+    st.session_state.asked = decoded.scenario
+    st.session_state.problems = problems
+    st.session_state.from_link = decoded.version is not None
+    flat = encode(decoded.scenario)
+    if decoded.scenario.model is None and decoded.scenario.params is not None:
+        flat.pop("params"), flat.pop("active", None)
+        flat["model"] = model_text(decoded.scenario)
+    for key, value in _widget_values(flat).items():
+        st.session_state[key] = value
+    kept = {key: value for key, value in flat.items() if not _is_default(key, value)}
+    if kept != raw:
+        st.query_params.from_dict(kept)
+
+
+def _is_default(key: str, text: str) -> bool:
+    return text == {"model": PAGE_MODEL}.get(key)
+
+
+def _widget_values(flat: dict[str, str]) -> dict[str, object]:
+    """Widget state for each flat parameter; absent ones keep the widget's own default."""
+    values: dict[str, object] = {}
+    for key, text in flat.items():
+        if key in _NUMBERS or key in ("prompt", "output", "concurrency"):
+            values[key] = int(text)
+        elif key not in ("params", "active", "price", "price_as_of"):
+            values[key] = text
+    return values
+
+
+def _text_input(key: str) -> None:
+    label, placeholder, tip = _TEXTS[key]
+    st.text_input(label, key=key, bind="query-params", placeholder=placeholder, help=tip, max_chars=120)
+
+
+def _number_input(key: str) -> None:
+    label, smallest, tip = _NUMBERS[key]
+    st.number_input(
+        label,
+        min_value=smallest,
+        max_value=100_000_000,
+        value=None,
+        step=1,
+        key=key,
+        bind="query-params",
+        placeholder="auto",
+        help=tip,
+    )
+
+
+def _select(key: str, label: str, options: list[str], default: str, tip: str) -> None:
+    st.selectbox(label, options, index=options.index(default), key=key, bind="query-params", help=tip)
+
+
+def draw(models: list[str], regions: tuple[str, ...], *, folded: bool) -> None:
+    """The four inputs of the first screen, the task presets, and More; all in one expander when `folded`."""
+    if folded:
+        with st.expander("The scenario", key="scenario"):
+            _draw_first(models, list(regions))
+            _draw_more()
+        return
+    _draw_first(models, list(regions))
+    with st.expander("More: tokens, objectives, machine, payment, engine", key="more"):
+        _draw_more()
+
+
+def _draw_first(models: list[str], regions: list[str]) -> None:
+    first, second, third, fourth = st.columns([3, 1.4, 1.4, 1.6], vertical_alignment="bottom")
+    with first:
+        st.selectbox(
+            "Model",
+            _with_current("model", models),
+            index=models.index(PAGE_MODEL),
+            key="model",
+            accept_new_options=True,
+            bind="query-params",
+            help="A Hugging Face id, or a size such as 8B or 30B-A3B (total and active). Type any, then press Enter.",
+        )
+    with second:
+        _select(
+            "weights",
+            "Precision",
+            list(Weights),
+            Weights.AS_PUBLISHED,
+            "int4 is W4A16 with groups of 128; int8 is W8A8. as-published takes the checkpoint as it is.",
+        )
+    with third:
+        st.number_input(
+            "Requests at a time",
+            min_value=1,
+            max_value=1_000_000,
+            value=None,
+            step=1,
+            key="concurrency",
+            bind="query-params",
+            placeholder="1",
+            help="In flight together, each replaced when it ends.",
+        )
+    with fourth:
+        _select("region", "Region", _with_current("region", regions), "us-east-1", "Where the machine is rented.")
+    st.pills(
+        "Task",
+        list(PRESETS),
+        key="task",
+        on_change=_apply_preset,
+        help="Sets tokens in and out and the cached share to a typical shape. Change them under More.",
+    )
+
+
+def _with_current(key: str, options: list[str]) -> list[str]:
+    current = st.session_state.get(key)
+    return options if not isinstance(current, str) or current in options else [*options, current]
+
+
+def _draw_more() -> None:
+    st.caption("Load and objectives")
+    columns = st.columns(4)
+    with columns[0]:
+        st.number_input(
+            "Tokens in",
+            min_value=1,
+            max_value=100_000_000,
+            value=DEFAULTS["prompt"],
+            step=128,
+            key="prompt",
+            bind="query-params",
+        )
+        _text_input("ttft")
+    with columns[1]:
+        st.number_input(
+            "Tokens out",
+            min_value=1,
+            max_value=10_000_000,
+            value=DEFAULTS["output"],
+            step=64,
+            key="output",
+            bind="query-params",
+        )
+        _text_input("tpot")
+    with columns[2]:
+        _text_input("rate")
+        _text_input("e2e")
+    with columns[3]:
+        _select(
+            "load", "Load", ["auto", *LoadMode], "auto", "max: as many as the engine takes. batch: started together."
+        )
+        _text_input("prefix")
+    st.caption("Machine and payment")
+    columns = st.columns(4)
+    with columns[0]:
+        _text_input("instance")
+        _number_input("gpus")
+    with columns[1]:
+        _text_input("gpu")
+        _number_input("replicas")
+    with columns[2]:
+        options = [option.value for option in PurchaseOption]
+        _select("buy", "Payment", options, PurchaseOption.ON_DEMAND.value, "How the machine is paid for.")
+        _number_input("pp")
+    with columns[3]:
+        _text_input("hours")
+        _number_input("ep")
+    st.caption("Engine")
+    columns = st.columns(4)
+    with columns[0]:
+        _select("engine", "Engine", list(Engine), Engine.VLLM, "The serving engine the estimate is for.")
+        _text_input("engine_version")
+        _text_input("util")
+    with columns[1]:
+        _select("kv", "KV cache", list(KvPrecision), KvPrecision.AUTO, "Precision of the KV cache.")
+        _number_input("max_len")
+        _number_input("batched_tokens")
+    with columns[2]:
+        _select("method", "Quantized by", list(Method), Method.AUTO, "Matters for bytes and quality.")
+        _text_input("spec")
+    with columns[3]:
+        _number_input("spec_tokens")
+        _text_input("accept")
+
+
+def _apply_preset() -> None:
+    preset = PRESETS.get(st.session_state.get("task") or "")
+    if preset is None:
+        return
+    st.session_state.prompt, st.session_state.output = preset.prompt, preset.output
+    st.session_state.prefix = "" if preset.prefix == 0 else f"{preset.prefix:g}"
+
+
+def read() -> Decoded:
+    """What the widgets hold now, through the validators of a link."""
+    raw: dict[str, str] = {}
+    for key in KEYS:
+        value = st.session_state.get(key)
+        if value not in (None, ""):
+            raw[key] = str(value)
+    linked: Scenario = st.session_state.asked
+    decoded = decode(raw)
+    if linked.price is not None and _same_purchase(linked, decoded.scenario):
+        frozen = {k: v for k, v in encode(linked).items() if k in ("price", "price_as_of")}
+        decoded = decode({**raw, **frozen})
+    return decoded
+
+
+def _same_purchase(one: Scenario, other: Scenario) -> bool:
+    """A frozen price belongs to one machine, region and way to pay; changing any of them thaws it."""
+    if st.session_state.get("thawed"):
+        return False
+    return (one.instance, one.gpu, one.region, one.buy) == (other.instance, other.gpu, other.region, other.buy)
+
+
+def link_query(resolved: Scenario) -> str:
+    """The query string of the decision link: every resolved field and the version."""
+    return urlencode(encode(resolved, every_field=True))

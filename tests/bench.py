@@ -1,0 +1,117 @@
+"""`make bench`: how fast the project is on this machine. Figures to read, not assertions.
+
+Prints cold start to healthy, one `estimate`, `batch` rows per second with the machine named, the price book's load and
+search, and p50/p95 of a widget change in a real browser.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from tests.browser.conftest import ROOT, dashboard
+from tests.browser.pages import SETTLED, open_page
+
+ROWS = 2_000
+CHANGES = 30
+
+
+def say(what: str, figure: str) -> None:
+    print(f"{what:<58} {figure}", flush=True)
+
+
+def quantile(values: list[float], share: float) -> float:
+    return sorted(values)[min(len(values) - 1, int(share * len(values)))]
+
+
+def bench_commands() -> None:
+    command = [sys.executable, "-m", "app", "estimate", "--model", "meta-llama/Llama-3.1-8B-Instruct", "--json"]
+    runs = []
+    for _ in range(5):
+        started = time.perf_counter()
+        subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
+        runs.append(time.perf_counter() - started)
+    say("estimate, one process, automatic machine", f"{statistics.median(runs):.2f} s")
+
+
+def bench_batch() -> None:
+    from app.batch import run_batch
+    from app.sources import shared_sources
+
+    models = (
+        "meta-llama/Llama-3.1-8B-Instruct",
+        "Qwen/Qwen2.5-7B-Instruct",
+        "mistralai/Mixtral-8x7B-v0.1",
+        "openai/gpt-oss-20b",
+    )
+    cases = io.StringIO()
+    writer = csv.writer(cases)
+    writer.writerow(("model", "weights", "instance", "prompt", "output", "concurrency"))
+    for number in range(ROWS):
+        writer.writerow((models[number % 4], "", "p5.48xlarge", 128 + number, 64 + number % 300, 1 + number % 64))
+    for _ in ("cold", "warm"):
+        cases.seek(0)
+        started = time.perf_counter()
+        done = max(run_batch(cases, io.StringIO(), shared_sources()))
+        elapsed = time.perf_counter() - started
+    say(f"batch, {done} rows with the machine named", f"{done / elapsed:.0f} rows/s")
+
+
+def bench_book() -> None:
+    from pricing.offers import PriceQuery, PurchaseOption
+    from pricing.snapshot import load_snapshot
+
+    started = time.perf_counter()
+    book = load_snapshot()
+    say("price book, first load", f"{(time.perf_counter() - started) * 1e3:.0f} ms")
+    started = time.perf_counter()
+    found = book.find(PriceQuery())
+    say(f"price book, {len(found):,} offers ranked", f"{(time.perf_counter() - started) * 1e3:.1f} ms")
+    started = time.perf_counter()
+    book.find(PriceQuery(region="us-east-1", option=PurchaseOption.ON_DEMAND))
+    say("price book, one region on demand", f"{(time.perf_counter() - started) * 1e3:.2f} ms")
+
+
+def bench_page() -> None:
+    from playwright.sync_api import sync_playwright
+
+    with tempfile.TemporaryDirectory() as folder:
+        started = time.perf_counter()
+        with dashboard(Path(folder)) as base:
+            say("cold start to healthy", f"{time.perf_counter() - started:.2f} s")
+            with sync_playwright() as playwright:
+                browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
+                page = browser.new_page(viewport={"width": 1400, "height": 900})
+                started = time.perf_counter()
+                open_page(page, base)
+                say("first view of the page", f"{time.perf_counter() - started:.2f} s")
+                times = []
+                for number in range(CHANGES):
+                    box = page.get_by_label("Requests at a time")
+                    box.fill(str(2 + number))
+                    started = time.perf_counter()
+                    box.press("Enter")
+                    page.get_by_text(f"Load: {2 + number} requests").wait_for(timeout=30_000)
+                    times.append(time.perf_counter() - started)
+                    page.locator(SETTLED).wait_for()
+                say("widget change to new verdict, p50", f"{quantile(times, 0.5) * 1e3:.0f} ms")
+                say("widget change to new verdict, p95", f"{quantile(times, 0.95) * 1e3:.0f} ms")
+                browser.close()
+
+
+def main() -> None:
+    bench_book()
+    bench_batch()
+    bench_commands()
+    bench_page()
+
+
+if __name__ == "__main__":
+    main()

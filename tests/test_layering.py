@@ -1,0 +1,58 @@
+"""The import rules that keep the layers apart, by source and by what really gets loaded."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+SOURCES = sorted(path for package in ("app", "pricing", "estimators") for path in (ROOT / package).rglob("*.py"))
+
+# module -> folders or files that may import it
+ALLOWED = {
+    "streamlit": ("app/main.py", "app/server.py", "app/components/", "app/views/"),
+    "plotly": ("app/figures.py", "app/server.py"),
+    "boto3": ("pricing/aws/",),
+    "botocore": ("pricing/aws/",),
+    "huggingface_hub": ("estimators/architecture/hub", "estimators/profiling/worker.py"),
+    "transformers": ("estimators/architecture/hub", "estimators/profiling/worker.py"),
+    "torch": ("estimators/profiling/worker.py",),
+    "sqlalchemy": ("app/storage.py", "pricing/store.py", "estimators/profiling/store.py"),
+    "scipy": ("estimators/latency/fit", "estimators/memory/fit"),
+}
+
+
+def imported(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (name.name for name in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            yield node.module
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_module_imports_only_what_its_layer_may(path: Path) -> None:
+    here = path.relative_to(ROOT).as_posix()
+    for module in imported(path):
+        package = module.split(".")[0]
+        if here.startswith(("pricing/", "estimators/")):
+            assert package != "app", f"{here} imports {module}"
+        if here.startswith("estimators/"):
+            assert package != "pricing", f"{here} imports {module}"
+        if here.startswith("pricing/") and package == "estimators":
+            assert module == "estimators.provenance", f"{here} imports {module}"
+        if package in ALLOWED:
+            assert here.startswith(ALLOWED[package]), f"{here} imports {module}"
+
+
+@pytest.mark.parametrize("module", ["app.planner", "app.batch", "app.api", "app.sources"])
+def test_planning_loads_no_heavy_library(module: str) -> None:
+    heavy = "streamlit plotly boto3 huggingface_hub transformers torch scipy pandas"
+    code = f"import sys, {module}; print(*[m for m in '{heavy}'.split() if m in sys.modules])"
+    loaded = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert loaded.split() == []
