@@ -47,6 +47,11 @@ def head_path(root: str) -> str:
     return "language_model.lm_head" if root == "language_model.model" else "lm_head"
 
 
+def uniform(c: Fields, root: str, layer: LayerGroup, **extra: bool) -> Body:
+    """A decoder whose layers are all alike."""
+    return decoder(c, root, [FULL] * c.layers(), lambda _: layer, **extra)
+
+
 def decoder(
     c: Fields,
     root: str,
@@ -59,13 +64,12 @@ def decoder(
     final_norm: str = "norm",
     norm_bias: bool = False,
     head_bias: bool = False,
+    embed: str = "embed_tokens",
 ) -> Body:
     """Embeddings, the layers of each kind, the final norm and the LM head."""
     width, vocab = c.count("hidden_size"), c.count("vocab_size")
     tied = c.flag("tie_word_embeddings") if tied is None else tied
-    outside = embeddings(
-        vocab, width, tied=tied, embed=f"{root}.embed_tokens", head=head_path(root), head_bias=head_bias
-    )
+    outside = embeddings(vocab, width, tied=tied, embed=f"{root}.{embed}", head=head_path(root), head_bias=head_bias)
     return Body(
         hidden_size=width,
         vocab_size=vocab,
