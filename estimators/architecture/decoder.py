@@ -47,9 +47,9 @@ def head_path(root: str) -> str:
     return "language_model.lm_head" if root == "language_model.model" else "lm_head"
 
 
-def uniform(c: Fields, root: str, layer: LayerGroup, **extra: bool) -> Body:
+def uniform(c: Fields, root: str, layer: LayerGroup, *, norm_bias: bool = False) -> Body:
     """A decoder whose layers are all alike."""
-    return decoder(c, root, [FULL] * c.layers(), lambda _: layer, **extra)
+    return decoder(c, root, [FULL] * c.layers(), lambda _: layer, norm_bias=norm_bias)
 
 
 def decoder(

@@ -14,10 +14,11 @@ from estimators.architecture.blocks import (
     linear,
     norm,
     norms,
+    projections,
     router,
     vector,
 )
-from estimators.architecture.decoder import decoder
+from estimators.architecture.decoder import decoder, heads
 from estimators.architecture.families.llama import NORMS
 from estimators.architecture.families.moe import expert_counts
 from estimators.architecture.fields import Fields
@@ -110,6 +111,45 @@ def latent_layer(c: Fields, root: str, sparse: bool, *, balanced: bool, indexer:
     return decoder_layer(tensors + made, attention, ffn, prefix=f"{root}.layers.{{i}}")
 
 
+def indexer(c: Fields) -> Tensors:
+    """The lightning indexer: scores all earlier tokens with narrow heads and keeps the best `index_topk`."""
+    width, n, dim = c.count("hidden_size"), c.count("index_n_heads"), c.count("index_head_dim")
+    rank, role, prefix = c.count("q_lora_rank"), Role.ATTENTION, "self_attn.indexer"
+    tensors = linear(f"{prefix}.wq_b", n * dim, rank, role, Split.REPLICATED)
+    tensors += linear(f"{prefix}.wk", dim, width, role, Split.REPLICATED)
+    tensors += norm(f"{prefix}.k_norm", dim, bias=True)
+    return tensors + linear(f"{prefix}.weights_proj", n, width, role, Split.REPLICATED)
+
+
+def indexed_layer(c: Fields, root: str, *, sparse: bool, indexed: bool) -> LayerGroup:
+    """Latent attention to the tokens an indexer chose. A layer that reuses an earlier choice caches no index keys."""
+    made = latent_layer(c, root, sparse, balanced=True, indexer=indexer(c) if indexed else ())
+    attention = latent_attention(c)
+    chosen = replace(
+        attention,
+        indexer_dim=c.count("index_head_dim") if indexed else 0,
+        indexer_topk=c.count("index_topk"),
+    )
+    return replace(made, attention=chosen)
+
+
+def deepseek_v1(c: Fields, root: str = "model") -> Body:
+    """DeepSeek-MoE 16B: ordinary heads over fine-grained experts."""
+    width, bias = c.count("hidden_size"), c.flag("attention_bias", instead=False)
+    attention = heads(c)
+
+    def layer(sparse: bool) -> LayerGroup:
+        tensors = projections(attention, width, qkv_bias=bias, out_bias=bias) + norms(width, *NORMS)
+        if sparse:
+            made, ffn = mixture(c, balanced=False)
+        else:
+            inner = c.count("intermediate_size")
+            made, ffn = gated_mlp(width, inner), FeedForward(width=inner)
+        return decoder_layer(tensors + made, attention, ffn, prefix=f"{root}.layers.{{i}}")
+
+    return decoder(c, root, sparse_from(c), layer)
+
+
 def deepseek_v2(c: Fields, root: str = "model") -> Body:
     """Softmax routing, no correction bias, no prediction layer."""
     return decoder(c, root, sparse_from(c), lambda sparse: latent_layer(c, root, sparse, balanced=False))
@@ -120,5 +160,14 @@ def deepseek_v3(c: Fields, root: str = "model") -> Body:
 
     def layer(sparse: bool) -> LayerGroup:
         return latent_layer(c, root, sparse, balanced=True)
+
+    return decoder(c, root, sparse_from(c), layer, mtp=prediction_layers(c, layer(True)))
+
+
+def deepseek_v32(c: Fields, root: str = "model") -> Body:
+    """V3 with a sparse-attention indexer on every layer."""
+
+    def layer(sparse: bool) -> LayerGroup:
+        return indexed_layer(c, root, sparse=sparse, indexed=True)
 
     return decoder(c, root, sparse_from(c), layer, mtp=prediction_layers(c, layer(True)))
