@@ -12,7 +12,6 @@ import hashlib
 import json
 import math
 import threading
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -81,6 +80,7 @@ class Fault:
     headers: dict[str, str] = field(default_factory=dict)
     body: bytes = b""
     delay_seconds: float = 0.0
+    drip_seconds: float = 0.0  # send an endless body, a byte at a time, this far apart
     times: int | None = None  # None for ever
 
 
@@ -102,6 +102,7 @@ class HubServer:
         self.faults: list[Fault] = []
         self.requests: list[Seen] = []
         self.ignore_range = False
+        self.body_bytes = 0  # of files, as far as clients took them
         self.token: str | None = None  # the token that opens gated and private models
         self.released = threading.Event()  # set on exit, so that no delayed answer outlives its test
         self._http = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
@@ -168,10 +169,11 @@ class HubServer:
         headers: Mapping[str, str] | None = None,
         body: bytes = b"",
         delay_seconds: float = 0.0,
+        drip_seconds: float = 0.0,
         times: int | None = None,
     ) -> None:
-        """Answer `status` (or only after `delay_seconds`) to paths starting with `prefix`."""
-        self.faults.append(Fault(prefix, status, dict(headers or {}), body, delay_seconds, times))
+        """Answer `status` (or only after `delay_seconds`, or a byte at a time) to paths starting with `prefix`."""
+        self.faults.append(Fault(prefix, status, dict(headers or {}), body, delay_seconds, drip_seconds, times))
 
     def count(self, prefix: str = "/", method: str | None = None) -> int:
         """Requests seen for paths starting with `prefix`."""
@@ -180,6 +182,7 @@ class HubServer:
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
 
     @property
     def hub(self) -> HubServer:
@@ -223,12 +226,22 @@ class _Handler(BaseHTTPRequestHandler):
             if fault.times is not None:
                 fault.times -= 1
             if fault.delay_seconds:
-                deadline = time.monotonic() + fault.delay_seconds
-                self.hub.released.wait(max(0.0, deadline - time.monotonic()))
+                self.hub.released.wait(fault.delay_seconds)
+            if fault.drip_seconds and self.command != "HEAD":
+                self._drip(fault.drip_seconds)
+                return True
             if fault.status is not None:
                 self._send(fault.status, fault.body, fault.headers)
                 return True
         return False
+
+    def _drip(self, seconds: float) -> None:
+        self.send_response(200)
+        self.send_header("Content-Length", "1000000")
+        self.end_headers()
+        while not self.hub.released.wait(seconds):
+            self.wfile.write(b" ")
+        self.close_connection = True
 
     def _send(self, status: int, body: bytes, headers: Mapping[str, str] | None = None) -> None:
         self.send_response(status)
@@ -316,9 +329,11 @@ class _Handler(BaseHTTPRequestHandler):
             return
         if isinstance(content, bytes):
             self.wfile.write(content[start:stop])
+            self.hub.body_bytes += stop - start
         else:
             for chunk in content.chunks(start, stop):
                 self.wfile.write(chunk)
+                self.hub.body_bytes += len(chunk)
 
 
 def _description(model: StubModel, *, blobs: bool = False) -> dict[str, object]:

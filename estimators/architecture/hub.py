@@ -14,7 +14,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -62,6 +62,7 @@ from estimators.architecture.hub_pages import (
 from estimators.architecture.hub_weights import BadHeader, read_headers
 from estimators.architecture.parse import MAX_CONFIG_BYTES, UnknownArchitecture
 from estimators.architecture.spec import ModelSpec
+from estimators.architecture.stored import HeaderError, spec_from_headers
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
@@ -88,10 +89,12 @@ T = TypeVar("T")
 
 PUBLIC_HUB = "https://huggingface.co"
 MAX_ANSWER_BYTES = 16 << 20  # a model page with the sizes of some thousand files takes about a megabyte
+MAX_CHUNK_BYTES = 1 << 20  # what the HTTP client may hand over in one piece beyond what was asked for
 MODEL_ID = re.compile(r"(?!.*(--|\.\.))[A-Za-z0-9_][\w.-]{0,95}(/[A-Za-z0-9_][\w.-]{0,95})?", re.ASCII)
 REVISION = re.compile(r"(?!.*(\.\.|//))[A-Za-z0-9][\w.+/-]{0,199}", re.ASCII)
+TOKEN = re.compile(r"[!-~]+")  # anything else could not travel in a header, and clients log what they refuse
 COMMIT = re.compile(r"[0-9a-f]{40}")
-NO_ROOM = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT}
+NO_ROOM = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.ENOTDIR, errno.EEXIST}
 _LOADING = threading.Lock()
 _loaded = threading.Event()
 
@@ -172,6 +175,8 @@ class HubClient:
             signed_in=self._token is not None,
             timeout_s=self.timeout_s,
         )
+        if self._token is not None and not TOKEN.fullmatch(self._token):
+            raise asked.not_a_token()
         if revision is not None and not REVISION.fullmatch(revision):
             raise asked.no_revision()
         return asked
@@ -183,8 +188,10 @@ class HubClient:
         return HfApi(endpoint=self.endpoint, token=self._token, library_name="rightsize")
 
     def _from_hub(self, asked: Asked, deadline: float) -> HubModel:
+        api = self._api()
+        if self._token is None and _signed_in():
+            asked = replace(asked, signed_in=True)
         with _library_calls(asked, deadline, MAX_ANSWER_BYTES):
-            api = self._api()
             info = api.model_info(asked.model_id, revision=asked.revision, files_metadata=True)
             commit, sizes = info.sha, file_sizes(info.siblings)
         if not isinstance(commit, str) or not COMMIT.fullmatch(commit):
@@ -200,7 +207,7 @@ class HubClient:
         except UnknownArchitecture:
             if not weight_files(sizes):
                 raise
-            spec, filled = self._spec_from_weights(asked, config, commit, weight_files(sizes), deadline), ()
+            spec, filled = self._spec_from_weights(asked, config, commit, sizes, deadline), ()
         return HubModel(
             spec=spec,
             gated=bool(info.gated),
@@ -246,19 +253,33 @@ class HubClient:
         return parse_completed(config, _config_object, model_id=asked.model_id, source_note=note, revision=commit)
 
     def _spec_from_weights(
-        self, asked: Asked, config: Mapping[str, object], commit: str, names: tuple[str, ...], deadline: float
+        self,
+        asked: Asked,
+        config: Mapping[str, object],
+        commit: str,
+        sizes: Mapping[str, int | None],
+        deadline: float,
     ) -> ModelSpec:
         """Exact stored weights of an architecture nobody has described, from the headers of its files."""
 
         def front(name: str, count: int) -> bytes:
-            with _library_calls(asked, deadline, 4 * count + (8 << 20), front_only=True):
+            with _library_calls(asked, deadline, count + MAX_CHUNK_BYTES, front_only=True):
                 return self._front(asked, commit, name, count)
 
         try:
-            headers = read_headers(names, front)
-        except BadHeader as problem:
-            raise asked.bad_weights(str(problem)) from problem
-        raise NotImplementedError(len(headers))
+            headers = read_headers(weight_files(sizes), front)
+            return spec_from_headers(
+                headers,
+                model_id=asked.model_id,
+                source_note=f"safetensors headers of {asked.model_id} at {commit[:12]}, read from {asked.host}",
+                config=config,
+                revision=commit,
+                file_bytes=sizes,
+            )
+        except (BadHeader, HeaderError) as problem:
+            raise asked.bad_weights(str(problem)) from None
+        except ConfigMissing:  # the page lists a file that is not there
+            raise asked.bad_weights("one of them is missing") from None
 
     def _from_disk(self, asked: Asked, why: str) -> HubModel | None:
         """The config in the cache that every tool of the Hub shares, if it is there."""
@@ -280,8 +301,8 @@ class HubClient:
     def _quantized(self, asked: Asked, limit: int, deadline: float) -> tuple[QuantizedCheckpoint, ...]:
         tag = f"base_model:quantized:{asked.model_id}"
         short = asked.model_id.rpartition("/")[2]
+        api = self._api()
         with _library_calls(asked, deadline, MAX_ANSWER_BYTES):
-            api = self._api()
             infos = [
                 *api.list_models(filter=tag, sort="downloads", limit=limit),
                 *api.list_models(author="RedHatAI", search=short, sort="downloads", limit=limit),
@@ -297,6 +318,13 @@ class HubClient:
             if isinstance(info.id, str) and MODEL_ID.fullmatch(info.id) and info.id != asked.model_id
         }
         return tuple(sorted(found.values(), key=lambda copy: (not copy.declared, -copy.downloads, copy.id))[:limit])
+
+
+def _signed_in() -> bool:
+    """Whether `hf auth login` left a token, which the library then sends of itself."""
+    from huggingface_hub import get_token
+
+    return get_token() is not None
 
 
 def _env_offline() -> bool:
@@ -340,7 +368,7 @@ def _load_transformers() -> None:
     os.environ.setdefault("TRANSFORMERS_NO_ADVISORY_WARNINGS", "1")  # read when it is imported
     import transformers
 
-    transformers.logging.set_verbosity_error()
+    transformers.logging.set_verbosity_error()  # type: ignore[no-untyped-call]
     warnings.filterwarnings("ignore", category=FutureWarning, module=r"transformers\.")
 
 

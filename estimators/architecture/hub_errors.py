@@ -79,12 +79,11 @@ class Asked:
     @property
     def host(self) -> str:
         """Host and port of the endpoint; a user name or password written into it stays out."""
-        parts = urlsplit(self.endpoint)
         try:
-            port = parts.port
+            parts = urlsplit(self.endpoint)
+            return (parts.hostname or "the Hub") + (f":{parts.port}" if parts.port else "")
         except ValueError:
-            port = None
-        return (parts.hostname or "the Hub") + (f":{port}" if port else "")
+            return "the Hub"
 
     def not_found(self, status: int | None) -> ModelNotFound:
         if status == 401 and not self.signed_in:
@@ -120,6 +119,9 @@ class Asked:
                 "Use a valid token that may read this model, or unset HF_TOKEN for a public one.",
             )
         return ModelForbidden(f"{self.host} asks to sign in before it shows {self.model_id}.", "Set HF_TOKEN.")
+
+    def not_a_token(self) -> ModelForbidden:
+        return ModelForbidden("What HF_TOKEN holds cannot be a token.", "Set it anew, without spaces or line breaks.")
 
     def disabled(self) -> ModelForbidden:
         return ModelForbidden(f"{self.host} has disabled access to {self.model_id}.", "Choose another model.")
