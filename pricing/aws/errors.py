@@ -104,7 +104,9 @@ def translated(error: Exception, call: str, action: str) -> AwsError:
         return NoCredentials(f"No AWS credentials were found ({call}).", remedy="Set AWS_PROFILE, keys or a role.")
     if isinstance(error, (boto.TokenRetrievalError, boto.SSOError, boto.CredentialRetrievalError)):
         return ExpiredCredentials(f"AWS credentials could not be renewed ({call}).", remedy="Sign in again.")
-    if isinstance(error, (boto.HTTPClientError, boto.ResponseStreamingError, boto.IncompleteReadError)):
+    if isinstance(
+        error, (boto.ConnectionError, boto.HTTPClientError, boto.ResponseStreamingError, boto.IncompleteReadError)
+    ):
         return Unreachable(f"The connection to AWS failed ({call}, {type(error).__name__}).", remedy="Try again later.")
     return UnexpectedReply(f"AWS's answer to {call} could not be read ({type(error).__name__}).")
 
