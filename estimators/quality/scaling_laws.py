@@ -34,13 +34,13 @@ class ScalingLaw:
     def loss(self, params: float, tokens: float) -> float:
         """L = E + A / N^alpha + B / D^beta. Example (Epoch): 70e9 on 1.4e12 gives 1.817 + 0.082 + 0.074 = 1.973."""
         _positive(params=params, tokens=tokens)
-        return self.e + self.a / params**self.alpha + self.b / tokens**self.beta
+        return float(self.e + self.a / params**self.alpha + self.b / tokens**self.beta)
 
     def tokens_for(self, loss: float, params: float) -> float | None:
         """D = (B / (L - E - A / N^alpha))^(1 / beta), or None when no amount of data brings this size there."""
         _positive(params=params)
         room = loss - self.e - self.a / params**self.alpha
-        return (self.b / room) ** (1 / self.beta) if room > 0 else None
+        return float((self.b / room) ** (1 / self.beta)) if room > 0 else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
