@@ -1,0 +1,76 @@
+"""Who may start a measurement: nobody unless the operator switched it on, then only a person he named."""
+
+from __future__ import annotations
+
+import hmac
+import os
+from collections.abc import Mapping
+
+from estimators.provenance import Refusal
+
+SWITCH = "RIGHTSIZE_PROFILING"
+TOKEN = "RIGHTSIZE_PROFILING_TOKEN"  # noqa: S105 (the variable's name)
+PEOPLE = "RIGHTSIZE_PROFILING_PEOPLE"
+SHORTEST_TOKEN = 16  # characters; a shorter one can be guessed
+
+
+class NotAuthorised(Refusal):
+    """This person may not start a measurement here."""
+
+
+def profiling_enabled(environment: Mapping[str, str] = os.environ) -> bool:
+    """Whether the operator set RIGHTSIZE_PROFILING=1."""
+    return environment.get(SWITCH) == "1"
+
+
+def token_matches(given: str, environment: Mapping[str, str] = os.environ) -> bool:
+    """Compares in a time that does not depend on where the texts differ; no token configured matches nothing."""
+    expected = environment.get(TOKEN, "")
+    if len(expected) < SHORTEST_TOKEN:
+        return False
+    return hmac.compare_digest(given.encode(), expected.encode())
+
+
+def person_matches(claims: Mapping[str, object], environment: Mapping[str, str] = os.environ) -> bool:
+    """Whether the signed-in person's verified address, or its domain ("@example.com"), is among those named."""
+    address = claims.get("email")
+    if not isinstance(address, str) or address.count("@") != 1 or claims.get("email_verified") is False:
+        return False
+    named = {entry.strip().casefold() for entry in environment.get(PEOPLE, "").split(",") if "@" in entry}
+    address = address.strip().casefold()
+    return address in named or address[address.index("@") :] in named
+
+
+def authorise(
+    *,
+    token: str = "",
+    claims: Mapping[str, object] | None = None,
+    oidc: bool = False,
+    environment: Mapping[str, str] = os.environ,
+) -> None:
+    """Raises `NotAuthorised` unless profiling is on and this person may use it.
+
+    `oidc` says that sign-in is configured: then `claims` of the signed-in person decide and no token does.
+    """
+    if not profiling_enabled(environment):
+        raise NotAuthorised(
+            "Measuring is switched off here.", field="profiling", remedy=f"The operator sets {SWITCH}=1."
+        )
+    if oidc:
+        if claims is None:
+            raise NotAuthorised("Only a signed-in person may measure.", field="profiling", remedy="Sign in.")
+        if not person_matches(claims, environment):
+            raise NotAuthorised(
+                "You are signed in, but not among those who may measure.",
+                field="profiling",
+                remedy=f"The operator adds your address, or your domain, to {PEOPLE}.",
+            )
+        return
+    if len(environment.get(TOKEN, "")) < SHORTEST_TOKEN:
+        raise NotAuthorised(
+            "Measuring is on, but nobody can be recognised.",
+            field="profiling",
+            remedy=f"The operator sets {TOKEN} to {SHORTEST_TOKEN} characters or more.",
+        )
+    if not token_matches(token, environment):
+        raise NotAuthorised("That is not the profiling token.", field="profiling", remedy="Ask the operator for it.")
