@@ -14,13 +14,19 @@ import argparse
 import csv
 import io
 import json
+import socket
 import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from urllib.parse import parse_qs, urlsplit
 from xml.sax.saxutils import escape
+
+import pytest
+
+from pricing.aws.clients import AwsClients, ClientSettings
 
 Terms = Mapping[tuple[str, str, str], tuple[str, str]]  # (lease, payment, class) -> (hourly, upfront)
 
@@ -253,6 +259,7 @@ XML_ERRORS = {
     "expired": (400, "RequestExpired"),
     "denied": (403, "UnauthorizedOperation"),
     "not_enabled": (401, "AuthFailure"),
+    "unsupported": (400, "Unsupported"),
     "fault": (500, "InternalError"),
 }
 
@@ -366,7 +373,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body[: len(body) // 2] if cut else body)
         if cut:
             self.wfile.flush()
-            self.connection.close()
+            self.connection.shutdown(socket.SHUT_RDWR)
+            self.close_connection = True
 
 
 OFFERS_HEADER = (
@@ -400,6 +408,28 @@ def offers_file(products: list[Product]) -> str:
                 } | words  # fmt: skip
                 writer.writerow([row.get(name, "") for name in OFFERS_HEADER])
     return text.getvalue()
+
+
+@lru_cache(maxsize=1)
+def loopback() -> tuple[AwsServer, AwsClients]:
+    """One server and one set of clients for all tests of a process: making clients takes half a second."""
+    server = AwsServer()
+    server.__enter__()
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in server.environment.items():
+            patch.setenv(name, value)
+        clients = AwsClients(ClientSettings(connect_timeout_s=1, read_timeout_s=0.3, max_attempts=3))
+        for make in (clients.pricing, clients.savings_plans, lambda: clients.ec2("us-east-1")):
+            make()
+    return server, clients
+
+
+def fresh_server(patch: pytest.MonkeyPatch) -> AwsServer:
+    """The server of `loopback`, empty, and retries without their pauses."""
+    patch.setattr("botocore.endpoint.time.sleep", lambda seconds: None)
+    server, _ = loopback()
+    server.reset()
+    return server
 
 
 def main() -> None:

@@ -175,9 +175,8 @@ def read_instance_types(clients: AwsClients, region: str, today: date) -> tuple[
 def read_offered_types(clients: AwsClients, region: str) -> frozenset[str]:
     """Types offered somewhere in the region; offered does not mean there is capacity."""
     offered: set[str] = set()
-    filters: Any = [{"Name": "instance-type", "Values": list(TYPE_PATTERNS)}]
     with aws_call("ec2 DescribeInstanceTypeOfferings", "ec2:DescribeInstanceTypeOfferings"):
         paginator = clients.ec2(region).get_paginator("describe_instance_type_offerings")
-        for page in paginator.paginate(LocationType="region", Filters=filters):
+        for page in paginator.paginate(LocationType="region"):
             offered.update(str(entry["InstanceType"]) for entry in page.get("InstanceTypeOfferings", []))
-    return frozenset(offered)
+    return frozenset(name for name in offered if any(fnmatchcase(name, pattern) for pattern in TYPE_PATTERNS))

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from pricing.aws.collected import Collected
-from pricing.aws.errors import UnexpectedReply, aws_call
+from pricing.aws.errors import UnexpectedReply, Unreachable, aws_call
 from pricing.aws.products import (
     BARE_METAL_FAMILY,
     LINUX_BARE_METAL,
@@ -46,6 +46,9 @@ def _pages(client: PricingClient, filters: list[FilterTypeDef]) -> Iterator[list
                 )
             else:
                 page = client.get_products(ServiceCode="AmazonEC2", Filters=filters, MaxResults=PAGE_SIZE)
+        if "PriceList" not in page and "FormatVersion" not in page:
+            # botocore takes JSON that breaks off for an answer without content: that is no empty price list.
+            raise Unreachable(f"The answer to {CALL} broke off.", remedy="It is read again later.")
         yield page.get("PriceList", [])
         token = page.get("NextToken", "")
         if not token:

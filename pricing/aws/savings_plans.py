@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from pricing.aws.errors import UnexpectedReply, aws_call
+from pricing.aws.errors import UnexpectedReply, Unreachable, aws_call
 from pricing.aws.products import CURRENCY, HOURS_PER_YEAR, amount
 from pricing.instances import instances
 from pricing.offers import Listing, Offer, PriceSource, PurchaseOption
@@ -46,7 +46,10 @@ def _pages(clients: AwsClients, region: str, progress: Progress) -> Iterator[lis
         with aws_call(CALL, ACTION):
             page = client.describe_savings_plans_offering_rates(**request)
         progress(f"{region} Savings Plans", number, 0)
-        yield page.get("searchResults", [])  # type: ignore[misc]
+        if "searchResults" not in page:
+            # botocore takes JSON that breaks off for an answer without content: that is no empty list of rates.
+            raise Unreachable(f"The answer to {CALL} broke off.", remedy="It is read again later.")
+        yield page["searchResults"]  # type: ignore[misc]
         token = page.get("nextToken") or ""
         if not token:
             return
