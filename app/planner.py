@@ -71,15 +71,7 @@ class _Question:
 
     @property
     def settings(self) -> EngineSettings:
-        asked = self.scenario
-        return EngineSettings(
-            engine=asked.engine,
-            version=asked.engine_version,
-            memory_utilization=asked.util,
-            max_model_len=asked.max_len,
-            batched_tokens=asked.batched_tokens,
-            speculation=speculation_of(asked),
-        )
+        return settings_of(self.scenario)
 
 
 @dataclass(frozen=True)
@@ -89,6 +81,17 @@ class _Served:
     replicas: int
     memory: MemoryEstimate
     latency: LatencyEstimate | None
+
+
+def settings_of(scenario: Scenario) -> EngineSettings:
+    return EngineSettings(
+        engine=scenario.engine,
+        version=scenario.engine_version,
+        memory_utilization=scenario.util,
+        max_model_len=scenario.max_len,
+        batched_tokens=scenario.batched_tokens,
+        speculation=speculation_of(scenario),
+    )
 
 
 def speculation_of(scenario: Scenario) -> Speculation | None:
