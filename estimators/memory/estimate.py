@@ -32,3 +32,5 @@ class MemoryEstimate:
     fits: bool
     terms: tuple[Term, ...]  # every number above, explained
     notes: tuple[str, ...] = ()  # window-capped or full-page, and the setting that moves between them
+    outside_bytes_per_gpu: int = 0  # CUDA context and graphs the engine's budget does not count
+    kv_known: bool = True  # false when nobody has described the layers: the cache figures are then 0

@@ -1,0 +1,166 @@
+"""The engine's own memory: activation peak, communication buffers, CUDA graphs, adapters."""
+
+from __future__ import annotations
+
+import math
+
+from estimators.architecture.spec import Role, Split
+from estimators.formats import DTYPE_BYTES
+from estimators.memory.engine import Running, release, whole_prompts
+from estimators.memory.kv_cache import CacheKind, row_bytes
+from estimators.memory.weights import Stage
+from estimators.precision import Precision, Weights
+from estimators.workload import Engine, Placement
+
+_LORA_RANKS = (8, 16, 32, 64, 128, 256, 320, 512)  # vllm/config/lora.py: what --max-lora-rank may be
+
+
+def activation_bytes(
+    precision: Precision, placement: Placement, running: Running, stage: Stage, max_model_len: int
+) -> int:
+    """Peak of one step of `batched_tokens`: the sampler's copies of the logits, or the widest layer.
+
+    max(B (2 D + 3 F / T) w, B D w a + S V (w + s)) + experts' work space + c, with B batched tokens, S requests,
+    w bytes of the compute type, s bytes per logit of float32 copies, c the same for all models.
+    Llama-3.1-8B, vLLM 0.19, H100: S V (2 + 12) = 1.71 GiB of the 1.89 logged.
+    """
+    if running.engine is Engine.TRANSFORMERS:
+        return 0
+    tokens, seqs = running.batched_tokens, min(running.max_seqs, running.batched_tokens)
+    width = DTYPE_BYTES[precision.compute_dtype]
+    spec = precision.spec
+    forward = tokens * (2 * spec.hidden_size + 3 * dense_width(precision) / placement.tp) * width
+    sampler = 0.0
+    if stage.last and samples(running, max_model_len):
+        logits = seqs * spec.vocab_size * (width + running.value("sampler_copies"))
+        sampler = tokens * spec.hidden_size * width * running.value("hidden_copies") + logits
+    if not stage.last:
+        forward += 2 * tokens * spec.hidden_size * width  # hidden states and residual handed to the next stage
+    experts = expert_workspace_bytes(precision, placement, tokens, width) * running.value("expert_workspaces")
+    tower = running.value("tower_activation") if stage.first and has_tower(precision) else 0.0
+    return math.ceil(max(forward, sampler) + experts + tower + running.value("activation_base"))
+
+
+def samples(running: Running, max_model_len: int) -> bool:
+    """vLLM's first engine did not sample while profiling when it chunked prompts."""
+    version = release(running.version)
+    return not (
+        running.engine is Engine.VLLM
+        and version < (0, 9, 0)
+        and not whole_prompts(running.engine, version, max_model_len)
+    )
+
+
+def dense_width(precision: Precision) -> int:
+    """The widest feed-forward network every token passes through: dense layers and shared experts."""
+    widths = [
+        group.ffn.shared_width * group.ffn.shared_experts if group.ffn.experts else group.ffn.width
+        for group in precision.spec.groups
+        if group.ffn is not None
+    ]
+    return max(widths, default=0)
+
+
+def expert_workspace_bytes(precision: Precision, placement: Placement, tokens: int, width: int) -> float:
+    """Two buffers the fused expert kernels keep: B k (max(2 F/T, D) + max(F/T, D)) w; MXFP4 kernels keep none.
+
+    Qwen3-30B-A3B, 8,192 tokens: 8,192 x 8 x (2,048 + 2,048) x 2 = 0.50 GiB.
+    """
+    if precision.weights is Weights.MXFP4:
+        return 0.0
+    inside = placement.tp // placement.ep
+    hidden = precision.spec.hidden_size
+    sizes = [
+        group.ffn.experts_per_token
+        * (max(2 * group.ffn.width / inside, hidden) + max(group.ffn.width / inside, hidden))
+        for group in precision.spec.groups
+        if group.ffn is not None and group.ffn.experts and group.stack == "decoder"
+    ]
+    return tokens * max(sizes, default=0.0) * width
+
+
+def has_tower(precision: Precision) -> bool:
+    return any(tensor.role is Role.TOWER for tensor in precision.spec.tensors)
+
+
+def non_torch_bytes(running: Running, placement: Placement) -> int:
+    """What the engine finds taken outside PyTorch after its first step: NCCL and all-reduce buffers under TP."""
+    if placement.tp > 1:
+        return math.ceil(running.value("non_torch_tp_base") + placement.tp * running.value("non_torch_per_rank"))
+    return math.ceil(running.value("non_torch_pp" if placement.pp > 1 else "non_torch"))
+
+
+def graph_bytes(running: Running, stage: Stage) -> int:
+    """CUDA graphs: a base and a share per layer of the stage."""
+    layers = stage.end_layer - stage.first_layer
+    return max(0, math.ceil(running.value("graph_base") + layers * running.value("graph_per_layer")))
+
+
+def context_bytes(running: Running, placement: Placement) -> int:
+    """The CUDA context and communicators, taken before the engine starts counting."""
+    return math.ceil(running.value("context_many" if placement.gpus > 1 else "context"))
+
+
+def adapter_bytes(precision: Precision, placement: Placement, rank: int, adapters: int) -> int:
+    """LoRA factors resident for `adapters` at once: r (in + out) elements per linear module, experts excluded.
+
+    The factor on the cut side is cut, the other copied. Llama-3.1-8B, r 16, all linear modules: 41,943,040
+    parameters an adapter.
+    """
+    if not adapters:
+        return 0
+    held = next((allowed for allowed in _LORA_RANKS if allowed >= rank), rank)
+    elements = 0
+    for group in precision.spec.groups:
+        if group.stack == "mtp":
+            continue
+        for tensor in group.tensors:
+            if tensor.linear and tensor.role not in (Role.EXPERT, Role.ROUTER):
+                out, into = tensor.shape[0], tensor.shape[1]
+                if tensor.split is Split.ROW:
+                    into = math.ceil(into / placement.tp)
+                elif tensor.split is not Split.REPLICATED:
+                    out = math.ceil(out / placement.tp)
+                elements += group.count * held * (out + into)
+    per_stage = math.ceil(elements / placement.pp)
+    return adapters * per_stage * DTYPE_BYTES[precision.compute_dtype]
+
+
+def prompt_token_bytes(precision: Precision, running: Running) -> float:
+    """Plain transformers: bytes per prompt token of a request while its prompt is processed, freed afterwards.
+
+    (a D + b F) w, and before 4.45 the logits of every prompt token, V (w + 4).
+    Qwen2.5-7B: 2 x (a 3,584 + b 18,944).
+    """
+    if running.engine is not Engine.TRANSFORMERS:
+        return 0.0
+    width = DTYPE_BYTES[precision.compute_dtype]
+    hidden = precision.spec.hidden_size * running.value("prompt_hidden")
+    inner = prompt_width(precision) * running.value("prompt_inner")
+    logits = precision.spec.vocab_size * (width + 4) * running.value("prompt_logits")
+    return (hidden + inner) * width + logits
+
+
+def prompt_width(precision: Precision) -> int:
+    """The widest feed-forward network a token passes through, k experts counted once each."""
+    widths = [
+        max(group.ffn.width, group.ffn.shared_width) if group.ffn.experts else group.ffn.width
+        for group in precision.spec.groups
+        if group.ffn is not None
+    ]
+    return max(widths, default=0)
+
+
+def eagle_head(precision: Precision, placement: Placement) -> tuple[int, tuple[CacheKind, ...]]:
+    """An EAGLE-3 head: one decoder layer of the target, a projection of three hidden states (3 D x D), its cache.
+
+    Source: arXiv:2503.01840, section 3; the head shares the target's embeddings and LM head.
+    """
+    spec = precision.spec
+    group = next(group for group in spec.groups if group.stack == "decoder" and group.attention is not None)
+    dense = [tensor for tensor in group.tensors if tensor.role is not Role.EXPERT]
+    width = DTYPE_BYTES[precision.compute_dtype]
+    elements = sum(tensor.elements for tensor in dense) + 3 * spec.hidden_size**2
+    assert group.attention is not None  # noqa: S101  chosen above
+    kind = CacheKind(layers=1, bytes_per_token=row_bytes(precision, group.attention, placement.tp))
+    return math.ceil(elements * width / placement.tp), (kind,)

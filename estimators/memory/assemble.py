@@ -1,0 +1,113 @@
+"""`estimate_memory`: one scenario in, every number of its memory out, each explained."""
+
+from __future__ import annotations
+
+import math
+
+from estimators.hardware.accelerator import Accelerator
+from estimators.memory import explain, footprint
+from estimators.memory.engine import Running, start
+from estimators.memory.estimate import MemoryEstimate
+from estimators.memory.footprint import Replica, Share
+from estimators.precision import Precision
+from estimators.provenance import Refusal
+from estimators.workload import EngineSettings, Load, Placement, Workload
+
+
+def estimate_memory(
+    precision: Precision,
+    accelerator: Accelerator,
+    placement: Placement,
+    workload: Workload,
+    settings: EngineSettings,
+    *,
+    memory_bytes: int | None = None,
+    draft: Precision | None = None,
+) -> MemoryEstimate:
+    """Memory of one replica: what each GPU must hold, what the engine may take, and how much load that leaves room for.
+
+    demand = weights + KV cache and state of the load + activations + overhead; budget = memory software sees x util.
+    `memory_bytes` is that of a fractional GPU, `draft` the draft model of speculative decoding.
+    Llama-3.1-8B in bf16 on an H100, 1024 + 128 tokens, one request: 14.99 GiB of weights, 0.14 GiB of cache.
+    Raises `Refusal` where the placement or a setting is impossible.
+    """
+    _check(workload, settings)
+    memory = memory_bytes or accelerator.memory_bytes
+    running = start(settings, accelerator, memory, settings.max_model_len or workload.tokens_per_request)
+    replica = footprint.build(precision, placement, workload, settings, running, memory, draft)
+    return _assemble(precision, accelerator, placement, workload, settings, running, replica)
+
+
+def _check(workload: Workload, settings: EngineSettings) -> None:
+    for field, value in (("prompt", workload.prompt_tokens), ("output", workload.output_tokens)):
+        if not 0 <= value <= footprint.LONGEST_CONTEXT:
+            raise Refusal(
+                f"{value} tokens is not a length.", field=field, remedy=f"Use 0 to {footprint.LONGEST_CONTEXT}."
+            )
+    if workload.tokens_per_request < 1:
+        raise Refusal("A request has at least one token.", field="prompt", remedy="Give a prompt or an output length.")
+    if workload.concurrency is not None and not 0 <= workload.concurrency <= 10**7:
+        raise Refusal(f"{workload.concurrency} is not a concurrency.", field="concurrency", remedy="Use 1 or more.")
+    if settings.lora_adapters < 0 or settings.lora_rank < 1:
+        raise Refusal(
+            "Adapters need a count and a rank.", field="lora", remedy="Use a count of 0 or more, a rank of 1 or more."
+        )
+
+
+def _assemble(
+    precision: Precision,
+    accelerator: Accelerator,
+    placement: Placement,
+    workload: Workload,
+    settings: EngineSettings,
+    running: Running,
+    replica: Replica,
+) -> MemoryEstimate:
+    full, tokens = replica.fullest(), replica.tokens
+    requests = 1 if workload.load is Load.MAX else replica.requests
+    known = bool(precision.spec.groups)
+    whole = footprint.cache_of(precision, placement, workload, settings, running, None)
+    load = full.load(requests, tokens, replica.prompt)
+    prompts = math.ceil(full.request_activation * replica.prompt * requests)
+    demand = full.fixed + load
+    low, high = _interval(running, full, demand)
+    fits = demand <= replica.budget and _starts(replica, settings, requests)
+    estimate = MemoryEstimate(
+        weights_bytes=precision.weights_bytes,
+        weights_bytes_per_gpu=full.weights,
+        weights_bytes_per_gpu_by_role=full.stage.bytes_by_role,
+        kv_bytes_per_token=whole.marginal_bytes(tokens),
+        kv_bytes_per_token_per_gpu=full.cache.marginal_bytes(tokens),
+        state_bytes_per_request=whole.state_bytes,
+        load_bytes_per_gpu=load - prompts,
+        load_bytes_per_gpu_floor=requests * full.cache.floor_bytes(tokens),
+        load_bytes_per_gpu_ceiling=requests * full.cache.ceiling_bytes(tokens),
+        activation_bytes_per_gpu=full.activation + prompts,
+        overhead_bytes_per_gpu=full.overhead,
+        memory_bytes_per_gpu=demand,
+        memory_bytes_per_gpu_low=low,
+        memory_bytes_per_gpu_high=high,
+        memory_budget_bytes_per_gpu=replica.budget,
+        kv_capacity_tokens=replica.capacity_tokens() if known else 0,
+        max_concurrency=replica.max_concurrency() if known else 0,
+        max_context=replica.max_context(precision.spec.max_positions) if known else 0,
+        fits=fits,
+        terms=(),
+        notes=explain.notes(precision, accelerator, workload, settings, running, replica, full),
+        outside_bytes_per_gpu=full.outside,
+        kv_known=known,
+    )
+    return explain.with_terms(estimate, precision, accelerator, placement, running, replica, full)
+
+
+def _starts(replica: Replica, settings: EngineSettings, requests: int) -> bool:
+    """vLLM refuses to start unless one request of the longest admitted length fits, and rejects longer ones."""
+    longest = settings.max_model_len or replica.tokens
+    return longest >= replica.tokens and replica.holds(1, longest) and replica.holds(requests, replica.tokens)
+
+
+def _interval(running: Running, share: Share, demand: int) -> tuple[int, int]:
+    """80 % of measured servers lay within these shares of what was estimated for everything but the cache."""
+    low = math.floor(share.fixed * running.value("fixed_low"))
+    high = math.ceil(share.fixed * running.value("fixed_high"))
+    return demand - low, demand + high

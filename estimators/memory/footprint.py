@@ -1,0 +1,206 @@
+"""What each GPU of a replica must hold, against what the engine may take: the parts behind `estimate_memory`."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+from estimators.memory import activations, partition
+from estimators.memory.engine import Running
+from estimators.memory.kv_cache import Cache, cache_kinds
+from estimators.memory.weights import Stage, stage_weights
+from estimators.precision import Precision
+from estimators.workload import Engine, EngineSettings, Placement, Speculation, Workload
+
+LONGEST_CONTEXT = 2**24  # tokens; beyond it no context is searched
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Share:
+    """One GPU of one stage."""
+
+    stage: Stage
+    cache: Cache
+    weights: int
+    activation: int
+    overhead: int  # inside the engine's budget
+    outside: int  # CUDA context and graphs the budget does not count
+    request_activation: float = 0.0  # bytes per prompt token of every request, for an engine without a pool
+
+    @property
+    def fixed(self) -> int:
+        return self.weights + self.activation + self.overhead
+
+    def per_request(self, tokens: int, prompt: int) -> float:
+        return self.cache.served_bytes(tokens) + self.request_activation * prompt
+
+    def writing_extra(self, tokens: int) -> int:
+        """What the one prompt being written holds beyond a request in decode: its windows keep the chunk too."""
+        return self.cache.served_bytes(tokens, writing=True) - self.cache.served_bytes(tokens)
+
+    def load(self, requests: int, tokens: int, prompt: int) -> int:
+        return math.ceil(requests * self.per_request(tokens, prompt)) + self.writing_extra(tokens)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Replica:
+    """All stages of one replica under one budget."""
+
+    shares: tuple[Share, ...]
+    budget: int  # per GPU
+    tokens: int  # prompt + output of a request
+    prompt: int
+    requests: int  # the load's concurrency
+
+    def room(self, share: Share) -> int:
+        return self.budget - share.fixed
+
+    def fullest(self) -> Share:
+        return max(self.shares, key=lambda share: share.fixed + share.load(self.requests, self.tokens, self.prompt))
+
+    def holds(self, requests: int, tokens: int) -> bool:
+        prompt = max(1, tokens - (self.tokens - self.prompt))
+        return all(share.load(requests, tokens, prompt) <= self.room(share) for share in self.shares)
+
+    def max_concurrency(self) -> int:
+        """Most requests of prompt + output that fit, on the stage that holds fewest."""
+        return max(0, min(math.floor(self._requests(share)) for share in self.shares))
+
+    def _requests(self, share: Share) -> float:
+        each = share.per_request(self.tokens, self.prompt)
+        return (self.room(share) - share.writing_extra(self.tokens)) / each if each else 0.0
+
+    def capacity_tokens(self) -> int:
+        """Tokens of cache the replica holds: whole pages where every layer keeps every token, else as many as requests
+        of this length make."""
+        return max(0, min(self._tokens(share) for share in self.shares))
+
+    def _tokens(self, share: Share) -> int:
+        cache = share.cache
+        if cache.uniform and not share.request_activation:
+            page = cache.token_bytes * cache.block_tokens
+            return int(self.room(share) // page) * cache.block_tokens if page else 0
+        return math.floor(self._requests(share) * self.tokens)
+
+    def max_context(self, limit: int | None) -> int:
+        """Longest context at the load's concurrency, found by bisection: windows make the cost no straight line."""
+        low, high = 0, min(limit or LONGEST_CONTEXT, LONGEST_CONTEXT)
+        while low < high:
+            middle = (low + high + 1) // 2
+            if self.holds(self.requests, middle):
+                low = middle
+            else:
+                high = middle - 1
+        return low
+
+
+def build(
+    precision: Precision,
+    placement: Placement,
+    workload: Workload,
+    settings: EngineSettings,
+    running: Running,
+    memory_bytes: int,
+    draft: Precision | None = None,
+) -> Replica:
+    """The replica's stages with everything each GPU holds."""
+    placement = layout(placement, running.engine)
+    partition.check(precision.spec, placement)
+    tokens = workload.tokens_per_request
+    model_len = settings.max_model_len or tokens
+    mtp = settings.speculation is not None and settings.speculation.method == "mtp"
+    made = []
+    for stage in stage_weights(precision, placement, serving=running.engine is not Engine.TRANSFORMERS, mtp=mtp):
+        cache = cache_of(precision, placement, workload, settings, running, stage, mtp)
+        stage, cache = _with_draft(stage, cache, settings.speculation, draft, precision, placement, running)
+        made.append(_share(precision, placement, settings, running, stage, cache, model_len))
+    return Replica(
+        shares=tuple(made),
+        budget=math.floor(memory_bytes * running.utilization),
+        tokens=tokens,
+        prompt=workload.prompt_tokens,
+        requests=max(1, math.ceil(workload.concurrency or 1)),
+    )
+
+
+def layout(placement: Placement, engine: Engine) -> Placement:
+    """Plain transformers spreads layers over the GPUs (device_map) and cuts no tensor."""
+    return Placement(pp=placement.gpus) if engine is Engine.TRANSFORMERS else placement
+
+
+def cache_of(
+    precision: Precision,
+    placement: Placement,
+    workload: Workload,
+    settings: EngineSettings,
+    running: Running,
+    stage: Stage | None,
+    mtp: bool = False,
+) -> Cache:
+    """The cache of one stage, or with `stage` None of the whole model on one GPU."""
+    kinds = cache_kinds(
+        precision,
+        placement.tp if stage is not None else 1,
+        stage,
+        prompt_share=workload.prompt_tokens / max(1, workload.tokens_per_request),
+        mla_multiple=int(running.value("mla_multiple")) or 1,
+        mtp=mtp,
+    )
+    return Cache(
+        kinds=kinds,
+        capped=settings.hybrid_cache and running.value("windows_capped") > 0,
+        block_tokens=int(running.value("block_tokens")) or 1,
+        chunk_tokens=running.batched_tokens,
+        state_blocks=int(running.value("state_blocks")) or 1,
+    )
+
+
+def _share(
+    precision: Precision,
+    placement: Placement,
+    settings: EngineSettings,
+    running: Running,
+    stage: Stage,
+    cache: Cache,
+    model_len: int,
+) -> Share:
+    graphs = activations.graph_bytes(running, stage)
+    context = activations.context_bytes(running, placement)
+    overhead = activations.non_torch_bytes(running, placement)
+    overhead += activations.adapter_bytes(precision, placement, settings.lora_rank, settings.lora_adapters)
+    inside = graphs if running.value("graphs_in_budget") else 0
+    if running.utilization == 1.0 or running.value("context_in_budget"):
+        overhead, context = overhead + context, 0
+    return Share(
+        stage=stage,
+        cache=cache,
+        weights=stage.bytes,
+        activation=activations.activation_bytes(precision, placement, running, stage, model_len),
+        overhead=overhead + inside,
+        outside=context + graphs - inside,
+        request_activation=activations.prompt_token_bytes(precision, running),
+    )
+
+
+def _with_draft(
+    stage: Stage,
+    cache: Cache,
+    speculation: Speculation | None,
+    draft: Precision | None,
+    precision: Precision,
+    placement: Placement,
+    running: Running,
+) -> tuple[Stage, Cache]:
+    """Draft weights and cache, on the last stage where they run."""
+    if speculation is None or not stage.last:
+        return stage, cache
+    if speculation.method == "draft" and draft is not None:
+        tp = placement.tp if not partition.tp_problem(draft.spec, placement.tp) else 1
+        (whole,) = stage_weights(draft, Placement(tp=tp), serving=True)
+        stage = replace(stage, bytes_by_role=(*stage.bytes_by_role, ("draft model", whole.bytes)))
+        return stage, replace(cache, kinds=cache.kinds + cache_kinds(draft, tp))
+    if speculation.method == "eagle":
+        size, kinds = activations.eagle_head(precision, placement)
+        stage = replace(stage, bytes_by_role=(*stage.bytes_by_role, ("eagle head", size)))
+        return stage, replace(cache, kinds=cache.kinds + kinds)
+    return stage, cache
