@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, lru_cache
 
 from estimators.provenance import read_table
 from estimators.quality.tasks import DATA
@@ -23,20 +23,25 @@ SIZE_CLASSES: tuple[tuple[float, str], ...] = (
 )
 
 
+@lru_cache(maxsize=4096)
 def canonical(model_id: str) -> str:
     """The id evidence is filed under: revision cut off, renamed and mirrored repositories resolved.
 
     Example: "meta-llama/Meta-Llama-3.1-8B-Instruct@main" is "meta-llama/Llama-3.1-8B-Instruct".
     """
     name = model_id.strip().partition("@")[0]
+    org, slash, rest = name.partition("/")
+    name = _aliases().get(org.lower() + slash, org + slash) + rest if slash else name  # an organisation that moved
     return _aliases().get(name.lower(), name)
 
 
+@lru_cache(maxsize=65536)
 def same_model(left: str, right: str) -> bool:
     """Whether two names stand for the same weights."""
     return canonical(left).lower() == canonical(right).lower()
 
 
+@lru_cache(maxsize=4096)
 def family_of(model_id: str) -> str | None:
     """The released series a model belongs to (longest known prefix), or None."""
     name = canonical(model_id).lower()
@@ -44,6 +49,7 @@ def family_of(model_id: str) -> str | None:
     return max(known, key=lambda pair: len(pair[0]))[1] if known else None
 
 
+@lru_cache(maxsize=4096)
 def params_of(model_id: str) -> float | None:
     """Total parameters as the name or the model's own publication says, or None.
 

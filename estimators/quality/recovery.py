@@ -8,8 +8,9 @@ from enum import StrEnum
 from statistics import median
 
 from estimators.quality.evidence import RecoveryRow, Statistic, interval_width, recovery_rows
-from estimators.quality.models import canonical, family_of, params_of, same_model, size_class
-from estimators.quality.schemes import UNCHANGED, Scheme, scheme_of
+from estimators.quality.checkpoints import deployed
+from estimators.quality.models import family_of, params_of, same_model, size_class
+from estimators.quality.schemes import ANY_METHOD, UNCHANGED, Scheme
 from estimators.quality.tasks import Task, benchmarks
 
 # Kin of the same series count as evidence only up to this ratio of sizes: INT4 costs Qwen2-0.5B 10 to 14 % and
@@ -19,7 +20,6 @@ FAMILY_SIZE_RATIO = 3.0
 FEW_ROWS = 3
 # Retraining is another lever with another cost; its rows answer only when asked for by name.
 TRAINED_METHODS = frozenset({"qat"})
-ANY_METHOD = frozenset({"", "auto", "ct", "none"})
 
 
 class Level(StrEnum):
@@ -70,10 +70,11 @@ def recovery(
     `task` None asks for averages of whole suites (GENERAL), which hide losses on single tasks. Rows of the model
     itself come first, then of its series at up to three times or a third of its size, then of its size class; a
     borrowed range is widened by how far such borrowing was off where it can be checked. `own` are a person's rows.
+    A quantized repository's id stands for its base model in that scheme.
     Example: Llama 3.1 8B at INT4 on instruction following keeps 76.3 / 77.9 = 97.9 % of IFEval.
     """
-    wanted, asked = scheme_of(scheme), task or Task.GENERAL
-    model = canonical(base_model_id)
+    model, wanted, method = deployed(base_model_id, scheme, method)
+    asked = task or Task.GENERAL
     if wanted in UNCHANGED:
         return _reference(model, wanted, asked)
     rows = [row for row in (*own, *recovery_rows()) if row.scheme is wanted and _serves(row, asked, benchmark)]

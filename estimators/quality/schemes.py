@@ -35,6 +35,8 @@ class Scheme(StrEnum):
 
 # Published scores are those of the weights as published; 16 bits and more lose nothing that a benchmark shows.
 UNCHANGED = frozenset({Scheme.AS_PUBLISHED, Scheme.FP32, Scheme.BF16, Scheme.FP16})
+# Values of the public key `method` that name a container or nothing, so any method's rows answer.
+ANY_METHOD = frozenset({"", "auto", "ct", "none"})
 
 
 def scheme_of(value: str) -> Scheme:

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from estimators.quality.checkpoints import deployed
 from estimators.quality.evidence import RecoveryRow, Statistic
 from estimators.quality.models import canonical, same_model
 from estimators.quality.recovery import Level, Recovery, recovery
-from estimators.quality.schemes import UNCHANGED, Scheme, scheme_of
+from estimators.quality.schemes import UNCHANGED, Scheme
 from estimators.quality.scores import Score, ScorePair, paired_scores
 from estimators.quality.tasks import Task
 
@@ -84,8 +85,9 @@ def compare_quality(
     from rows of the same benchmark where there are any. A person's own runs of both, as deployed, replace it all.
     Example: Llama 3.1 8B at INT4 against the 70B on instruction following is 75.9 / 83.6 x 76.3 / 77.9 = 0.889.
     """
-    wanted, against = scheme_of(candidate_scheme), scheme_of(reference_scheme)
-    case = _Case(canonical(candidate_model), wanted, canonical(reference_model), against, task)
+    candidate, wanted, method = deployed(candidate_model, candidate_scheme, method)
+    reference, against, _ = deployed(reference_model, reference_scheme)
+    case = _Case(candidate, wanted, reference, against, task)
     own = tuple(own_scores)
     direct = paired_scores(
         case.candidate, case.reference, task, own=own, candidate_scheme=wanted, reference_scheme=against

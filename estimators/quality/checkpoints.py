@@ -1,0 +1,106 @@
+"""Published checkpoints that already are what a recipe would make: the table for offline, names to try on the Hub."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+
+from estimators.provenance import read_table
+from estimators.quality.models import canonical, same_model
+from estimators.quality.schemes import ANY_METHOD, UNCHANGED, Scheme, scheme_of
+from estimators.quality.tasks import DATA
+
+# How publishers name what they make: {org} is the model's own organisation, {name} the model without it.
+_CONVENTIONS: Mapping[Scheme, tuple[str, ...]] = {
+    Scheme.FP8: ("RedHatAI/{name}-FP8-dynamic", "RedHatAI/{name}-FP8", "{org}/{name}-FP8", "nvidia/{name}-FP8"),
+    Scheme.INT8: ("RedHatAI/{name}-quantized.w8a8",),
+    Scheme.INT8_WEIGHT_ONLY: ("RedHatAI/{name}-quantized.w8a16", "{org}/{name}-GPTQ-Int8"),
+    Scheme.INT4: ("RedHatAI/{name}-quantized.w4a16", "{org}/{name}-AWQ", "{org}/{name}-GPTQ-Int4"),
+    Scheme.NVFP4: ("RedHatAI/{name}-NVFP4", "nvidia/{name}-NVFP4", "nvidia/{name}-FP4"),
+    Scheme.MXFP4: ("RedHatAI/{name}-MXFP4", "amd/{name}-MXFP4"),
+    Scheme.SPARSE_2_4: ("RedHatAI/Sparse-{name}-2of4",),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checkpoint:
+    """A repository that holds a model in some scheme."""
+
+    model: str  # what it was made from
+    scheme: Scheme
+    method: str  # "" when it was not read; "published" when the model itself comes so
+    id: str
+    publisher: str
+    note: str
+    source: str
+    as_of: str
+
+    @property
+    def native(self) -> bool:
+        """Whether the model is published in this scheme in the first place."""
+        return self.method == "published"
+
+
+@cache
+def checkpoints() -> tuple[Checkpoint, ...]:
+    """Every known published checkpoint, by model."""
+    return tuple(_checkpoint(row) for row in read_table(DATA / "checkpoints.csv"))
+
+
+def published_checkpoints(model_id: str, scheme: str | None = None) -> tuple[Checkpoint, ...]:
+    """What is known to be published of a model: as it comes first, then Red Hat AI, then others."""
+    wanted = scheme_of(scheme) if scheme else None
+    found = [
+        entry
+        for entry in checkpoints()
+        if same_model(entry.model, model_id) and (wanted is None or entry.scheme is wanted)
+    ]
+    return tuple(sorted(found, key=lambda entry: (not entry.native, entry.publisher != "RedHatAI")))
+
+
+def published_checkpoint(model_id: str, scheme: str, method: str | None = None) -> Checkpoint | None:
+    """The checkpoint to use in place of quantizing, or None when the table has none.
+
+    Example: Llama 3.1 8B at INT4 is RedHatAI/Meta-Llama-3.1-8B-Instruct-quantized.w4a16; with `method` "awq" it is
+    hugging-quants/Meta-Llama-3.1-8B-Instruct-AWQ-INT4.
+    """
+    found = published_checkpoints(model_id, scheme)
+    if (method or "").lower() not in ANY_METHOD:
+        found = tuple(entry for entry in found if entry.native or entry.method == (method or "").lower())
+    return found[0] if found else None
+
+
+def names_to_try(model_id: str, scheme: str) -> tuple[str, ...]:
+    """Repository names by the publishers' conventions, for a look-up on the Hub: guesses, not facts."""
+    org, _, name = canonical(model_id).rpartition("/")
+    patterns = _CONVENTIONS.get(scheme_of(scheme), ())
+    return tuple(pattern.format(org=org, name=name) for pattern in patterns if org and name)
+
+
+def deployed(model_id: str, scheme: str, method: str | None = None) -> tuple[str, Scheme, str | None]:
+    """The model evidence is filed under and what was done to it, for a model id that may be a checkpoint itself.
+
+    A quantized repository "as published" is its base model in that scheme; a model that comes in the scheme asked
+    for is unchanged. Example: ("openai/gpt-oss-20b", "mxfp4") is ("openai/gpt-oss-20b", as published).
+    """
+    wanted, name = scheme_of(scheme), canonical(model_id)
+    for entry in checkpoints():
+        if not entry.native and same_model(entry.id, name) and wanted in UNCHANGED | {entry.scheme}:
+            return entry.model, entry.scheme, entry.method or None
+        if entry.native and same_model(entry.id, name) and wanted is entry.scheme:
+            return entry.model, Scheme.AS_PUBLISHED, None
+    return name, wanted, method
+
+
+def _checkpoint(row: Mapping[str, str]) -> Checkpoint:
+    return Checkpoint(
+        model=canonical(row["model"]),
+        scheme=Scheme(row["scheme"]),
+        method=row["method"],
+        id=row["checkpoint"],
+        publisher=row["publisher"],
+        note=row["note"],
+        source=row["source"],
+        as_of=row["as_of"],
+    )
