@@ -30,13 +30,13 @@ def _layout(figure: go.Figure, *, height: int) -> go.Figure:
     return figure
 
 
-def memory_bar(memory: MemoryEstimate) -> go.Figure:
-    """Memory of the fullest GPU, term by term, with the limit drawn in."""
+def memory_bar(memory: MemoryEstimate, *, compact: bool = False) -> go.Figure:
+    """Memory of the fullest GPU, term by term, with the limit drawn in; `compact` for the card."""
     parts = (
         ("Weights", memory.weights_bytes_per_gpu, BLUE),
-        ("KV cache of the load", memory.load_bytes_per_gpu, ORANGE),
+        ("KV cache", memory.load_bytes_per_gpu, ORANGE),
         ("Activations", memory.activation_bytes_per_gpu, GREEN),
-        ("Engine overhead", memory.overhead_bytes_per_gpu, PINK),
+        ("Engine", memory.overhead_bytes_per_gpu, PINK),
     )
     figure = go.Figure()
     for name, size, colour in parts:
@@ -58,18 +58,20 @@ def memory_bar(memory: MemoryEstimate) -> go.Figure:
         text=f"limit {significant(limit)} GiB",
         showarrow=False,
         xanchor="right",
-        xshift=-6,
-        yanchor="top",
+        yanchor="bottom",
         font={"color": RED, "size": _FONT},
     )
-    widest = max(limit, memory.memory_bytes_per_gpu / GIB) * 1.05
-    figure.update_layout(
-        barmode="stack",
-        bargap=0.35,
-        xaxis={"range": [0, widest], "title": "GiB per GPU", "fixedrange": True},
-        yaxis={"fixedrange": True},
+    widest = max(limit, memory.memory_bytes_per_gpu / GIB) * 1.03
+    figure.update_xaxes(range=[0, widest], ticksuffix=" GiB", nticks=6, fixedrange=True, showgrid=False, zeroline=False)
+    figure.update_yaxes(fixedrange=True)
+    figure.update_layout(barmode="stack", bargap=0.1)
+    if compact:
+        figure.update_xaxes(showticklabels=False)
+    figure = _layout(figure, height=120 if compact else 170)
+    return figure.update_layout(
+        margin={"l": 8, "r": 8, "t": 24, "b": 8},
+        legend={"orientation": "h", "yanchor": "top", "y": -0.1 if compact else -0.4, "x": 0, "traceorder": "normal"},
     )
-    return _layout(figure, height=170)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -83,15 +83,16 @@ class Scenario:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """A parameter that was not used as given, and why, in a sentence."""
+    """A parameter that was not used as given. `subject` quotes what came in, `reason` is our own text."""
 
     key: str
-    value: str
-    message: str
+    subject: str
+    reason: str
     ignored: bool = False  # valid in itself, but another parameter of its group wins
 
-    def __str__(self) -> str:
-        return self.message
+    @property
+    def message(self) -> str:
+        return f"{self.subject} {self.reason}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,12 +242,12 @@ def decode(raw: Mapping[str, str]) -> Decoded:
             if version is None or not 1 <= version <= VERSION:
                 version = None
                 problems.append(
-                    Problem(key, shown, f"v={shown} is not a version of this link format; read as v={VERSION}.")
+                    Problem(key, f"v={shown}", f"is not a version of this link format; read as v={VERSION}.")
                 )
             continue
         if key not in PARSERS:
             shown_key = key if len(key) <= 40 else key[:37] + "..."
-            problems.append(Problem(key, shown, f"{shown_key} is not a parameter of this page and was ignored."))
+            problems.append(Problem(key, shown_key, "is not a parameter of this page and was ignored."))
             continue
         if text.strip().lower() in _AUTO and DEFAULTS[key] in (None, *(e for e in ("auto", "as-published"))):
             continue
@@ -255,9 +256,9 @@ def decode(raw: Mapping[str, str]) -> Decoded:
                 raise _Rejected("is too long")
             values[key] = PARSERS[key](text.strip() if text.isascii() else text)
         except _Rejected as problem:
-            problems.append(Problem(key, shown, f"{key}={shown!r} {problem}; the default was used."))
+            problems.append(Problem(key, f"{key}={shown}", f"{problem}; the default was used."))
     _read_counts(values)
-    problems += _settle_groups(values, raw)
+    problems += _settle_groups(values)
     return Decoded(Scenario(**values), tuple(problems), version)
 
 
@@ -272,7 +273,7 @@ def _read_counts(values: dict[str, Any]) -> None:
         values["active"] = float(counted["active"])
 
 
-def _settle_groups(values: dict[str, Any], raw: Mapping[str, str]) -> list[Problem]:
+def _settle_groups(values: dict[str, Any]) -> list[Problem]:
     """Of each exclusive group keep the key listed first in the vocabulary; say which were ignored."""
     lost: list[tuple[str, str]] = []
     if "model" in values:
@@ -287,10 +288,7 @@ def _settle_groups(values: dict[str, Any], raw: Mapping[str, str]) -> list[Probl
         lost.append(("load", "concurrency" if "concurrency" in values else "rate"))
     for key, _ in lost:
         values.pop(key, None)
-    return [
-        Problem(key, raw.get(key, ""), f"{key} was ignored because {winner} is given.", ignored=True)
-        for key, winner in lost
-    ]
+    return [Problem(key, key, f"was ignored because {winner} is given.", ignored=True) for key, winner in lost]
 
 
 def encode(scenario: Scenario, *, every_field: bool = False) -> dict[str, str]:

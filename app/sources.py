@@ -106,8 +106,7 @@ class LocalSources:
         if time.monotonic() < self._hub_rests_until:
             raise HubUnavailable(
                 f"The Hub could not be reached a moment ago, and {model_id} is not in the bundled catalogue.",
-                field="model",
-                remedy="Try again in two minutes, pick a catalogue model, or give a size such as 8B.",
+                "Try again in two minutes, pick a catalogue model, or give a size such as 8B.",
             )
         try:
             spec = self._hub.fetch_spec(model_id, revision)

@@ -7,8 +7,9 @@ from dataclasses import replace
 import streamlit as st
 
 from app.figures import memory_bar
-from app.format import usd
+from app.format import gib, usd
 from app.narrative import conditions, verdict
+from app.plan import Candidate
 from app.planner import plan
 from app.scenario import Scenario, with_page_defaults
 from app.sources import LocalSources
@@ -17,32 +18,46 @@ from estimators.precision import Weights
 
 
 def draw(sources: LocalSources) -> None:
-    """Draw the card from the link; only precision and region can be changed here."""
+    """Draw the card from the link; only precision and region can be changed here. Fits 480 x 480 pixels."""
+    answer = st.container(gap="small", key="verdict")
+    scenario = _choices(sources)
+    result = plan(scenario, sources)
+    with answer:
+        st.markdown(f"##### {verdict(result)}".replace("$", "\\$"))
+        st.caption(conditions(result).replace("$", "\\$"))
+        if result.chosen is not None:
+            _draw_machine(result.chosen)
+        ignored = len(st.session_state.problems)
+        if ignored:
+            st.caption(f"{ignored} of this link's parameters could not be used; the full view names them.")
+    with st.container(key="footer"):
+        st.link_button("Open full view", f"?{inputs.link_query(result.resolved)}", width="stretch")
+
+
+def _choices(sources: LocalSources) -> Scenario:
+    """The link's scenario with what the two selects hold; a change thaws a frozen price."""
     linked: Scenario = st.session_state.asked
-    left, right = st.columns(2)
-    weights = left.selectbox(
-        "Precision", list(Weights), index=list(Weights).index(linked.weights), key="weights", bind="query-params"
-    )
     regions = sorted({*sources.book.regions, linked.region})
-    region = right.selectbox("Region", regions, index=regions.index(linked.region), key="region", bind="query-params")
+    with st.container(horizontal=True, gap="small"):
+        weights = st.selectbox("Precision", list(Weights), key="weights", bind="query-params", width=200)
+        region = st.selectbox(
+            "Region", regions, index=regions.index("us-east-1"), key="region", bind="query-params", width=200
+        )
     scenario = replace(with_page_defaults(linked), weights=Weights(weights), region=region)
     if (scenario.weights, scenario.region) != (linked.weights, linked.region):
         scenario = replace(scenario, price=None, price_as_of=None)
-    result = plan(scenario, sources)
-    st.markdown(f"#### {verdict(result)}".replace("$", "\\$"))
-    st.caption(conditions(result).replace("$", "\\$"))
-    chosen = result.chosen
-    if chosen is not None and chosen.memory is not None:
-        cost, link = st.columns([1, 1], vertical_alignment="center")
-        cost.metric("A month", usd(chosen.cost.usd_per_month) if chosen.cost else "not priced")
-        link.link_button("Open full view", f"?{inputs.link_query(result.resolved)}", width="stretch")
-        st.plotly_chart(
-            memory_bar(chosen.memory),
-            key="memory_bar",
-            config={"displayModeBar": False},
-            alt="Memory per GPU against its limit.",
-        )
-    if st.session_state.problems:
-        st.caption(
-            f"{len(st.session_state.problems)} parameter(s) of this link were not used; the full view names them."
-        )
+    return scenario
+
+
+def _draw_machine(chosen: Candidate) -> None:
+    if chosen.memory is None:
+        return
+    memory = f"{gib(chosen.memory.memory_bytes_per_gpu)} of {gib(chosen.memory.memory_budget_bytes_per_gpu)} per GPU"
+    cost = f"**{usd(chosen.cost.usd_per_month)}** a month, " if chosen.cost else ""
+    st.markdown(f"{cost}{memory}".replace("$", "\\$"))
+    st.plotly_chart(
+        memory_bar(chosen.memory, compact=True),
+        key="memory_bar",
+        config={"displayModeBar": False},
+        alt=f"Memory: {memory}.",
+    )

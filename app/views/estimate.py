@@ -192,7 +192,8 @@ def draw_footer(plan: Plan) -> None:
             f"{count(plan.spec.resident_params)} parameters must be loaded (resident); "
             f"{count(plan.spec.active_params)} are touched per token (active)."
         )
-    st.caption(_escape(" ".join(lines)))
+    with st.container(key="footer"):
+        st.caption(_escape(" ".join(lines)))
 
 
 result = current.plan()

@@ -28,10 +28,10 @@ def draw_actions(place: DeltaGenerator, plan: Plan) -> None:
 
 def draw_notices(plan: Plan) -> None:
     """Everything of the link or the boxes that was not used, by name, once."""
-    link_problems = () if st.session_state.get("problems_seen") else st.session_state.problems
-    found = {problem.message: problem for problem in (*link_problems, *current.problems())}
+    found = {problem.message: problem for problem in (*st.session_state.problems, *current.problems())}
     if found:
-        st.warning("\n".join(f"- {_plain(message)}" for message in found), icon=":material/info:")
+        lines = [f"- {_quoted(problem.subject)} {problem.reason}" for problem in found.values()]
+        st.warning("\n".join(lines).replace("$", "\\$"), icon=":material/info:")
     offer = plan.chosen.offer if plan.chosen else None
     if offer is not None and offer.source is PriceSource.LINK:
         text, button = st.columns([4, 1], vertical_alignment="center")
@@ -45,6 +45,6 @@ def _thaw() -> None:
     st.session_state.thawed = True
 
 
-def _plain(text: str) -> str:
-    """Text from outside, with nothing that Markdown or HTML would act on."""
-    return "".join("\\" + c if c in r"\`*_{}[]()<>#+-.!|$~:&" else c for c in text)
+def _quoted(text: str) -> str:
+    """Text from outside as inline code, where neither Markdown nor HTML nor links act on it."""
+    return "`" + "".join(c if c.isprintable() and c != "`" else " " for c in text) + "`"

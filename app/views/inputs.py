@@ -60,7 +60,7 @@ def canonicalise() -> None:
     repeated = [key for key in raw if len(st.query_params.get_all(key)) > 1]
     decoded = decode({key: value for key, value in raw.items() if key != "embed"})
     problems = decoded.problems + tuple(
-        Problem(key, raw[key], f"{key[:40]} was given more than once; the last was used.") for key in repeated
+        Problem(key, key[:40], "was given more than once; the last was used.") for key in repeated
     )
     st.session_state.asked = decoded.scenario
     st.session_state.problems = problems
@@ -74,6 +74,8 @@ def canonicalise() -> None:
     kept = {key: value for key, value in flat.items() if not _is_default(key, value)}
     if kept != raw:
         st.query_params.from_dict(kept)
+    if problems:
+        st.rerun()  # so that no widget is seeded from a value that was just refused
 
 
 def _is_default(key: str, text: str) -> bool:

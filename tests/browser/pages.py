@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page
 
 SETTLED = '.stApp[data-test-script-state="notRunning"]'
 WAIT_MS = 30_000
 
 
 def settle(page: Page) -> None:
-    """Wait until the script has run and something is drawn."""
+    """Wait until the script has run to the end of an estimate or a card."""
+    page.locator(".st-key-footer").wait_for(timeout=WAIT_MS)
     page.locator(SETTLED).wait_for(timeout=WAIT_MS)
-    expect(
-        page.locator(".st-key-verdict, [data-testid=stMetricValue], [data-testid=stHeading], h4").first
-    ).to_be_visible(timeout=WAIT_MS)
+    page.wait_for_timeout(150)
     page.locator(SETTLED).wait_for(timeout=WAIT_MS)
 
 
