@@ -114,7 +114,9 @@ def test_a_revision_is_asked_for_by_name(hub, client):
 
 def test_a_renamed_model_is_followed_to_its_new_name(hub, client):
     hub.add_model("gpt2", renamed_to="org/llama")
-    assert client.fetch_spec("gpt2").resident_params == LLAMA_PARAMS
+    spec = client.fetch_spec("gpt2")
+    assert (spec.id, spec.resident_params) == ("gpt2", LLAMA_PARAMS)
+    assert "gpt2 is now called org/llama." in spec.notes
 
 
 def test_no_telemetry_is_sent(hub, client):

@@ -1,4 +1,4 @@
-"""The Hugging Face Hub: an id to a `ModelSpec`. The only module that talks to it; everything it says is checked.
+"""The Hugging Face Hub: an id to a `ModelSpec`. With `hub_library` the only talker to it; all it says is checked.
 
 `huggingface_hub` and `transformers` cost a second each to import, so they are loaded by the first call that needs
 them. Neither ever runs code from a repository.
@@ -9,28 +9,14 @@ from __future__ import annotations
 import errno
 import os
 import re
-import threading
 import time
-import warnings
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
-from estimators.architecture.hub_bounds import (
-    Limits,
-    OutOfTime,
-    OverLimit,
-    Refused,
-    Undecodable,
-    limited,
-    make_client,
-    within,
-)
+from estimators.architecture.hub_bounds import OverLimit
 from estimators.architecture.hub_config import (
-    ConfigObject,
     parse_completed,
     read_config,
     read_text,
@@ -51,6 +37,14 @@ from estimators.architecture.hub_errors import (
     RateLimited,
     RevisionNotFound,
     WeightsUnreadable,
+)
+from estimators.architecture.hub_library import (
+    config_object,
+    in_time,
+    library_calls,
+    load_library,
+    preload,
+    signed_in_by_login,
 )
 from estimators.architecture.hub_pages import (
     QuantizedCheckpoint,
@@ -83,9 +77,8 @@ __all__ = [
     "RateLimited",
     "RevisionNotFound",
     "WeightsUnreadable",
+    "preload",
 ]
-
-T = TypeVar("T")
 
 PUBLIC_HUB = "https://huggingface.co"
 MAX_ANSWER_BYTES = 16 << 20  # a model page with the sizes of some thousand files takes about a megabyte
@@ -95,8 +88,6 @@ REVISION = re.compile(r"(?!.*(\.\.|//))[A-Za-z0-9][\w.+/-]{0,199}", re.ASCII)
 TOKEN = re.compile(r"[!-~]+")  # anything else could not travel in a header, and clients log what they refuse
 COMMIT = re.compile(r"[0-9a-f]{40}")
 NO_ROOM = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.ENOTDIR, errno.EEXIST}
-_LOADING = threading.Lock()
-_loaded = threading.Event()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,9 +136,10 @@ class HubClient:
             if found is None:
                 raise asked.offline()
             return found
+        load_library()  # its import is not the server's time
         deadline = time.monotonic() + self.timeout_s
         try:
-            return _in_time(asked, deadline, lambda: self._from_hub(asked, deadline))
+            return in_time(asked, deadline, lambda: self._from_hub(asked, deadline))
         except HubUnavailable:
             found = self._from_disk(asked, "the Hub did not answer")
             if found is None:
@@ -159,8 +151,9 @@ class HubClient:
         asked = self._asked(base_model_id, None)
         if self.offline:
             raise HubOffline("HF_HUB_OFFLINE is set, so checkpoints cannot be looked up.", "Unset it to look them up.")
+        load_library()
         deadline = time.monotonic() + self.timeout_s
-        return _in_time(asked, deadline, lambda: self._quantized(asked, limit, deadline))
+        return in_time(asked, deadline, lambda: self._quantized(asked, limit, deadline))
 
     def _asked(self, model_id: str, revision: str | None) -> Asked:
         if not MODEL_ID.fullmatch(model_id) or model_id.endswith(".git"):
@@ -182,16 +175,15 @@ class HubClient:
         return asked
 
     def _api(self) -> HfApi:
-        _load_library()
         from huggingface_hub import HfApi
 
         return HfApi(endpoint=self.endpoint, token=self._token, library_name="rightsize")
 
     def _from_hub(self, asked: Asked, deadline: float) -> HubModel:
         api = self._api()
-        if self._token is None and _signed_in():
+        if self._token is None and signed_in_by_login():
             asked = replace(asked, signed_in=True)
-        with _library_calls(asked, deadline, MAX_ANSWER_BYTES):
+        with library_calls(asked, deadline, MAX_ANSWER_BYTES):
             info = api.model_info(asked.model_id, revision=asked.revision, files_metadata=True)
             commit, sizes = info.sha, file_sizes(info.siblings)
         if not isinstance(commit, str) or not COMMIT.fullmatch(commit):
@@ -208,6 +200,8 @@ class HubClient:
             if not weight_files(sizes):
                 raise
             spec, filled = self._spec_from_weights(asked, config, commit, sizes, deadline), ()
+        if isinstance(info.id, str) and MODEL_ID.fullmatch(info.id) and info.id.lower() != asked.model_id.lower():
+            spec = replace(spec, notes=(*spec.notes, f"{asked.model_id} is now called {info.id}."))
         return HubModel(
             spec=spec,
             gated=bool(info.gated),
@@ -217,7 +211,7 @@ class HubClient:
         )
 
     def _config_text(self, asked: Asked, api: HfApi, commit: str, deadline: float) -> bytes:
-        with _library_calls(asked, deadline, MAX_CONFIG_BYTES):
+        with library_calls(asked, deadline, MAX_CONFIG_BYTES):
             try:
                 path = Path(
                     api.hf_hub_download(asked.model_id, "config.json", revision=commit, cache_dir=self.cache_dir)
@@ -250,7 +244,7 @@ class HubClient:
     def _parsed(
         self, asked: Asked, config: dict[str, object], commit: str, note: str
     ) -> tuple[ModelSpec, tuple[str, ...]]:
-        return parse_completed(config, _config_object, model_id=asked.model_id, source_note=note, revision=commit)
+        return parse_completed(config, config_object, model_id=asked.model_id, source_note=note, revision=commit)
 
     def _spec_from_weights(
         self,
@@ -263,7 +257,7 @@ class HubClient:
         """Exact stored weights of an architecture nobody has described, from the headers of its files."""
 
         def front(name: str, count: int) -> bytes:
-            with _library_calls(asked, deadline, count + MAX_CHUNK_BYTES, front_only=True):
+            with library_calls(asked, deadline, count + MAX_CHUNK_BYTES, front_only=True):
                 return self._front(asked, commit, name, count)
 
         try:
@@ -283,7 +277,7 @@ class HubClient:
 
     def _from_disk(self, asked: Asked, why: str) -> HubModel | None:
         """The config in the cache that every tool of the Hub shares, if it is there."""
-        _load_library()
+        load_library()
         from huggingface_hub import try_to_load_from_cache
 
         path = try_to_load_from_cache(asked.model_id, "config.json", cache_dir=self.cache_dir, revision=asked.revision)
@@ -302,7 +296,7 @@ class HubClient:
         tag = f"base_model:quantized:{asked.model_id}"
         short = asked.model_id.rpartition("/")[2]
         api = self._api()
-        with _library_calls(asked, deadline, MAX_ANSWER_BYTES):
+        with library_calls(asked, deadline, MAX_ANSWER_BYTES):
             infos = [
                 *api.list_models(filter=tag, sort="downloads", limit=limit),
                 *api.list_models(author="RedHatAI", search=short, sort="downloads", limit=limit),
@@ -320,102 +314,6 @@ class HubClient:
         return tuple(sorted(found.values(), key=lambda copy: (not copy.declared, -copy.downloads, copy.id))[:limit])
 
 
-def _signed_in() -> bool:
-    """Whether `hf auth login` left a token, which the library then sends of itself."""
-    from huggingface_hub import get_token
-
-    return get_token() is not None
-
-
 def _env_offline() -> bool:
     value = os.environ.get("HF_HUB_OFFLINE") or os.environ.get("TRANSFORMERS_OFFLINE") or ""
     return value.upper() in {"1", "ON", "YES", "TRUE"}  # as huggingface_hub.constants reads it
-
-
-def _load_library() -> None:
-    """Import `huggingface_hub` once, quiet and within limits: no telemetry, no progress bar, no other downloader."""
-    with _LOADING:
-        from huggingface_hub import constants, is_offline_mode, set_client_factory
-        from huggingface_hub.errors import OfflineModeIsEnabled
-        from huggingface_hub.utils import disable_progress_bars  # type: ignore[attr-defined]
-
-        if _loaded.is_set():
-            return
-
-        def unlimited() -> None:
-            if is_offline_mode():
-                raise OfflineModeIsEnabled("HF_HUB_OFFLINE is set")
-
-        constants.HF_HUB_DISABLE_TELEMETRY = True
-        constants.HF_HUB_DISABLE_XET = True  # would fetch past the limits of our client
-        disable_progress_bars()
-        set_client_factory(lambda: make_client(unlimited))
-        _loaded.set()
-
-
-def _config_object(model_type: str, config: dict[str, object]) -> ConfigObject:
-    """The config class of transformers for this type, filled from a dict. No code or file of a repository is read."""
-    _load_transformers()
-    from transformers import CONFIG_MAPPING
-
-    made: ConfigObject = CONFIG_MAPPING[model_type].from_dict(config)
-    return made
-
-
-@cache
-def _load_transformers() -> None:
-    """Import `transformers` once, without its comments on missing PyTorch and on fields of other people's configs."""
-    os.environ.setdefault("TRANSFORMERS_NO_ADVISORY_WARNINGS", "1")  # read when it is imported
-    import transformers
-
-    transformers.logging.set_verbosity_error()  # type: ignore[no-untyped-call]
-    warnings.filterwarnings("ignore", category=FutureWarning, module=r"transformers\.")
-
-
-def _in_time(asked: Asked, deadline: float, call: Callable[[], T]) -> T:
-    try:
-        return within(deadline, call)
-    except OutOfTime:
-        raise asked.too_slow() from None
-
-
-@contextmanager
-def _library_calls(asked: Asked, deadline: float, max_bytes: int, front_only: bool = False) -> Iterator[None]:
-    """Limits for the calls in the block, and our sentence in place of whatever they raise.
-
-    The cause is cut off: messages of the HTTP client may quote a header, and with it the token.
-    """
-    try:
-        with limited(Limits(deadline=deadline, max_bytes=max_bytes, front_only=front_only)):
-            yield
-    except HubRefusal:
-        raise
-    except Exception as error:
-        raise _refusal(asked, error) from None
-
-
-def _refusal(asked: Asked, error: Exception) -> HubRefusal:
-    """What an error of the library, of its HTTP client or of our limits means for the person who asked."""
-    import httpx2
-    from huggingface_hub import errors
-
-    if isinstance(error, errors.LocalEntryNotFoundError) and isinstance(error.__cause__, Exception):
-        return _refusal(asked, error.__cause__)  # "not in the cache either": the reason lies beneath
-    status = getattr(getattr(error, "response", None), "status_code", None)
-    table: tuple[tuple[type[Exception] | tuple[type[Exception], ...], Callable[[], HubRefusal]], ...] = (
-        (Refused, lambda: asked.failing(error.status if isinstance(error, Refused) else None)),
-        ((OutOfTime, httpx2.TimeoutException), asked.too_slow),
-        ((OverLimit, Undecodable), asked.not_a_hub),
-        (errors.GatedRepoError, asked.gated),  # a kind of RepositoryNotFoundError, so before it
-        (errors.RevisionNotFoundError, asked.no_revision),
-        (errors.DisabledRepoError, asked.disabled),
-        (errors.RepositoryNotFoundError, lambda: asked.not_found(status)),
-        (errors.EntryNotFoundError, asked.no_config),
-        (errors.OfflineModeIsEnabled, asked.offline),
-        (errors.HfHubHTTPError, lambda: asked.forbidden() if status in (401, 403) else asked.failing(status)),
-        ((httpx2.HTTPError, OSError), asked.unreachable),
-    )
-    for kinds, sentence in table:
-        if isinstance(error, kinds):
-            return sentence()
-    return asked.not_a_hub()
