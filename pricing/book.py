@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pricing.stored import StoredPrice, StoredReading
 
 ListingKey = tuple[str, Listing]
-OfferKey = tuple[str, str, PurchaseOption]
+OfferKey = tuple[str, str, str]  # type, region, and the option as text: an enum's hash is Python, and slow
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -262,7 +262,7 @@ class Book:
         """The snapshot without what a complete reading has since replaced."""
         replaced = {key: read.complete_at.date() for key, read in self._loaded.readings.items() if read.complete_at}
         return {
-            (offer.instance_type, offer.region, offer.option): offer
+            _key(offer): offer
             for offer in load_snapshot(today, self._ages).find(PriceQuery())
             if offer.as_of > replaced.get((offer.region, offer.option.listing), date.min)
         }
@@ -270,35 +270,44 @@ class Book:
     def _lay_stored(self, offers: dict[OfferKey, Offer], today: date, live: frozenset[ListingKey]) -> None:
         options = {option.value: option for option in PurchaseOption}
         confirmed = {
-            (region, listing.value): stored_moment(read.read_at)
-            for (region, listing), read in self._loaded.readings.items()
-            if (region, listing) in live
+            (region, option.value): stored_moment(self._loaded.readings[region, listing].read_at)
+            for region, listing in live & self._loaded.readings.keys()
+            for option in PurchaseOption
+            if option.listing is listing
         }
-        dates: dict[str, date] = {}
+        days: dict[tuple[str, str], tuple[date, bool]] = {}
         for row in self._loaded.prices:
-            option = options.get(row.option)
+            instance_type, region, text, _, _, _, _, last_seen = row
+            option = options.get(text)
             if option is None:
                 continue
-            day = row.last_seen[:10]
-            as_of = dates.get(day) or dates.setdefault(day, date.fromisoformat(day))
-            key = (row.instance_type, row.region, option)
+            day = days.get((text, last_seen))
+            if day is None:
+                as_of = date.fromisoformat(last_seen[:10])
+                day = days[text, last_seen] = as_of, self._ages.is_stale(option, as_of, today)
+            key = (instance_type, region, text)
             standing = offers.get(key)
-            if standing is not None and standing.as_of > as_of:
+            if standing is not None and standing.as_of > day[0]:
                 continue
             # A row an incomplete reading did not confirm is a copy, however live its neighbours are.
-            live_now = confirmed.get((row.region, row.listing)) == row.last_seen
-            source = PriceSource.LIVE if live_now else PriceSource.CACHED
-            offers[key] = stored_offer(row, option, as_of, source, self._ages.is_stale(option, as_of, today))
+            live_now = bool(confirmed) and confirmed.get((region, text)) == last_seen
+            offers[key] = stored_offer(
+                row, option, day[0], PriceSource.LIVE if live_now else PriceSource.CACHED, day[1]
+            )
 
     def _lay_reading(self, offers: dict[OfferKey, Offer], reading: Reading, source: PriceSource, today: date) -> None:
         if reading.complete:
-            gone = [key for key in offers if key[1] == reading.region and key[2].listing is reading.listing]
+            covered = {option.value for option in PurchaseOption if option.listing is reading.listing}
+            gone = [key for key in offers if key[1] == reading.region and key[2] in covered]
             for key in gone:
                 del offers[key]
         for offer in reading.offers:
             stale = self._ages.is_stale(offer.option, offer.as_of, today)
-            key = (offer.instance_type, offer.region, offer.option)
-            offers[key] = replace(offer, source=source, stale=stale)
+            offers[_key(offer)] = replace(offer, source=source, stale=stale)
+
+
+def _key(offer: Offer) -> OfferKey:
+    return offer.instance_type, offer.region, offer.option.value
 
 
 def stored_offer(row: StoredPrice, option: PurchaseOption, as_of: date, source: PriceSource, stale: bool) -> Offer:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
@@ -149,12 +149,15 @@ class PriceStore:
             statement, [{"row_id": i, "said_by": offer.origin, "remark": offer.note} for i, offer in kept.items()]
         )
 
-    def current(self) -> list[StoredPrice]:
+    def current(self) -> Sequence[StoredPrice]:
         """Every price that has not ended, of all regions and listings."""
-        columns = [prices.c[name] for name in StoredPrice._fields]
-        statement = sa.select(*columns).where(prices.c.ended.is_(None))
+        return self._stored(prices.c.ended.is_(None))
+
+    def _stored(self, *where: sa.ColumnElement[bool]) -> Sequence[StoredPrice]:
+        statement = sa.select(*(prices.c[name] for name in StoredPrice._fields)).where(*where)
         with self._transaction() as connection:
-            return [StoredPrice._make(row) for row in connection.execute(statement)]
+            # Rows as they come, which carry the same names: tens of thousands are read before the first page.
+            return cast("Sequence[StoredPrice]", connection.execute(statement).all())
 
     def readings(self) -> dict[tuple[str, Listing], StoredReading]:
         """The last reading of each listing of each region."""
@@ -188,14 +191,10 @@ class PriceStore:
             ]
         return tuple(points)
 
-    def on(self, day: date) -> list[StoredPrice]:
+    def on(self, day: date) -> Sequence[StoredPrice]:
         """The prices known at the end of a day, as they were then."""
         end = stored_moment(datetime(day.year, day.month, day.day, 23, 59, 59, 999_999, tzinfo=UTC))
-        columns = [prices.c[name] for name in StoredPrice._fields]
-        standing = sa.or_(prices.c.ended.is_(None), prices.c.ended > end)
-        statement = sa.select(*columns).where(prices.c.first_seen <= end, standing)
-        with self._transaction() as connection:
-            return [StoredPrice._make(row) for row in connection.execute(statement)]
+        return self._stored(prices.c.first_seen <= end, sa.or_(prices.c.ended.is_(None), prices.c.ended > end))
 
     def forget_spot_before(self, day: date) -> int:
         """Deletes spot prices that ended before a day, the one history that grows by the hour; returns how many."""

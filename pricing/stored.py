@@ -15,7 +15,6 @@ class StoredPrice(NamedTuple):
     instance_type: str
     region: str
     option: str
-    listing: str
     usd_per_hour: str
     upfront_usd: str
     origin: str

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from functools import cached_property
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -16,20 +18,12 @@ class OfferTable:
 
     def __init__(self, offers: Iterable[Offer]) -> None:
         # Offers that cost the same stay in the order they came, so a book lists them the same way every time.
-        self._offers = tuple(sorted(offers, key=lambda offer: offer.usd_per_hour))
-        self._by_key = {(offer.instance_type, offer.region, offer.option): offer for offer in self._offers}
-        if len(self._by_key) != len(self._offers):
-            raise ValueError("two offers for one instance type, region and option")
+        self._offers = tuple(sorted(offers, key=attrgetter("usd_per_hour")))
         by_region: defaultdict[str, list[Offer]] = defaultdict(list)
-        by_option: defaultdict[PurchaseOption, list[Offer]] = defaultdict(list)
-        by_region_option: defaultdict[tuple[str, PurchaseOption], list[Offer]] = defaultdict(list)
         for offer in self._offers:
             by_region[offer.region].append(offer)
-            by_option[offer.option].append(offer)
-            by_region_option[offer.region, offer.option].append(offer)
-        self._by_region = {key: tuple(found) for key, found in by_region.items()}
-        self._by_option = {key: tuple(found) for key, found in by_option.items()}
-        self._by_region_option = {key: tuple(found) for key, found in by_region_option.items()}
+        self._by_region = {region: _Region(found) for region, found in by_region.items()}
+        self._by_option: dict[PurchaseOption, tuple[Offer, ...]] = {}
 
     def find(self, query: PriceQuery) -> tuple[Offer, ...]:
         """Matching offers, cheapest first. An empty tuple means not offered."""
@@ -40,17 +34,21 @@ class OfferTable:
         return tuple(offer for offer in found if offer.instance_type in wanted)
 
     def _narrowed(self, region: str | None, option: PurchaseOption | None) -> tuple[Offer, ...]:
-        if region is not None and option is not None:
-            return self._by_region_option.get((region, option), ())
         if region is not None:
-            return self._by_region.get(region, ())
-        if option is not None:
-            return self._by_option.get(option, ())
-        return self._offers
+            here = self._by_region.get(region)
+            if here is None:
+                return ()
+            return here.offers if option is None else here.by_option.get(option, ())
+        if option is None:
+            return self._offers
+        if option not in self._by_option:
+            self._by_option[option] = tuple(offer for offer in self._offers if offer.option is option)
+        return self._by_option[option]
 
     def get(self, instance_type: str, region: str, option: PurchaseOption) -> Offer | None:
         """One offer, or None: not offered here."""
-        return self._by_key.get((instance_type, region, option))
+        here = self._by_region.get(region)
+        return here.by_key.get((instance_type, option)) if here else None
 
     @property
     def regions(self) -> tuple[str, ...]:
@@ -59,3 +57,21 @@ class OfferTable:
 
     def __len__(self) -> int:
         return len(self._offers)
+
+
+class _Region:
+    """One region's offers, indexed when first asked for: most of a book is never looked at."""
+
+    def __init__(self, offers: list[Offer]) -> None:
+        self.offers = tuple(offers)
+
+    @cached_property
+    def by_option(self) -> dict[PurchaseOption, tuple[Offer, ...]]:
+        found: defaultdict[PurchaseOption, list[Offer]] = defaultdict(list)
+        for offer in self.offers:
+            found[offer.option].append(offer)
+        return {option: tuple(offers) for option, offers in found.items()}
+
+    @cached_property
+    def by_key(self) -> dict[tuple[str, PurchaseOption], Offer]:
+        return {(offer.instance_type, offer.option): offer for offer in self.offers}
