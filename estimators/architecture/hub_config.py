@@ -18,6 +18,8 @@ MAX_DEPTH = 32  # vision-language configs nest four deep
 MAX_STACK = 4096  # above it a config class would build per-layer lists of any length asked for
 MAX_NUMBER = 1 << 24
 STACK_FIELD = re.compile(r"(layers?|depth|blocks?|stages?)$")
+TEXT_SECTIONS = frozenset({"text_config", "language_config", "llm_config", "thinker_config"})
+NOT_STORED = re.compile(r"_|mtp|.*nextn")  # private; draft layers exist only where a config says so
 SIZE_FIELD = re.compile(r"size|layer|head|dim|expert|window|rank|tie_word|state")
 LENGTH_FIELD = re.compile(r"theta|position|length|window|freq")  # numbers that only ever scale something
 LABELS = frozenset({"num_labels", "id2label", "label2id"})  # classes build a table of any size from them
@@ -130,13 +132,15 @@ def _merged(
 ) -> dict[str, object]:
     merged = dict(written)
     # With MLA these two describe no cached head: head_dim is the rotary part alone (DeepSeek-V3: 64).
+    if "hidden_size" in written:  # a language model described at the top: no section of defaults may shadow it
+        full = {name: value for name, value in full.items() if name in written or name not in TEXT_SECTIONS}
     skip = NOT_A_DEFAULT | ({"head_dim", "num_key_value_heads"} if full.get("kv_lora_rank") else set())
     for name, value in full.items():
         mine = written.get(name)
         if isinstance(mine, Mapping) and isinstance(value, Mapping) and name.endswith("_config"):
             if name != "quantization_config":
                 merged[name] = _merged(mine, value, f"{path}{name}.", filled)
-        elif name not in written and value is not None and not name.startswith("_") and name not in skip:
+        elif name not in written and value is not None and name not in skip and not NOT_STORED.match(name):
             merged[name] = value
             filled.append(path + name)
     return merged
