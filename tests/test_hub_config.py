@@ -86,6 +86,7 @@ def sizes(spec):
     return spec.resident_params, spec.active_params, cached, spec.layer_count, spec.tied_embeddings
 
 
+@pytest.mark.filterwarnings("ignore::FutureWarning:transformers")  # pytest undoes the filter of hub_library
 def test_on_every_embedded_config_both_sources_of_defaults_agree():
     """The same model must come to the same numbers from the catalogue and from the Hub."""
     compared = 0
