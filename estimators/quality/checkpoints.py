@@ -21,6 +21,8 @@ _CONVENTIONS: Mapping[Scheme, tuple[str, ...]] = {
     Scheme.MXFP4: ("RedHatAI/{name}-MXFP4", "amd/{name}-MXFP4"),
     Scheme.SPARSE_2_4: ("RedHatAI/Sparse-{name}-2of4",),
 }
+# Methods that other rows name too; "ptq" and the like say too little to choose rows by.
+_TELLING_METHODS = frozenset({"gptq", "awq", "qat"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,7 +89,7 @@ def deployed(model_id: str, scheme: str, method: str | None = None) -> tuple[str
     wanted, name = scheme_of(scheme), canonical(model_id)
     for entry in checkpoints():
         if not entry.native and same_model(entry.id, name) and wanted in UNCHANGED | {entry.scheme}:
-            return entry.model, entry.scheme, entry.method or None
+            return entry.model, entry.scheme, entry.method if entry.method in _TELLING_METHODS else None
         if entry.native and same_model(entry.id, name) and wanted is entry.scheme:
             return entry.model, Scheme.AS_PUBLISHED, None
     return name, wanted, method

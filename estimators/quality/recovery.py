@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from statistics import median
 
-from estimators.quality.evidence import RecoveryRow, Statistic, interval_width, recovery_rows
 from estimators.quality.checkpoints import deployed
+from estimators.quality.evidence import RecoveryRow, Statistic, interval_width, recovery_rows
 from estimators.quality.models import family_of, params_of, same_model, size_class
 from estimators.quality.schemes import ANY_METHOD, UNCHANGED, Scheme
 from estimators.quality.tasks import Task, benchmarks

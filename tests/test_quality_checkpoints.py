@@ -1,0 +1,64 @@
+"""Published checkpoints, from the table."""
+
+import pytest
+
+from estimators.quality.checkpoints import checkpoints, deployed, names_to_try, published_checkpoint
+from estimators.quality.recipes import check_model_id, recipe_script, recipes_for
+from estimators.quality.schemes import Scheme
+
+LLAMA_8B = "meta-llama/Llama-3.1-8B-Instruct"
+
+
+@pytest.mark.parametrize(
+    ("model", "scheme", "method", "expected"),
+    [
+        (LLAMA_8B, "int4", None, "RedHatAI/Meta-Llama-3.1-8B-Instruct-quantized.w4a16"),
+        (LLAMA_8B, "int4", "awq", "hugging-quants/Meta-Llama-3.1-8B-Instruct-AWQ-INT4"),
+        (LLAMA_8B, "int8", None, "RedHatAI/Meta-Llama-3.1-8B-Instruct-quantized.w8a8"),
+        ("meta-llama/Meta-Llama-3.1-8B-Instruct", "int8", "auto", "RedHatAI/Meta-Llama-3.1-8B-Instruct-quantized.w8a8"),
+        ("ibm-granite/granite-3.1-8b-instruct", "int4", None, "RedHatAI/granite-3.1-8b-instruct-quantized.w4a16"),
+        ("Qwen/Qwen2.5-7B-Instruct", "int4", "gptq", "Qwen/Qwen2.5-7B-Instruct-GPTQ-Int4"),
+        ("meta-llama/Llama-3.3-70B-Instruct", "nvfp4", None, "RedHatAI/Llama-3.3-70B-Instruct-NVFP4"),
+        ("openai/gpt-oss-20b", "mxfp4", None, "openai/gpt-oss-20b"),  # it comes that way
+    ],
+)
+def test_the_checkpoint_that_already_is_it(model, scheme, method, expected):
+    assert published_checkpoint(model, scheme, method).id == expected
+
+
+def test_none_known_is_none():
+    assert published_checkpoint("someone/else", "int4") is None
+    assert published_checkpoint(LLAMA_8B, "nf4") is None
+
+
+def test_a_checkpoint_stands_for_its_base():
+    assert deployed("RedHatAI/Qwen3-8B-NVFP4", "as-published") == ("Qwen/Qwen3-8B", Scheme.NVFP4, None)
+    assert deployed("Qwen/Qwen2-7B-Instruct-AWQ", "int4") == ("Qwen/Qwen2-7B-Instruct", Scheme.INT4, "awq")
+
+
+def test_a_model_asked_for_as_it_comes_is_unchanged():
+    assert deployed("openai/gpt-oss-20b", "mxfp4") == ("openai/gpt-oss-20b", Scheme.AS_PUBLISHED, None)
+    assert deployed(LLAMA_8B, "int4", "gptq") == (LLAMA_8B, Scheme.INT4, "gptq")
+
+
+def test_names_to_try_follow_the_publishers():
+    assert names_to_try("Qwen/Qwen3-8B", "int4") == (
+        "RedHatAI/Qwen3-8B-quantized.w4a16",
+        "Qwen/Qwen3-8B-AWQ",
+        "Qwen/Qwen3-8B-GPTQ-Int4",
+    )
+    assert names_to_try("no-organisation", "int4") == ()
+
+
+def test_the_table_holds_hub_ids_once():
+    entries = checkpoints()
+    assert len(entries) > 170
+    assert len({(entry.id, entry.scheme) for entry in entries}) == len(entries)
+    for entry in entries:
+        assert check_model_id(entry.id) == entry.id
+        assert entry.native == (entry.id == entry.model)
+
+
+def test_recipes_name_their_output_as_the_published_checkpoint_is_named():
+    made = {recipe_script("ibm-granite/granite-3.1-8b-instruct", kind).output for kind in recipes_for("int4")}
+    assert published_checkpoint("ibm-granite/granite-3.1-8b-instruct", "int4").id.split("/")[1] in made
