@@ -30,7 +30,7 @@ class PriceRow(NamedTuple):
     instance_type: str
     region: str
     option: str
-    usd_per_hour: str
+    usd_per_hour: str  # empty means that it was no longer listed on this day
     upfront_usd: str  # empty means nothing upfront
     as_of: str  # YYYY-MM-DD, or YYYY-MM where the source says no more
     decimals: str  # digits after the point when the source rounded them, else empty
@@ -77,6 +77,8 @@ def _names_its_source(row: PriceRow) -> bool:
 
 def _agree(one: PriceRow, other: PriceRow) -> bool:
     """The same price, as far as the coarser of two roundings can tell."""
+    if not (one.usd_per_hour and other.usd_per_hour):
+        return False
     digits = [int(row.decimals) for row in (one, other) if row.decimals]
     tolerance = Decimal(1).scaleb(-min(digits)) / 2 if digits else Decimal(0)
     return abs(Decimal(one.usd_per_hour) - Decimal(other.usd_per_hour)) <= tolerance
@@ -136,6 +138,8 @@ def _snapshot(today: date, ages: MaxAge) -> OfferTable:
     offers = []
     for dated in _bundled().values():
         row = dated[0] if len(dated) == 1 else newest(dated)
+        if not row.usd_per_hour:
+            continue  # no longer listed when it was last looked for
         as_of = dates.get(row.as_of) or dates.setdefault(row.as_of, parse_date(row.as_of))
         option = options[row.option]
         offers.append(_offer(row, option, as_of, ages.is_stale(option, as_of, today)))
@@ -158,5 +162,6 @@ def snapshot_history(instance_type: str, region: str, option: PurchaseOption) ->
     points = [
         PricePoint(as_of=parse_date(row.as_of), usd_per_hour=Decimal(row.usd_per_hour), origin=row.source)
         for row in dated
+        if row.usd_per_hour
     ]
     return tuple(sorted(points, key=lambda point: point.as_of))

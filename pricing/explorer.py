@@ -1,0 +1,156 @@
+"""Looking through a price book: offers per accelerator and per gibibyte, the cheapest regions, and what has changed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from estimators.provenance import Refusal
+from pricing.instances import Instance, find_instance, instances
+from pricing.offers import PriceQuery
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from pricing.offers import Offer, PriceBook, PurchaseOption
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExplorerRow:
+    """One offer with its machine and the rates people compare by."""
+
+    offer: Offer
+    instance: Instance
+    usd_per_accelerator_hour: Decimal  # of a whole one: a fractional machine's price divided by its share
+    usd_per_gib_hour: Decimal  # of accelerator memory
+    usd_per_tflop_hour: Decimal | None  # of peak compute; None when the accelerator's is not given
+
+
+def explorer_row(offer: Offer, instance: Instance, peak_tflops: float | None = None) -> ExplorerRow:
+    """Rates of one offer: p / (n s), p / (n m) and p / (n s F), with s the share of a fractional accelerator.
+
+    g5.12xlarge at $5.672 with four A10G of 22.352 GiB: $1.418 an accelerator-hour, $0.0634 a GiB-hour.
+    """
+    whole = instance.accelerator_count * Decimal(repr(instance.partition))
+    memory = Decimal(repr(round(instance.accelerator_memory_gib_total, 3)))
+    per_accelerator = offer.usd_per_hour / whole
+    return ExplorerRow(
+        offer=offer,
+        instance=instance,
+        usd_per_accelerator_hour=per_accelerator,
+        usd_per_gib_hour=offer.usd_per_hour / memory,
+        usd_per_tflop_hour=per_accelerator / Decimal(repr(peak_tflops)) if peak_tflops else None,
+    )
+
+
+class RankBy(StrEnum):
+    """What the cheapest is judged by."""
+
+    HOUR = "hour"
+    ACCELERATOR_HOUR = "accelerator_hour"
+    GIB_HOUR = "gib_hour"
+    TFLOP_HOUR = "tflop_hour"
+
+
+_RANK: Mapping[RankBy, Callable[[ExplorerRow], tuple[bool, Decimal]]] = {
+    RankBy.HOUR: lambda row: (False, row.offer.usd_per_hour),
+    RankBy.ACCELERATOR_HOUR: lambda row: (False, row.usd_per_accelerator_hour),
+    RankBy.GIB_HOUR: lambda row: (False, row.usd_per_gib_hour),
+    # Accelerators without a known peak come last, not first.
+    RankBy.TFLOP_HOUR: lambda row: (row.usd_per_tflop_hour is None, row.usd_per_tflop_hour or Decimal(0)),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filter:
+    """What the explorer shows. None means any."""
+
+    accelerators: frozenset[str] | None = None
+    least_memory_gib: float = 0.0  # of all accelerators of a machine together
+    regions: frozenset[str] | None = None  # allowed ones, for data residency
+    options: frozenset[PurchaseOption] | None = None
+
+    def fits(self, instance: Instance) -> bool:
+        """Whether a machine passes, whatever it costs."""
+        if self.accelerators is not None and instance.accelerator not in self.accelerators:
+            return False
+        return instance.accelerator_memory_gib_total >= self.least_memory_gib
+
+
+def explore(
+    book: PriceBook,
+    wanted: Filter,
+    *,
+    rank_by: RankBy = RankBy.HOUR,
+    peak_tflops: Mapping[str, float] | None = None,
+    limit: int | None = None,
+) -> tuple[ExplorerRow, ...]:
+    """Offers that pass, the cheapest first; `peak_tflops` gives the peak of each accelerator by name."""
+    machines = {instance.instance_type: instance for instance in instances() if wanted.fits(instance)}
+    offers = _candidates(book, wanted, frozenset(machines))
+    if rank_by is RankBy.HOUR and limit is not None:
+        offers = offers[:limit]  # a book lists by the hour already
+    peaks = peak_tflops or {}
+    rows = [
+        explorer_row(o, machines[o.instance_type], peaks.get(machines[o.instance_type].accelerator)) for o in offers
+    ]
+    if rank_by is not RankBy.HOUR:
+        rows.sort(key=_RANK[rank_by])
+    return tuple(rows[:limit])
+
+
+def _candidates(book: PriceBook, wanted: Filter, machines: frozenset[str]) -> list[Offer]:
+    regions = wanted.regions
+    options = wanted.options
+    only = next(iter(options)) if options is not None and len(options) == 1 else None
+    here = next(iter(regions)) if regions is not None and len(regions) == 1 else None
+    return [
+        offer
+        for offer in book.find(PriceQuery(region=here, option=only, instance_types=machines))
+        if (regions is None or offer.region in regions) and (options is None or offer.option in options)
+    ]
+
+
+def cheapest_regions(
+    book: PriceBook, instance_type: str, option: PurchaseOption, *, allowed: frozenset[str] | None = None
+) -> tuple[Offer, ...]:
+    """One machine and one way to pay in every region that has it, the cheapest first."""
+    found = book.find(PriceQuery(option=option, instance_types=frozenset({find_instance(instance_type).instance_type})))
+    return tuple(offer for offer in found if allowed is None or offer.region in allowed)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PriceChange:
+    """One offer in two books. Without `before` it is new, without `after` it is gone."""
+
+    before: Offer | None
+    after: Offer | None
+
+    @property
+    def share(self) -> Decimal | None:
+        """Change as a share of the old price: 32.7726 to 21.957642 is -0.33; None for an offer new or gone."""
+        if self.before is None or self.after is None:
+            return None
+        return self.after.usd_per_hour / self.before.usd_per_hour - 1
+
+
+def diff(before: PriceBook, after: PriceBook, query: PriceQuery | None = None) -> tuple[PriceChange, ...]:
+    """What differs between two books: changed prices by the size of the change, then new offers, then gone ones."""
+    query = query or PriceQuery()
+    old = {(o.instance_type, o.region, o.option.value): o for o in before.find(query)}
+    new = {(o.instance_type, o.region, o.option.value): o for o in after.find(query)}
+    both = [PriceChange(before=old[key], after=new[key]) for key in old.keys() & new.keys()]
+    changed = [change for change in both if change.share]
+    changed.sort(key=lambda change: (-abs(change.share or 0), _name(change)))
+    fresh = [PriceChange(before=None, after=new[key]) for key in sorted(new.keys() - old.keys())]
+    gone = [PriceChange(before=old[key], after=None) for key in sorted(old.keys() - new.keys())]
+    return (*changed, *fresh, *gone)
+
+
+def _name(change: PriceChange) -> tuple[str, str, str]:
+    offer = change.after or change.before
+    if offer is None:
+        raise Refusal("A change needs an offer before or after.", field="region")
+    return offer.instance_type, offer.region, offer.option.value
