@@ -56,6 +56,12 @@ def fp8_block(form: TensorFormat, n: int, k: int) -> int:
     return n * k + 4 * ceil_div(n, rows) * ceil_div(k, columns)
 
 
+def fp8_block_e8m0(form: TensorFormat, n: int, k: int) -> int:
+    """N K + ceil(N / 128) ceil(K / 128): block scales kept as exponent bytes (DeepSeek V4)."""
+    rows, columns = form.block or (128, 128)
+    return n * k + ceil_div(n, rows) * ceil_div(k, columns)
+
+
 def tensor_scale(form: TensorFormat, n: int, k: int) -> int:
     """One float32 scale of the weight and, when static, one of the activations."""
     return n * k + 4 + (4 if form.static else 0)
@@ -137,6 +143,7 @@ LAYOUTS: Mapping[str, Callable[[TensorFormat, int, int], int]] = {
     "dense": dense,
     "fbgemm-fp8": channel_scale,
     "fp8-block": fp8_block,
+    "fp8-block-e8m0": fp8_block_e8m0,
     "fp8-tensor": tensor_scale,
     "gptq": gptq,
     "modelopt-fp8": tensor_scale,

@@ -13,6 +13,7 @@ from estimators.architecture.quantization import FormatRule
 
 MAX_REGEX_CHARS = 2000
 MAX_REGEXES = 4096
+ROOT = "model."  # files and recipes differ in whether the whole model is one more level
 MATCH_SECONDS = 0.25  # a module path is short; only a hostile expression takes longer
 
 
@@ -43,8 +44,8 @@ def compiled(patterns: tuple[str, ...]) -> Patterns:
         raise unusable("holds too many or too long regular expressions")
     return Patterns(
         everything="Linear" in plain,
-        paths=frozenset(pattern for pattern in plain if not pattern.endswith("*")),
-        starts=tuple(pattern[:-1] for pattern in plain if pattern.endswith("*")),
+        paths=frozenset(pattern.removeprefix(ROOT) for pattern in plain if not pattern.endswith("*")),
+        starts=tuple(pattern[:-1].removeprefix(ROOT) for pattern in plain if pattern.endswith("*")),
         expressions=tuple(compile_expression(expression) for expression in expressions),
         by_layer=any(re.search(r"(?:^|[^a-z])\d", pattern.removeprefix("re:")) for pattern in patterns),
     )
@@ -58,12 +59,16 @@ def compile_expression(expression: str) -> regex.Pattern[str]:
 
 
 def applies(path: str, patterns: Patterns) -> bool:
-    if patterns.everything or path.startswith(patterns.starts):
+    short = path.removeprefix(ROOT)
+    if patterns.everything or short.startswith(patterns.starts):
         return True
-    if patterns.paths and any(run in patterns.paths for run in runs(path)):
+    if patterns.paths and any(run in patterns.paths for run in runs(short)):
         return True
     try:
-        return any(expression.match(path, timeout=MATCH_SECONDS) for expression in patterns.expressions)
+        return any(
+            expression.match(short, timeout=MATCH_SECONDS) or expression.match(ROOT + short, timeout=MATCH_SECONDS)
+            for expression in patterns.expressions
+        )
     except TimeoutError as problem:
         raise unusable("holds a regular expression that does not end") from problem
 

@@ -92,8 +92,8 @@ RECIPES: Mapping[Weights, Mapping[Method, TensorFormat]] = {
     Weights.NVFP4: {Method.CT: TensorFormat(layout="nvfp4", bits=4, group_size=16, static=True, activations="fp4")},
     Weights.MXFP4: {Method.CT: TensorFormat(layout="mxfp4", bits=4, group_size=32)},
 }
-NEVER = frozenset({Role.ROUTER})  # engines keep routers wide whatever a recipe says
-USUAL_IGNORE = frozenset({Role.ROUTER, Role.LM_HEAD, Role.EMBEDDING, Role.NORM, Role.TOWER})
+NEVER = frozenset({Role.ROUTER, Role.MTP})  # routers and what joins a prediction layer are wide in every published file
+USUAL_IGNORE = NEVER | {Role.LM_HEAD, Role.EMBEDDING, Role.NORM, Role.TOWER}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,6 +114,7 @@ class Precision:
     rules: tuple[FormatRule, ...] = ()
     wide_roles: frozenset[Role] = NEVER
     notes: tuple[str, ...] = ()
+    cache_scale_bytes: int = 0  # scales of an FP8 cache that the checkpoint brings along
     _formats: dict[tuple[Tensor, int | None], TensorFormat] = field(default_factory=dict, repr=False, compare=False)
 
     def format_of(self, tensor: Tensor, layer: int | None = None) -> TensorFormat:
@@ -126,9 +127,11 @@ class Precision:
 
     def _decide(self, tensor: Tensor, layer: int | None) -> TensorFormat:
         if tensor.linear and tensor.role not in self.wide_roles and self.rules:
-            path = module_path(self.spec, tensor, layer)
+            group = group_of(self.spec, tensor, layer)
+            spared = group is not None and group.stack == "mtp" and not self.published
+            path = module_path(group, tensor, layer)
             for rule in self.rules:
-                if matches(path, rule):
+                if not spared and matches(path, rule):
                     return rule.format
         dtype = self.wide_dtype if tensor.dtype is None or self.wide_dtype == "float32" else tensor.dtype
         return DENSE[dtype]
@@ -159,7 +162,8 @@ class Precision:
         if self.spec.stored is not None and not self.spec.groups:
             return self.spec.stored.total_bytes
         inside = sum(self.group_bytes(group) for group in self.spec.groups if group.stack != "mtp")
-        return inside + sum(self.bytes_of(tensor) for tensor in self.spec.tensors if tensor.role is not Role.MTP)
+        outside = sum(self.bytes_of(tensor) for tensor in self.spec.tensors if tensor.role is not Role.MTP)
+        return inside + outside + self.cache_scale_bytes
 
 
 DENSE: Mapping[str, TensorFormat] = {
@@ -168,14 +172,20 @@ DENSE: Mapping[str, TensorFormat] = {
 }
 
 
-def module_path(spec: ModelSpec, tensor: Tensor, layer: int | None) -> str:
-    """The tensor's module as the checkpoint names it, the first expert standing for all."""
-    path = tensor.name
+def group_of(spec: ModelSpec, tensor: Tensor, layer: int | None) -> LayerGroup | None:
+    """The group whose layer the tensor belongs to; None for a tensor outside the layers."""
     for group in spec.groups:
         if (layer is None or layer in group.layers) and tensor in group.tensors:
-            number = group.layers[0] if layer is None else layer
-            path = f"{group.prefix.replace('{i}', str(number))}.{path}" if group.prefix else path
-            break
+            return group
+    return None
+
+
+def module_path(group: LayerGroup | None, tensor: Tensor, layer: int | None) -> str:
+    """The tensor's module as the checkpoint names it, the first expert standing for all."""
+    path = tensor.name
+    if group is not None and group.prefix:
+        number = group.layers[0] if layer is None else layer
+        path = f"{group.prefix.replace('{i}', str(number))}.{path}"
     return path.replace("{e}", "0")
 
 
@@ -188,7 +198,7 @@ def resolve_precision(
     """The formats that `weights` and `method` come to on this model.
 
     A precision the checkpoint already has is the checkpoint's own. Any other is computed from the architecture:
-    lm_head, embeddings, norms, biases, routers and towers stay wide, as the usual recipes have it.
+    lm_head, embeddings, norms, biases, routers, towers and prediction layers stay wide, as the usual recipes have it.
     Raises `Refusal` (field "weights" or "method") for a pair that no tool makes.
     """
     made = published(spec, weights, method) or what_if(spec, weights, method)
@@ -213,10 +223,9 @@ def published(spec: ModelSpec, weights: Weights, method: Method) -> Precision | 
     asked = weights in (Weights.AS_PUBLISHED, label) and method in (Method.AUTO, METHOD_OF.get(name))
     if not asked:
         return None
-    assumed = name_suggests(spec) if own is None and weights is Weights.AS_PUBLISHED else None
-    if assumed is not None:
-        note = f"The config does not say how {spec.id} is quantized; its name does: {assumed} by the usual recipe."
-        return replace(what_if(spec, assumed, Method.AUTO), notes=(note,))
+    named = name_suggests(spec) if own is None and weights is Weights.AS_PUBLISHED else None
+    if named is not None:
+        return assumed(spec, named)
     return Precision(
         weights=label,
         method=name,
@@ -227,7 +236,26 @@ def published(spec: ModelSpec, weights: Weights, method: Method) -> Precision | 
         spec=spec,
         wide_dtype=spec.dtype,
         rules=own.rules if own is not None else (),
+        cache_scale_bytes=cache_scales(spec, own),
     )
+
+
+def cache_scales(spec: ModelSpec, own: QuantizationConfig | None) -> int:
+    """One scale for keys and one for values per attention layer, 2 bytes each in compressed-tensors, 4 in ModelOpt."""
+    if own is None or own.kv_bits != 8:
+        return 0
+    layers = sum(group.count for group in spec.groups if group.attention is not None and group.stack == "decoder")
+    return 2 * layers * (4 if own.method == "modelopt" else 2)
+
+
+def assumed(spec: ModelSpec, weights: Weights) -> Precision:
+    """The usual recipe of the precision in a name; NVFP4 mixtures are published with attention wide."""
+    note = f"The config does not say how {spec.id} is quantized; its name does: {weights} by the usual recipe."
+    made = replace(what_if(spec, weights, Method.AUTO), notes=(note,))
+    mixture = any(group.ffn is not None and group.ffn.experts for group in spec.groups)
+    if weights is Weights.NVFP4 and mixture:
+        return replace(made, wide_roles=made.wide_roles | {Role.ATTENTION})
+    return made
 
 
 def name_suggests(spec: ModelSpec) -> Weights | None:

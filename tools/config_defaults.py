@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
-from estimators.architecture.families import FAMILIES
+from estimators.architecture.families import FAMILIES, PARTS
 
 TABLE = Path(__file__).parent.parent / "estimators" / "architecture" / "data" / "config_defaults.csv"
 # Families that transformers does not describe, and dtypes, are in config_defaults_extra.csv, written by hand.
@@ -33,10 +33,14 @@ ESSENTIAL |= {
     "d_ff",
     "ffn_dim",
 }
+# Text parts of multimodal configs, which leave out what equals the default.
+TEXT_PARTS = {"gemma3_text", "gemma3n_text", "gemma4_text", "llama4_text", "step3p5"}
+# Decoders that also stand as the text part of LLaVA-like models, then with every default filled.
+INSIDE = ("llama", "mistral", "mixtral", "qwen2", "qwen3", "qwen3_moe", "gpt_oss", "gemma2")
 NOT_SHAPE = ("token_id", "dropout", "initializer", "_eps", "_act", "use_cache", "coef", "pdrop", "return_dict", "theta")
 
 
-def rows(model_type: str) -> list[tuple[str, str, str]]:
+def rows(model_type: str, *, inside: bool = False) -> list[tuple[str, str, str]]:
     """Field and default, JSON-encoded, for every plain value the class fills."""
     from transformers import CONFIG_MAPPING
 
@@ -44,7 +48,7 @@ def rows(model_type: str) -> list[tuple[str, str, str]]:
         cls = CONFIG_MAPPING[model_type]
     except KeyError:
         return []
-    part = model_type.endswith(("_text", "_vision", "_audio", "_vision_model"))
+    part = inside or model_type in PARTS or model_type in TEXT_PARTS
     made = []
     for item in dataclasses.fields(cls):
         if item.default is dataclasses.MISSING or any(word in item.name for word in NOT_SHAPE):
@@ -69,9 +73,14 @@ def main() -> None:
     with TABLE.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["model_type", "field", "value", "source", "as_of"])
-        for model_type in sorted(FAMILIES):
+        for model_type in sorted({*FAMILIES, *PARTS}):
             writer.writerows(
                 [model_type, name, value, f"{source} {cls}", today] for name, value, cls in rows(model_type)
+            )
+        for model_type in INSIDE:
+            writer.writerows(
+                [f"{model_type}_text", name, value, f"{source} {cls}", today]
+                for name, value, cls in rows(model_type, inside=True)
             )
 
 

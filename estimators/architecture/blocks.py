@@ -92,8 +92,13 @@ def projections(
     qkv_bias: bool = False,
     out_bias: bool = False,
     query_factor: int = 1,
+    value: bool = True,
 ) -> Tensors:
-    """Separate q, k, v and o. `query_factor` 2 where the query projection also makes an output gate."""
+    """Separate q, k, v and o. `query_factor` 2 where the query projection also makes an output gate.
+
+    Without `value` there is no v: values are made from the output of k. A layer that reuses an earlier cache
+    stores neither k nor v.
+    """
     q, k, v, o = (f"{prefix}.{name}" for name in names)
     query = attention.q_heads * attention.head_dim
     keys, values = attention.kv_heads * attention.head_dim, attention.kv_heads * attention.value_dim
@@ -101,7 +106,7 @@ def projections(
     made = linear(q, query * query_factor, width, role, Split.COLUMN, bias=qkv_bias)
     if not attention.reuses_earlier_cache:
         made += linear(k, keys, width, role, Split.KV_COLUMN, bias=qkv_bias)
-        if not attention.keys_are_values:
+        if value:
             made += linear(v, values, width, role, Split.KV_COLUMN, bias=qkv_bias)
     return made + linear(o, width, attention.q_heads * attention.value_dim, role, Split.ROW, bias=out_bias)
 

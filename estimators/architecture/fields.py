@@ -41,6 +41,14 @@ class Fields:
         """Whether the config itself states the field, with a value."""
         return self._data.get(name) is not None
 
+    def over(self, defaults: Mapping[str, object]) -> Fields:
+        """The same section over other defaults."""
+        return Fields(self._data, defaults, self.path)
+
+    def having(self, name: str, value: object) -> Fields:
+        """The same section with one field set."""
+        return Fields({**self._data, name: value}, self._defaults, self.path)
+
     def get(self, name: str) -> object:
         if name in self._data:
             return self._data[name]

@@ -4,31 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from functools import cache
-from pathlib import Path
 
 from estimators.architecture.blocks import Body
+from estimators.architecture.defaults import defaults
 from estimators.architecture.families import FAMILIES
 from estimators.architecture.fields import ConfigError, Fields, UnknownArchitecture, shown
 from estimators.architecture.quantization_config import parse_quantization
 from estimators.architecture.spec import ModelSpec, SpecSource
-from estimators.provenance import read_table
 
 __all__ = ["ConfigError", "UnknownArchitecture", "parse_config", "parse_config_text"]
 
 MAX_CONFIG_BYTES = 4 << 20  # the largest config.json known, with a 4-bit ignore list per expert, is under 1 MB
 DTYPES = {"bfloat16", "float16", "float32"}
 ALIASES = {"bf16": "bfloat16", "fp16": "float16", "half": "float16", "fp32": "float32", "float": "float32"}
-
-
-@cache
-def defaults() -> Mapping[str, Mapping[str, object]]:
-    """Per model type, the values its config class in transformers fills when a config leaves a field out."""
-    table: dict[str, dict[str, object]] = {}
-    for name in ("config_defaults.csv", "config_defaults_extra.csv"):
-        for row in read_table(Path(__file__).parent / "data" / name):
-            table.setdefault(row["model_type"], {})[row["field"]] = json.loads(row["value"])
-    return table
 
 
 def parse_config_text(

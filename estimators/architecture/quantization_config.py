@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from estimators.architecture.fields import Fields
 from estimators.architecture.quantization import FormatRule, QuantizationConfig, TensorFormat
 
 MAX_PATTERNS = 200_000  # a mixture may list every expert of every layer
 ALL = ("Linear",)
-HEAD = ("lm_head",)
+HEAD = ("lm_head", "head", "embed_out")
+TOWERS = ("vision_tower", "vision_model", "visual", "audio_tower", "multi_modal_projector", "mm_projector")
 
 
 def parse_quantization(config: Mapping[str, object], fields: Fields) -> QuantizationConfig | None:
@@ -21,8 +23,35 @@ def parse_quantization(config: Mapping[str, object], fields: Fields) -> Quantiza
     for section in sections(config, fields):
         for key in ("quantization_config", "compression_config"):
             if section.get(key):
-                return quantization(section.section(key))
+                found = packed_experts(quantization(section.section(key)), section)
+                return sparing_towers(found) if section is not fields else found
     return None
+
+
+def sparing_towers(found: QuantizationConfig) -> QuantizationConfig:
+    """What the text part says of its own quantization does not reach the encoders beside it."""
+    return replace(found, rules=tuple(replace(rule, ignore=rule.ignore + TOWERS) for rule in found.rules))
+
+
+def packed_experts(found: QuantizationConfig, section: Fields) -> QuantizationConfig:
+    """DeepSeek V4 says beside its FP8 section that its experts are FP4: blocks of 32 with one exponent byte.
+
+    Its other scales are exponent bytes too.
+    """
+    if section.get("expert_dtype") != "fp4" or not found.rules:
+        return found
+    wide = found.rules[-1] if found.method == "fp8" else FormatRule(targets=ALL, ignore=HEAD, format=FP8_BLOCK)
+    rest = replace(wide, format=replace(wide.format, layout="fp8-block-e8m0"), ignore=wide.ignore + V4_WIDE)
+    if found.method == "modelopt":
+        return replace(found, rules=(*found.rules, rest))
+    experts = FormatRule(targets=("ffn.experts",), ignore=(), format=MXFP4)
+    return replace(found, rules=(experts, rest), label="mxfp4")
+
+
+MXFP4 = TensorFormat(layout="mxfp4", bits=4, group_size=32)
+FP8_BLOCK = TensorFormat(layout="fp8-block", bits=8, block=(128, 128), activations="fp8")
+# What V4's files keep in 16 or 32 bits besides the head.
+V4_WIDE = ("head", "compressor", "weights_proj")
 
 
 def sections(config: Mapping[str, object], fields: Fields) -> list[Fields]:
@@ -30,7 +59,7 @@ def sections(config: Mapping[str, object], fields: Fields) -> list[Fields]:
     return [fields, *nested]
 
 
-def quantization(q: Fields) -> QuantizationConfig | None:
+def quantization(q: Fields) -> QuantizationConfig:
     method = q.optional_text("quant_method")
     if q.has("quant_algo") or q.has("moe_quant_algo"):
         method = "modelopt"  # its own field leaves quant_method out, or names the method of what is left
@@ -255,9 +284,9 @@ def modelopt(q: Fields) -> QuantizationConfig:
     kv_bits = kv_cache_bits(q)
     if q.has("quantized_layers"):
         rules = mixed_rules(q, ignore)
-        return QuantizationConfig(
-            method="modelopt", rules=rules, kv_bits=kv_bits, label=label_of(rules[0].format) if rules else ""
-        )
+        narrowest = min((rule.format for rule in rules), key=lambda form: form.bits, default=None)
+        label = label_of(narrowest) if narrowest else ""
+        return QuantizationConfig(method="modelopt", rules=rules, kv_bits=kv_bits, label=label)
     if algorithm is None:
         return compressed_tensors(q)
     form = algorithm_format(q, algorithm)

@@ -45,9 +45,9 @@ class Tensor:
     """One stored tensor, or `copies` tensors of one shape.
 
     `name` is the module path as in the checkpoint, relative to its layer when it belongs to a `LayerGroup`
-    ("self_attn.q_proj"), absolute otherwise ("model.embed_tokens", "lm_head"). Experts carry ``{e}`` for their
-    number ("mlp.experts.{e}.up_proj"). `shape` of a linear weight is (out, in). A bias is a Tensor of its own,
-    with the name of its module plus ".bias" and `linear` false.
+    ("self_attn.q_proj"), absolute otherwise ("model.embed_tokens", "lm_head"). Experts, and the layers of a tower,
+    carry ``{e}`` for their number ("mlp.experts.{e}.up_proj"). `shape` of a linear weight is (out, in). A bias is a
+    Tensor of its own, with the name of its module plus ".bias" and `linear` false.
     """
 
     name: str
@@ -88,6 +88,7 @@ class Attention:
     indexer_topk: int = 0  # tokens each query attends to; 0 attends to all
     reuses_earlier_cache: bool = False  # Gemma 3n/4: reads the cache of an earlier layer, stores none
     keys_are_values: bool = False  # one cached vector serves as both
+    compression: int = 0  # DeepSeek V4: beside the window, one entry of head_dim + indexer_dim per so many tokens
 
     @property
     def cached_elements_per_token(self) -> int:
@@ -100,6 +101,14 @@ class Attention:
         if self.kind is AttentionKind.MLA:
             return self.latent_dim + self.rope_dim
         return self.kv_heads * (self.head_dim if self.keys_are_values else self.head_dim + self.value_dim)
+
+    @property
+    def compressed_elements_per_token(self) -> float:
+        """Elements per token kept for the whole context where only a window is kept in full.
+
+        DeepSeek V4, one entry per 4 tokens: (512 + 128) / 4 = 160. 0 for every other family.
+        """
+        return (self.head_dim + self.indexer_dim) / self.compression if self.compression else 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -118,7 +118,7 @@ def indexer(c: Fields) -> Tensors:
     tensors = linear(f"{prefix}.wq_b", n * dim, rank, role, Split.REPLICATED)
     tensors += linear(f"{prefix}.wk", dim, width, role, Split.REPLICATED)
     tensors += norm(f"{prefix}.k_norm", dim, bias=True)
-    return tensors + linear(f"{prefix}.weights_proj", n, width, role, Split.REPLICATED)
+    return tensors + vector(f"{prefix}.weights_proj", (n, width), role)  # wide in every published file
 
 
 def indexed_layer(c: Fields, root: str, *, sparse: bool, indexed: bool) -> LayerGroup:

@@ -47,5 +47,5 @@ def glm_dsa(c: Fields, root: str = "model") -> Body:
         root,
         kinds,
         lambda kind: indexed_layer(c, root, sparse=kind[0], indexed=kind[1]),
-        mtp=prediction_layers(c, last),
+        mtp=prediction_layers(c, last, copies=False),
     )

@@ -55,9 +55,7 @@ def plain_mamba(c: Fields) -> Body:
         conv_bias=c.flag("use_conv_bias"),
     )
     layer = mixer_layer(mamba1(m, "mixer") + norm("norm", width), mamba1_state(m, state_dtype(c)), "backbone")
-    return decoder(
-        c, "backbone", [0] * c.layers(), lambda _: layer, embed="embeddings", final_norm="norm_f"
-    )
+    return decoder(c, "backbone", [0] * c.layers(), lambda _: layer, embed="embeddings", final_norm="norm_f")
 
 
 def plain_mamba2(c: Fields) -> Body:
@@ -76,9 +74,7 @@ def plain_mamba2(c: Fields) -> Body:
         conv_bias=c.flag("use_conv_bias"),
     )
     layer = mixer_layer(mamba2(m, "mixer") + norm("norm", width), mamba2_state(m, state_dtype(c)), "backbone")
-    return decoder(
-        c, "backbone", [0] * c.layers(), lambda _: layer, embed="embeddings", final_norm="norm_f"
-    )
+    return decoder(c, "backbone", [0] * c.layers(), lambda _: layer, embed="embeddings", final_norm="norm_f")
 
 
 def mixer_layer(tensors: Tensors, state: RecurrentState, root: str) -> LayerGroup:
@@ -129,9 +125,7 @@ def granite_hybrid(c: Fields, root: str = "model") -> Body:
         tensors += router(experts, width, name=f"{prefix}.router.layer")
         tensors += linear(f"{prefix}.input_linear", 2 * inner, width, Role.EXPERT, Split.EXPERT, copies=experts)
         tensors += linear(f"{prefix}.output_linear", width, inner, Role.EXPERT, Split.EXPERT, copies=experts)
-        ffn = FeedForward(
-            width=inner, experts=experts, experts_per_token=chosen, shared_experts=1, shared_width=shared
-        )
+        ffn = FeedForward(width=inner, experts=experts, experts_per_token=chosen, shared_experts=1, shared_width=shared)
 
     def layer(kind: str) -> LayerGroup:
         base = LayerGroup(layers=(), tensors=tensors, ffn=ffn, prefix=f"{root}.layers.{{i}}")

@@ -11,7 +11,6 @@ from estimators.architecture.blocks import (
     gated_mlp,
     head_norms,
     linear,
-    norm,
     norms,
     projections,
     router,
@@ -68,9 +67,7 @@ def mixture(c: Fields) -> tuple[Tensors, FeedForward]:
     tensors = router(experts, width) + gated_experts(experts, width, inner)
     tensors += gated_mlp(width, shared, prefix="mlp.shared_expert", role=Role.SHARED_EXPERT)
     tensors += linear("mlp.shared_expert_gate", 1, width, Role.ROUTER, Split.REPLICATED)
-    ffn = FeedForward(
-        width=inner, experts=experts, experts_per_token=chosen, shared_experts=1, shared_width=shared
-    )
+    ffn = FeedForward(width=inner, experts=experts, experts_per_token=chosen, shared_experts=1, shared_width=shared)
     return tensors, ffn
 
 
@@ -88,7 +85,12 @@ def prediction(c: Fields, count: int, *, sparse: bool) -> tuple[LayerGroup, ...]
     width = c.count("hidden_size")
     base = layer(c, "mtp", FULL, sparse=sparse, fused=False)
     extra = linear("fc", width, 2 * width, Role.MTP, Split.REPLICATED)
-    extra += norms(width, "pre_fc_norm_embedding", "pre_fc_norm_hidden", "norm", )
+    extra += norms(
+        width,
+        "pre_fc_norm_embedding",
+        "pre_fc_norm_hidden",
+        "norm",
+    )
     group = replace(base, layers=tuple(range(count)), stack="mtp")
     shared = LayerGroup(layers=(0,), tensors=extra, stack="mtp", prefix="mtp")
     return group, shared
