@@ -80,9 +80,9 @@ def break_even(
 ) -> BreakEven:
     """Monthly volume from which machines are cheaper than an API.
 
-    The API costs V q, with q = rho p_in + p_out for a million output tokens and their input; machines cost ceil(V / K) C,
-    with C a replica's month and K what it serves in one. They meet at V = C / q if that is at most K; else never, as a
-    full replica costs more than its tokens. $734.38 a month against $0.20 in and $0.20 out, four in for each out:
+    The API costs V q, with q = rho p_in + p_out for a million output tokens and their input; machines cost
+    ceil(V / K) C, with C a replica's month and K what it serves in one. They meet at V = C / q if that is at most K;
+    else never, as a full replica costs more than its tokens. $734.38 a month against $0.20 in and $0.20 out, four in for each out:
     q = $1, first at 734.38 million output tokens.
     """
     if replica_usd_per_month < 0 or replica_output_millions <= 0 or input_per_output < 0:
@@ -104,7 +104,7 @@ def break_even(
 def _always(first: Decimal, capacity: Decimal) -> Decimal | None:
     """The volume from which no further replica makes machines dearer again: n f with n = ceil(f / (K - f)).
 
-    Just above n full replicas the next one is paid for nothing: (n + 1) C <= n K q, that is n >= f / (K - f), f = C / q.
+    Just above n full replicas the next one has nothing to do: (n + 1) C <= n K q, that is n >= f / (K - f), f = C / q.
     A replica that pays from 60 of its 100: n = ceil(1.5) = 2, so from 120.
     """
     if first >= capacity:
@@ -115,7 +115,7 @@ def _always(first: Decimal, capacity: Decimal) -> Decimal | None:
 def equal_cost_line(api: ApiPrice, machines_usd_per_month: Decimal) -> tuple[Decimal | None, Decimal | None]:
     """Ends of the line of equal cost in the plane of volumes: all input, C / p_in, and all output, C / p_out.
 
-    In millions: $734.38 against $0.15 and $0.60 is the line from 4,895.87 million input tokens to 1,223.97 million output tokens.
+    In millions of tokens: $734.38 against $0.15 and $0.60 is the line from 4,895.87 of input to 1,223.97 of output.
     """
     prices = (api.usd_per_million_input, api.usd_per_million_output)
     alone = [machines_usd_per_month / price if price else None for price in prices]

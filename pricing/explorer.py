@@ -143,7 +143,7 @@ def diff(before: PriceBook, after: PriceBook, query: PriceQuery | None = None) -
     new = {(o.instance_type, o.region, o.option.value): o for o in after.find(query)}
     both = [PriceChange(before=old[key], after=new[key]) for key in old.keys() & new.keys()]
     changed = [change for change in both if change.share]
-    changed.sort(key=lambda change: (-abs(change.share or 0), _name(change)))
+    changed.sort(key=lambda change: (-abs(change.share or Decimal(0)), _name(change)))
     fresh = [PriceChange(before=None, after=new[key]) for key in sorted(new.keys() - old.keys())]
     gone = [PriceChange(before=old[key], after=None) for key in sorted(old.keys() - new.keys())]
     return (*changed, *fresh, *gone)
