@@ -91,9 +91,12 @@ def placements(scenario: Scenario, machine: Machine) -> tuple[Placement, ...]:
 
 
 def instances_needed(machine: Machine, placement: Placement, replicas: int) -> int:
-    """Whole instances that hold `replicas` copies; a replica larger than an instance spans several."""
+    """Whole machines that hold `replicas` copies; a replica larger than an instance spans several.
+
+    An accelerator that AWS does not sell is counted as one machine per replica.
+    """
     if machine.instance is None:
-        return 0
+        return replicas
     count = machine.instance.accelerator_count
     if placement.gpus <= count:
         return -(-replicas // (count // placement.gpus))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from app.planner import plan
+from app.memo import remembered_plan
 from app.scenario import with_page_defaults
 from app.sources import shared_sources
 from app.views import card, current, header, inputs
@@ -34,7 +34,7 @@ else:
     scenario = with_page_defaults(decoded.scenario)
     if scenario.model is not None:
         sources.check_hub(scenario.model)
-    result = plan(scenario, sources)
+    result = remembered_plan(scenario, sources)
     current.remember(result, decoded.problems)
     header.draw_actions(top, result)
     header.draw_notices(result)

@@ -5,14 +5,11 @@ Process-wide caches are bounded and expire; nothing here knows Streamlit.
 
 from __future__ import annotations
 
-import threading
 import time
-from collections import OrderedDict
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
-from typing import Generic, TypeVar
 
+from app.timed_cache import TimedCache
 from estimators.architecture import catalogue
 from estimators.architecture.hub import HubClient, HubOffline, HubUnavailable
 from estimators.architecture.spec import ModelSpec
@@ -24,32 +21,6 @@ HUB_KEEP_S = 6 * 3600.0  # a config rarely changes; a pinned revision never does
 HUB_REST_S = 120.0  # after an unreachable Hub, do not ask again for this long
 MODELS_KEPT = 512
 
-V = TypeVar("V")
-
-
-class TimedCache(Generic[V]):
-    """A bounded, thread-safe cache whose entries expire; the least recently used goes first."""
-
-    def __init__(self, *, entries: int, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
-        self._entries, self._seconds, self._clock = entries, seconds, clock
-        self._items: OrderedDict[str, tuple[float, V]] = OrderedDict()
-        self._lock = threading.Lock()
-
-    def get(self, key: str) -> V | None:
-        with self._lock:
-            item = self._items.get(key)
-            if item is None or self._clock() - item[0] > self._seconds:
-                return None
-            self._items.move_to_end(key)
-            return item[1]
-
-    def put(self, key: str, value: V) -> None:
-        with self._lock:
-            self._items[key] = (self._clock(), value)
-            self._items.move_to_end(key)
-            while len(self._items) > self._entries:
-                self._items.popitem(last=False)
-
 
 class LocalSources:
     """The bundled catalogue and price book first, the Hub for everything else.
@@ -60,15 +31,21 @@ class LocalSources:
     def __init__(self, book: PriceBook, hub: HubClient | None = None) -> None:
         self._book = book
         self._hub = hub or HubClient()
-        self._specs: TimedCache[ModelSpec] = TimedCache(entries=MODELS_KEPT, seconds=HUB_KEEP_S)
-        self._refusals: TimedCache[Refusal] = TimedCache(entries=MODELS_KEPT, seconds=HUB_REST_S)
+        self._specs: TimedCache[str, ModelSpec] = TimedCache(entries=MODELS_KEPT, seconds=HUB_KEEP_S)
+        self._refusals: TimedCache[str, Refusal] = TimedCache(entries=MODELS_KEPT, seconds=HUB_REST_S)
         self._hub_rests_until = 0.0
         self._background = ThreadPoolExecutor(max_workers=2, thread_name_prefix="hub")
         self._checking: set[str] = set()
+        self._answers = 0
 
     @property
     def book(self) -> PriceBook:
         return self._book
+
+    @property
+    def version(self) -> int:
+        """Rises whenever an answer may have changed: a model came from the Hub, a price from AWS."""
+        return self._answers
 
     def spec(self, model: str) -> ModelSpec:
         """The model's shape. Raises `Refusal` (field "model") when neither source has it."""
@@ -116,6 +93,7 @@ class LocalSources:
                 self._hub_rests_until = time.monotonic() + HUB_REST_S
             raise
         self._specs.put(key, spec)
+        self._answers += 1
         return spec
 
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 
 from app.format import usd
+from app.memo import VersionedSources, remembered_plan
 from app.narrative import machine_phrase, precision_name
 from app.plan import Plan
-from app.planner import Sources, plan
 from estimators.precision import Method, Weights
 
 OTHER_PRECISIONS = (Weights.INT8, Weights.INT4)
 
 
-def alternatives(current: Plan, sources: Sources) -> tuple[str, ...]:
+def alternatives(current: Plan, sources: VersionedSources) -> tuple[str, ...]:
     """One line for the next accelerator, one for INT8 and INT4 on their cheapest machine."""
     chosen = current.chosen
     if chosen is None or current.precision is None or not chosen.fits or chosen.cost is None:
@@ -39,7 +39,7 @@ def alternatives(current: Plan, sources: Sources) -> tuple[str, ...]:
             price=None,
             price_as_of=None,
         )
-        other = plan(scenario, sources)
+        other = remembered_plan(scenario, sources)
         if other.chosen and other.chosen.eligible and other.chosen.cost:
             cost = other.chosen.cost.usd_per_month
             lines.append(f"In {precision_name(weights)}: {machine_phrase(other.chosen)}, {usd(cost)}.")

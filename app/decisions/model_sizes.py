@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from app.memo import VersionedSources, remembered_plan
 from app.narrative import model_name, precision_name
 from app.plan import Plan
-from app.planner import Sources, plan
 from app.scenario import Scenario
 from estimators.precision import Weights
 
@@ -43,14 +43,16 @@ class SizedCost:
     problem: str | None
 
 
-def cost_by_model_size(conditions: Scenario, sources: Sources) -> tuple[tuple[SizedCost, ...], tuple[SizedCost, ...]]:
+def cost_by_model_size(
+    conditions: Scenario, sources: VersionedSources
+) -> tuple[tuple[SizedCost, ...], tuple[SizedCost, ...]]:
     """(the article's machines, the cheapest that fit) under the region, payment and hours of `conditions`."""
     base = Scenario(region=conditions.region, buy=conditions.buy, hours=conditions.hours)
     article = [replace(base, model=model, weights=weights, instance=machine) for model, weights, machine in ARTICLE]
     sizes = [replace(base, model=model, weights=weights) for model, weights in SIZES]
     return (
-        tuple(_sized(plan(scenario, sources)) for scenario in article),
-        tuple(_sized(plan(scenario, sources)) for scenario in sizes),
+        tuple(_sized(remembered_plan(scenario, sources)) for scenario in article),
+        tuple(_sized(remembered_plan(scenario, sources)) for scenario in sizes),
     )
 
 

@@ -8,9 +8,9 @@ import streamlit as st
 
 from app.figures import memory_bar
 from app.format import gib, usd
+from app.memo import remembered_plan
 from app.narrative import conditions, verdict
 from app.plan import Candidate
-from app.planner import plan
 from app.scenario import Scenario, with_page_defaults
 from app.sources import LocalSources
 from app.views import inputs
@@ -21,7 +21,7 @@ def draw(sources: LocalSources) -> None:
     """Draw the card from the link; only precision and region can be changed here. Fits 480 x 480 pixels."""
     answer = st.container(gap="small", key="verdict")
     scenario = _choices(sources)
-    result = plan(scenario, sources)
+    result = remembered_plan(scenario, sources)
     with answer:
         st.markdown(f"##### {verdict(result)}".replace("$", "\\$"))
         st.caption(conditions(result).replace("$", "\\$"))

@@ -26,4 +26,6 @@ def verdict(page: Page) -> str:
 
 
 def metrics(page: Page) -> list[str]:
-    return page.locator("[data-testid=stMetricValue]").all_inner_texts()
+    values = page.locator("[data-testid=stMetricValue]")
+    values.nth(3).wait_for(timeout=WAIT_MS)
+    return values.all_inner_texts()
