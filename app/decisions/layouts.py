@@ -1,0 +1,204 @@
+"""Every way to lay one replica of a model over an accelerator, its memory and the server it makes. No Streamlit."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Generic, TypeVar
+
+from app.decisions.question import Question
+from app.machines import GPU_COUNTS, aws_machines
+from app.plan import Machine
+from app.planner import settings_of, workload_of
+from estimators.architecture.spec import ModelSpec
+from estimators.hardware.catalogue import find_accelerator
+from estimators.hardware.support import kv_support, support
+from estimators.latency.plan import ReplicaPlan, resolve
+from estimators.memory import estimate_memory
+from estimators.precision import KvPrecision, Precision, Weights, resolve_precision
+from estimators.provenance import Refusal
+from estimators.workload import EngineSettings, Load, Placement, Workload
+
+V = TypeVar("V")
+ESTIMATES_KEPT = 32_768  # layouts remembered between questions: a change of limit, price or region needs none anew
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chip:
+    """An accelerator one may use, and the machines that carry it: EC2 types, or what one owns (`owned_count`)."""
+
+    machine: Machine  # any of them: accelerator and software-visible memory are the same
+    carriers: tuple[Machine, ...]
+    owned_count: int | None = None
+    usd_per_gpu_hour: float = 0.0
+
+    @property
+    def most_gpus(self) -> int:
+        if self.owned_count is not None:
+            return self.owned_count
+        return max(m.instance.accelerator_count for m in self.carriers if m.instance)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Variant:
+    """A model at a precision: what quality is judged on."""
+
+    model: str
+    precision: Precision
+    asked_weights: Weights  # as the link would say it
+    kv: KvPrecision
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layout:
+    """One replica: a variant split over `tp` accelerators. `replica` None: `refused` says why it has no speed."""
+
+    variant: int
+    chip: int
+    tp: int
+    max_concurrency: int
+    memory_bytes: float  # demand of one request, per GPU
+    budget_bytes: float
+    replica: ReplicaPlan | None
+    refused: str = ""
+
+
+def chips_of(question: Question) -> tuple[Chip, ...]:
+    """The accelerators the question allows: whole ones on AWS whose speed is published, by vendor, or those owned."""
+    if question.owned:
+        return tuple(_owned(owned.gpu, owned.count, float(owned.usd_per_gpu_hour)) for owned in question.owned)
+    by_chip: dict[tuple[str, int], list[Machine]] = {}
+    for machine in aws_machines():
+        chip = machine.accelerator
+        timed = chip.bandwidth_bytes_per_s is not None and chip.flops_16bit is not None
+        if chip.vendor in question.vendors and machine.partition == 1 and timed:
+            by_chip.setdefault((machine.accelerator.name, machine.memory_bytes), []).append(machine)
+    return tuple(Chip(machine=carriers[0], carriers=tuple(carriers)) for carriers in by_chip.values())
+
+
+def _owned(gpu: str, count: int, usd_per_gpu_hour: float) -> Chip:
+    accelerator = find_accelerator(gpu)
+    machine = Machine(accelerator=accelerator, instance=None, memory_bytes=accelerator.memory_bytes)
+    return Chip(machine=machine, carriers=(machine,), owned_count=count, usd_per_gpu_hour=usd_per_gpu_hour)
+
+
+def variants_of(question: Question, specs: dict[str, ModelSpec]) -> tuple[tuple[Variant, ...], tuple[str, ...]]:
+    """(each model in each precision, each once; notes on what was left out).
+
+    A checkpoint that is quantized already is taken as it is: quantizing it again is not something people publish.
+    """
+    found: list[Variant] = []
+    notes: list[str] = []
+    for model, spec in specs.items():
+        seen: set[tuple[Weights, KvPrecision]] = set()
+        for weights in question.weights:
+            if spec.quantization is not None and weights is not Weights.AS_PUBLISHED:
+                continue
+            for kv in question.kv:
+                try:
+                    precision = precision_of(spec, weights, kv)
+                except Refusal as refusal:
+                    notes.append(refusal.message)
+                    continue
+                if (precision.weights, precision.kv) not in seen:
+                    seen.add((precision.weights, precision.kv))
+                    asked = Weights.AS_PUBLISHED if precision.published else precision.weights
+                    found.append(Variant(model=model, precision=precision, asked_weights=asked, kv=precision.kv))
+    return tuple(found), tuple(dict.fromkeys(notes))
+
+
+class _Kept(Generic[V]):
+    """A bounded memory, oldest out first. A key may hold an id(): `of` tells whether it is still of that object."""
+
+    def __init__(self, most: int) -> None:
+        self._items: OrderedDict[object, tuple[object, V]] = OrderedDict()
+        self._most = most
+        self._lock = threading.Lock()
+
+    def get(self, key: object, of: object) -> V | None:
+        kept = self._items.get(key)
+        return kept[1] if kept is not None and kept[0] is of else None
+
+    def put(self, key: object, of: object, value: V) -> V:
+        with self._lock:
+            self._items[key] = (of, value)
+            while len(self._items) > self._most:
+                self._items.popitem(last=False)
+        return value
+
+
+_PRECISIONS: _Kept[Precision] = _Kept(4096)
+_LAYOUTS: _Kept[Layout] = _Kept(ESTIMATES_KEPT)
+
+
+def precision_of(spec: ModelSpec, weights: Weights, kv: KvPrecision) -> Precision:
+    """`resolve_precision`, remembered by the identity of the spec so that what hangs on a precision is too."""
+    key = (id(spec), weights, kv)
+    return _PRECISIONS.get(key, spec) or _PRECISIONS.put(key, spec, resolve_precision(spec, weights, kv=kv))
+
+
+def layouts_of(question: Question, variants: tuple[Variant, ...], chips: tuple[Chip, ...]) -> Iterator[Layout]:
+    """Every layout that an engine supports, in order of variant, chip and size; those too big carry no replica."""
+    settings = settings_of(question.scenario)
+    workload = replace(
+        workload_of(question.scenario, 1), load=Load.CONCURRENCY, concurrency=1, requests_per_second=None
+    )
+    engine, version = settings.engine, settings.version
+    for v, variant in enumerate(variants):
+        precision = variant.precision
+        for c, chip in enumerate(chips):
+            accelerator = chip.machine.accelerator
+            runs = support(accelerator, precision.weights, engine, version).runs
+            if not runs or not kv_support(accelerator, precision.kv, engine, version).runs:
+                continue
+            for tp in GPU_COUNTS:
+                if tp <= chip.most_gpus:
+                    yield replace(_layout(precision, chip.machine, tp, workload, settings), variant=v, chip=c)
+
+
+def _layout(precision: Precision, machine: Machine, tp: int, workload: Workload, settings: EngineSettings) -> Layout:
+    key = (id(precision), machine.accelerator.name, machine.memory_bytes, tp, workload, settings)
+    kept = _LAYOUTS.get(key, precision)
+    return kept or _LAYOUTS.put(key, precision, _estimate(precision, machine, tp, workload, settings))
+
+
+def _estimate(precision: Precision, machine: Machine, tp: int, workload: Workload, settings: EngineSettings) -> Layout:
+    """Memory and server of one replica. A model whose weights alone exceed the chips is not estimated further:
+    the fullest GPU holds at least W / tp, and an engine may take at most all of its memory."""
+    if heads := _heads_that_do_not_divide(precision, tp):
+        return replace(_without_speed(tp, 0.0, 0.0), refused=f"{heads} attention heads do not divide over {tp}")
+    least = precision.weights_bytes / tp
+    if least > machine.memory_bytes:
+        return _without_speed(tp, least, machine.memory_bytes)
+    placement = Placement(tp=tp)
+    try:
+        memory = estimate_memory(
+            precision, machine.accelerator, placement, workload, settings, memory_bytes=machine.memory_bytes
+        )
+        if memory.max_concurrency < 1:
+            return _without_speed(tp, memory.memory_bytes_per_gpu, memory.memory_budget_bytes_per_gpu)
+        replica = resolve(precision, machine.accelerator, placement, workload, settings, memory)
+    except Refusal as refusal:
+        return replace(_without_speed(tp, 0.0, 0.0), refused=refusal.message)
+    return Layout(
+        variant=0,
+        chip=0,
+        tp=tp,
+        max_concurrency=memory.max_concurrency,
+        memory_bytes=memory.memory_bytes_per_gpu,
+        budget_bytes=memory.memory_budget_bytes_per_gpu,
+        replica=replica,
+    )
+
+
+def _heads_that_do_not_divide(precision: Precision, tp: int) -> int:
+    groups = (group.attention for group in precision.spec.groups if group.stack == "decoder")
+    return next((attention.q_heads for attention in groups if attention and attention.q_heads % tp), 0)
+
+
+def _without_speed(tp: int, need: float, have: float) -> Layout:
+    return Layout(
+        variant=0, chip=0, tp=tp, max_concurrency=0, memory_bytes=need, budget_bytes=have, replica=None
+    )  # fmt: skip

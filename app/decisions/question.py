@@ -1,0 +1,69 @@
+"""What a recommendation is asked: a load, its limits, and everything that may be chosen from. Types only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+
+from app.scenario import Scenario
+from estimators.precision import KvPrecision, Weights
+from estimators.provenance import Refusal
+from estimators.quality.tasks import Task
+from pricing.offers import PurchaseOption
+
+# A checkpoint as it is, and the formats the serving engines load from published quantized checkpoints. FP16 is BF16's
+# stand-in on chips without BF16 units.
+USUAL_WEIGHTS = (Weights.AS_PUBLISHED, Weights.FP16, Weights.FP8, Weights.INT8, Weights.INT4, Weights.NVFP4)
+USUAL_KV = (KvPrecision.AUTO, KvPrecision.FP8)
+MOST_MODELS = 40
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QualityBar:
+    """At least `minimum_ratio` of the reference's published quality on one task; 0.99 is "within 1 %"."""
+
+    task: Task
+    reference: str  # model id
+    minimum_ratio: float
+    reasoning: bool = False  # accept scores taken while the model reasons, which spends tokens the load may not have
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OwnedHardware:
+    """Accelerators one has already; `usd_per_gpu_hour` is what they are written off at, 0 when they are sunk."""
+
+    gpu: str  # any alias
+    count: int
+    usd_per_gpu_hour: Decimal = Decimal(0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """A load with its limits, and the models, precisions, machines and ways to pay that may be chosen from.
+
+    `scenario` gives tokens, load, objectives, hours and engine settings; its model, precision, machine, region and
+    payment are not read. With `owned` only that hardware is weighed and `regions`, `options` are not read.
+    """
+
+    scenario: Scenario
+    models: tuple[str, ...]
+    weights: tuple[Weights, ...] = USUAL_WEIGHTS
+    kv: tuple[KvPrecision, ...] = USUAL_KV
+    regions: tuple[str, ...] = ("us-east-1",)
+    options: tuple[PurchaseOption, ...] = (PurchaseOption.ON_DEMAND,)
+    vendors: frozenset[str] = frozenset({"NVIDIA"})
+    bar: QualityBar | None = None
+    budget_usd_per_month: Decimal | None = None
+    owned: tuple[OwnedHardware, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.models:
+            raise Refusal("No model may be chosen.", field="model", remedy="Name at least one.")
+        if len(self.models) > MOST_MODELS:
+            raise Refusal(f"{len(self.models)} models are too many to weigh.", field="model", remedy="Name up to 40.")
+        if not self.owned and not (self.regions and self.options):
+            raise Refusal(
+                "No region or no way to pay is allowed.", field="region", remedy="Allow at least one of each."
+            )
+        if self.bar is not None and not 0 < self.bar.minimum_ratio <= 2:
+            raise Refusal("A quality bar lies between 0 and 200 % of the reference.", field="quality")

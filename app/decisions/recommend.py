@@ -1,0 +1,100 @@
+"""The cheapest plans that meet every limit, out of every combination a question allows. No Streamlit, no own I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from app.decisions.field import Field
+from app.decisions.layouts import Variant, chips_of, layouts_of, variants_of
+from app.decisions.purchase import purchases
+from app.decisions.quality_bar import Judgement, judge
+from app.decisions.question import Question
+from app.decisions.recommendation import Ranked, Recommendation
+from app.narrative import precision_name
+from app.planner import Sources, plan
+from app.scenario import decode
+from estimators.architecture.spec import ModelSpec
+from estimators.architecture.typical import spec_from_parameter_count
+from estimators.provenance import Refusal
+
+PLANS_SHOWN = 10
+
+
+def recommend(question: Question, sources: Sources, *, shown: int = PLANS_SHOWN) -> Recommendation:
+    """Every combination weighed, the passing ones cheapest first: one plan per model, precision and accelerator.
+
+    Replicas are the fewest that keep up with the load and meet the objectives. Raises `Refusal` when nothing that was
+    named can be weighed at all.
+    """
+    specs, notes = _specs(question, sources)
+    variants, left_out = variants_of(question, specs)
+    chips = chips_of(question)
+    if not variants or not chips:
+        raise Refusal("Nothing is left to weigh.", field="model", remedy="Allow another model, precision or vendor.")
+    layouts = tuple(layouts_of(question, variants, chips))
+    if not layouts:
+        raise Refusal("No accelerator runs these precisions.", field="weights", remedy="Allow another precision.")
+    market = purchases(question, chips, sources.book)
+    judgements = tuple(judge(v.model, v.precision, v.kv, question.bar) for v in variants)
+    field = Field(question, variants, chips, market, judgements, layouts)
+    ranked = tuple(_ranked(field, sources, shown))
+    return Recommendation(
+        question=question,
+        plans=ranked,
+        weighed=field.weighed,
+        layouts=len(layouts),
+        killed=field.killed(),
+        nearest=None if ranked else field.nearest(),
+        loosenings=() if ranked else tuple(field.loosenings()),
+        points=tuple(field.points()),
+        without_evidence=_without_evidence(variants, judgements),
+        notes=(*notes, *left_out, *_about_speculation(question)),
+    )
+
+
+def _specs(question: Question, sources: Sources) -> tuple[dict[str, ModelSpec], list[str]]:
+    specs: dict[str, ModelSpec] = {}
+    notes: list[str] = []
+    for model in question.models:
+        try:
+            specs[model] = sources.spec(model) if "/" in model else _typical(model)
+        except Refusal as refusal:
+            notes.append(str(refusal))
+    return specs, notes
+
+
+def _typical(count: str) -> ModelSpec:
+    asked = decode({"model": count}).scenario
+    if asked.params is None:
+        raise Refusal(f"{count[:60]!r} is neither a Hub id nor a size.", field="model")
+    return spec_from_parameter_count(asked.params * 1e9, asked.active * 1e9 if asked.active else None)
+
+
+def _about_speculation(question: Question) -> Iterator[str]:
+    if question.scenario.spec is not None:
+        yield "Speculative decoding is not weighed here: the Levers page shows where it pays for the chosen plan."
+
+
+def _without_evidence(variants: Sequence[Variant], judgements: Sequence[Judgement]) -> tuple[str, ...]:
+    found = (
+        f"{variant.model} in {precision_name(variant.precision.weights)}"
+        for variant, judged in zip(variants, judgements, strict=True)
+        if not judged.known
+    )
+    return tuple(dict.fromkeys(found))
+
+
+def _ranked(field: Field, sources: Sources, shown: int) -> Iterator[Ranked]:
+    """The first passing groups, each planned as its link would be; one whose plan disagrees is left out."""
+    count = 0
+    for row in field.passing():
+        candidate = field.candidate(row)
+        exact = plan(candidate.scenario, sources) if candidate.offer is not None else None
+        if exact is not None and (exact.chosen is None or not exact.chosen.eligible):
+            continue
+        usd = float(candidate.usd_per_month or 0)
+        below = field.rejected_below(usd)
+        yield Ranked(candidate=candidate, plan=exact, next_cheaper=None if below is None else field.candidate(below))
+        count += 1
+        if count == shown:
+            return

@@ -1,0 +1,119 @@
+"""The answer to a question: ranked plans, what they leave of each limit, and why the cheaper ones fail. Types only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+
+from app.decisions.quality_bar import Judgement
+from app.decisions.question import Question
+from app.plan import Plan
+from app.scenario import Scenario
+from pricing.offers import Offer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Margin:
+    """One limit and where a candidate stands. Seconds, bytes, USD a month, or ratios; `value` None is unknown."""
+
+    key: str  # "ttft", "tpot", "e2e", "memory", "rate", "quality", "budget", "offer", "layout"
+    limit: float
+    value: float | None
+    floor: bool = False  # the limit is a least value (quality), not a most
+
+    @property
+    def met(self) -> bool:
+        if self.value is None:
+            return False
+        return self.value >= self.limit if self.floor else self.value <= self.limit
+
+    @property
+    def shortfall(self) -> float:
+        """By which share the limit is missed; negative is what is left. 1.3 s against 1 s is 0.3."""
+        if self.value is None:
+            return float("inf")
+        if self.limit == 0:
+            return float("inf") if self.value > 0 else 0.0
+        share = self.value / self.limit - 1.0
+        return -share if self.floor else share
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """One model, precision, cache, layout and its cheapest way to be bought."""
+
+    scenario: Scenario  # resolved: what a link to it carries
+    model: str
+    accelerator: str
+    machine: str
+    tp: int
+    replicas: int
+    instances: int
+    usd_per_month: Decimal | None  # None: not offered
+    offer: Offer | None
+    ttft_p95_s: float | None
+    tpot_p95_s: float | None
+    e2e_p95_s: float | None
+    quality: Judgement
+    margins: tuple[Margin, ...]
+    remark: str = ""  # why it cannot be weighed, where that is not one of the limits
+
+    @property
+    def failed(self) -> tuple[Margin, ...]:
+        return tuple(margin for margin in self.margins if not margin.met)
+
+    @property
+    def passes(self) -> bool:
+        return not self.failed and not self.remark
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ranked:
+    """A plan that meets every limit. `plan` is the same as the estimate page makes of its link."""
+
+    candidate: Candidate
+    plan: Plan | None  # None for owned hardware, which has no offer
+    next_cheaper: Candidate | None  # the costliest candidate that is cheaper and fails
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loosening:
+    """The least a limit would have to give, all others kept, for `candidate` to pass."""
+
+    key: str
+    limit: float
+    needed: float
+    candidate: Candidate
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Point:
+    """One model, precision and accelerator in its cheapest layout, for the pictures."""
+
+    model: str
+    precision: str
+    accelerator: str
+    usd_per_month: float
+    ttft_p95_s: float
+    tpot_p95_s: float
+    e2e_p95_s: float
+    quality: float | None
+    passes: bool
+    meets_speed: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recommendation:
+    """Plans cheapest first. Empty: `nearest` is the last candidate standing and `loosenings` the ways out."""
+
+    question: Question
+    plans: tuple[Ranked, ...]
+    weighed: int  # candidates: model x precision x cache x layout x instance x region x way to pay
+    layouts: int  # of which distinct in memory and speed
+    killed: Mapping[str, int]  # candidates that miss a limit, by limit; one may miss several
+    nearest: Candidate | None
+    loosenings: tuple[Loosening, ...]
+    points: tuple[Point, ...]
+    without_evidence: tuple[str, ...]  # model and precision pairs nobody has published a comparison for
+    notes: tuple[str, ...]

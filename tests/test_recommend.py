@@ -1,0 +1,218 @@
+"""The cheapest plan that meets the bar: by hand, against brute force, and as properties."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import date
+from decimal import Decimal
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from app.decisions.question import OwnedHardware, QualityBar, Question
+from app.decisions.recommend import recommend
+from app.planner import plan
+from app.scenario import Scenario
+from app.sources import LocalSources
+from estimators.architecture.hub import HubClient
+from estimators.precision import KvPrecision, Weights
+from estimators.provenance import Refusal
+from estimators.quality.tasks import Task
+from pricing.offers import Offer, PriceSource, PurchaseOption
+from pricing.snapshot import load_snapshot
+from pricing.table import OfferTable
+
+SMALL, LARGE = "meta-llama/Llama-3.1-8B-Instruct", "meta-llama/Llama-3.1-70B-Instruct"
+TYPES = {"g6.xlarge": "0.8048", "g5.12xlarge": "5.672", "g6e.xlarge": "1.861", "p5.48xlarge": "55.04"}
+
+
+def book(**prices: str) -> OfferTable:
+    """On-demand offers in us-east-1, spot at a third of that."""
+    rows = prices or TYPES
+    return OfferTable(
+        Offer(
+            instance_type=name,
+            region="us-east-1",
+            option=option,
+            usd_per_hour=Decimal(price) / share,
+            source=PriceSource.SNAPSHOT,
+            as_of=date(2026, 11, 20),
+            origin="test",
+        )
+        for name, price in rows.items()
+        for option, share in ((PurchaseOption.ON_DEMAND, 1), (PurchaseOption.SPOT, 3))
+    )
+
+
+SOURCES = LocalSources(book(), HubClient(offline=True))
+RAG = Scenario(rate=20, prompt=4096, output=256, ttft=1.0)
+WITHIN_ONE_PERCENT = QualityBar(task=Task.INSTRUCTION_FOLLOWING, reference=LARGE, minimum_ratio=0.99)
+
+
+def best(question: Question, sources: LocalSources = SOURCES) -> Decimal | None:
+    plans = recommend(question, sources).plans
+    return plans[0].candidate.usd_per_month if plans else None
+
+
+def test_it_finds_what_planning_every_combination_finds() -> None:
+    weights = (Weights.BF16, Weights.FP8, Weights.INT4)
+    question = Question(scenario=RAG, models=(SMALL,), weights=weights)
+    found: dict[tuple[str, str], Decimal] = {}
+    for instance in TYPES:
+        for precision in weights:
+            for kv in (KvPrecision.AUTO, KvPrecision.FP8):
+                for tp in (1, 2, 4, 8):
+                    scenario = replace(RAG, model=SMALL, weights=precision, kv=kv, instance=instance, gpus=tp)
+                    chosen = plan(scenario, SOURCES).chosen
+                    inside = chosen and chosen.machine.instance and tp <= chosen.machine.instance.accelerator_count
+                    if chosen and inside and chosen.eligible and chosen.cost:
+                        key = (chosen.machine.accelerator.name, precision.value)
+                        found[key] = min(found.get(key, Decimal("Infinity")), chosen.cost.usd_per_month)
+    answer = recommend(question, SOURCES, shown=99)
+    assert len(found) > 3
+    assert {
+        (ranked.candidate.accelerator, ranked.plan.precision.weights.value): ranked.candidate.usd_per_month
+        for ranked in answer.plans
+        if ranked.plan and ranked.plan.precision
+    } == found
+
+
+def test_each_plan_is_what_its_link_opens_to() -> None:
+    for ranked in recommend(Question(scenario=RAG, models=(SMALL,)), SOURCES).plans:
+        opened = plan(ranked.candidate.scenario, SOURCES)
+        assert opened.refusal is None
+        assert opened.chosen is not None
+        assert opened.chosen.eligible
+        assert opened.chosen.cost is not None
+        assert opened.chosen.cost.usd_per_month == ranked.candidate.usd_per_month
+        assert opened.chosen.objectives[0].estimate == pytest.approx(ranked.candidate.ttft_p95_s, rel=2e-3)
+
+
+def test_plans_are_cheapest_first_and_one_replica_fewer_would_not_do() -> None:
+    plans = recommend(Question(scenario=RAG, models=(SMALL,)), SOURCES).plans
+    costs = [ranked.candidate.usd_per_month for ranked in plans]
+    assert costs == sorted(costs)
+    several = next(ranked.candidate for ranked in plans if ranked.candidate.replicas > 1)
+    fewer = plan(replace(several.scenario, replicas=several.replicas - 1), SOURCES)
+    assert fewer.chosen is not None
+    assert not fewer.chosen.eligible
+
+
+def test_the_8b_fails_the_bar_of_the_70b_by_the_published_gap() -> None:
+    """Qwen2.5's report ran both on IFEval: 75.9 against 83.6, 90.8 %. A bar of 99 % leaves the 8B 8.2 points short."""
+    question = Question(scenario=replace(RAG, rate=2), models=(SMALL, LARGE), bar=WITHIN_ONE_PERCENT)
+    answer = recommend(question, SOURCES)
+    assert {ranked.candidate.model for ranked in answer.plans} == {LARGE}
+    below = answer.plans[0].next_cheaper
+    assert below is not None
+    assert below.usd_per_month is not None
+    assert below.usd_per_month < (answer.plans[0].candidate.usd_per_month or 0)
+    small = recommend(replace(question, models=(SMALL,)), SOURCES)
+    assert small.plans == ()
+    assert small.loosenings[0].key == "quality"
+    assert small.loosenings[0].needed == pytest.approx(75.9 / 83.6, abs=1e-4)
+
+
+def test_an_impossible_bar_names_the_limit_that_kills_the_last_candidate_and_by_how_much() -> None:
+    answer = recommend(Question(scenario=replace(RAG, ttft=0.001), models=(SMALL,)), SOURCES)
+    assert answer.plans == ()
+    assert answer.nearest is not None
+    assert [margin.key for margin in answer.nearest.failed] == ["ttft"]
+    loosening = next(found for found in answer.loosenings if found.key == "ttft")
+    assert loosening.needed > 0.001
+    relaxed = replace(RAG, ttft=loosening.needed * 1.01)
+    assert recommend(Question(scenario=relaxed, models=(SMALL,)), SOURCES).plans
+
+
+def test_a_budget_one_dollar_short_is_the_limit_named() -> None:
+    question = Question(scenario=RAG, models=(SMALL,))
+    cheapest = best(question)
+    assert cheapest is not None
+    short = recommend(replace(question, budget_usd_per_month=cheapest - 1), SOURCES)
+    assert short.plans == ()
+    assert [margin.key for margin in short.nearest.failed] == ["budget"] if short.nearest else False
+    assert best(replace(question, budget_usd_per_month=cheapest)) == cheapest
+
+
+def test_missing_evidence_is_said_and_never_passes() -> None:
+    bar = replace(WITHIN_ONE_PERCENT, task=Task.LONG_CONTEXT, minimum_ratio=0.5)
+    answer = recommend(Question(scenario=RAG, models=(SMALL,), bar=bar), SOURCES)
+    assert answer.plans == ()
+    assert any("in BF16" in pair for pair in answer.without_evidence)
+    assert answer.nearest is not None
+    assert any(margin.key == "quality" and margin.value is None for margin in answer.nearest.failed)
+
+
+def test_a_score_taken_while_reasoning_does_not_count_unless_asked() -> None:
+    """gpt-oss is published only with reasoning, whose tokens 256 of output do not hold."""
+    question = Question(scenario=RAG, models=("openai/gpt-oss-20b",), bar=WITHIN_ONE_PERCENT)
+    assert best(question) is None
+    assert best(replace(question, bar=replace(WITHIN_ONE_PERCENT, reasoning=True))) is not None
+
+
+def test_it_counts_every_combination_it_weighed() -> None:
+    """One precision and one cache on g6.xlarge (1 L4: TP 1) and g5.12xlarge (4 A10G: TP 1, 2, 4), two ways to pay."""
+    question = Question(
+        scenario=RAG,
+        models=(SMALL,),
+        weights=(Weights.BF16,),
+        kv=(KvPrecision.AUTO,),
+        options=(PurchaseOption.ON_DEMAND, PurchaseOption.SPOT),
+    )
+    sources = LocalSources(book(**{"g6.xlarge": "0.8048", "g5.12xlarge": "5.672"}), HubClient(offline=True))
+    assert recommend(question, sources).weighed == (1 + 3) * 2
+
+
+def test_the_cheapest_allowed_way_to_pay_wins() -> None:
+    question = Question(scenario=RAG, models=(SMALL,))
+    spot = recommend(replace(question, options=(PurchaseOption.ON_DEMAND, PurchaseOption.SPOT)), SOURCES).plans[0]
+    assert spot.candidate.scenario.buy is PurchaseOption.SPOT
+    assert spot.candidate.usd_per_month == pytest.approx(best(question) / 3)  # type: ignore[operator]
+
+
+def test_only_the_hardware_one_has() -> None:
+    owned = (OwnedHardware(gpu="L40S", count=20, usd_per_gpu_hour=Decimal("0.50")),)
+    question = Question(scenario=RAG, models=(SMALL,), owned=owned)
+    first = recommend(question, SOURCES).plans[0].candidate
+    assert first.accelerator == "L40S"
+    assert first.usd_per_month == first.tp * first.replicas * Decimal("0.50") * 730
+    assert recommend(replace(question, owned=(replace(owned[0], count=1),)), SOURCES).plans == ()
+
+
+def test_a_question_without_models_is_refused() -> None:
+    with pytest.raises(Refusal):
+        Question(scenario=RAG, models=())
+
+
+QUICK = settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+ONE = Question(scenario=RAG, models=(SMALL,), weights=(Weights.BF16, Weights.INT8))
+
+
+@QUICK
+@given(ttft=st.floats(0.05, 5), looser=st.floats(1, 10), rate=st.floats(0.1, 200))
+def test_loosening_a_limit_never_raises_the_best_cost(ttft: float, looser: float, rate: float) -> None:
+    tight = best(replace(ONE, scenario=replace(RAG, ttft=ttft, rate=rate)))
+    loose = best(replace(ONE, scenario=replace(RAG, ttft=ttft * looser, rate=rate)))
+    assert tight is None or (loose is not None and loose <= tight)
+
+
+@QUICK
+@given(rate=st.floats(0.1, 100), price=st.decimals("0.2", "20", places=4))
+def test_another_machine_or_model_never_hurts(rate: float, price: Decimal) -> None:
+    question = replace(ONE, scenario=replace(RAG, rate=rate))
+    few = LocalSources(book(**{"g6e.xlarge": "1.861"}), HubClient(offline=True))
+    more = LocalSources(book(**{"g6e.xlarge": "1.861", "g5.xlarge": str(price)}), HubClient(offline=True))
+    before, after = best(question, few), best(question, more)
+    assert before is None or (after is not None and after <= before)
+    wider = best(replace(question, models=(SMALL, "meta-llama/Llama-3.2-1B-Instruct")), few)
+    assert before is None or (wider is not None and wider <= before)
+
+
+def test_the_real_book_is_weighed_whole() -> None:
+    answer = recommend(
+        Question(scenario=RAG, models=(SMALL,), options=tuple(PurchaseOption)),
+        LocalSources(load_snapshot(), HubClient(offline=True)),
+    )
+    assert answer.weighed > 4_000
+    assert answer.plans
