@@ -3,7 +3,7 @@
 import pytest
 
 from estimators.quality.schemes import Scheme
-from estimators.quality.suggestions import int4_methods, scheme_records
+from estimators.quality.suggestions import default_suggestion, int4_methods, scheme_records
 from estimators.quality.tasks import Task
 
 
@@ -44,8 +44,10 @@ def test_no_pairs_no_preference():
 
 def test_eight_bits_keep_more_than_four_and_int8_is_a_safe_default():
     records = {record.scheme: record for record in scheme_records()}
-    assert records[Scheme.INT8].median > 0.995
-    assert records[Scheme.INT8].models >= 9
+    default = default_suggestion()
+    assert default == records[Scheme.INT8]
+    assert default.median > 0.995
+    assert default.models == 10
     assert abs(records[Scheme.INT8].median - records[Scheme.FP8].median) < 0.003
     for four in (Scheme.INT4, Scheme.NVFP4, Scheme.MXFP4):
         assert records[four].median < records[Scheme.INT8].median

@@ -117,6 +117,18 @@ def test_own_runs_before_and_after_are_a_recovery():
     assert verdict.level is Level.EXACT
 
 
+def test_levers_combine_and_each_needs_evidence():
+    # INT8 weights and an FP8 cache, over suite averages of Llama 3 70B: 79.18 / 79.18 and 79.00 / 79.16
+    model = "meta-llama/Meta-Llama-3-70B-Instruct"
+    verdict = compare_quality(model, "int8", model, Task.GENERAL, also=("kv-fp8",))
+    assert verdict.ratio == pytest.approx(79.00 / 79.16)
+    assert [part.scheme for part in verdict.also_recoveries] == [Scheme.KV_FP8]
+    assert len(verdict.sources) == 2
+    missing = compare_quality(model, "int8", model, FOLLOWING, also=("kv-fp8",))
+    assert missing.ratio is None
+    assert "no published recovery of kv-fp8" in missing.reason
+
+
 def test_a_quantized_reference_divides_out():
     verdict = compare_quality(LLAMA_70B, "fp8", LLAMA_70B, FOLLOWING, reference_scheme="fp8")
     assert verdict.ratio == pytest.approx(1.0)

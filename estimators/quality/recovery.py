@@ -200,7 +200,8 @@ def _label(level: Level, rows: Sequence[RecoveryRow], model: str, middle: float 
             return f"{counted} of models of the same series and near its size ({', '.join(models)}){worst_only}"
         case Level.SIZE_CLASS:
             band = size_class(params) if params else "its size class"
-            return f"{counted} of {len(models)} other models, {band}: not this model, not its series{worst_only}"
+            others = f"{len(models)} other model{'s' if len(models) > 1 else ''}"
+            return f"{counted} of {others}, {band}: not this model, not its series{worst_only}"
         case _:
             return f"a published figure over several models, none named by itself{worst_only}"
 

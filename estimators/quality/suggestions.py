@@ -93,6 +93,14 @@ def scheme_records() -> tuple[SchemeRecord, ...]:
     return tuple(sorted(found, key=lambda record: -record.median))
 
 
+def default_suggestion() -> SchemeRecord:
+    """INT8 (W8A8), the first thing to offer: near FP8 in quality, and it runs on more accelerators.
+
+    Example: over ten models' suite averages its median is 99.8 % and its worst 97.1 %; INT4's are 97.6 and 86.3 %.
+    """
+    return next(record for record in scheme_records() if record.scheme is Scheme.INT8)
+
+
 def _method_pairs() -> tuple[MethodPair, ...]:
     by_run: dict[tuple[str, str, str, str], dict[str, RecoveryRow]] = {}
     for row in recovery_rows():

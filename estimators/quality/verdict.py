@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -10,9 +11,12 @@ from estimators.quality.checkpoints import deployed
 from estimators.quality.evidence import RecoveryRow, Statistic
 from estimators.quality.models import canonical, same_model
 from estimators.quality.recovery import Level, Recovery, recovery
-from estimators.quality.schemes import UNCHANGED, Scheme
+from estimators.quality.schemes import UNCHANGED, Scheme, scheme_of
 from estimators.quality.scores import Score, ScorePair, paired_scores
 from estimators.quality.tasks import Task
+
+# Below this a single row is worth naming beside the middle value.
+WEAK_ROW = 0.95
 
 
 class Meets(StrEnum):
@@ -40,6 +44,7 @@ class QualityVerdict:
     scores: ScorePair | None  # the ruler decided on; None when both are one model
     other_scores: tuple[ScorePair, ...]  # other rulers that measured both, for show
     candidate_recovery: Recovery | None
+    also_recoveries: tuple[Recovery, ...]  # of what else was done to the candidate, such as an FP8 cache
     reference_recovery: Recovery | None
     relative_error: float | None  # one standard error of the score ratio from the number of questions
     reason: str  # how the ratio was made, or what is missing
@@ -49,7 +54,7 @@ class QualityVerdict:
     def sources(self) -> tuple[str, ...]:
         """Every source the ratio rests on, each once."""
         found = [self.scores.candidate.source, self.scores.reference.source] if self.scores else []
-        for part in (self.candidate_recovery, self.reference_recovery):
+        for part in (self.candidate_recovery, *self.also_recoveries, self.reference_recovery):
             found.extend(part.sources if part else ())
         return tuple(dict.fromkeys(found))
 
@@ -75,6 +80,7 @@ def compare_quality(
     task: Task,
     *,
     method: str | None = None,
+    also: Sequence[str] = (),
     reference_scheme: str = "as-published",
     params: float | None = None,
     own_scores: Sequence[Score] = (),
@@ -82,7 +88,8 @@ def compare_quality(
     """Candidate over reference, Q = (S_c / S_r) x R_c / R_r, each ratio inside one suite; or what is missing.
 
     S are scores of the published weights on one benchmark, suite and setting; R is what the scheme keeps of them,
-    from rows of the same benchmark where there are any. A person's own runs of both, as deployed, replace it all.
+    from rows of the same benchmark where there are any. `also` names further schemes that combine with the first,
+    such as "kv-fp8"; each needs evidence. A person's own runs of both, as deployed, replace it all.
     Example: Llama 3.1 8B at INT4 against the 70B on instruction following is 75.9 / 83.6 x 76.3 / 77.9 = 0.889.
     """
     candidate, wanted, method = deployed(candidate_model, candidate_scheme, method)
@@ -92,7 +99,7 @@ def compare_quality(
     direct = paired_scores(
         case.candidate, case.reference, task, own=own, candidate_scheme=wanted, reference_scheme=against
     )
-    if direct and (direct[0].candidate in own) and wanted not in UNCHANGED:
+    if direct and direct[0].candidate in own and wanted not in UNCHANGED and not also:
         return _direct(case, direct)
     pairs: tuple[ScorePair, ...] = ()
     if not same_model(case.candidate, case.reference):
@@ -101,13 +108,16 @@ def compare_quality(
             return _missing(case, f"no suite has measured both {case.candidate} and {case.reference} on {task}")
     own_rows = recovery_from_scores(own)
     bench = pairs[0].candidate.benchmark if pairs else None
-    kept = _kept(case.candidate, wanted, method, task, bench, params, own_rows)
-    if kept is None:
-        return _missing(case, f"no published recovery of {wanted} on {task}, for this model or any near it", pairs)
+    parts = []
+    for scheme, how in ((wanted, method), *((scheme_of(name), None) for name in also)):
+        kept = _kept(case.candidate, scheme, how, task, bench, params, own_rows)
+        if kept is None:
+            return _missing(case, f"no published recovery of {scheme} on {task}, for this model or any near it", pairs)
+        parts.append(kept)
     kept_reference = _kept(case.reference, against, None, task, bench, None, own_rows)
     if kept_reference is None:
         return _missing(case, f"no published recovery of {against} on {task} for {case.reference}", pairs)
-    return _composed(case, pairs, kept, kept_reference)
+    return _composed(case, pairs, parts, kept_reference)
 
 
 def meets_bar(verdict: QualityVerdict, minimum_ratio: float) -> BarResult:
@@ -165,6 +175,7 @@ def _kept(
 def _direct(case: _Case, pairs: tuple[ScorePair, ...]) -> QualityVerdict:
     pair = pairs[0]
     error = pair.relative_error or 0.0
+    notes = dict.fromkeys(score.note for score in (pair.candidate, pair.reference) if "partial" in score.note)
     return _verdict(
         case,
         pairs,
@@ -173,46 +184,48 @@ def _direct(case: _Case, pairs: tuple[ScorePair, ...]) -> QualityVerdict:
         high=pair.ratio + error,
         level=Level.EXACT,
         reason=f"your own runs of both on {pair.benchmark.name}, as deployed",
+        caveats=tuple(notes),
     )
 
 
-def _composed(case: _Case, pairs: tuple[ScorePair, ...], kept: Recovery, against: Recovery) -> QualityVerdict:
+def _composed(
+    case: _Case, pairs: tuple[ScorePair, ...], parts: Sequence[Recovery], against: Recovery
+) -> QualityVerdict:
     score = pairs[0].ratio if pairs else 1.0
-    typical = None
-    if kept.median is not None and against.median:
-        typical = score * kept.median / against.median
-    reason = f"{kept.label}"
+    medians = [part.median for part in parts if part.median is not None]
+    known = len(medians) == len(parts) and against.median
+    reason = "; ".join(dict.fromkeys(part.label for part in parts))
     if pairs:
         ours, theirs = pairs[0].candidate, pairs[0].reference
         reason = f"{ours.score:g} against {theirs.score:g} on {pairs[0].benchmark.name} ({ours.suite}); {reason}"
     return _verdict(
         case,
         pairs,
-        ratio=typical,
-        low=score * kept.low / against.high,
-        high=score * kept.high / against.low if against.low > 0 else None,
-        level=max((kept.level, against.level), key=list(Level).index),
-        kept=kept,
+        ratio=score * math.prod(medians) / against.median if known and against.median else None,
+        low=score * math.prod(part.low for part in parts) / against.high,
+        high=score * math.prod(part.high for part in parts) / against.low if against.low > 0 else None,
+        level=max((part.level for part in (*parts, against)), key=list(Level).index),
+        parts=parts,
         against=against,
         reason=reason,
-        caveats=_caveats(case, pairs, kept, against),
+        caveats=_caveats(case, pairs, parts, against),
     )
 
 
-def _caveats(case: _Case, pairs: Sequence[ScorePair], kept: Recovery, against: Recovery) -> tuple[str, ...]:
+def _caveats(case: _Case, pairs: Sequence[ScorePair], parts: Sequence[Recovery], against: Recovery) -> tuple[str, ...]:
     notes = []
-    if pairs and case.scheme not in UNCHANGED:
-        notes.append("the score ratio and the recovery are from different runs: their product is an estimate")
+    if (pairs and case.scheme not in UNCHANGED) or len(parts) > 1:
+        notes.append("the ratios are from different runs: their product is an estimate")
     if pairs and pairs[0].candidate.mode != pairs[0].reference.mode:
         modes = f"{pairs[0].candidate.mode or 'its only mode'} against {pairs[0].reference.mode or 'its only mode'}"
         notes.append(f"the models were measured in different modes: {modes}")
-    for part in (kept, against):
+    for part in (*parts, against):
         notes.extend(dict.fromkeys(row.note for row in part.rows if row.confidence != "read"))
         if part.median is None:
             notes.append(f"only a worst case of {part.scheme} is published on {part.task}")
-    if kept.rows and kept.low < 0.95 and kept.level is Level.EXACT:
-        worst = min(kept.rows, key=lambda row: row.recovery)
-        notes.append(f"the weakest row is {worst.setting}: {100 * worst.recovery:.1f} %")
+        if part.rows and part.low < WEAK_ROW and part.level is Level.EXACT:
+            worst = min(part.rows, key=lambda row: row.recovery)
+            notes.append(f"the weakest row is {worst.setting}: {100 * worst.recovery:.1f} %")
     return tuple(notes)
 
 
@@ -229,7 +242,7 @@ def _verdict(
     high: float | None,
     level: Level | None,
     reason: str,
-    kept: Recovery | None = None,
+    parts: Sequence[Recovery] = (),
     against: Recovery | None = None,
     caveats: tuple[str, ...] = (),
 ) -> QualityVerdict:
@@ -245,7 +258,8 @@ def _verdict(
         level=level,
         scores=pairs[0] if pairs else None,
         other_scores=pairs[1:],
-        candidate_recovery=kept,
+        candidate_recovery=parts[0] if parts else None,
+        also_recoveries=tuple(parts[1:]),
         reference_recovery=against,
         relative_error=pairs[0].relative_error if pairs else None,
         reason=reason,
@@ -268,8 +282,8 @@ def _own_row(before: Score, after: Score) -> RecoveryRow:
         printed=None,
         statistic=Statistic.POINT,
         flags=("own",),
-        note="your own runs",
+        note=after.note or "your own runs",
         source=after.source,
         as_of=after.as_of,
-        confidence="read",
+        confidence="partial run" if "partial" in after.note + before.note else "read",
     )
