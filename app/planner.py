@@ -27,6 +27,7 @@ from estimators.workload import EngineSettings, Load, Placement, Speculation, Wo
 from pricing.cost import monthly_cost
 from pricing.offers import Offer, PriceBook, PriceSource, PurchaseOption
 
+FILES_AGREE = 0.03  # headers and duplicated tied heads make files and formula differ by less than this
 MOST_REPLICAS = 10_000  # beyond this a rate is refused rather than searched
 
 
@@ -38,6 +39,10 @@ class Sources(Protocol):
 
     def spec(self, model: str) -> ModelSpec: ...
 
+    def file_bytes(self, model: str) -> int | None:
+        """Bytes of the model's weight files as its repository lists them, when known."""
+        ...
+
 
 def plan(scenario: Scenario, sources: Sources) -> Plan:
     """The plan of one scenario. Never raises for an input: what failed is in `refusal`, the rest is filled."""
@@ -46,7 +51,7 @@ def plan(scenario: Scenario, sources: Sources) -> Plan:
         spec = _spec(scenario, sources)
         result = replace(result, spec=spec, notes=spec.notes)
         precision = resolve_precision(spec, scenario.weights, scenario.method, scenario.kv)
-        result = replace(result, precision=precision)
+        result = replace(result, precision=precision, notes=(*result.notes, *_cross_check(scenario, precision, sources)))
         return _place(result, _Question(scenario, precision, sources.book))
     except Refusal as refusal:
         return replace(result, refusal=refusal)
@@ -58,6 +63,16 @@ def _spec(scenario: Scenario, sources: Sources) -> ModelSpec:
     if scenario.params is None:
         raise Refusal("No model is named.", field="model", remedy="Give a Hub id, or a count such as 8B.")
     return spec_from_parameter_count(scenario.params * 1e9, scenario.active * 1e9 if scenario.active else None)
+
+
+def _cross_check(scenario: Scenario, precision: Precision, sources: Sources) -> Iterable[str]:
+    """A note when the repository's own weight files are of another size than the formula says."""
+    files = sources.file_bytes(scenario.model) if scenario.model else None
+    if files and precision.published and abs(precision.weights_bytes - files) > FILES_AGREE * files:
+        yield (
+            f"The repository's weight files are {gib(files)}, the formula says {gib(precision.weights_bytes)}: "
+            "it may hold several formats, or parts this estimate does not load."
+        )
 
 
 @dataclass

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gc
 import logging
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -36,9 +37,18 @@ def _warm() -> None:
     gc.freeze()
 
 
+def _prepare_hub() -> None:
+    """The Hub's libraries take a second to import; do it before somebody types an id, and after start-up."""
+    from estimators.architecture import hub
+
+    hub.preload()
+    gc.freeze()
+
+
 @asynccontextmanager
 async def lifespan(_app: st.App) -> AsyncIterator[None]:
     await anyio.to_thread.run_sync(_warm)
+    threading.Thread(target=_prepare_hub, name="hub-preload", daemon=True).start()
     yield
 
 

@@ -32,6 +32,7 @@ class LocalSources:
         self._book = book
         self._hub = hub or HubClient()
         self._specs: TimedCache[str, ModelSpec] = TimedCache(entries=MODELS_KEPT, seconds=HUB_KEEP_S)
+        self._file_bytes: TimedCache[str, int] = TimedCache(entries=MODELS_KEPT, seconds=HUB_KEEP_S)
         self._refusals: TimedCache[str, Refusal] = TimedCache(entries=MODELS_KEPT, seconds=HUB_REST_S)
         self._hub_rests_until = 0.0
         self._background = ThreadPoolExecutor(max_workers=2, thread_name_prefix="hub")
@@ -56,6 +57,10 @@ class LocalSources:
         if entry is not None and not revision:
             return catalogue.load_spec(model_id)
         return self._from_hub(model_id, revision or None)
+
+    def file_bytes(self, model: str) -> int | None:
+        """Bytes of the repository's weight files, when the Hub has said so."""
+        return self._file_bytes.get(model)
 
     def check_hub(self, model: str) -> None:
         """Ask the Hub in the background for a model answered from the catalogue; later calls get the Hub's."""
@@ -86,15 +91,17 @@ class LocalSources:
                 "Try again in two minutes, pick a catalogue model, or give a size such as 8B.",
             )
         try:
-            spec = self._hub.fetch_spec(model_id, revision)
+            found = self._hub.fetch(model_id, revision)
         except Refusal as refusal:
             self._refusals.put(key, refusal)
             if isinstance(refusal, HubUnavailable) and not isinstance(refusal, HubOffline):
                 self._hub_rests_until = time.monotonic() + HUB_REST_S
             raise
-        self._specs.put(key, spec)
+        self._specs.put(key, found.spec)
+        if found.weight_files_bytes:
+            self._file_bytes.put(key, found.weight_files_bytes)
         self._answers += 1
-        return spec
+        return found.spec
 
 
 @lru_cache(maxsize=1)
