@@ -1,0 +1,118 @@
+"""Times on one device, and the micro-benchmark that says what it achieves. torch comes as an argument."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from statistics import median
+from typing import Any
+
+from estimators.profiling import device_profile
+from estimators.profiling.device_profile import DeviceProfile, Product
+
+
+class Bench:
+    """Times on one device: events on CUDA, the clock on the CPU; and the micro-benchmark made of them."""
+
+    def __init__(self, torch: Any, transformers: Any, device: str, threads: int) -> None:
+        self.torch, self.transformers, self.device, self.threads = torch, transformers, device, threads
+        self.cuda = device != "cpu"
+
+    def mark(self) -> Any:
+        if not self.cuda:
+            return time.perf_counter()
+        event = self.torch.cuda.Event(enable_timing=True)
+        event.record()
+        return event
+
+    def between(self, first: Any, last: Any) -> float:
+        if not self.cuda:
+            return float(last - first)
+        self.torch.cuda.synchronize()
+        return float(first.elapsed_time(last)) / 1e3
+
+    def timed(self, run: Callable[[], object], repeats: int = 5) -> float:
+        """Median seconds after one call that does not count."""
+        run()
+        readings = []
+        for _ in range(repeats):
+            first = self.mark()
+            run()
+            readings.append(self.between(first, self.mark()))
+        return median(readings)
+
+    def random(self, dtype: Any, *shape: int) -> Any:
+        return self.torch.empty(*shape, dtype=dtype, device=self.device).uniform_(-0.02, 0.02)
+
+    def profile(self, name: str, dtype_name: str) -> DeviceProfile:
+        torch, dtype = self.torch, getattr(self.torch, dtype_name)
+        products = tuple(self.products(dtype))
+        smallest = next(p.seconds for p in products if p.tokens == 1)
+        shallow, deep = device_profile.TINY_LAYERS
+        few, many = self.tiny_step(dtype, shallow), self.tiny_step(dtype, deep)
+        slope = max(0.0, (many - few) / (deep - shallow))
+        wide, half = self.random(dtype, 256, 1024), self.random(dtype, 256, 1024)
+        norm = self.timed(lambda: wide + half * torch.rsqrt(wide.float().pow(2).mean(-1, keepdim=True)).to(dtype))
+        gate = self.timed(lambda: torch.nn.functional.silu(wide) * half)
+        return DeviceProfile(
+            device=name,
+            dtype=dtype_name,
+            element_bytes=dtype.itemsize,
+            threads=self.threads,
+            products=products,
+            layer_s=max(0.0, slope - 7 * smallest),  # q, k, v, o, gate, up, down are products of their own
+            step_s=max(0.0, few - shallow * slope),
+            norm_s_per_element=norm / wide.numel(),
+            gate_s_per_element=gate / wide.numel(),
+            attention_s_per_pair=self.attention(dtype),
+            cache_s_per_element=self.cache(dtype),
+        )
+
+    def products(self, dtype: Any) -> Iterator[Product]:
+        linear = self.torch.nn.functional.linear
+        for out, inner in device_profile.SHAPES:
+            pool = max(1, min(64, device_profile.POOL_BYTES // (out * inner * dtype.itemsize)))
+            weights = [self.random(dtype, out, inner) for _ in range(pool)]
+            for tokens in device_profile.TOKENS:
+                work = tokens * out * inner
+                if work > device_profile.MOST_WORK:
+                    continue
+                some = weights[: max(1, min(pool, int(device_profile.MOST_WORK // work)))]
+                x = self.random(dtype, 1, tokens, inner)
+                seconds = self.timed(partial(_through, linear, x, some)) / len(some)
+                yield Product(tokens=tokens, elements=out * inner, seconds=seconds)
+
+    def tiny_step(self, dtype: Any, layers: int) -> float:
+        """One decode step of a model with next to nothing to compute."""
+        sizes = {"hidden_size": 64, "intermediate_size": 64, "num_attention_heads": 2, "vocab_size": 64}
+        config = self.transformers.LlamaConfig(num_hidden_layers=layers, **sizes)
+        with self.torch.device(self.device):
+            model = self.transformers.AutoModelForCausalLM.from_config(config, dtype=dtype).eval()
+            token = self.torch.zeros(1, 1, dtype=self.torch.long)
+        cache = model(token, use_cache=True).past_key_values
+        return self.timed(lambda: model(token, past_key_values=cache, use_cache=True).logits[:, -1].argmax(-1), 30)
+
+    def attention(self, dtype: Any) -> float:
+        q = self.random(dtype, 1, 8, 256, 64)
+        attend = self.torch.nn.functional.scaled_dot_product_attention
+        return self.timed(lambda: attend(q, q, q, is_causal=True)) / (8 * 256 * 256 * 64)
+
+    def cache(self, dtype: Any) -> float:
+        """Slope over the cache's length of appending a token to K and V and attending to all."""
+        one = self.random(dtype, 1, 8, 1, 64)
+        attend, readings = self.torch.nn.functional.scaled_dot_product_attention, []
+        for length in (128, 1024):
+            held = self.random(dtype, 1, 8, length, 64)
+
+            def step(held: Any = held) -> Any:
+                keys, values = self.torch.cat((held, one), dim=2), self.torch.cat((held, one), dim=2)
+                return attend(one, keys, values)
+
+            readings.append(self.timed(step, 15))
+        return max(0.0, (readings[1] - readings[0]) / (2 * 8 * 64 * (1024 - 128)))
+
+
+def _through(linear: Any, x: Any, weights: list[Any]) -> None:
+    for weight in weights:
+        linear(x, weight)

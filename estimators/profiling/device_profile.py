@@ -1,0 +1,83 @@
+"""What a device achieves, measured on it: the table every estimate of an unknown device is made from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+
+from estimators.profiling.foreign import ForeignInput, at, count, number, text
+
+# Matrices (out, in) and tokens per product that are timed: from a 64 Ki-element projection to a 16 Mi-element one.
+SHAPES = ((256, 256), (512, 512), (1408, 512), (1024, 1024), (2816, 1024), (4096, 4096))
+TOKENS = (1, 4, 32, 128, 512)
+MOST_WORK = 1.6e9  # tokens x elements of the largest product timed: a tenth of a second on a slow core
+POOL_BYTES = 64 << 20  # twice the last-level cache of a server CPU: weights come from memory, as in a model
+TINY_LAYERS = (2, 10)
+_FIELD = "device"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Product:
+    """One timed matrix product: `tokens` rows through a matrix of `elements` weights."""
+
+    tokens: int
+    elements: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceProfile:
+    """A device's micro-benchmark in one dtype and thread count. Seconds and elements."""
+
+    device: str
+    dtype: str
+    element_bytes: int
+    threads: int
+    products: tuple[Product, ...]
+    layer_s: float  # one layer's Python and kernel launches, with next to nothing to compute
+    step_s: float  # the same of a forward pass beside its layers
+    norm_s_per_element: float  # RMSNorm, rotary embedding and their like
+    gate_s_per_element: float  # SiLU times the other half, residual additions
+    attention_s_per_pair: float  # per query x key x head-dimension element, both products and the softmax
+    cache_s_per_element: float  # growing the KV cache by a token copies it
+
+    @property
+    def bandwidth_bytes_per_s(self) -> float:
+        """Achieved bandwidth: bytes of the largest weights read for one token, over the time."""
+        single = [p for p in self.products if p.tokens == 1]
+        largest = max(single, key=lambda p: p.elements)
+        return largest.elements * self.element_bytes / largest.seconds
+
+    @property
+    def flops(self) -> float:
+        """Achieved FLOP/s: the best of the products timed, 2 x tokens x elements / seconds."""
+        return max(2.0 * p.tokens * p.elements / p.seconds for p in self.products)
+
+    def as_dict(self) -> dict[str, object]:
+        return asdict(self)
+
+
+RATES = ("layer_s", "step_s", "norm_s_per_element", "gate_s_per_element", "attention_s_per_pair", "cache_s_per_element")
+
+
+def read_profile(found: object) -> DeviceProfile:
+    """A profile that the worker or the store wrote, checked."""
+    listed = at(found, "products")
+    products = []
+    for entry in listed[:500] if isinstance(listed, list) else []:
+        tokens, elements, seconds = (number(at(entry, key)) for key in ("tokens", "elements", "seconds"))
+        if not tokens or not elements or not seconds:
+            raise ForeignInput("The device's micro-benchmark is damaged.", field=_FIELD, remedy="Measure it again.")
+        products.append(Product(tokens=int(tokens), elements=int(elements), seconds=seconds))
+    rates: Mapping[str, float | None] = {key: number(at(found, key)) for key in RATES}
+    size, threads = count(at(found, "element_bytes")), count(at(found, "threads"))
+    if not any(p.tokens == 1 for p in products) or None in rates.values() or not size or not threads:
+        raise ForeignInput("The device's micro-benchmark is incomplete.", field=_FIELD, remedy="Measure it again.")
+    return DeviceProfile(
+        device=text(at(found, "device"), 80),
+        dtype=text(at(found, "dtype"), 20),
+        element_bytes=size,
+        threads=threads,
+        products=tuple(products),
+        **{key: value for key, value in rates.items() if value is not None},
+    )

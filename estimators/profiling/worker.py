@@ -1,0 +1,302 @@
+"""The process that runs models: the only place that imports torch and transformers, in an environment of its own.
+
+Reads one job as a line of JSON, writes events as lines of JSON, and ends when its parent does. Models are built from
+their config with random weights: nothing is downloaded and no code of a repository runs.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable
+from itertools import pairwise
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from estimators.precision import Weights
+from estimators.profiling.assembly import Depth, assemble
+from estimators.profiling.bench import Bench
+from estimators.profiling.job_request import DeviceJob, from_json, runnable_config, total_layers
+from estimators.profiling.measurement import DeviceFacts, as_dict
+from estimators.profiling.timing import Run, repeat
+from estimators.provenance import Refusal
+
+DECODE_STEPS = 24  # timed per run, round the middle of the output
+BENCHMARK_SHARE = 0.2  # of the progress bar
+DTYPES = {Weights.FP32: "float32", Weights.FP16: "float16"}  # everything else computes in bfloat16
+NICENESS = 10  # below everybody else's requests
+
+Tell = Callable[..., None]
+
+
+def main() -> int:
+    """Runs the job on standard input. What libraries print goes to standard error."""
+    channel = os.fdopen(os.dup(1), "w", buffering=1, encoding="utf-8")
+    os.dup2(2, 1)
+
+    def tell(event: str, **values: object) -> None:
+        channel.write(json.dumps({"event": event, **values}, allow_nan=False) + "\n")
+
+    line = sys.stdin.readline()
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    _step_back()
+    try:
+        run_job(from_json(line), tell)
+    except Refusal as refusal:
+        tell("refused", field=refusal.field, message=str(refusal))
+    except ImportError as problem:
+        tell(
+            "refused",
+            field="device",
+            message=f"{problem.name or 'A library'} is not installed; run make profile-setup.",
+        )
+    except Exception as problem:
+        if out_of_memory(problem):
+            tell("out_of_memory", message="The device ran out of memory.")
+        else:
+            tell("failed", message=f"{type(problem).__name__}: {problem}"[:300])
+    return 0
+
+
+def _end_with_parent() -> None:
+    """The parent holds standard input open as long as it lives and wants the result."""
+    sys.stdin.read()
+    os._exit(3)
+
+
+def _step_back() -> None:
+    with contextlib.suppress(OSError):
+        os.nice(NICENESS)
+    with contextlib.suppress(OSError):  # if memory runs out, this process is the one to go
+        Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
+
+
+def out_of_memory(problem: BaseException) -> bool:
+    """torch's own error on CUDA; on the CPU a RuntimeError of its allocator."""
+    said = str(problem).lower()
+    return isinstance(problem, MemoryError) or "out of memory" in said or "can't allocate memory" in said
+
+
+def run_job(job: DeviceJob, tell: Tell) -> None:
+    tell("progress", share=0.01, message="loading torch and transformers", seconds_left=None)
+    os.environ["OMP_NUM_THREADS"] = str(job.threads)
+    import torch
+    import transformers
+
+    torch.set_num_threads(job.threads)
+    torch.set_grad_enabled(False)
+    if job.device != "cpu" and not torch.cuda.is_available():
+        raise Refusal(
+            "torch finds no CUDA device here.",
+            field="device",
+            remedy="Check nvidia-smi and the driver, or use the CPU.",
+        )
+    over = time.monotonic() + job.seconds
+    facts = device_facts(job)
+    bench = Bench(torch, transformers, job.device, job.threads)
+    started = BENCHMARK_SHARE if job.benchmark else 0.05
+    if job.benchmark:
+        tell("progress", share=0.05, message=f"measuring {facts.name} itself", seconds_left=None)
+        tell("device_profile", profile=bench.profile(facts.name, dtype_of(job)).as_dict())
+    tell("progress", share=started, message="building the model", seconds_left=None)
+    deep, total = depth_of(job)
+    depths = (None,) if deep is None else (deep, max(1, deep // 2))
+    results = []
+    for number, depth in enumerate(depths):
+
+        def told(done: int, expected: int, left: float | None, number: int = number) -> None:
+            share = started + (1 - started) * (number + min(1.0, done / expected)) / len(depths)
+            tell("progress", share=min(share, 0.99), message=f"run {done}", seconds_left=left)
+
+        seconds = max(1.0, (over - time.monotonic()) / (len(depths) - number))
+        results.append(Case(torch, bench, job, depth).measure(seconds, told))
+    versions = (str(transformers.__version__), str(torch.__version__))
+    tell("result", measurement=as_dict(assemble(job, facts, versions, total, results)))
+
+
+def depth_of(job: DeviceJob) -> tuple[int | None, int | None]:
+    """Layers to run, None for all of them, and the layers of the whole model."""
+    total = total_layers(job.config)
+    return (job.layers if job.layers and total and job.layers < total else None), total
+
+
+def dtype_of(job: DeviceJob) -> str:
+    return DTYPES.get(job.weights, "bfloat16")
+
+
+def device_facts(job: DeviceJob) -> DeviceFacts:
+    """Name, driver and memory: by NVML on CUDA, by /proc on the CPU."""
+    if job.device == "cpu":
+        return DeviceFacts(
+            name=_cpu_name(), kind="cpu", memory_bytes=_proc("/proc/meminfo", "MemTotal"), threads=job.threads
+        )
+    import pynvml
+    import torch
+
+    pynvml.nvmlInit()
+    number = int(job.device.partition(":")[2] or 0)
+    driver = pynvml.nvmlSystemGetDriverVersion()
+    memory = int(torch.cuda.get_device_properties(number).total_memory)
+    name = str(torch.cuda.get_device_name(number))
+    return DeviceFacts(name=name, kind="cuda", driver=f"{driver}, CUDA {torch.version.cuda}", memory_bytes=memory)
+
+
+def _cpu_name() -> str:
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()[:80]
+    return "CPU"
+
+
+def _proc(path: str, key: str) -> int | None:
+    """Bytes from a "Key:  123 kB" line, None where there is no such file."""
+    with contextlib.suppress(OSError):
+        for line in Path(path).read_text(encoding="ascii", errors="replace").splitlines():
+            if line.startswith(key + ":"):
+                return int(line.split()[1]) * 1024
+    return None
+
+
+class Case:
+    """One model at one depth, ready to run prompts and tokens."""
+
+    def __init__(self, torch: Any, bench: Bench, job: DeviceJob, layers: int | None) -> None:
+        self.torch, self.bench, self.job, self.layers = torch, bench, job, layers
+        self.reset_peak()
+        self.model, self.real = build(torch, job, job.config, layers, job.model)
+        self.draft = build(torch, job, job.draft_config, None, job.draft)[0] if job.draft_config else None
+        self.steps = min(job.output_tokens - 1, DECODE_STEPS)
+        self.skipped = (job.output_tokens - 1 - self.steps) // 2
+        vocabulary = int(self.model.config.get_text_config().vocab_size)
+        shape = (job.batch, job.prompt_tokens + self.skipped + job.draft_tokens + 1)
+        self.ids = torch.randint(0, vocabulary, shape, device=job.device)
+
+    def reset_peak(self) -> None:
+        if self.bench.cuda:
+            self.torch.cuda.reset_peak_memory_stats()
+            self.before = int(self.torch.cuda.memory_allocated())
+            return
+        with contextlib.suppress(OSError):
+            Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+        self.before = _proc("/proc/self/status", "VmRSS") or 0
+
+    def peak_bytes(self) -> int | None:
+        """Above what was held before the model was built: libraries are not the model's."""
+        peak = int(self.torch.cuda.max_memory_allocated()) if self.bench.cuda else _proc("/proc/self/status", "VmHWM")
+        return peak - self.before if peak and peak > self.before else None
+
+    def measure(self, seconds: float, told: Any) -> Depth:
+        runs = repeat(self.run, time.monotonic, seconds, told)
+        return Depth(layers=self.layers, runs=tuple(runs), peak_bytes=self.peak_bytes(), real_weights=self.real)
+
+    def forward(self, model: Any, ids: Any, cache: Any) -> tuple[Any, Any]:
+        """Cache and next token; logits of the last position only, or they would cost time and memory."""
+        out = model(ids, past_key_values=cache, use_cache=True, logits_to_keep=1)
+        return out.past_key_values, out.logits[:, -1:].argmax(-1)
+
+    def run(self) -> Run:
+        prompt = self.ids[:, : self.job.prompt_tokens]
+        if self.bench.cuda:
+            self.torch.cuda.synchronize()
+        first = self.bench.mark()
+        cache, token = self.forward(self.model, prompt, None)
+        prefill = self.bench.between(first, self.bench.mark())
+        if cache is None:
+            raise Refusal("This architecture keeps no cache that transformers hands out.", field="model")
+        if self.skipped:
+            middle = self.ids[:, self.job.prompt_tokens : self.job.prompt_tokens + self.skipped]
+            cache, token = self.forward(self.model, middle, cache)
+        step = self.steps_of(self.model, cache, token, self.steps)
+        extra: tuple[float, ...] = ()
+        if self.draft is not None:
+            held, token = self.forward(self.draft, prompt, None)
+            drafted = self.steps_of(self.draft, held, token, self.job.draft_tokens)
+            whole = self.ids[:, -(self.job.draft_tokens + 1) :]
+            first = self.bench.mark()
+            self.model(whole, past_key_values=cache, use_cache=True)
+            extra = (drafted, self.bench.between(first, self.bench.mark()))
+        return Run(prefill_s=prefill, step_s=step, extra_s=extra)
+
+    def steps_of(self, model: Any, cache: Any, token: Any, steps: int) -> float:
+        marks = [self.bench.mark()]
+        for _ in range(steps):
+            cache, token = self.forward(model, token, cache)
+            marks.append(self.bench.mark())
+        return median(self.bench.between(a, b) for a, b in pairwise(marks))
+
+
+def build(torch: Any, job: DeviceJob, config: Any, layers: int | None, name: str) -> tuple[Any, bool]:
+    """A model in eval mode, and whether its weights are real."""
+    import transformers as tf
+
+    auto: Any = tf.AutoModelForCausalLM
+    shaped = runnable_config(config, layers)
+    try:
+        parsed = tf.CONFIG_MAPPING[str(shaped.get("model_type"))].from_dict(shaped)
+        dtype = getattr(torch, dtype_of(job))
+        if job.cached_weights and layers is None:
+            with contextlib.suppress(OSError):
+                kept = {"local_files_only": True, "use_safetensors": True, "trust_remote_code": False}
+                model = auto.from_pretrained(name, dtype=dtype, **kept).to(job.device)
+                return quantize(torch, model.eval(), job.weights), True
+        with torch.device(job.device):
+            model = auto.from_config(parsed, dtype=dtype, trust_remote_code=False)
+    except Exception as problem:
+        if out_of_memory(problem):
+            raise
+        reason = f"{type(problem).__name__}: {problem}"[:200]
+        raise Refusal(f"transformers cannot build this model ({reason}).", field="model") from None
+    return quantize(torch, model.eval(), job.weights), False
+
+
+def quantize(torch: Any, model: Any, weights: Weights) -> Any:
+    """Linear layers of the decoder in INT8 or INT4, in place; the head and embeddings stay wide."""
+    try:
+        if weights in (Weights.INT8_WEIGHT_ONLY, Weights.INT4):
+            from torchao.quantization import Int4WeightOnlyConfig, Int8WeightOnlyConfig, quantize_
+
+            quantize_(
+                model.base_model, Int8WeightOnlyConfig() if weights is not Weights.INT4 else Int4WeightOnlyConfig()
+            )
+        elif weights in (Weights.INT8, Weights.NF4):
+            swap_linears(torch, model.base_model, weights)
+    except ImportError:
+        raise
+    except Exception as problem:
+        if out_of_memory(problem):
+            raise
+        raise Refusal(
+            f"{weights} does not run on this device ({type(problem).__name__}).",
+            field="weights",
+            remedy="Measure bf16.",
+        ) from None
+    return model
+
+
+def swap_linears(torch: Any, module: Any, weights: Weights) -> None:
+    from bitsandbytes import nn
+
+    for name, child in list(module.named_children()):
+        if not isinstance(child, torch.nn.Linear):
+            swap_linears(torch, child, weights)
+            continue
+        where, bias = child.weight.device, child.bias is not None
+        if weights is Weights.NF4:
+            swapped = nn.Linear4bit(child.in_features, child.out_features, bias, child.weight.dtype, quant_type="nf4")
+            swapped.weight = nn.Params4bit(child.weight.data.cpu(), requires_grad=False, quant_type="nf4")
+        else:
+            swapped = nn.Linear8bitLt(child.in_features, child.out_features, bias, has_fp16_weights=False)
+            swapped.weight = nn.Int8Params(child.weight.data.cpu(), requires_grad=False, has_fp16_weights=False)
+        if bias:
+            swapped.bias = child.bias
+        setattr(module, name, swapped.to(where))
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
