@@ -158,3 +158,37 @@ def test_the_awq_modifiers_can_be_built(workplace):
         "names['QuantizationModifier'](targets='Linear', scheme='W4A16_ASYM', ignore=names['IGNORE'])"
     )
     run(workplace, "-c", build)
+
+
+MIXTURE = """
+import torch
+from transformers import AutoTokenizer, Qwen3MoeConfig, Qwen3MoeForCausalLM
+
+torch.manual_seed(0)
+config = Qwen3MoeConfig(
+    hidden_size=128, moe_intermediate_size=128, num_hidden_layers=1, num_attention_heads=4, num_key_value_heads=2,
+    head_dim=32, num_experts=4, num_experts_per_tok=2, vocab_size=512,
+)
+Qwen3MoeForCausalLM(config).to(torch.bfloat16).save_pretrained("tiny/mixture")
+AutoTokenizer.from_pretrained("tiny/llama").save_pretrained("tiny/mixture")
+"""
+READ_ROUTER = """
+import json, sys
+from safetensors import safe_open
+
+file = safe_open(sys.argv[1] + "/model.safetensors", "pt")
+router = file.get_tensor("model.layers.0.mlp.gate.weight")
+expert = [name for name in file.keys() if "experts.0.up_proj.weight" in name]
+print(json.dumps([str(router.dtype), bool((router == 0).any()), len(expert)]))
+"""
+
+
+def test_routers_of_a_mixture_stay_wide(workplace):
+    run(workplace, "-c", MIXTURE)
+    for kind, tensors_of_an_expert in ((RecipeKind.FP8_DYNAMIC, 2), (RecipeKind.SPARSEGPT_2_4, 1)):
+        made = recipe_script("tiny/mixture", kind, moe=True)
+        script = workplace / f"mixture_{kind.name.lower()}.py"
+        script.write_text(made.script)
+        run(workplace, script.name)
+        seen = json.loads(run(workplace, "-c", READ_ROUTER, made.output))
+        assert seen == ["torch.bfloat16", False, tensors_of_an_expert]
