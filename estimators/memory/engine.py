@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cache, lru_cache
 from pathlib import Path
@@ -135,23 +135,20 @@ def _borrowed() -> dict[str, Constant]:
 
 @cache
 def _table() -> tuple[tuple[str, tuple[int, int, int], tuple[int, int, int], Constant], ...]:
-    rows = read_table(
-        _DATA / "engine_constants.csv", required=("engine", "constant", "value", "unit", "source", "as_of")
-    )
-    return tuple(
-        (
-            row["engine"],
-            release(row["version_from"] or "0"),
-            release(row["version_to"]) if row["version_to"] else (_NEWEST[0] + 1, 0, 0),
-            Constant(
-                name=row["constant"],
-                value=float(row["value"]),
-                unit=row["unit"],
-                spread=float(row["spread"] or 0),
-                rows=int(row["n"] or 0),
-                source=row["source"],
-                as_of=row["as_of"],
-            ),
+    """Settings as the engines' sources state them, then constants fitted on logs (see `calibrate`)."""
+    return (*_read("engine_defaults.csv"), *_read("engine_fits.csv"))
+
+
+def _read(file: str) -> Iterator[tuple[str, tuple[int, int, int], tuple[int, int, int], Constant]]:
+    for row in read_table(_DATA / file, required=("engine", "constant", "value", "unit", "source", "as_of")):
+        constant = Constant(
+            name=row["constant"],
+            value=float(row["value"]),
+            unit=row["unit"],
+            spread=float(row.get("spread") or 0),
+            rows=int(row.get("n") or 0),
+            source=row["source"],
+            as_of=row["as_of"],
         )
-        for row in rows
-    )
+        before = release(row["version_to"]) if row["version_to"] else (_NEWEST[0] + 1, 0, 0)
+        yield row["engine"], release(row["version_from"] or "0"), before, constant

@@ -110,7 +110,8 @@ def build(
     model_len = settings.max_model_len or tokens
     mtp = settings.speculation is not None and settings.speculation.method == "mtp"
     made = []
-    for stage in stage_weights(precision, placement, serving=running.engine is not Engine.TRANSFORMERS, mtp=mtp):
+    serving, products = running.engine is not Engine.TRANSFORMERS, bool(running.value("mla_products"))
+    for stage in stage_weights(precision, placement, serving=serving, mtp=mtp, products=products):
         cache = cache_of(precision, placement, workload, settings, running, stage, mtp)
         stage, cache = _with_draft(stage, cache, settings.speculation, draft, precision, placement, running)
         made.append(_share(precision, placement, settings, running, stage, cache, model_len))
@@ -146,9 +147,10 @@ def cache_of(
         mla_multiple=int(running.value("mla_multiple")) or 1,
         mtp=mtp,
     )
+    chunked = any(kind.chunked for kind in kinds) and not running.value("chunks_capped")
     return Cache(
         kinds=kinds,
-        capped=settings.hybrid_cache and running.value("windows_capped") > 0,
+        capped=settings.hybrid_cache and running.value("windows_capped") > 0 and not chunked,
         block_tokens=int(running.value("block_tokens")) or 1,
         chunk_tokens=running.batched_tokens,
         state_blocks=int(running.value("state_blocks")) or 1,

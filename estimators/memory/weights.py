@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
 
 from estimators.architecture.spec import Attention, AttentionKind, LayerGroup, Role, Tensor
 from estimators.formats import stored_bytes
 from estimators.memory import partition
-from estimators.precision import Precision
+from estimators.precision import Precision, Weights
+from estimators.provenance import read_table
 from estimators.workload import Placement
 
+_DATA = Path(__file__).with_name("data")
 ROTARY = "rotary tables"
 ABSORBED = "absorbed MLA factors"
 PADDING = "kernel padding"
@@ -34,9 +39,12 @@ class Stage:
         return sum(size for _, size in self.bytes_by_role)
 
 
-def stage_weights(precision: Precision, placement: Placement, *, serving: bool, mtp: bool = False) -> tuple[Stage, ...]:
+def stage_weights(
+    precision: Precision, placement: Placement, *, serving: bool, mtp: bool = False, products: bool = False
+) -> tuple[Stage, ...]:
     """Weights of every stage; `serving` adds what a serving engine keeps beside the checkpoint's tensors.
 
+    `products` is vLLM 0.7's way with MLA: whole products of projections, kept beside their factors.
     Llama-3.1-8B in bf16 on one GPU: 16,060,522,496 bytes, and 131,072 x 128 x 2 = 33,554,432 of rotary tables
     in vLLM, which logs the sum as 14.99 GiB.
     """
@@ -53,7 +61,7 @@ def stage_weights(precision: Precision, placement: Placement, *, serving: bool, 
                 continue
             layers = _layers_here(group, start, end, first)
             if layers:
-                _add_layers(sizes, precision, placement, group, layers, serving)
+                _add_layers(sizes, precision, placement, group, layers, serving, products)
         _add_outside(sizes, precision, placement, first, last, mtp)
         if serving:
             sizes[ROTARY] += rotary_bytes(precision)
@@ -92,6 +100,7 @@ def _add_layers(
     group: LayerGroup,
     layers: tuple[int, ...],
     serving: bool,
+    products: bool,
 ) -> None:
     alike = precision.layers_alike(group)
     for tensor in group.tensors:
@@ -104,7 +113,10 @@ def _add_layers(
         if serving:
             sizes[PADDING] += len(layers) * _padding(precision, tensor, group, shape, copies)
     if serving and group.attention is not None and group.attention.kind is AttentionKind.MLA:
-        sizes[ABSORBED] += len(layers) * absorbed_bytes(group.attention, placement.tp)
+        absorbed = (
+            product_bytes(precision, group, placement.tp) if products else absorbed_bytes(group.attention, placement.tp)
+        )
+        sizes[ABSORBED] += len(layers) * absorbed
 
 
 def _add_outside(
@@ -142,8 +154,8 @@ def shard_bytes(precision: Precision, tensor: Tensor, layer: int | None, shape: 
 def rotary_bytes(precision: Precision) -> int:
     """Tables of cos and sin that vLLM keeps for every position: positions x H x 2 bytes, one per width of head.
 
-    Llama-3.1-8B: 131,072 x 128 x 2 = 33,554,432. Source: the 0.03 GiB by which logged weights exceed the
-    checkpoint in every log of a model with rotary embeddings.
+    Llama-3.1-8B: 131,072 x 128 x 2 = 33,554,432; Llama-4-Scout, which states 10,485,760 positions: 2.5 GiB on every
+    GPU. Source: logged weights exceed the checkpoint by these bytes; models with scaled tables in rotary_tables.csv.
     """
     spec = precision.spec
     widths = {
@@ -151,7 +163,14 @@ def rotary_bytes(precision: Precision) -> int:
         for group in spec.groups
         if group.attention is not None and group.stack == "decoder"
     }
-    return sum(widths) * (spec.max_positions or 0) * _SIXTEEN_BITS
+    tables = _rotary_tables().get(spec.model_type, 1)
+    return sum(widths) * (spec.max_positions or 0) * _SIXTEEN_BITS * tables
+
+
+@cache
+def _rotary_tables() -> Mapping[str, int]:
+    rows = read_table(_DATA / "rotary_tables.csv", required=("model_type", "tables", "source", "as_of"))
+    return {row["model_type"]: int(row["tables"]) for row in rows}
 
 
 def absorbed_bytes(attention: Attention, tp: int) -> int:
@@ -162,6 +181,23 @@ def absorbed_bytes(attention: Attention, tp: int) -> int:
     """
     inside = attention.head_dim - attention.rope_dim + attention.value_dim
     return attention.latent_dim * (attention.q_heads // tp) * inside * _SIXTEEN_BITS
+
+
+def product_bytes(precision: Precision, group: LayerGroup, tp: int) -> int:
+    """MLA products of vLLM 0.7: W_Q W_UK and W_UV W_O per head, in FP8 when the weights are.
+
+    N/T heads x latent x (D_q + D), and N/T x rope x D_q of the rotary query, D_q the query's input width.
+    DeepSeek-R1, FP8, TP 8: 16 x 512 x (1,536 + 7,168) + 16 x 64 x 1,536 = 72.9 MB a layer, 4.1 GiB in all.
+    Source: vllm-project/vllm#14725, which made them optional.
+    """
+    attention = group.attention
+    if attention is None:
+        return 0
+    inputs = [tensor.shape[-1] for tensor in group.tensors if tensor.name.endswith((".q_b_proj", ".q_proj"))]
+    query = inputs[0] if inputs else precision.spec.hidden_size
+    heads = attention.q_heads // tp
+    elements = heads * attention.latent_dim * (query + precision.spec.hidden_size) + heads * attention.rope_dim * query
+    return elements * (1 if precision.weights is Weights.FP8 else _SIXTEEN_BITS)
 
 
 def _padding(precision: Precision, tensor: Tensor, group: LayerGroup, shape: tuple[int, ...], copies: int) -> int:
