@@ -82,8 +82,8 @@ def break_even(
 
     The API costs V q, with q = rho p_in + p_out for a million output tokens and their input; machines cost
     ceil(V / K) C, with C a replica's month and K what it serves in one. They meet at V = C / q if that is at most K;
-    else never, as a full replica costs more than its tokens. $734.38 a month against $0.20 in and $0.20 out, four in for each out:
-    q = $1, first at 734.38 million output tokens.
+    else never, as a full replica costs more than its tokens. $734.38 a month against $0.20 in and $0.20 out, four in
+    for each out: q = $1, first at 734.38 million output tokens.
     """
     if replica_usd_per_month < 0 or replica_output_millions <= 0 or input_per_output < 0:
         raise Refusal("A break-even needs a replica's cost and what it serves a month.", field="rate")

@@ -103,6 +103,7 @@ class Book:
         self._loaded = _Loaded({}, ())
         self._store_error = ""
         self._table = OfferTable(())
+        self._version = 0
         self._made: tuple[date, frozenset[ListingKey]] | None = None
         self.reload()
 
@@ -120,6 +121,11 @@ class Book:
     def regions(self) -> tuple[str, ...]:
         """Regions with at least one offer."""
         return self._table.regions
+
+    @property
+    def version(self) -> int:
+        """Rises whenever prices may have changed, for whoever keeps what was made of them."""
+        return self._version
 
     def __len__(self) -> int:
         return len(self._table)
@@ -241,6 +247,7 @@ class Book:
                     source = PriceSource.LIVE if key in live else PriceSource.CACHED
                     self._lay_reading(offers, contact.reading, source, today)
             self._table, self._made = OfferTable(offers.values()), wanted
+            self._version += 1
 
     def _wanted(self) -> tuple[date, frozenset[ListingKey]]:
         now = self._clock()

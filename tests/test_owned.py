@@ -1,0 +1,65 @@
+"""Hardware you own, as an hourly price."""
+
+from __future__ import annotations
+
+from datetime import date
+from decimal import Decimal
+
+import pytest
+
+from estimators.provenance import Refusal
+from pricing.cost import monthly_cost
+from pricing.offers import PriceSource, PurchaseOption
+from pricing.owned import OwnedMachine, owned_offer, owned_terms, owned_usd_per_hour
+
+SERVER = OwnedMachine(
+    name="8 x H100 server",
+    purchase_usd=Decimal(250_000),
+    years=Decimal(4),
+    power_kw=Decimal("10.2"),
+    usd_per_kwh=Decimal("0.12"),
+    pue=Decimal("1.3"),
+)
+
+
+def test_an_hour_is_the_purchase_spread_out_and_the_power() -> None:
+    # 250000 / 35040 = 7.1347, 10.2 x 0.12 x 1.3 = 1.5912
+    assert round(owned_usd_per_hour(SERVER), 4) == Decimal("8.7259")
+    assert [(term.label, round(term.value, 4)) for term in owned_terms(SERVER)] == [
+        ("Purchase", 7.1347),
+        ("Power", 1.5912),
+    ]
+
+
+def test_resale_upkeep_and_use_count() -> None:
+    machine = OwnedMachine(
+        name="server",
+        purchase_usd=Decimal(100_000),
+        resale_usd=Decimal(12_400),
+        years=Decimal(2),
+        power_kw=Decimal(10),
+        usd_per_kwh=Decimal("0.1"),
+        utilisation=Decimal("0.5"),
+        upkeep_usd_per_year=Decimal(8760),
+    )
+    assert owned_usd_per_hour(machine) == Decimal("6.5")  # 87600 / 17520 + 0.5 + 1
+    assert owned_terms(machine)[2].label == "Upkeep"
+
+
+def test_it_is_an_offer_that_bills_every_hour() -> None:
+    offer = owned_offer(SERVER, region="us-east-1", today=date(2026, 11, 21))
+    assert (offer.option, offer.source, offer.upfront_usd) == (PurchaseOption.OWNED, PriceSource.OWNED, 250_000)
+    assert round(monthly_cost(offer=offer, instances=1, hours=Decimal(100)).usd_per_month) == 6370  # 8.7259 x 730
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("years", "0"), ("pue", "0.9"), ("utilisation", "1.1"), ("purchase_usd", "-1"), ("resale_usd", "300000")],
+)
+def test_impossible_machines_are_refused_by_name(field: str, value: str) -> None:
+    entered = {"name": "x", "purchase_usd": "250000", "years": "4", "power_kw": "10", "usd_per_kwh": "0.1"} | {
+        field: value
+    }
+    numbers = {name: Decimal(text) for name, text in entered.items() if name != "name"}
+    with pytest.raises(Refusal, match=field):
+        OwnedMachine(name="x", **numbers)
