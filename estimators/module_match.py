@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -14,7 +15,8 @@ from estimators.architecture.quantization import FormatRule
 MAX_REGEX_CHARS = 2000
 MAX_REGEXES = 4096
 ROOT = "model."  # files and recipes differ in whether the whole model is one more level
-MATCH_SECONDS = 0.25  # a module path is short; only a hostile expression takes longer
+MATCH_SECONDS = 0.1  # of one expression on one module path, microseconds when honest; longer is hostile
+TOTAL_SECONDS = 2.0  # of all expressions of a model on all its paths
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,8 +30,21 @@ class Patterns:
     by_layer: bool  # some pattern carries a number, so layers may differ
 
 
-def matches(path: str, rule: FormatRule) -> bool:
-    return applies(path, compiled(rule.targets)) and not applies(path, compiled(rule.ignore))
+@dataclass(slots=True)
+class Budget:
+    """Seconds spent on the expressions of one model's rules."""
+
+    seconds: float = 0.0
+
+    def spend(self, seconds: float) -> None:
+        self.seconds += seconds
+        if self.seconds > TOTAL_SECONDS:
+            raise unusable("holds regular expressions that take too long")
+
+
+def matches(path: str, rule: FormatRule, budget: Budget) -> bool:
+    """Whether the rule's targets take the module in and its ignore list does not leave it out."""
+    return applies(path, compiled(rule.targets), budget) and not applies(path, compiled(rule.ignore), budget)
 
 
 def layer_specific(rule: FormatRule) -> bool:
@@ -58,19 +73,29 @@ def compile_expression(expression: str) -> regex.Pattern[str]:
         raise unusable("holds a regular expression that does not compile") from problem
 
 
-def applies(path: str, patterns: Patterns) -> bool:
+def applies(path: str, patterns: Patterns, budget: Budget) -> bool:
     short = path.removeprefix(ROOT)
     if patterns.everything or short.startswith(patterns.starts):
         return True
     if patterns.paths and any(run in patterns.paths for run in runs(short)):
         return True
+    return any_expression(short, patterns, budget)
+
+
+def any_expression(path: str, patterns: Patterns, budget: Budget) -> bool:
+    """Whether an expression matches from the start, with or without the root; bounded in time."""
+    if not patterns.expressions:
+        return False
+    started = time.perf_counter()
     try:
-        return any(
-            expression.match(short, timeout=MATCH_SECONDS) or expression.match(ROOT + short, timeout=MATCH_SECONDS)
+        matched = any(
+            expression.match(path, timeout=MATCH_SECONDS) or expression.match(ROOT + path, timeout=MATCH_SECONDS)
             for expression in patterns.expressions
         )
-    except TimeoutError as problem:
-        raise unusable("holds a regular expression that does not end") from problem
+    except TimeoutError:
+        raise unusable("holds a regular expression that does not end") from None
+    budget.spend(time.perf_counter() - started)
+    return matched
 
 
 @lru_cache(maxsize=8192)

@@ -9,7 +9,7 @@ from enum import StrEnum
 from estimators.architecture.quantization import FormatRule, QuantizationConfig, TensorFormat
 from estimators.architecture.spec import LayerGroup, ModelSpec, Role, Tensor
 from estimators.formats import DTYPE_BYTES, stored_bytes
-from estimators.module_match import layer_specific, matches
+from estimators.module_match import Budget, layer_specific, matches
 from estimators.provenance import Refusal
 
 
@@ -116,6 +116,7 @@ class Precision:
     notes: tuple[str, ...] = ()
     cache_scale_bytes: int = 0  # scales of an FP8 cache that the checkpoint brings along
     _formats: dict[tuple[Tensor, int | None], TensorFormat] = field(default_factory=dict, repr=False, compare=False)
+    _budget: Budget = field(default_factory=Budget, repr=False, compare=False)
 
     def format_of(self, tensor: Tensor, layer: int | None = None) -> TensorFormat:
         """Format of a linear weight; everything not quantized is "dense" at the width of its dtype."""
@@ -131,7 +132,7 @@ class Precision:
             spared = group is not None and group.stack == "mtp" and not self.published
             path = module_path(group, tensor, layer)
             for rule in self.rules:
-                if not spared and matches(path, rule):
+                if not spared and matches(path, rule, self._budget):
                     return rule.format
         dtype = self.wide_dtype if tensor.dtype is None or self.wide_dtype == "float32" else tensor.dtype
         return DENSE[dtype]
