@@ -224,6 +224,18 @@ PARSERS: dict[str, Callable[[str], Any]] = {
     "price_as_of": _day,
 }
 KEYS = tuple(PARSERS)
+# What a decision link adds to the scenario: figures shown as the link's, never used in place of an estimate.
+FROZEN: dict[str, Callable[[str], Any]] = {
+    "decision": _match(re.compile(r"[0-9a-f]{12}"), "the mark of a decision link"),
+    "formula": _match(re.compile(r"[0-9]{1,4}-[0-9a-f]{8}"), "a version of the formulas"),
+    "decided_on": _day,
+    "decided_usd_month": _decimal("0", "1000000000"),
+    "decided_memory": _number(0, 10**12, above=True),
+    "decided_ttft": _number(0, 10**6, above=True),
+    "decided_tpot": _number(0, 10**6, above=True),
+    "decided_e2e": _number(0, 10**6, above=True),
+    "decided_cheapest": _match(_INSTANCE, "an EC2 instance type such as g6.xlarge"),
+}
 DEFAULTS = {f.name: f.default for f in fields(Scenario)}
 
 
@@ -245,6 +257,8 @@ def decode(raw: Mapping[str, str]) -> Decoded:
                     Problem(key, f"v={shown}", f"is not a version of this link format; read as v={VERSION}.")
                 )
             continue
+        if key in FROZEN:
+            continue  # read by `decode_frozen`
         if key not in PARSERS:
             shown_key = key if len(key) <= 40 else key[:37] + "..."
             problems.append(Problem(key, shown_key, "is not a parameter of this page and was ignored."))
@@ -260,6 +274,23 @@ def decode(raw: Mapping[str, str]) -> Decoded:
     _read_counts(values)
     problems += _settle_groups(values)
     return Decoded(Scenario(**values), tuple(problems), version)
+
+
+def decode_frozen(raw: Mapping[str, str]) -> tuple[dict[str, Any], tuple[Problem, ...]]:
+    """The figures a decision link froze, and those that could not be read. Never raises."""
+    values: dict[str, Any] = {}
+    problems: list[Problem] = []
+    for key in FROZEN:
+        text = raw.get(key, "")
+        if not text:
+            continue
+        try:
+            if len(text) > LONGEST_VALUE:
+                raise _Rejected("is too long")
+            values[key] = FROZEN[key](text)
+        except _Rejected as problem:
+            problems.append(Problem(key, f"{key}={text[:60]}", f"{problem}; it was ignored."))
+    return values, tuple(problems)
 
 
 def _read_counts(values: dict[str, Any]) -> None:
