@@ -16,11 +16,12 @@ from app.decisions.quality_bar import Judgement
 from app.decisions.question import Question
 from app.decisions.recommendation import Candidate, Loosening, Margin, Point
 from app.narrative import precision_name
-from app.planner import MOST_REPLICAS
 from app.scenario import Scenario
 from estimators.precision import Method
 from pricing.cost import monthly_cost
 from pricing.offers import PurchaseOption
+
+LOOSENED = ("ttft", "tpot", "e2e", "quality", "budget")  # limits that a person sets and can move
 
 
 @dataclass(frozen=True)
@@ -179,21 +180,11 @@ class Field:
         )
 
     def _margins(self, row: int) -> Iterator[Margin]:
-        layout, asked, served = self.layouts[row], self.question.scenario, self.outcome.served
+        layout = self.layouts[row]
         if layout.refused:
             return
-        yield Margin(key="memory", limit=layout.budget_bytes, value=layout.memory_bytes)
-        if layout.replica is not None:
-            for key, values in (("ttft", served.ttft), ("tpot", served.tpot), ("e2e", served.e2e)):
-                limit = getattr(asked, key)
-                if limit is not None:
-                    yield Margin(key=key, limit=limit, value=float(values[row]))
-            if asked.rate is not None:
-                able = float(self.outcome.most_requests_per_s[row]) * min(
-                    MOST_REPLICAS, int(self.outcome.replicas[row])
-                )
-                yield Margin(key="rate", limit=asked.rate, value=able, floor=True)
-            yield Margin(key="capacity", limit=float(layout.max_concurrency), value=float(served.running[row]))
+        if not layout.skipped:
+            yield from self._speed_margins(row)
         judged = self.judgements[layout.variant]
         if self.question.bar is not None and judged.result is not None:
             bar = self.question.bar.minimum_ratio
@@ -205,6 +196,20 @@ class Field:
             yield Margin(key="offer", limit=1.0, value=0.0, floor=True)
         elif self.question.budget_usd_per_month is not None:
             yield Margin(key="budget", limit=float(self.question.budget_usd_per_month), value=usd)
+
+    def _speed_margins(self, row: int) -> Iterator[Margin]:
+        layout, asked, served = self.layouts[row], self.question.scenario, self.outcome.served
+        yield Margin(key="memory", limit=layout.budget_bytes, value=layout.memory_bytes)
+        if layout.replica is None:
+            return
+        for key, values in (("ttft", served.ttft), ("tpot", served.tpot), ("e2e", served.e2e)):
+            limit = getattr(asked, key)
+            if limit is not None:
+                yield Margin(key=key, limit=limit, value=float(values[row]))
+        if asked.rate is not None:
+            able = float(self.outcome.most_requests_per_s[row]) * int(self.outcome.replicas[row])
+            yield Margin(key="rate", limit=asked.rate, value=able, floor=True)
+        yield Margin(key="capacity", limit=float(layout.max_concurrency), value=float(served.running[row]))
 
     def killed(self) -> dict[str, int]:
         """Candidates (ways to buy included) that miss each limit."""
@@ -225,7 +230,7 @@ class Field:
         """The candidate that misses fewest limits, by the least: what stands last."""
         best: tuple[int, float, float, int] | None = None
         for row, layout in enumerate(self.layouts):
-            if layout.refused:
+            if layout.refused or layout.skipped:
                 continue
             failed = [margin for margin in self._margins(row) if not margin.met]
             worst = max((margin.shortfall for margin in failed), default=0.0)
@@ -239,7 +244,8 @@ class Field:
         best: dict[str, tuple[float, float, int, Margin]] = {}
         for row in range(len(self.layouts)):
             failed = [margin for margin in self._margins(row) if not margin.met]
-            if len(failed) != 1 or failed[0].value is None or failed[0].key in ("offer", "memory", "capacity", "rate"):
+            fixed = len(failed) != 1 or failed[0].value is None or failed[0].key not in LOOSENED
+            if fixed or self.layouts[row].skipped:
                 continue
             key = (failed[0].shortfall, float(self.bought.usd[row]), row, failed[0])
             if failed[0].key not in best or key[:3] < best[failed[0].key][:3]:

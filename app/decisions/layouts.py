@@ -49,6 +49,7 @@ class Variant:
     precision: Precision
     asked_weights: Weights  # as the link would say it
     kv: KvPrecision
+    own_kv: KvPrecision  # the cache it has when none is asked for
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +64,7 @@ class Layout:
     budget_bytes: float
     replica: ReplicaPlan | None
     refused: str = ""
+    skipped: bool = False  # not estimated: it fails the quality bar whatever its speed
 
 
 def chips_of(question: Question) -> tuple[Chip, ...]:
@@ -105,7 +107,10 @@ def variants_of(question: Question, specs: dict[str, ModelSpec]) -> tuple[tuple[
                 if (precision.weights, precision.kv) not in seen:
                     seen.add((precision.weights, precision.kv))
                     asked = Weights.AS_PUBLISHED if precision.published else precision.weights
-                    found.append(Variant(model=model, precision=precision, asked_weights=asked, kv=precision.kv))
+                    own = precision_of(spec, weights, KvPrecision.AUTO).kv
+                    found.append(
+                        Variant(model=model, precision=precision, asked_weights=asked, kv=precision.kv, own_kv=own)
+                    )
     return tuple(found), tuple(dict.fromkeys(notes))
 
 
@@ -139,8 +144,13 @@ def precision_of(spec: ModelSpec, weights: Weights, kv: KvPrecision) -> Precisio
     return _PRECISIONS.get(key, spec) or _PRECISIONS.put(key, spec, resolve_precision(spec, weights, kv=kv))
 
 
-def layouts_of(question: Question, variants: tuple[Variant, ...], chips: tuple[Chip, ...]) -> Iterator[Layout]:
-    """Every layout that an engine supports, in order of variant, chip and size; those too big carry no replica."""
+def layouts_of(
+    question: Question, variants: tuple[Variant, ...], chips: tuple[Chip, ...], skipped: frozenset[int] = frozenset()
+) -> Iterator[Layout]:
+    """Every layout that an engine supports, in order of variant, chip and size; those too big carry no replica.
+
+    Layouts of the variants in `skipped` are counted, not estimated.
+    """
     settings = settings_of(question.scenario)
     workload = replace(
         workload_of(question.scenario, 1), load=Load.CONCURRENCY, concurrency=1, requests_per_second=None
@@ -154,7 +164,9 @@ def layouts_of(question: Question, variants: tuple[Variant, ...], chips: tuple[C
             if not runs or not kv_support(accelerator, precision.kv, engine, version).runs:
                 continue
             for tp in GPU_COUNTS:
-                if tp <= chip.most_gpus:
+                if tp <= chip.most_gpus and v in skipped:
+                    yield replace(_without_speed(tp, 0.0, 0.0), variant=v, chip=c, skipped=True)
+                elif tp <= chip.most_gpus:
                     yield replace(_layout(precision, chip.machine, tp, workload, settings), variant=v, chip=c)
 
 

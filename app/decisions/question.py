@@ -15,7 +15,7 @@ from pricing.offers import PurchaseOption
 # stand-in on chips without BF16 units.
 USUAL_WEIGHTS = (Weights.AS_PUBLISHED, Weights.FP16, Weights.FP8, Weights.INT8, Weights.INT4, Weights.NVFP4)
 USUAL_KV = (KvPrecision.AUTO, KvPrecision.FP8)
-MOST_MODELS = 40
+MOST_MODELS = 60
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +60,7 @@ class Question:
         if not self.models:
             raise Refusal("No model may be chosen.", field="model", remedy="Name at least one.")
         if len(self.models) > MOST_MODELS:
-            raise Refusal(f"{len(self.models)} models are too many to weigh.", field="model", remedy="Name up to 40.")
+            raise Refusal(f"{len(self.models)} models are too many to weigh.", field="model", remedy=f"Name up to {MOST_MODELS}.")
         if not self.owned and not (self.regions and self.options):
             raise Refusal(
                 "No region or no way to pay is allowed.", field="region", remedy="Allow at least one of each."

@@ -31,11 +31,11 @@ def recommend(question: Question, sources: Sources, *, shown: int = PLANS_SHOWN)
     chips = chips_of(question)
     if not variants or not chips:
         raise Refusal("Nothing is left to weigh.", field="model", remedy="Allow another model, precision or vendor.")
-    layouts = tuple(layouts_of(question, variants, chips))
+    judgements = tuple(judge(v.model, v.precision, v.kv, question.bar) for v in variants)
+    layouts = tuple(layouts_of(question, variants, chips, _hopeless(variants, judgements)))
     if not layouts:
         raise Refusal("No accelerator runs these precisions.", field="weights", remedy="Allow another precision.")
     market = purchases(question, chips, sources.book)
-    judgements = tuple(judge(v.model, v.precision, v.kv, question.bar) for v in variants)
     field = Field(question, variants, chips, market, judgements, layouts)
     ranked = tuple(_ranked(field, sources, shown))
     return Recommendation(
@@ -49,6 +49,18 @@ def recommend(question: Question, sources: Sources, *, shown: int = PLANS_SHOWN)
         points=tuple(field.points()),
         without_evidence=_without_evidence(variants, judgements),
         notes=(*notes, *left_out, *_about_speculation(question)),
+    )
+
+
+def _hopeless(variants: Sequence[Variant], judgements: Sequence[Judgement]) -> frozenset[int]:
+    """Variants nobody has published a comparison for, but for one per model: no speed or price makes them pass.
+
+    The one, as published, stays to show what its model would cost.
+    """
+    return frozenset(
+        index
+        for index, (variant, judged) in enumerate(zip(variants, judgements, strict=True))
+        if not judged.known and not (variant.precision.published and variant.kv is variant.own_kv)
     )
 
 
