@@ -11,7 +11,7 @@ from pathlib import Path
 from estimators.hardware.catalogue import find_accelerator
 from estimators.memory import footprint, printed
 from estimators.memory.assemble import estimate_memory
-from estimators.memory.engine import start
+from estimators.memory.engine import Running, start
 from estimators.memory.footprint import Replica
 from estimators.memory.measured import DATA, GIB, Case, PlainCase, plain_cases, usable, vllm_cases
 from estimators.workload import Engine, EngineSettings, Placement, Workload
@@ -66,15 +66,25 @@ def summaries() -> tuple[Summary, ...]:
     return tuple(found)
 
 
+def length_of(case: Case) -> int:
+    """The longest request of a logged server: as started, else the model's own limit."""
+    return case.settings.max_model_len or case.precision().spec.max_positions or 1
+
+
+def running_of(case: Case) -> Running:
+    """The engine of a log with its defaults filled in."""
+    memory = case.memory_bytes or case.accelerator.memory_bytes
+    mla = footprint.has_mla(case.precision())
+    return start(case.settings, case.accelerator, memory, length_of(case), mla=mla)
+
+
 def replica_of(case: Case) -> Replica:
     """The server of a log, carrying one request of its longest length."""
-    precision = case.precision()
-    length = case.settings.max_model_len or precision.spec.max_positions or 1
+    length = length_of(case)
     workload = Workload(prompt_tokens=length - 1, output_tokens=1)
     memory = case.memory_bytes or case.accelerator.memory_bytes
-    running = start(case.settings, case.accelerator, memory, length)
     settings = replace(case.settings, max_model_len=length)
-    return footprint.build(precision, case.placement, workload, settings, running, memory)
+    return footprint.build(case.precision(), case.placement, workload, settings, running_of(case), memory)
 
 
 def kv_errors(table: str) -> list[Error]:
@@ -135,6 +145,17 @@ def plain_gib(case: PlainCase) -> float:
         EngineSettings(engine=Engine.TRANSFORMERS, version=case.version),
     )
     return (estimate.memory_bytes_per_gpu - estimate.overhead_bytes_per_gpu) / GIB
+
+
+def plain_resident(case: PlainCase) -> float:
+    """Weights and cache of a plain case: what is counted, not fitted."""
+    precision = case.precision()
+    settings = EngineSettings(engine=Engine.TRANSFORMERS, version=case.version)
+    workload = Workload(prompt_tokens=case.prompt_tokens, output_tokens=case.output_tokens)
+    accelerator = find_accelerator("A100-80GB")
+    running = start(settings, accelerator, accelerator.memory_bytes, workload.tokens_per_request)
+    share = footprint.build(precision, Placement(), workload, settings, running, accelerator.memory_bytes).fullest()
+    return share.weights + share.cache.served_bytes(workload.tokens_per_request)
 
 
 def _error(measure: str, case: Case, estimate: float, measured: float, unit: str) -> Error:

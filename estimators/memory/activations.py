@@ -6,18 +6,17 @@ import math
 
 from estimators.architecture.spec import Role, Split
 from estimators.formats import DTYPE_BYTES
-from estimators.memory.engine import Running, release, whole_prompts
+from estimators.memory.engine import Running
 from estimators.memory.kv_cache import CacheKind, row_bytes
 from estimators.memory.weights import Stage
 from estimators.precision import Precision, Weights
 from estimators.workload import Engine, Placement
 
+_EXPERT_CHUNK = 32768  # tokens, vLLM VLLM_FUSED_MOE_CHUNK_SIZE
 _LORA_RANKS = (8, 16, 32, 64, 128, 256, 320, 512)  # vllm/config/lora.py: what --max-lora-rank may be
 
 
-def activation_bytes(
-    precision: Precision, placement: Placement, running: Running, stage: Stage, max_model_len: int
-) -> int:
+def activation_bytes(precision: Precision, placement: Placement, running: Running, stage: Stage) -> int:
     """Peak of one step of `batched_tokens`: the sampler's copies of the logits, or the widest layer.
 
     max(B (2 D + 3 F / T) w, B D w a + S V (w + s)) + experts' work space + c, with B batched tokens, S requests,
@@ -25,30 +24,22 @@ def activation_bytes(
     Llama-3.1-8B, vLLM 0.19, H100: S V (2 + 12) = 1.71 GiB of the 1.89 logged.
     """
     if running.engine is Engine.TRANSFORMERS:
-        return 0
+        return math.ceil(running.value("activation_base"))
     tokens, seqs = running.batched_tokens, min(running.max_seqs, running.batched_tokens)
     width = DTYPE_BYTES[precision.compute_dtype]
     spec = precision.spec
-    forward = tokens * (2 * spec.hidden_size + 3 * dense_width(precision) / placement.tp) * width
+    kept = bool(running.value("expert_workspaces"))
+    experts = expert_workspace_bytes(precision, placement, tokens, width, kept)
+    layer = max(3 * tokens * dense_width(precision) / placement.tp * width, 0.0 if kept else experts)
+    forward = 2 * tokens * spec.hidden_size * width + layer
     sampler = 0.0
-    if stage.last and samples(running, max_model_len):
+    if stage.last and running.samples:
         logits = seqs * spec.vocab_size * (width + running.value("sampler_copies"))
         sampler = tokens * spec.hidden_size * width * running.value("hidden_copies") + logits
     if not stage.last:
         forward += 2 * tokens * spec.hidden_size * width  # hidden states and residual handed to the next stage
-    experts = expert_workspace_bytes(precision, placement, tokens, width) * running.value("expert_workspaces")
     tower = running.value("tower_activation") if stage.first and has_tower(precision) else 0.0
-    return math.ceil(max(forward, sampler) + experts + tower + running.value("activation_base"))
-
-
-def samples(running: Running, max_model_len: int) -> bool:
-    """vLLM's first engine did not sample while profiling when it chunked prompts."""
-    version = release(running.version)
-    return not (
-        running.engine is Engine.VLLM
-        and version < (0, 9, 0)
-        and not whole_prompts(running.engine, version, max_model_len)
-    )
+    return math.ceil(max(forward, sampler) + kept * experts + tower + running.value("activation_base"))
 
 
 def dense_width(precision: Precision) -> int:
@@ -61,22 +52,24 @@ def dense_width(precision: Precision) -> int:
     return max(widths, default=0)
 
 
-def expert_workspace_bytes(precision: Precision, placement: Placement, tokens: int, width: int) -> float:
-    """Two buffers the fused expert kernels keep: B k (max(2 F/T, D) + max(F/T, D)) w; MXFP4 kernels keep none.
+def expert_workspace_bytes(precision: Precision, placement: Placement, tokens: int, width: int, kept: bool) -> float:
+    """Buffers of the fused expert kernels, B at most one kernel chunk; MXFP4 kernels need none.
 
+    Kept from vLLM 0.15 on: B k (max(2 F/T, D) + max(F/T, D)) w. Before, freed within the layer: B k (3 F/T + D) w.
     Qwen3-30B-A3B, 8,192 tokens: 8,192 x 8 x (2,048 + 2,048) x 2 = 0.50 GiB.
     """
     if precision.weights is Weights.MXFP4:
         return 0.0
     inside = placement.tp // placement.ep
     hidden = precision.spec.hidden_size
-    sizes = [
-        group.ffn.experts_per_token
-        * (max(2 * group.ffn.width / inside, hidden) + max(group.ffn.width / inside, hidden))
-        for group in precision.spec.groups
-        if group.ffn is not None and group.ffn.experts and group.stack == "decoder"
-    ]
-    return tokens * max(sizes, default=0.0) * width
+    widest = 0.0
+    for group in precision.spec.groups:
+        if group.ffn is None or not group.ffn.experts or group.stack != "decoder":
+            continue
+        inner = group.ffn.width / inside
+        each = max(2 * inner, hidden) + max(inner, hidden) if kept else 3 * inner + hidden
+        widest = max(widest, group.ffn.experts_per_token * each)
+    return min(tokens, _EXPERT_CHUNK) * widest * width
 
 
 def has_tower(precision: Precision) -> bool:
@@ -129,16 +122,14 @@ def adapter_bytes(precision: Precision, placement: Placement, rank: int, adapter
 def prompt_token_bytes(precision: Precision, running: Running) -> float:
     """Plain transformers: bytes per prompt token of a request while its prompt is processed, freed afterwards.
 
-    (a D + b F) w, and before 4.45 the logits of every prompt token, V (w + 4).
-    Qwen2.5-7B: 2 x (a 3,584 + b 18,944).
+    b F w of the feed-forward network, and before 4.45 the logits of every prompt token, V (w + 4), whichever is more.
+    Qwen2.5-7B: 3.7 x 18,944 x 2 = 140 kB a token.
     """
     if running.engine is not Engine.TRANSFORMERS:
         return 0.0
     width = DTYPE_BYTES[precision.compute_dtype]
-    hidden = precision.spec.hidden_size * running.value("prompt_hidden")
-    inner = prompt_width(precision) * running.value("prompt_inner")
-    logits = precision.spec.vocab_size * (width + 4) * running.value("prompt_logits")
-    return (hidden + inner) * width + logits
+    inner = prompt_width(precision) * running.value("prompt_inner") * width
+    return max(inner, precision.spec.vocab_size * (width + 4) * running.value("prompt_logits"))
 
 
 def prompt_width(precision: Precision) -> int:

@@ -17,6 +17,7 @@ _NEWEST = (10**6, 0, 0)
 _GIB = 2**30
 _LARGE_GIB = 70  # vLLM's own tiers of device memory
 _LARGEST_GIB = 160
+_LONGEST_WHOLE_PROMPT = 32768  # tokens; vLLM 0.6 and 0.7 chunked prompts of longer contexts by default
 _MEASURED = frozenset({Engine.VLLM.value, Engine.TRANSFORMERS.value})
 
 
@@ -47,6 +48,7 @@ class Running:
     utilization: float
     batched_tokens: int
     max_seqs: int
+    samples: bool  # the sampler runs while memory is profiled; vLLM's first engine did not when it chunked prompts
     constants: Mapping[str, Constant]
 
     def value(self, name: str) -> float:
@@ -55,8 +57,10 @@ class Running:
         return constant.value if constant is not None else 0.0
 
 
-def start(settings: EngineSettings, accelerator: Accelerator, memory_bytes: int, max_model_len: int) -> Running:
-    """The engine with its defaults filled in; vLLM's depend on the version and on the size of the accelerator."""
+def start(
+    settings: EngineSettings, accelerator: Accelerator, memory_bytes: int, max_model_len: int, *, mla: bool = False
+) -> Running:
+    """The engine with its defaults filled in; vLLM's depend on version, accelerator and attention."""
     constants = _constants(settings.engine.value, release(settings.version))
     utilization = settings.memory_utilization
     if utilization is None:
@@ -66,7 +70,10 @@ def start(settings: EngineSettings, accelerator: Accelerator, memory_bytes: int,
             f"A share of {utilization:g} of the memory is not possible.", field="util", remedy="0 < util <= 1."
         )
     large = memory_bytes >= _LARGE_GIB * _GIB and not accelerator.name.startswith("A100")
-    batched = settings.batched_tokens or _default_batched(settings, constants, memory_bytes, large, max_model_len)
+    whole = whole_prompts(settings.engine, release(settings.version), max_model_len, mla)
+    batched = settings.batched_tokens or _default_batched(
+        constants, memory_bytes, large, max_model_len if whole else None
+    )
     if batched < 1:
         raise Refusal(
             "A step needs at least one token.", field="batched_tokens", remedy="Leave it out for the default."
@@ -78,6 +85,7 @@ def start(settings: EngineSettings, accelerator: Accelerator, memory_bytes: int,
         utilization=utilization,
         batched_tokens=batched,
         max_seqs=settings.max_num_seqs or int((seqs or constants["max_seqs"]).value),
+        samples=whole or not _first_engine(settings.engine, release(settings.version)),
         constants=constants,
     )
 
@@ -94,14 +102,10 @@ def release(version: str | None) -> tuple[int, int, int]:
 
 
 def _default_batched(
-    settings: EngineSettings,
-    constants: Mapping[str, Constant],
-    memory_bytes: int,
-    large: bool,
-    max_model_len: int,
+    constants: Mapping[str, Constant], memory_bytes: int, large: bool, whole_prompt: int | None
 ) -> int:
-    if whole_prompts(settings.engine, release(settings.version), max_model_len):
-        return max(max_model_len, 2048)
+    if whole_prompt is not None:
+        return max(whole_prompt, int(constants["batched_tokens"].value))
     if memory_bytes >= _LARGEST_GIB * _GIB and "batched_tokens_160gib" in constants:
         return int(constants["batched_tokens_160gib"].value)
     if large and "batched_tokens_70gib" in constants:
@@ -109,9 +113,18 @@ def _default_batched(
     return int(constants["batched_tokens"].value)
 
 
-def whole_prompts(engine: Engine, version: tuple[int, int, int], max_model_len: int) -> bool:
-    """vLLM's first engine ran whole prompts up to a context of 32,768 and chunked them beyond."""
-    return engine is Engine.VLLM and version < (0, 9, 0) and max_model_len <= 32768
+def whole_prompts(engine: Engine, version: tuple[int, int, int], max_model_len: int, mla: bool) -> bool:
+    """vLLM's first engine ran whole prompts up to a context of 32,768 and chunked them beyond.
+
+    With MLA it never did: 0.7 logs "MLA is enabled; forcing chunked prefill and prefix caching to be disabled".
+    """
+    if not _first_engine(engine, version):
+        return False
+    return max_model_len <= _LONGEST_WHOLE_PROMPT or (mla and version < (0, 8, 0))
+
+
+def _first_engine(engine: Engine, version: tuple[int, int, int]) -> bool:
+    return engine is Engine.VLLM and version < (0, 9, 0)
 
 
 @lru_cache(maxsize=64)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
+from estimators.architecture.spec import AttentionKind
 from estimators.memory import activations, partition
 from estimators.memory.engine import Running
 from estimators.memory.kv_cache import Cache, cache_kinds
@@ -107,20 +108,25 @@ def build(
     placement = layout(placement, running.engine)
     partition.check(precision.spec, placement)
     tokens = workload.tokens_per_request
-    model_len = settings.max_model_len or tokens
     mtp = settings.speculation is not None and settings.speculation.method == "mtp"
     made = []
     serving, products = running.engine is not Engine.TRANSFORMERS, bool(running.value("mla_products"))
     for stage in stage_weights(precision, placement, serving=serving, mtp=mtp, products=products):
         cache = cache_of(precision, placement, workload, settings, running, stage, mtp)
         stage, cache = _with_draft(stage, cache, settings.speculation, draft, precision, placement, running)
-        made.append(_share(precision, placement, settings, running, stage, cache, model_len))
+        made.append(_share(precision, placement, settings, running, stage, cache))
     return Replica(
         shares=tuple(made),
         budget=math.floor(memory_bytes * running.utilization),
         tokens=tokens,
         prompt=workload.prompt_tokens,
         requests=max(1, math.ceil(workload.concurrency or 1)),
+    )
+
+
+def has_mla(precision: Precision) -> bool:
+    return any(
+        group.attention is not None and group.attention.kind is AttentionKind.MLA for group in precision.spec.groups
     )
 
 
@@ -164,7 +170,6 @@ def _share(
     running: Running,
     stage: Stage,
     cache: Cache,
-    model_len: int,
 ) -> Share:
     graphs = activations.graph_bytes(running, stage)
     context = activations.context_bytes(running, placement)
@@ -177,7 +182,7 @@ def _share(
         stage=stage,
         cache=cache,
         weights=stage.bytes,
-        activation=activations.activation_bytes(precision, placement, running, stage, model_len),
+        activation=activations.activation_bytes(precision, placement, running, stage),
         overhead=overhead + inside,
         outside=context + graphs - inside,
         request_activation=activations.prompt_token_bytes(precision, running),
