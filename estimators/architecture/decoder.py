@@ -67,6 +67,8 @@ def decoder(
     embed: str = "embed_tokens",
 ) -> Body:
     """Embeddings, the layers of each kind, the final norm and the LM head."""
+    if not c.has("hidden_size"):
+        raise c.error("hidden_size", "is missing")  # whatever a class would fill in, this describes no model
     width, vocab = c.count("hidden_size"), c.count("vocab_size")
     tied = c.flag("tie_word_embeddings") if tied is None else tied
     outside = embeddings(vocab, width, tied=tied, embed=f"{root}.{embed}", head=head_path(root), head_bias=head_bias)
