@@ -13,12 +13,12 @@ from pricing.freshness import MaxAge
 from pricing.offers import Listing, Offer, PriceQuery, PriceSource, PurchaseOption
 from pricing.reading import PriceReader, Progress, Reading, no_progress
 from pricing.refresh import RegionReport, read_region
-from pricing.snapshot import PricePoint, load_snapshot, snapshot_history
+from pricing.snapshot import PricePoint, load_snapshot, snapshot_history, snapshot_on
 from pricing.stored import stored_moment
 from pricing.table import OfferTable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Sequence
 
     from pricing.store import PriceStore
     from pricing.stored import StoredPrice, StoredReading
@@ -139,6 +139,18 @@ class Book:
             except Refusal as error:
                 self._store_error = str(error)
         return tuple(sorted(points, key=lambda point: point.as_of))
+
+    def on(self, day: date) -> OfferTable:
+        """The book as it was at the end of a day, for comparing: the rows dated by then, and what was read by then."""
+        offers = {_key(offer): offer for offer in snapshot_on(day).find(PriceQuery())}
+        rows = self._store.on(day) if self._store is not None else ()
+        for row in rows:
+            as_of = min(day, date.fromisoformat(row.last_seen[:10]))
+            offer = stored_offer(row, PurchaseOption(row.option), as_of, PriceSource.CACHED, stale=False)
+            standing = offers.get(_key(offer))
+            if standing is None or standing.as_of <= as_of:
+                offers[_key(offer)] = offer
+        return OfferTable(offers.values())
 
     def status(self, region: str, listing: Listing = Listing.PRICE_LIST) -> BookStatus:
         """Where this region's prices come from now."""
@@ -330,14 +342,4 @@ def stored_offer(row: StoredPrice, option: PurchaseOption, as_of: date, source: 
         upfront_usd=Decimal(row.upfront_usd),
         stale=stale,
         note=row.note,
-    )
-
-
-def stored_book(prices: Iterable[StoredPrice]) -> OfferTable:
-    """Stored prices as a book, for comparing one day with another."""
-    return OfferTable(
-        stored_offer(
-            row, PurchaseOption(row.option), date.fromisoformat(row.last_seen[:10]), PriceSource.CACHED, stale=False
-        )
-        for row in prices
     )

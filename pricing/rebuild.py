@@ -99,13 +99,13 @@ def _ordered(rows: Iterable[PriceRow]) -> list[PriceRow]:
     return sorted(rows, key=lambda row: (place.get(row.instance_type, len(place)), *row[:3], row.as_of))
 
 
-def write_rows(rows: Iterable[PriceRow], path: Path) -> None:
+def write_table(path: Path, columns: Iterable[str], rows: Iterable[Iterable[str]]) -> None:
     """Writes a table so that a reader sees the old file or the new one, never a part."""
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(PriceRow._fields)
+            writer.writerow(columns)
             writer.writerows(rows)
             file.flush()
             os.fsync(file.fileno())
@@ -134,6 +134,6 @@ def rebuild_snapshot(
         reports.append(read_region(reader, region, keep=readings.append, listings=listings, progress=progress))
         for reading in readings:
             rows = with_reading(rows, reading)
-    write_rows(_ordered(rows), path)
+    write_table(path, PriceRow._fields, _ordered(rows))
     progress("done", len(wanted), len(wanted))
     return Rebuilt(rows_before=before, rows_after=len(rows), reports=tuple(reports))

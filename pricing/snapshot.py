@@ -131,24 +131,32 @@ def _offer(row: PriceRow, option: PurchaseOption, as_of: date, stale: bool) -> O
     )
 
 
-@lru_cache(maxsize=4)
-def _snapshot(today: date, ages: MaxAge) -> OfferTable:
+def _offers(chosen: Iterable[PriceRow], today: date, ages: MaxAge) -> Iterator[Offer]:
     dates: dict[str, date] = {}
     options = {option.value: option for option in PurchaseOption}
-    offers = []
-    for dated in _bundled().values():
-        row = dated[0] if len(dated) == 1 else newest(dated)
+    for row in chosen:
         if not row.usd_per_hour:
             continue  # no longer listed when it was last looked for
         as_of = dates.get(row.as_of) or dates.setdefault(row.as_of, parse_date(row.as_of))
         option = options[row.option]
-        offers.append(_offer(row, option, as_of, ages.is_stale(option, as_of, today)))
-    return OfferTable(offers)
+        yield _offer(row, option, as_of, ages.is_stale(option, as_of, today))
+
+
+@lru_cache(maxsize=4)
+def _snapshot(today: date, ages: MaxAge) -> OfferTable:
+    chosen = (dated[0] if len(dated) == 1 else newest(dated) for dated in _bundled().values())
+    return OfferTable(_offers(chosen, today, ages))
 
 
 def load_snapshot(today: date | None = None, ages: MaxAge | None = None) -> OfferTable:
     """The bundled book: for every type, region and option the newest dated row, marked stale beyond its age."""
     return _snapshot(today or datetime.now(UTC).date(), ages or MaxAge())
+
+
+def snapshot_on(day: date) -> OfferTable:
+    """The bundled book as it would have been on a day: only rows dated by then."""
+    known = ([row for row in dated if parse_date(row.as_of) <= day] for dated in _bundled().values())
+    return OfferTable(_offers((newest(dated) for dated in known if dated), day, MaxAge()))
 
 
 def snapshot_date() -> date:

@@ -17,6 +17,7 @@ import json
 import socket
 import threading
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -107,6 +108,7 @@ class AwsServer:
 
     def __init__(self, port: int = 0) -> None:
         self.lock = threading.Lock()
+        self.connections: set[socket.socket] = set()
         self.reset()
         self._server = ThreadingHTTPServer(("127.0.0.1", port), type("Handler", (_Handler,), {"aws": self}))
         self._server.daemon_threads = True
@@ -147,9 +149,12 @@ class AwsServer:
         self.close()
 
     def close(self) -> None:
-        """Pulls the plug: connections are refused from here on."""
+        """Pulls the plug: open connections end, and new ones are refused."""
         self._server.shutdown()
         self._server.server_close()
+        for connection in list(self.connections):
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
 
     def count(self, operation: str) -> int:
         with self.lock:
@@ -272,6 +277,15 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
     wbufsize = 1 << 16  # head and body in one packet: two would wait 40 ms for each other
+
+    def setup(self) -> None:
+        super().setup()
+        self.aws.connections.add(self.connection)
+
+    def finish(self) -> None:
+        self.aws.connections.discard(self.connection)
+        with suppress(OSError):
+            super().finish()
 
     def log_message(self, format: str, *args: object) -> None:
         pass

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import date
+from pathlib import Path
 
 import pytest
 from moto.server import ThreadedMotoServer
 
-from pricing.aws.clients import AwsClients
+from estimators.provenance import read_table
+from pricing.aws.clients import AwsClients, ClientSettings
 from pricing.aws.errors import UnexpectedReply
+from pricing.aws.instance_table import merged, rebuild_instances
 from pricing.aws.instance_types import (
     Device,
     accelerator_name,
@@ -18,7 +22,8 @@ from pricing.aws.instance_types import (
     read_instance_types,
     read_offered_types,
 )
-from pricing.instances import Instance, find_instance
+from pricing.aws.policy import iam_policy
+from pricing.instances import Instance, find_instance, instances
 
 TODAY = date(2026, 11, 21)
 
@@ -87,3 +92,41 @@ def test_offerings_are_per_region(clients: AwsClients) -> None:
     offered = read_offered_types(clients, "us-east-1")
     assert {"g6.xlarge", "p5.48xlarge"} <= offered
     assert "p5e.48xlarge" not in offered  # listed in us-east-2, not here
+
+
+def test_the_bundled_table_is_brought_up_to_date_from_ec2(clients: AwsClients, tmp_path: Path) -> None:
+    path = tmp_path / "instances.csv"
+    assert rebuild_instances(clients, ["us-east-1", "eu-west-3"], today=TODAY, path=path) == ()
+    rows = {row["instance_type"]: row for row in read_table(path)}
+    assert list(rows) == [instance.instance_type for instance in instances()]
+    assert (rows["trn2.48xlarge"]["accelerator_memory_gib"], rows["trn2.48xlarge"]["as_of"]) == ("96", "2026-11-21")
+    assert "eu-west-3" in rows["p5e.48xlarge"]["regions"].split("|")  # moto shows every type in every region
+    assert rows["p3.2xlarge"]["as_of"] == "2026-11-20"  # not shown any more: as it was
+
+
+def test_a_type_ec2_no_longer_lists_in_a_region_loses_that_region_only() -> None:
+    g6 = find_instance("g6.xlarge")
+    (found,) = merged([g6], {"us-east-1": (), "mx-central-1": (replace(g6, regions=("mx-central-1",)),)})
+    assert set(found.regions) == set(g6.regions) - {"us-east-1"} | {"mx-central-1"}
+
+
+def test_a_region_that_cannot_be_read_is_said(clients: AwsClients, tmp_path: Path) -> None:
+    path = tmp_path / "instances.csv"
+    (remark,) = rebuild_instances(AwsClients(ClientSettings(profile="nobody")), ["us-east-1"], today=TODAY, path=path)
+    assert remark.startswith("us-east-1: No AWS credentials were found")
+
+
+def test_the_policy_names_every_action_that_is_called() -> None:
+    (statement,) = iam_policy()["Statement"]  # type: ignore[misc]
+    assert statement == {
+        "Effect": "Allow",
+        "Action": [
+            "ec2:DescribeCapacityBlockOfferings",
+            "ec2:DescribeInstanceTypeOfferings",
+            "ec2:DescribeInstanceTypes",
+            "ec2:DescribeSpotPriceHistory",
+            "pricing:GetProducts",
+            "savingsplans:DescribeSavingsPlansOfferingRates",
+        ],
+        "Resource": "*",
+    }
