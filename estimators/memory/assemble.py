@@ -34,7 +34,8 @@ def estimate_memory(
     _check(workload, settings)
     memory = memory_bytes or accelerator.memory_bytes
     longest = settings.max_model_len or workload.tokens_per_request
-    running = start(settings, accelerator, memory, longest, mla=footprint.has_mla(precision))
+    mla = footprint.has_mla(precision)
+    running = start(settings, accelerator, memory, longest, mla=mla, requests=workload.concurrency)
     replica = footprint.build(precision, placement, workload, settings, running, memory, draft)
     return _assemble(precision, accelerator, placement, workload, settings, running, replica)
 

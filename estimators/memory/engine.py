@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -58,9 +59,18 @@ class Running:
 
 
 def start(
-    settings: EngineSettings, accelerator: Accelerator, memory_bytes: int, max_model_len: int, *, mla: bool = False
+    settings: EngineSettings,
+    accelerator: Accelerator,
+    memory_bytes: int,
+    max_model_len: int,
+    *,
+    mla: bool = False,
+    requests: float | None = None,
 ) -> Running:
-    """The engine with its defaults filled in; vLLM's depend on version, accelerator and attention."""
+    """The engine with its defaults filled in; vLLM's depend on version, accelerator and attention.
+
+    `requests` is the load's concurrency: a plan for more than the scheduler's default raises it.
+    """
     constants = _constants(settings.engine.value, release(settings.version))
     utilization = settings.memory_utilization
     if utilization is None:
@@ -78,13 +88,13 @@ def start(
         raise Refusal(
             "A step needs at least one token.", field="batched_tokens", remedy="Leave it out for the default."
         )
-    seqs = constants.get("max_seqs_70gib") if large else None
+    seqs = (large and constants.get("max_seqs_70gib")) or constants["max_seqs"]
     return Running(
         engine=settings.engine,
         version=settings.version,
         utilization=utilization,
         batched_tokens=batched,
-        max_seqs=settings.max_num_seqs or int((seqs or constants["max_seqs"]).value),
+        max_seqs=settings.max_num_seqs or max(int(seqs.value), math.ceil(requests or 0)),
         samples=whole or not _first_engine(settings.engine, release(settings.version)),
         constants=constants,
     )

@@ -44,7 +44,7 @@ def notes(
     share: Share,
 ) -> tuple[str, ...]:
     """What a person should know before relying on the numbers."""
-    found = list(precision.notes)
+    found = [*precision.spec.notes, *precision.notes]
     if not precision.spec.groups:
         found.append("The layers of this model are not described: its weights are exact, its KV cache is unknown.")
     elif not share.cache.uniform and any(kind.window for kind in share.cache.kinds):

@@ -172,6 +172,7 @@ def _kinds_of_layer(
     if group.attention is not None and group.attention.kind is not AttentionKind.CROSS:
         share = 1.0 if prompt_share is None else 1.0 - prompt_share
         made.append(_attention_kind(precision, tp, group.attention, mla_multiple, share))
+        made.append(_compressed_kind(precision, group.attention))
     if group.cross_attention is not None and prompt_share is not None:
         made.append(_attention_kind(precision, tp, group.cross_attention, mla_multiple, prompt_share))
     if group.state is not None:
@@ -188,6 +189,12 @@ def _attention_kind(precision: Precision, tp: int, attention: Attention, mla_mul
         chunked=attention.kind is AttentionKind.CHUNKED,
         share=share,
     )
+
+
+def _compressed_kind(precision: Precision, attention: Attention) -> CacheKind:
+    """DeepSeek V4: what stands for the context beyond the window, in every layer, whole on every rank."""
+    row = attention.compressed_elements_per_token * precision.kv_bytes_per_element
+    return CacheKind(layers=1, bytes_per_token=row)
 
 
 def row_bytes(precision: Precision, attention: Attention, tp: int, mla_multiple: int = 1) -> float:
@@ -214,7 +221,7 @@ def _latent_bytes(precision: Precision, attention: Attention, multiple: int) -> 
 
 def _index_bytes(attention: Attention) -> int:
     """Keys of the sparse-attention indexer, in FP8 with float32 scales. DeepSeek V3.2: 128 + 4."""
-    if not attention.indexer_dim:
+    if not attention.indexer_dim or attention.compression:  # the compressed entries hold their own index
         return 0
     return attention.indexer_dim + 4 * math.ceil(attention.indexer_dim / _INDEXER_SCALE_ELEMENTS)
 
