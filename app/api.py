@@ -9,7 +9,7 @@ from starlette.responses import JSONResponse
 from app.columns import as_json
 from app.planner import plan
 from app.scenario import KEYS, decode
-from app.sources import shared_sources
+from app.sources import dashboard_sources
 
 MOST_PARAMETERS = 4 * len(KEYS)
 
@@ -19,6 +19,6 @@ async def estimate(request: Request) -> JSONResponse:
     if len(request.query_params) > MOST_PARAMETERS:
         return JSONResponse({"error": "Too many parameters."}, status_code=400)
     decoded = decode(dict(request.query_params))
-    result = await anyio.to_thread.run_sync(plan, decoded.scenario, shared_sources())
+    result = await anyio.to_thread.run_sync(plan, decoded.scenario, dashboard_sources())
     body = as_json(result, decoded.problems)
     return JSONResponse(body, status_code=422 if body["error"] else 200, headers={"Cache-Control": "no-store"})

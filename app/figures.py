@@ -16,7 +16,8 @@ GREY = "#8A949E"
 _FONT = 13
 
 
-def _layout(figure: go.Figure, *, height: int) -> go.Figure:
+def styled(figure: go.Figure, *, height: int) -> go.Figure:
+    """The look all figures share; backgrounds are left to the theme."""
     figure.update_layout(
         height=height,
         margin={"l": 8, "r": 8, "t": 8, "b": 8},
@@ -67,7 +68,7 @@ def memory_bar(memory: MemoryEstimate, *, compact: bool = False) -> go.Figure:
     figure.update_layout(barmode="stack", bargap=0.1)
     if compact:
         figure.update_xaxes(showticklabels=False)
-    figure = _layout(figure, height=120 if compact else 170)
+    figure = styled(figure, height=120 if compact else 170)
     return figure.update_layout(
         margin={"l": 8, "r": 8, "t": 24, "b": 8},
         legend={"orientation": "h", "yanchor": "top", "y": -0.1 if compact else -0.4, "x": 0, "traceorder": "normal"},
@@ -119,7 +120,8 @@ def cost_by_size(article: Sequence[CostPoint], cheapest: Sequence[CostPoint], cu
                 marker={"color": colour, "symbol": symbol, "size": 16 if symbol == "star" else 11},
                 customdata=[(p.label, p.machine, p.precision, usd(p.usd_per_month)) for p in points],
                 hovertemplate=(
-                    "%{customdata[0]} in %{customdata[2]}<br>%{customdata[1]}<br>%{customdata[3]} a month<extra></extra>"
+                    "%{customdata[0]} in %{customdata[2]}<br>%{customdata[1]}<br>%{customdata[3]} a month"
+                    "<extra></extra>"
                 ),
             )
     ticks = [1, 3, 8, 14, 32, 70, 123, 405]
@@ -139,7 +141,7 @@ def cost_by_size(article: Sequence[CostPoint], cheapest: Sequence[CostPoint], cu
         ticktext=["$300", "$1,000", "$3,000", "$10,000", "$30,000", "$100,000"],
         range=[2.3, 5.2],
     )
-    return _layout(figure, height=380)
+    return styled(figure, height=380)
 
 
 def _middle(low: float, high: float) -> float:

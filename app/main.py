@@ -8,14 +8,14 @@ import streamlit as st
 
 from app.memo import remembered_plan
 from app.scenario import with_page_defaults
-from app.sources import shared_sources
+from app.sources import dashboard_sources
 from app.views import card, current, header, inputs
 
 ICON = str(Path(__file__).with_name("static") / "icon.svg")
 
 st.set_page_config(page_title="Rightsize", page_icon=ICON, layout="wide", initial_sidebar_state="collapsed")
 inputs.canonicalise()
-sources = shared_sources()
+sources = dashboard_sources()
 
 if st.context.is_embedded:
     card.draw(sources)
@@ -23,6 +23,9 @@ else:
     page = st.navigation(
         [
             st.Page("views/estimate.py", title="Estimate", default=True),
+            st.Page("views/memory.py", title="Memory", url_path="memory"),
+            st.Page("views/speed.py", title="Speed", url_path="speed"),
+            st.Page("views/cost.py", title="Cost", url_path="cost"),
             st.Page("views/prices.py", title="Prices", url_path="prices"),
             st.Page("views/accuracy.py", title="Accuracy", url_path="accuracy"),
         ],
@@ -32,6 +35,7 @@ else:
     inputs.draw(current.model_ids(), sources.book.regions, folded=page.url_path == "accuracy")
     decoded = inputs.read()
     scenario = with_page_defaults(decoded.scenario)
+    sources.watch(scenario.region)
     if scenario.model is not None:
         sources.check_hub(scenario.model)
     result = remembered_plan(scenario, sources)

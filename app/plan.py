@@ -61,6 +61,7 @@ class Candidate:
     cost: MonthlyCost | None = None
     objectives: tuple[ObjectiveCheck, ...] = ()
     reasons: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()  # true of this machine, and no reason against it
 
     @property
     def fits(self) -> bool | None:

@@ -12,6 +12,7 @@ from typing import Protocol
 from app import refusals
 from app.format import gib, seconds
 from app.machines import automatic_machines, instances_needed, named_machines, placements
+from app.narrative import precision_name
 from app.plan import Candidate, Machine, ObjectiveCheck, Plan
 from app.scenario import LoadMode, Scenario
 from estimators.architecture.spec import ModelSpec
@@ -51,7 +52,9 @@ def plan(scenario: Scenario, sources: Sources) -> Plan:
         spec = _spec(scenario, sources)
         result = replace(result, spec=spec, notes=spec.notes)
         precision = resolve_precision(spec, scenario.weights, scenario.method, scenario.kv)
-        result = replace(result, precision=precision, notes=(*result.notes, *_cross_check(scenario, precision, sources)))
+        result = replace(
+            result, precision=precision, notes=(*result.notes, *_cross_check(scenario, precision, sources))
+        )
         return _place(result, _Question(scenario, precision, sources.book))
     except Refusal as refusal:
         return replace(result, refusal=refusal)
@@ -236,6 +239,7 @@ def _evaluate(question: _Question, machine: Machine, placement: Placement) -> Ca
         else None,
         objectives=checks,
         reasons=tuple(reasons),
+        notes=tuple(_caveats(question, machine, memory)),
     )
 
 
@@ -247,6 +251,17 @@ def _unsupported(question: _Question, machine: Machine) -> Iterable[str]:
     kv_runs = kv_support(machine.accelerator, precision.kv, scenario.engine, scenario.engine_version)
     if not kv_runs.runs:
         yield kv_runs.reason
+
+
+def _caveats(question: _Question, machine: Machine, memory: MemoryEstimate) -> Iterable[str]:
+    """What a careful reader should know of a machine that fits."""
+    if memory.fits and memory.memory_bytes_per_gpu_high > memory.memory_budget_bytes_per_gpu:
+        yield "It is tight: the interval of the memory estimate reaches above the limit, so try it before committing."
+    scenario = question.scenario
+    runs = support(machine.accelerator, question.precision.weights, scenario.engine, scenario.engine_version)
+    if runs.path == "weight-only" and runs.reason:
+        name = precision_name(question.precision.weights)
+        yield f"{name} is stored but not computed in here: {runs.reason.removesuffix('.')}."
 
 
 def _offer(question: _Question, machine: Machine) -> Offer | None:

@@ -1,10 +1,20 @@
-"""`python -m app prices`: look at the book, refresh it from AWS, and see what changed."""
+"""`python -m app prices`: look at the book, refresh it from AWS, see what changed, rebuild the bundled table."""
 
 from __future__ import annotations
 
 import argparse
 import sys
-from typing import Any
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+from estimators.provenance import Refusal
+
+if TYPE_CHECKING:
+    from pricing.explorer import PriceChange
+    from pricing.offers import PriceBook
+    from pricing.reading import PriceReader, Progress
 
 
 def add_prices_command(commands: Any) -> None:
@@ -15,21 +25,76 @@ def add_prices_command(commands: Any) -> None:
     show = actions.add_parser("show", help="offers of one instance type, cheapest first")
     show.add_argument("instance")
     show.add_argument("--region")
-    show.set_defaults(run=_show)
+    show.set_defaults(run=_guarded(_show))
+
+    refresh = actions.add_parser("refresh", help="read live prices into the store")
+    refresh.add_argument("--region", action="append", help="may be repeated; default: every region of the book")
+    refresh.add_argument(
+        "--anonymous", action="store_true", help="stream AWS's public offers files: no keys, 300 MB a region"
+    )
+    refresh.set_defaults(run=_guarded(_refresh))
+
+    diff = actions.add_parser("diff", help="what changed since the bundled snapshot, or since a day")
+    diff.add_argument("--since", type=date.fromisoformat, metavar="YYYY-MM-DD")
+    diff.add_argument("--region")
+    diff.set_defaults(run=_guarded(_diff))
+
+    rebuild = actions.add_parser("rebuild", help="rebuild the bundled table from live readings (maintainers)")
+    rebuild.add_argument("--region", action="append", help="may be repeated; default: every region of the book")
+    rebuild.add_argument("--anonymous", action="store_true", help="stream AWS's public offers files: no keys")
+    rebuild.set_defaults(run=_guarded(_rebuild))
+
+
+def _guarded(run: Callable[[argparse.Namespace], int]) -> Callable[[argparse.Namespace], int]:
+    """Turns a refusal into its sentence and exit status 2."""
+
+    def guarded(asked: argparse.Namespace) -> int:
+        try:
+            return run(asked)
+        except Refusal as refusal:
+            print(f"error: {refusal}", file=sys.stderr)
+            return 2
+
+    return guarded
+
+
+@contextmanager
+def _progress_bar() -> Iterator[Progress]:
+    from tqdm import tqdm
+
+    with tqdm(file=sys.stderr, unit="", dynamic_ncols=True, leave=False) as bar:
+
+        def progress(what: str, done: int, total: int) -> None:
+            bar.set_description(what, refresh=False)
+            bar.total, bar.n = total or None, done
+            bar.refresh()
+
+        yield progress
+
+
+def _reader(anonymous: bool) -> PriceReader:
+    if anonymous:
+        from pricing.aws.offers_files import OffersFileReader
+
+        return OffersFileReader()
+    from pricing.aws.source import aws_reader
+
+    return aws_reader()
+
+
+def _regions(asked: argparse.Namespace) -> tuple[str, ...]:
+    from pricing.snapshot import load_snapshot
+
+    return tuple(asked.region) if asked.region else load_snapshot().regions
 
 
 def _show(asked: argparse.Namespace) -> int:
     from app.narrative import option_name, source_phrase
     from app.sources import shared_sources
-    from estimators.provenance import Refusal
     from pricing.instances import find_instance
     from pricing.offers import PriceQuery
 
-    try:
-        instance = find_instance(asked.instance)
-    except Refusal as refusal:
-        print(f"error: {refusal}", file=sys.stderr)
-        return 2
+    instance = find_instance(asked.instance)
     query = PriceQuery(region=asked.region, instance_types=frozenset({instance.instance_type}))
     offers = shared_sources().book.find(query)
     if not offers:
@@ -38,3 +103,57 @@ def _show(asked: argparse.Namespace) -> int:
     for offer in offers:
         print(f"${offer.usd_per_hour:>12}  {offer.region:<16} {option_name(offer.option):<42} {source_phrase(offer)}")
     return 0
+
+
+def _refresh(asked: argparse.Namespace) -> int:
+    from app.sources import open_store
+    from pricing.refresh import refresh_regions
+
+    store = open_store(create=True)
+    if store is None:
+        raise Refusal("The price store cannot be opened.", field="DATABASE_URL", remedy="Check DATABASE_URL.")
+    with _progress_bar() as progress:
+        reports = refresh_regions(_reader(asked.anonymous), store, _regions(asked), progress)
+    for report in reports:
+        print(f"{report.region}: {report.offers} offers read" + "".join(f"; {error}" for error in report.errors))
+    return 0 if any(report.offers for report in reports) else 1
+
+
+def _diff(asked: argparse.Namespace) -> int:
+    from app.sources import open_store, shared_sources
+    from pricing.book import stored_book
+    from pricing.explorer import diff
+    from pricing.offers import PriceQuery
+    from pricing.snapshot import load_snapshot
+
+    before: PriceBook = load_snapshot()
+    if asked.since is not None:
+        store = open_store(create=False)
+        if store is None:
+            raise Refusal("No live price was ever kept here.", field="since", remedy="Run `prices refresh` first.")
+        before = stored_book(store.on(asked.since))
+    changes = diff(before, shared_sources().book, PriceQuery(region=asked.region))
+    for change in changes:
+        print(_change_line(change))
+    print(f"{len(changes)} differences", file=sys.stderr)
+    return 0
+
+
+def _change_line(change: PriceChange) -> str:
+    offer = change.after or change.before
+    assert offer is not None  # noqa: S101 - a change has at least one side
+    old = f"${change.before.usd_per_hour}" if change.before else "not listed"
+    new = f"${change.after.usd_per_hour}" if change.after else "not listed"
+    share = f" ({change.share:+.1%})" if change.share is not None else ""
+    return f"{offer.instance_type:<20} {offer.region:<16} {offer.option.value:<40} {old} -> {new}{share}"
+
+
+def _rebuild(asked: argparse.Namespace) -> int:
+    from pricing.rebuild import rebuild_snapshot
+
+    with _progress_bar() as progress:
+        rebuilt = rebuild_snapshot(_reader(asked.anonymous), _regions(asked), progress=progress)
+    for error in rebuilt.errors:
+        print(f"error: {error}", file=sys.stderr)
+    print(f"{rebuilt.rows_before} rows before, {rebuilt.rows_after} after")
+    return 1 if rebuilt.errors else 0

@@ -19,7 +19,7 @@ from starlette.routing import Route
 
 from app.api import estimate
 from app.headers import SecurityHeaders
-from app.sources import shared_sources
+from app.sources import dashboard_sources
 
 log = logging.getLogger("rightsize")
 
@@ -32,7 +32,7 @@ def _warm() -> None:
     from app.planner import plan
     from app.scenario import Scenario, with_page_defaults
 
-    plan(with_page_defaults(Scenario()), shared_sources())
+    plan(with_page_defaults(Scenario()), dashboard_sources())
     gc.collect()
     gc.freeze()
 
@@ -49,7 +49,9 @@ def _prepare_hub() -> None:
 async def lifespan(_app: st.App) -> AsyncIterator[None]:
     await anyio.to_thread.run_sync(_warm)
     threading.Thread(target=_prepare_hub, name="hub-preload", daemon=True).start()
+    dashboard_sources().start_refreshing()
     yield
+    dashboard_sources().stop_refreshing()
 
 
 def report(error: Exception) -> bool:

@@ -5,17 +5,26 @@ Process-wide caches are bounded and expire; nothing here knows Streamlit.
 
 from __future__ import annotations
 
+import logging
+import os
 import time
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 from app.timed_cache import TimedCache
 from estimators.architecture import catalogue
 from estimators.architecture.hub import HubClient, HubOffline, HubUnavailable
 from estimators.architecture.spec import ModelSpec
 from estimators.provenance import Refusal
-from pricing.offers import PriceBook
-from pricing.snapshot import load_snapshot
+from pricing.book import Book
+from pricing.reading import PriceReader
+from pricing.refresh import Refresher
+
+if TYPE_CHECKING:
+    from pricing.store import PriceStore
+
+log = logging.getLogger("rightsize")
 
 HUB_KEEP_S = 6 * 3600.0  # a config rarely changes; a pinned revision never does
 HUB_REST_S = 120.0  # after an unreachable Hub, do not ask again for this long
@@ -23,13 +32,15 @@ MODELS_KEPT = 512
 
 
 class LocalSources:
-    """The bundled catalogue and price book first, the Hub for everything else.
+    """The bundled catalogue and price book first, the Hub and AWS behind them.
 
     A model of the catalogue is answered from it at once; `check_hub` then compares it with the Hub in the background.
+    Prices are the book's; `watch` asks for a region's live ones without waiting.
     """
 
-    def __init__(self, book: PriceBook, hub: HubClient | None = None) -> None:
+    def __init__(self, book: Book, hub: HubClient | None = None) -> None:
         self._book = book
+        self._refresher: Refresher | None = None
         self._hub = hub or HubClient()
         self._specs: TimedCache[str, ModelSpec] = TimedCache(entries=MODELS_KEPT, seconds=HUB_KEEP_S)
         self._file_bytes: TimedCache[str, int] = TimedCache(entries=MODELS_KEPT, seconds=HUB_KEEP_S)
@@ -40,13 +51,27 @@ class LocalSources:
         self._answers = 0
 
     @property
-    def book(self) -> PriceBook:
+    def book(self) -> Book:
         return self._book
 
     @property
     def version(self) -> int:
         """Rises whenever an answer may have changed: a model came from the Hub, a price from AWS."""
-        return self._answers
+        return self._answers + self._book.version
+
+    def start_refreshing(self) -> None:
+        """Read live prices of the regions people look at, in the background, from now on."""
+        self._refresher = Refresher(book=self._book)
+        self._refresher.start()
+
+    def stop_refreshing(self) -> None:
+        if self._refresher is not None:
+            self._refresher.stop()
+
+    def watch(self, region: str) -> None:
+        """Ask for a region's live prices; returns at once, and does nothing where refreshing was not started."""
+        if self._refresher is not None:
+            self._refresher.request(region)
 
     def spec(self, model: str) -> ModelSpec:
         """The model's shape. Raises `Refusal` (field "model") when neither source has it."""
@@ -104,7 +129,38 @@ class LocalSources:
         return found.spec
 
 
+def open_store(*, create: bool) -> PriceStore | None:
+    """The store of live prices; None when there is none yet and `create` is false, or it cannot be opened."""
+    from app.storage import database_exists, engine
+    from pricing.store import PriceStore, StoreUnavailable
+
+    if not create and not database_exists():
+        return None
+    try:
+        store = PriceStore(engine())
+        store.create()
+    except (StoreUnavailable, OSError) as error:
+        log.warning("prices cannot be kept: %s", error)
+        return None
+    return store
+
+
+def live_reader() -> PriceReader | None:
+    """A reader of AWS with the environment's credentials; None when `RIGHTSIZE_LIVE_PRICES` is 0."""
+    if os.environ.get("RIGHTSIZE_LIVE_PRICES") == "0":
+        return None
+    from pricing.aws.source import aws_reader
+
+    return aws_reader()
+
+
 @lru_cache(maxsize=1)
 def shared_sources() -> LocalSources:
-    """The sources of this process."""
-    return LocalSources(load_snapshot())
+    """The sources of a command: the last good copy of live prices when there is one, else the snapshot."""
+    return LocalSources(Book(store=open_store(create=False)))
+
+
+@lru_cache(maxsize=1)
+def dashboard_sources() -> LocalSources:
+    """The sources of the dashboard's process, which also reads live prices in the background."""
+    return LocalSources(Book(store=open_store(create=True), reader=live_reader()))

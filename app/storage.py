@@ -19,9 +19,18 @@ def database_url() -> str:
         return configured.replace("postgres://", "postgresql+psycopg://", 1).replace(
             "postgresql://", "postgresql+psycopg://", 1
         )
-    folder = Path(os.environ.get("RIGHTSIZE_DATA") or Path.home() / ".local" / "share" / "rightsize")
+    folder = _folder()
     folder.mkdir(parents=True, exist_ok=True)
     return f"sqlite:///{folder / 'rightsize.db'}"
+
+
+def _folder() -> Path:
+    return Path(os.environ.get("RIGHTSIZE_DATA") or Path.home() / ".local" / "share" / "rightsize")
+
+
+def database_exists() -> bool:
+    """Whether there is a database to read: a configured one, or the file of an earlier run."""
+    return bool(os.environ.get("DATABASE_URL")) or (_folder() / "rightsize.db").exists()
 
 
 @lru_cache(maxsize=4)

@@ -11,7 +11,16 @@ from app.format import count, gib, seconds, significant, span, usd
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(0.0123, "0.0123"), (1.234, "1.23"), (12.34, "12.3"), (123.4, "123"), (1234.5, "1,230"), (0, "0"), (9.999, "10.0"), (float("inf"), "unlimited")],
+    [
+        (0.0123, "0.0123"),
+        (1.234, "1.23"),
+        (12.34, "12.3"),
+        (123.4, "123"),
+        (1234.5, "1,230"),
+        (0, "0"),
+        (9.999, "10.0"),
+        (float("inf"), "unlimited"),
+    ],
 )
 def test_significant_figures(value: float, text: str) -> None:
     assert significant(value) == text
@@ -23,7 +32,9 @@ def test_bytes() -> None:
     assert gib(70_272) == "68.6 KiB"
 
 
-@pytest.mark.parametrize(("value", "text"), [(0.0062, "6.2 ms"), (0.28, "280 ms"), (1.456, "1.46 s"), (95.2, "95 s"), (400, "6.7 min")])
+@pytest.mark.parametrize(
+    ("value", "text"), [(0.0062, "6.2 ms"), (0.28, "280 ms"), (1.456, "1.46 s"), (95.2, "95 s"), (400, "6.7 min")]
+)
 def test_seconds(value: float, text: str) -> None:
     assert seconds(value) == text
 
@@ -35,7 +46,12 @@ def test_a_span_names_its_unit_once() -> None:
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(Decimal("734.38"), "$734"), (Decimal("40179.2"), "$40,179"), (Decimal("0.8048"), "$0.80"), (Decimal("0.0123"), "$0.0123")],
+    [
+        (Decimal("734.38"), "$734"),
+        (Decimal("40179.2"), "$40,179"),
+        (Decimal("0.8048"), "$0.80"),
+        (Decimal("0.0123"), "$0.0123"),
+    ],
 )
 def test_dollars(value: Decimal, text: str) -> None:
     assert usd(value) == text

@@ -16,7 +16,7 @@ SOURCES = sorted(path for package in ("app", "pricing", "estimators") for path i
 # module -> folders or files that may import it
 ALLOWED = {
     "streamlit": ("app/main.py", "app/server.py", "app/components/", "app/views/"),
-    "plotly": ("app/figures.py", "app/server.py"),
+    "plotly": ("app/figures", "app/server.py"),
     "boto3": ("pricing/aws/",),
     "botocore": ("pricing/aws/",),
     "huggingface_hub": ("estimators/architecture/hub", "estimators/profiling/worker.py"),

@@ -15,7 +15,7 @@ from estimators.architecture import catalogue
 from estimators.architecture.hub import HubClient
 from estimators.architecture.spec import SpecSource
 from estimators.provenance import Refusal
-from pricing.snapshot import load_snapshot
+from pricing.book import Book
 from tests.hub_server import HubServer
 
 QWEN = "Qwen/Qwen2.5-7B-Instruct"
@@ -29,7 +29,7 @@ def hub() -> Iterator[HubServer]:
 
 @pytest.fixture
 def sources(hub: HubServer, tmp_path: Path) -> LocalSources:
-    return LocalSources(load_snapshot(), HubClient(endpoint=hub.url, offline=False, timeout_s=5, cache_dir=tmp_path))
+    return LocalSources(Book(), HubClient(endpoint=hub.url, offline=False, timeout_s=5, cache_dir=tmp_path))
 
 
 def wait_for(condition: Callable[[], bool]) -> None:
@@ -77,7 +77,7 @@ def test_a_closed_model_is_its_own_sentence(hub: HubServer, sources: LocalSource
 def test_a_hub_that_is_down_is_left_alone_for_a_while(tmp_path: Path) -> None:
     with HubServer() as gone:
         address = gone.url
-    sources = LocalSources(load_snapshot(), HubClient(endpoint=address, offline=False, timeout_s=2, cache_dir=tmp_path))
+    sources = LocalSources(Book(), HubClient(endpoint=address, offline=False, timeout_s=2, cache_dir=tmp_path))
     with pytest.raises(Refusal):
         sources.spec("acme/one")
     started = time.monotonic()

@@ -9,6 +9,7 @@ from app.memo import VersionedSources, remembered_plan
 from app.narrative import machine_phrase, precision_name
 from app.plan import Plan
 from estimators.precision import Method, Weights
+from estimators.quality.recovery import recovery
 
 OTHER_PRECISIONS = (Weights.INT8, Weights.INT4)
 
@@ -42,5 +43,14 @@ def alternatives(current: Plan, sources: VersionedSources) -> tuple[str, ...]:
         other = remembered_plan(scenario, sources)
         if other.chosen and other.chosen.eligible and other.chosen.cost:
             cost = other.chosen.cost.usd_per_month
-            lines.append(f"In {precision_name(weights)}: {machine_phrase(other.chosen)}, {usd(cost)}.")
+            kept = quality_phrase(current.asked.model, weights)
+            lines.append(f"In {precision_name(weights)}: {machine_phrase(other.chosen)}, {usd(cost)}; {kept}.")
     return tuple(lines)
+
+
+def quality_phrase(model: str | None, weights: Weights) -> str:
+    """Published quality of a precision against the 16-bit model: "keeps 100.9 % of its score (2 comparisons)"."""
+    found = recovery(model, weights.value) if model else None
+    if found is None or found.median is None:
+        return "no published quality comparison"
+    return f"keeps {found.median:.1%} of its score on average ({found.label})".replace("%", " %")

@@ -11,7 +11,7 @@ from app.figures import CostPoint, cost_by_size, memory_bar
 from app.format import GIB, count, gib, plural, seconds, span, usd
 from app.narrative import conditions, load_phrase, model_name, precision_name, source_phrase, verdict
 from app.plan import Candidate, Plan
-from app.sources import shared_sources
+from app.sources import dashboard_sources
 from app.views import current
 from app.views.explain import how
 
@@ -28,7 +28,9 @@ def draw_verdict(plan: Plan) -> None:
         st.markdown(_escape(f"{conditions(plan)}. Load: {load_phrase(plan.asked)}."))
         if plan.refusal is not None and str(plan.refusal) not in verdict(plan):
             st.error(_escape(str(plan.refusal)), icon=":material/error:")
-        for line in alternatives(plan, shared_sources()):
+        for note in plan.chosen.notes if plan.chosen else ():
+            st.markdown(f"**Note:** {_escape(note)}")
+        for line in alternatives(plan, dashboard_sources()):
             st.markdown(f"- {_escape(line)}")
 
 
@@ -131,7 +133,7 @@ def _machine_row(candidate: Candidate) -> dict[str, object]:
 
 def draw_sizes(plan: Plan) -> None:
     st.markdown("#### Monthly cost by model size")
-    article, cheapest = cost_by_model_size(plan.asked, shared_sources())
+    article, cheapest = cost_by_model_size(plan.asked, dashboard_sources())
     chosen = plan.chosen
     own = None
     if chosen and chosen.cost and chosen.fits and plan.spec and plan.precision:

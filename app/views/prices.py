@@ -1,7 +1,141 @@
-"""Offers of every machine: explore, compare regions, take away as CSV."""
+"""Offers of every machine: explore, rank regions, see the history, take away as CSV."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import lru_cache
+
+import pandas as pd
 import streamlit as st
 
-st.markdown("### Prices")
+from app.figures_prices import price_history, region_ranking
+from app.narrative import option_name, source_phrase
+from app.plan import Plan
+from app.sources import LocalSources, dashboard_sources
+from app.views import current
+from estimators.hardware.catalogue import accelerators
+from pricing.explorer import ExplorerRow, Filter, RankBy, cheapest_regions, explore
+from pricing.instances import instances
+from pricing.offers import Listing, PurchaseOption
+from pricing.regions import regions as all_regions
+from pricing.regions import regions_within
+
+CHART = {"displayModeBar": False}
+MOST_ROWS = 500
+RANKS = {
+    "an hour": RankBy.HOUR,
+    "an accelerator-hour": RankBy.ACCELERATOR_HOUR,
+    "a GiB-hour": RankBy.GIB_HOUR,
+    "a TFLOP-hour": RankBy.TFLOP_HOUR,
+}
+
+
+@lru_cache(maxsize=1)
+def _peaks() -> Mapping[str, float]:
+    """Dense 16-bit TFLOP/s of each accelerator, where the data sheet says."""
+    return {name: chip.flops_16bit / 1e12 for name, chip in accelerators().items() if chip.flops_16bit}
+
+
+@lru_cache(maxsize=1)
+def _areas() -> list[str]:
+    return sorted({region.area for region in all_regions()})
+
+
+def draw_status(sources: LocalSources, region: str) -> None:
+    status = sources.book.status(region, Listing.PRICE_LIST)
+    st.markdown(f"**{region}**: {status.sentence}".replace("$", "\\$"))
+    for remark in status.remarks:
+        st.caption(remark.replace("$", "\\$"))
+
+
+def draw_explorer(sources: LocalSources, plan: Plan) -> None:
+    st.markdown("#### Every offer")
+    first, second, third, fourth = st.columns(4)
+    names = sorted({instance.accelerator for instance in instances()})
+    chips = first.multiselect("Accelerators", names, key="price_chips", placeholder="any")
+    areas = second.multiselect(
+        "Allowed areas", _areas(), key="price_areas", placeholder="any", help="For data residency."
+    )
+    options = third.multiselect(
+        "Payment",
+        [option.value for option in PurchaseOption],
+        default=[plan.asked.buy.value],
+        key="price_options",
+        placeholder="any",
+    )
+    rank = fourth.selectbox("Cheapest by", list(RANKS), key="price_rank")
+    least = st.slider("Accelerator memory of the machine, GiB at least", 0, 1200, 0, step=8, key="price_memory")
+    wanted = Filter(
+        accelerators=frozenset(chips) or None,
+        least_memory_gib=float(least),
+        regions=regions_within(frozenset(areas)) if areas else None,
+        options=frozenset(PurchaseOption(option) for option in options) or None,
+    )
+    rows = explore(sources.book, wanted, rank_by=RANKS[rank], peak_tflops=_peaks())
+    st.caption(
+        f"{len(rows):,} offers"
+        + (f"; the first {MOST_ROWS} are shown, the CSV has all." if len(rows) > MOST_ROWS else ".")
+    )
+    if not rows:
+        st.info("Not offered: no known price passes these filters.")
+        return
+    st.dataframe(
+        pd.DataFrame([_row(row) for row in rows[:MOST_ROWS]]),
+        hide_index=True,
+        key="offers",
+        height=420,
+        column_config={
+            name: st.column_config.NumberColumn(format=f"$%.{places}f")
+            for name, places in (("$/h", 4), ("$/GPU-h", 4), ("$/GiB-h", 5), ("$/TFLOP-h", 5))
+        },
+    )
+    csv = pd.DataFrame([_row(row) for row in rows]).to_csv(index=False)
+    st.download_button("Download CSV", csv, "offers.csv", "text/csv", key="offers_csv", on_click="ignore")
+
+
+def _row(row: ExplorerRow) -> dict[str, object]:
+    offer, instance = row.offer, row.instance
+    return {
+        "Machine": offer.instance_type,
+        "Accelerators": f"{instance.accelerator_count * instance.partition:g} x {instance.accelerator}",
+        "Region": offer.region,
+        "Payment": option_name(offer.option),
+        "$/h": float(offer.usd_per_hour),
+        "$/GPU-h": float(row.usd_per_accelerator_hour),
+        "$/GiB-h": float(row.usd_per_gib_hour),
+        "$/TFLOP-h": float(row.usd_per_tflop_hour) if row.usd_per_tflop_hour is not None else None,
+        "Price": source_phrase(offer),
+        "From": offer.origin,
+    }
+
+
+def draw_machine(sources: LocalSources, plan: Plan) -> None:
+    chosen = plan.chosen
+    if chosen is None or chosen.machine.instance is None:
+        return
+    name, option = chosen.machine.instance.instance_type, plan.asked.buy
+    left, right = st.columns(2, gap="large")
+    with left:
+        st.markdown(f"#### Cheapest regions for {name}")
+        ranked = cheapest_regions(sources.book, name, option)
+        if ranked:
+            figure = region_ranking(ranked[:12], plan.asked.region)
+            st.plotly_chart(figure, key="regions", config=CHART, alt=f"Hourly price of {name} by region.")
+            st.caption(f"{option_name(option)}; {len(ranked)} regions known to offer it. Dates differ by region.")
+        else:
+            st.info(f"{name} is not offered as {option_name(option)} in any known region.")
+    with right:
+        st.markdown(f"#### Price of {name} in {plan.asked.region}")
+        points = sources.book.history(name, plan.asked.region, option)
+        if points:
+            st.plotly_chart(price_history(points), key="history", config=CHART, alt=f"Dated prices of {name}.")
+            st.caption("Each mark is a dated row or a live reading; a change is a new row and old ones are kept.")
+        else:
+            st.info("No dated price is known here.")
+
+
+result, book_sources = current.plan(), dashboard_sources()
+st.markdown("### What machines cost")
+draw_status(book_sources, result.asked.region)
+draw_machine(book_sources, result)
+draw_explorer(book_sources, result)

@@ -1,0 +1,124 @@
+"""Recommendations in sentences: who, on what, within which limits, and why the cheaper ones fail. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from app.decisions.recommendation import Candidate, Loosening, Margin, Recommendation
+from app.format import gib, plural, seconds, small_number, usd
+from app.narrative import model_name, option_name, precision_name
+from estimators.precision import KvPrecision, Weights
+
+LIMITS: Mapping[str, str] = {
+    "ttft": "p95 time to first token",
+    "tpot": "p95 time per token",
+    "e2e": "p95 whole request",
+    "memory": "memory per GPU",
+    "rate": "requests a second",
+    "capacity": "requests running at once",
+    "quality": "quality",
+    "budget": "monthly cost",
+    "offer": "not offered in the allowed regions and ways to pay",
+    "layout": "attention heads that do not divide",
+}
+
+
+def value_text(key: str, value: float | None) -> str:
+    """A limit's or an estimate's value with its unit."""
+    if value is None:
+        return "no published evidence"
+    if key in ("ttft", "tpot", "e2e"):
+        return seconds(value)
+    if key == "memory":
+        return gib(value)
+    if key == "quality":
+        return f"{100 * value:.1f} %"
+    return usd(value) if key == "budget" else f"{value:,.3g}"
+
+
+def margin_text(margin: Margin) -> str:
+    """ "p95 time to first token 1.75 s against 1 s", "quality 90.8 % against a bar of 99 %"."""
+    name = LIMITS[margin.key]
+    if margin.key == "offer":
+        return name
+    if margin.value is None:
+        return f"no published evidence of {name}" if margin.key == "quality" else f"{name} unknown"
+    against = "a bar of " if margin.floor else ""
+    return f"{name} {value_text(margin.key, margin.value)} against {against}{value_text(margin.key, margin.limit)}"
+
+
+def left_text(margin: Margin) -> str:
+    """What is left of a limit: "9 % below the limit", "2.4 points above the bar"."""
+    if margin.value is None:
+        return "unknown"
+    if margin.key == "quality":
+        return f"{100 * (margin.value - margin.limit):+.1f} points to the bar"
+    share = abs(margin.shortfall)
+    side = "above" if margin.value > margin.limit else "below"
+    return f"{100 * share:.0f} % {side} the limit"
+
+
+def precision_of(candidate: Candidate) -> str:
+    weights = candidate.scenario.weights
+    name = "its published precision" if weights is Weights.AS_PUBLISHED else precision_name(weights)
+    return f"{name}, cache in FP8" if candidate.scenario.kv is KvPrecision.FP8 else name
+
+
+def machine_of(candidate: Candidate) -> str:
+    """ "one L40S in each of 9 replicas (9 x g6e.xlarge)"."""
+    copies = f" in each of {candidate.replicas} replicas" if candidate.replicas > 1 else ""
+    where = f"{candidate.instances} x {candidate.machine}" if candidate.instances > 1 else candidate.machine
+    if candidate.offer is None:
+        where = "yours"
+    return f"{small_number(candidate.tp)} {candidate.accelerator}{copies} ({where})"
+
+
+def name_of(candidate: Candidate) -> str:
+    return f"{model_name(candidate.scenario)} in {precision_of(candidate)} on {machine_of(candidate)}"
+
+
+def purchase_of(candidate: Candidate) -> str:
+    """ "us-east-1, on demand"; nothing for owned hardware."""
+    if candidate.offer is None:
+        return "hardware you have"
+    return f"{candidate.offer.region}, {option_name(candidate.offer.option)}"
+
+
+def headline(answer: Recommendation) -> str:
+    """The one sentence of a recommendation."""
+    if answer.plans:
+        best = answer.plans[0].candidate
+        return f"{name_of(best)}: {usd(best.usd_per_month or 0)} a month."
+    if answer.nearest is None:
+        return "Nothing that was named could be weighed."
+    failed = " and ".join(margin_text(margin) for margin in answer.nearest.failed) or answer.nearest.remark
+    return f"No plan meets every limit. The last one standing, {name_of(answer.nearest)}, fails on {failed}."
+
+
+def cheaper_sentence(rejected: Candidate | None) -> str:
+    """Why the next cheaper candidate is not the answer."""
+    if rejected is None:
+        return "Nothing that runs this load is cheaper."
+    failed = " and ".join(margin_text(margin) for margin in rejected.failed) or rejected.remark
+    cost = f" at {usd(rejected.usd_per_month)}" if rejected.usd_per_month is not None else ""
+    return f"The next cheaper, {name_of(rejected)}{cost}, fails on {failed}."
+
+
+def ways_out(loosenings: tuple[Loosening, ...]) -> Iterator[str]:
+    """One line per limit that would admit a plan if it alone gave way."""
+    for found in loosenings:
+        least = "be lowered to" if found.key == "quality" else "be raised to"
+        cost = f", {usd(found.candidate.usd_per_month)} a month" if found.candidate.usd_per_month is not None else ""
+        yield (
+            f"{LIMITS[found.key][0].upper()}{LIMITS[found.key][1:]} would have to {least} "
+            f"{value_text(found.key, found.needed)} (now {value_text(found.key, found.limit)}): "
+            f"{name_of(found.candidate)}{cost}."
+        )
+
+
+def weighed_sentence(answer: Recommendation) -> str:
+    """ "4,172 candidates weighed, 510 of them distinct in memory and speed"; then what each limit removed."""
+    if not answer.killed:
+        return f"{plural(answer.weighed, 'candidate')} weighed; every one meets every limit."
+    killed = "; ".join(f"{LIMITS[key]} {count:,}" for key, count in answer.killed.items())
+    return f"{plural(answer.weighed, 'candidate')} weighed. Fail, one may miss several limits: {killed}."

@@ -1,0 +1,106 @@
+"""Prices over regions and time, and rented tokens against rented machines, as plotly figures. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import plotly.graph_objects as go
+
+from app.decisions.token_cost import VolumeCost
+from app.figures import BLUE, GREEN, ORANGE, RED, styled
+from app.format import usd
+from pricing.offers import Offer
+from pricing.snapshot import PricePoint
+
+
+def region_ranking(offers: Sequence[Offer], current: str) -> go.Figure:
+    """Hourly price by region, cheapest at the top, the scenario's own region marked."""
+    figure = go.Figure(
+        go.Bar(
+            x=[float(offer.usd_per_hour) for offer in offers],
+            y=[offer.region for offer in offers],
+            orientation="h",
+            marker_color=[ORANGE if offer.region == current else BLUE for offer in offers],
+            text=[f"{usd(offer.usd_per_hour)}" for offer in offers],
+            textposition="outside",
+            cliponaxis=False,
+            customdata=[offer.as_of.isoformat() for offer in offers],
+            hovertemplate="%{y}: $%{x:.4f} an hour, %{customdata}<extra></extra>",
+        )
+    )
+    figure.update_yaxes(autorange="reversed", fixedrange=True)
+    top = max(float(offer.usd_per_hour) for offer in offers)
+    figure.update_xaxes(tickprefix="$", title="an hour", range=[0, top * 1.18], fixedrange=True)
+    return styled(figure, height=70 + 26 * len(offers))
+
+
+def price_history(points: Sequence[PricePoint]) -> go.Figure:
+    """Dated prices as steps: a price holds until the next row says otherwise."""
+    figure = go.Figure(
+        go.Scatter(
+            x=[point.as_of for point in points],
+            y=[float(point.usd_per_hour) for point in points],
+            mode="lines+markers",
+            line={"shape": "hv", "color": BLUE, "width": 2},
+            customdata=[point.origin for point in points],
+            hovertemplate="%{x|%Y-%m-%d}: $%{y:.4f} an hour<br>%{customdata}<extra></extra>",
+        )
+    )
+    figure.update_yaxes(tickprefix="$", title="an hour", rangemode="tozero", fixedrange=True)
+    figure.update_xaxes(fixedrange=True)
+    return styled(figure, height=330)
+
+
+def rent_tokens_or_machines(points: Sequence[VolumeCost], first: float | None) -> go.Figure:
+    """Monthly cost of an API and of machines against output tokens a month, on logarithmic axes."""
+    figure = go.Figure()
+    volumes = [point.output_millions for point in points]
+    figure.add_scatter(
+        x=volumes,
+        y=[point.api_usd for point in points],
+        mode="lines",
+        name="renting tokens",
+        line={"color": ORANGE, "width": 2},
+        hovertemplate="%{x:,.0f} M tokens: $%{y:,.0f}<extra>tokens</extra>",
+    )
+    figure.add_scatter(
+        x=volumes,
+        y=[point.machines_usd for point in points],
+        mode="lines",
+        name="renting machines",
+        line={"color": BLUE, "width": 2, "shape": "hv"},
+        hovertemplate="%{x:,.0f} M tokens: $%{y:,.0f}<extra>machines</extra>",
+    )
+    if points:
+        figure.add_vline(x=points[0].planned_output_millions, line={"color": GREEN, "dash": "dot"})
+        figure.add_annotation(
+            x=_log10(points[0].planned_output_millions),
+            y=1,
+            yref="paper",
+            text="your load, all hours",
+            showarrow=False,
+            font={"color": GREEN},
+            yanchor="bottom",
+        )
+    if first is not None:
+        figure.add_vline(x=first, line={"color": RED, "dash": "dash"})
+        figure.add_annotation(
+            x=_log10(first),
+            y=0,
+            yref="paper",
+            text="break-even",
+            showarrow=False,
+            font={"color": RED},
+            yanchor="bottom",
+            xanchor="left",
+        )
+    figure.update_xaxes(type="log", title="million output tokens a month", fixedrange=True)
+    figure.update_yaxes(type="log", title="USD a month", tickprefix="$", fixedrange=True)
+    return styled(figure, height=380)
+
+
+def _log10(value: float) -> float:
+    """An annotation on a logarithmic axis is placed by its exponent."""
+    import math
+
+    return math.log10(max(value, 1e-9))

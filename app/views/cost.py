@@ -1,0 +1,159 @@
+"""The bill in depth: hours that follow the load, tokens at your utilisation, and renting tokens instead."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import streamlit as st
+
+from app.decisions.token_cost import bill_of, candidates_for_comparison, compare_with_api, prices_of_tokens
+from app.figures_prices import rent_tokens_or_machines
+from app.format import significant, usd
+from app.narrative import conditions, verdict
+from app.plan import Plan
+from app.views import current
+from app.views.explain import how
+from pricing.api_prices import ApiPrice
+from pricing.bill import Extras
+from pricing.hours import Scaling, WeekProfile, always, business_hours
+
+CHART = {"displayModeBar": False}
+ALWAYS, OFFICE = "every hour", "business hours"
+
+
+def _escape(text: str) -> str:
+    return text.replace("$", "\\$")
+
+
+def _profile() -> WeekProfile:
+    kind = st.segmented_control("Load", [ALWAYS, OFFICE], default=ALWAYS, key="profile", required=True)
+    if kind != OFFICE:
+        return always()
+    first, second, third, fourth = st.columns(4)
+    start = first.number_input("From, o'clock", 0, 23, 8, key="profile_from")
+    end = second.number_input("To, o'clock", 1, 24, 18, key="profile_to")
+    days = third.number_input("Days a week", 1, 7, 5, key="profile_days")
+    rest = fourth.number_input("Load otherwise, % of peak", 0, 100, 0, key="profile_rest")
+    return business_hours(min(start, end - 1), end, days, rest / 100)
+
+
+def draw_bill(plan: Plan) -> None:
+    st.markdown("#### The month's bill")
+    profile = _profile()
+    first, second, third, fourth = st.columns(4)
+    spare = first.number_input("Spare replicas (N+1)", 0, 10, 0, key="spare")
+    start = second.number_input(
+        "Minutes to start a replica", 0, 60, 10, key="start_minutes", help="Boot, image and weights."
+    )
+    storage = third.number_input(
+        "Storage, GB per machine", 0, 100_000, 0, key="storage_gb", help="At $0.08 a GB-month unless changed."
+    )
+    egress = fourth.number_input(
+        "Transfer out, GB a month", 0, 10_000_000, 0, key="egress_gb", help="At $0.09 a GB unless changed."
+    )
+    with st.expander("Rates of the optional lines"):
+        left, right = st.columns(2)
+        storage_rate = left.number_input(
+            "USD per GB-month of storage", 0.0, 10.0, 0.08, format="%.4f", key="storage_rate"
+        )
+        egress_rate = right.number_input("USD per GB of transfer", 0.0, 10.0, 0.09, format="%.4f", key="egress_rate")
+    chosen = plan.chosen
+    replicas = max(1, chosen.replicas) if chosen else 1
+    scaling = Scaling(peak_replicas=replicas, spare_replicas=spare, start_hours=start / 60)
+    extras = Extras(
+        storage_gb=Decimal(storage),
+        storage_usd_per_gb_month=Decimal(repr(storage_rate)),
+        egress_gb_per_month=Decimal(egress),
+        egress_usd_per_gb=Decimal(repr(egress_rate)),
+    )
+    bill = bill_of(plan, profile, scaling, extras)
+    if bill is None:
+        st.info("There is no price for this machine here, so there is no bill.")
+        return
+    columns = st.columns(4)
+    columns[0].metric("As billed", usd(bill.usd_per_month), border=True)
+    columns[1].metric("If left on all month", usd(bill.always_on_usd_per_month), border=True)
+    columns[2].metric("Machines, mean", significant(bill.mean_instances, 3), border=True)
+    columns[3].metric("Instance hours", f"{bill.instance_hours:,.0f}", border=True)
+    st.caption(
+        _escape(f"Not included: {bill.not_included}. Load averages {profile.mean:.0%} of its peak over the week.")
+    )
+    how(bill.terms, key="why_bill", label="Formula and source of every line")
+
+
+def draw_tokens(plan: Plan) -> None:
+    st.markdown("#### What a million tokens cost")
+    share = st.slider(
+        "Utilisation: share of the hours the machines work at this load, %", 1, 100, 30, key="utilisation"
+    )
+    prices, full = prices_of_tokens(plan, share / 100), prices_of_tokens(plan, 1.0)
+    if prices is None or full is None:
+        st.info("There is no speed estimate or price for this plan, so tokens cannot be priced.")
+        return
+    columns = st.columns(3)
+    for column, name, here, busy in (
+        (columns[0], "input", prices.usd_per_million_input, full.usd_per_million_input),
+        (columns[1], "output", prices.usd_per_million_output, full.usd_per_million_output),
+        (columns[2], "blended", prices.usd_per_million_blended, full.usd_per_million_blended),
+    ):
+        column.metric(
+            f"Per million {name} tokens, as billed",
+            usd(here),
+            border=True,
+            delta=f"{usd(busy)} if always busy",
+            delta_color="off",
+            delta_arrow="off",
+        )
+    st.caption(
+        "As billed spreads the whole bill over the tokens served; if busy is the same machines without an idle second. "
+        "Input and output are split by the machine time each takes in the speed estimate."
+    )
+
+
+def _api_label(price: ApiPrice) -> str:
+    rates = f"${price.usd_per_million_input} in, ${price.usd_per_million_output} out"
+    return f"{price.provider}: {price.model} ({rates}, {price.as_of.isoformat()})"
+
+
+def draw_break_even(plan: Plan) -> None:
+    st.markdown("#### Rent tokens or rent machines?")
+    choices = candidates_for_comparison(plan)
+    api = st.selectbox(
+        "Hosted API",
+        choices,
+        format_func=_api_label,
+        key="api",
+        help="Prices of the same open model come first. What precision they serve is mostly not said.",
+    )
+    found = compare_with_api(plan, api) if api else None
+    if found is None or api is None:
+        st.info("There is no speed estimate or price for this plan, so there is nothing to compare.")
+        return
+    even, line = found
+    if even.first_output_millions is None:
+        sentence = (
+            f"Even a full replica makes a million output tokens with their input for "
+            f"{usd(even.machine_usd_per_million_output)}; the API asks {usd(even.api_usd_per_million_output)}. "
+            "Renting tokens is always cheaper here."
+        )
+    else:
+        sentence = (
+            f"Machines are cheaper from {even.first_output_millions:,.0f} million output tokens a month, with the "
+            f"{even.first_input_millions:,.0f} million of input that come with them. Below that, rent tokens."
+        )
+    st.markdown(f"**{_escape(sentence)}**")
+    first = float(even.first_output_millions) if even.first_output_millions is not None else None
+    st.plotly_chart(rent_tokens_or_machines(line, first), key="break_even", config=CHART, alt=sentence)
+    st.caption(
+        _escape(
+            f"API price: {api.source}, {api.as_of.isoformat()}. {api.note} Machines: {conditions(plan)}; one replica "
+            "more for each full one, each serving all its memory holds."
+        )
+    )
+
+
+result = current.plan()
+st.markdown(_escape(f"### {verdict(result)}"))
+draw_bill(result)
+draw_tokens(result)
+draw_break_even(result)

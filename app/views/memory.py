@@ -1,0 +1,92 @@
+"""Memory of the chosen machine in depth: every term, its limits, and what would change it."""
+
+from __future__ import annotations
+
+import pandas as pd
+import streamlit as st
+
+from app.decisions.what_if import Variant, memory_by_concurrency, memory_by_context, memory_variants, start_command
+from app.figures_serving import memory_by_role, memory_line
+from app.format import GIB, gib, plural
+from app.narrative import verdict
+from app.plan import Candidate, Plan
+from app.views import current
+from app.views.explain import how
+from estimators.memory import MemoryEstimate
+
+CHART = {"displayModeBar": False}
+
+
+def draw(plan: Plan, chosen: Candidate, memory: MemoryEstimate) -> None:
+    st.markdown(f"### {verdict(plan)}".replace("$", "\\$"))
+    used = f"{gib(memory.memory_bytes_per_gpu)} of {gib(memory.memory_budget_bytes_per_gpu)}"
+    interval = f"{gib(memory.memory_bytes_per_gpu_low)} to {gib(memory.memory_bytes_per_gpu_high)}"
+    tokens = plan.asked.prompt + plan.asked.output
+    st.markdown(
+        f"The fullest GPU needs **{used}** it may use (80 % interval {interval}). The machine holds "
+        f"**{plural(memory.max_concurrency, 'request')}** of {tokens:,} tokens at once, or "
+        f"one context of up to **{memory.max_context:,} tokens** at this concurrency."
+    )
+    for note in memory.notes:
+        st.info(note.replace("$", "\\$"), icon=":material/info:")
+    left, right = st.columns([3, 2], gap="large")
+    with left:
+        st.markdown("#### What fills it")
+        st.plotly_chart(memory_by_role(memory), key="by_role", config=CHART, alt=f"Memory per GPU by term: {used}.")
+        how(memory.terms, key="why_memory", label="Formula and source of every term")
+    with right:
+        st.markdown("#### Start it")
+        command = start_command(plan)
+        if command:
+            st.code(command, language="bash", wrap_lines=True)
+            st.caption("The vLLM command that realises one replica of this plan.")
+        else:
+            st.caption(f"There is no command to copy for {plan.asked.engine.value}.")
+    _draw_lines(plan, memory)
+    _draw_variants(memory_variants(plan))
+
+
+def _draw_lines(plan: Plan, memory: MemoryEstimate) -> None:
+    left, right = st.columns(2, gap="large")
+    limit = memory.memory_budget_bytes_per_gpu
+    with left:
+        st.markdown("#### As requests grow")
+        figure = memory_line(memory_by_concurrency(plan), limit, "requests at a time")
+        st.plotly_chart(figure, key="by_flight", config=CHART, alt="Memory per GPU against concurrency.")
+    points = memory_by_context(plan)
+    with right:
+        st.markdown("#### As the context grows")
+        if points:
+            figure = memory_line(points, limit, "tokens of context")
+            st.plotly_chart(figure, key="by_context", config=CHART, alt="Memory per GPU against context length.")
+
+
+def _draw_variants(variants: tuple[Variant, ...]) -> None:
+    st.markdown("#### What if")
+    rows = [
+        {
+            "Weights": variant.weights.value,
+            "KV cache": variant.kv.value,
+            "GPUs": variant.tp,
+            "Fits": "yes" if variant.memory and variant.memory.fits and not variant.problem else "no",
+            "Needed, GiB per GPU": variant.memory.memory_bytes_per_gpu / GIB if variant.memory else None,
+            "Holds": variant.memory.max_concurrency if variant.memory else None,
+            "Longest context": variant.memory.max_context if variant.memory else None,
+            "": "now" if variant.current else "",
+            "Why not": variant.problem,
+        }
+        for variant in variants
+    ]
+    st.dataframe(
+        pd.DataFrame(rows),
+        hide_index=True,
+        key="variants",
+        column_config={"Needed, GiB per GPU": st.column_config.NumberColumn(format="%.1f")},
+    )
+
+
+result = current.plan()
+if result.chosen is not None and result.chosen.memory is not None:
+    draw(result, result.chosen, result.chosen.memory)
+else:
+    st.error(verdict(result).replace("$", "\\$"))

@@ -1,0 +1,87 @@
+"""Speed of the chosen plan in depth: ranges, the curve over load, and what bounds it."""
+
+from __future__ import annotations
+
+import pandas as pd
+import streamlit as st
+
+from app.decisions.what_if import serving_curve
+from app.figures_serving import step_bound, throughput_latency
+from app.format import seconds, significant, span, usd
+from app.narrative import load_phrase, verdict
+from app.plan import Plan
+from app.views import current
+from app.views.explain import how
+from estimators.latency import CurvePoint, Interval, LatencyEstimate
+
+CHART = {"displayModeBar": False}
+
+
+def draw(plan: Plan, latency: LatencyEstimate) -> None:
+    st.markdown(f"### {verdict(plan)}".replace("$", "\\$"))
+    st.markdown(f"Load: {load_phrase(plan.asked)}.")
+    if latency.saturated:
+        st.warning("The load is more than this plan serves; the times below are of a saturated server.")
+    first, second, third, fourth = st.columns(4)
+    first.metric("Time to first token", span(latency.ttft_s.low, latency.ttft_s.high), border=True)
+    second.metric("Time per token", span(latency.tpot_s.low, latency.tpot_s.high), border=True)
+    third.metric("Whole request", span(latency.e2e_s.low, latency.e2e_s.high), border=True)
+    fourth.metric("Tokens per second, a replica", _between(latency.output_tok_per_s), border=True)
+    st.caption(
+        f"80 % intervals for the mean. 95th percentiles: first token {seconds(latency.ttft_p95_s)}, per token "
+        f"{seconds(latency.tpot_p95_s)}, whole request {seconds(latency.e2e_p95_s)}. Evidence: {latency.evidence}"
+    )
+    how(latency.terms, key="why_latency", label="Formula and source of every term")
+    for note in latency.notes:
+        st.info(note.replace("$", "\\$"), icon=":material/info:")
+    points = serving_curve(plan)
+    if points:
+        _draw_curve(plan, latency, points)
+    st.markdown("#### What bounds it")
+    st.plotly_chart(
+        step_bound(latency.decode_step, latency.prefill_step),
+        key="bound",
+        config=CHART,
+        alt="Share of a decode step and of a prompt's prefill by operator, and the ceiling that binds each.",
+    )
+    st.caption(
+        "Bandwidth: reading weights and cache. Compute: matrix products. Link: between GPUs. Launch, host: software."
+    )
+
+
+def _draw_curve(plan: Plan, latency: LatencyEstimate, points: tuple[CurvePoint, ...]) -> None:
+    st.markdown("#### Throughput against latency")
+    figure = throughput_latency(points, plan.asked.tpot, latency.running_requests)
+    st.plotly_chart(
+        figure, key="curve", config=CHART, alt="Time per token against tokens per second at rising concurrency."
+    )
+    cost = plan.chosen.cost if plan.chosen else None
+    replicas = max(1, plan.chosen.replicas) if plan.chosen else 1
+    rows = [
+        {
+            "Requests at a time": f"{point.concurrency:g}" + (" (some wait)" if point.waits_for_memory else ""),
+            "First token": span(point.ttft_s.low, point.ttft_s.high),
+            "Per token": span(point.tpot_s.low, point.tpot_s.high),
+            "Tokens per second": _between(point.output_tok_per_s),
+            "Per million output tokens": _per_million(float(cost.usd_per_hour) / replicas, point) if cost else "",
+        }
+        for point in points
+    ]
+    st.dataframe(pd.DataFrame(rows), hide_index=True, key="curve_table")
+
+
+def _between(rate: Interval) -> str:
+    return f"{significant(rate.low, 2)} to {significant(rate.high, 2)}"
+
+
+def _per_million(usd_per_hour: float, point: CurvePoint) -> str:
+    rate = point.output_tok_per_s
+    cheapest, dearest = (usd_per_hour * 1e6 / (3600 * tokens) for tokens in (rate.high, rate.low))
+    return f"{usd(cheapest)} to {usd(dearest)}"
+
+
+result = current.plan()
+if result.chosen is not None and result.chosen.latency is not None:
+    draw(result, result.chosen.latency)
+else:
+    st.error(verdict(result).replace("$", "\\$"))
