@@ -55,6 +55,7 @@ class Bench:
         wide, half = self.random(dtype, 256, 1024), self.random(dtype, 256, 1024)
         norm = self.timed(lambda: wide + half * torch.rsqrt(wide.float().pow(2).mean(-1, keepdim=True)).to(dtype))
         gate = self.timed(lambda: torch.nn.functional.silu(wide) * half)
+        copied, attended = self.cache(dtype)
         return DeviceProfile(
             device=name,
             dtype=dtype_name,
@@ -66,7 +67,8 @@ class Bench:
             norm_s_per_element=norm / wide.numel(),
             gate_s_per_element=gate / wide.numel(),
             attention_s_per_pair=self.attention(dtype),
-            cache_s_per_element=self.cache(dtype),
+            cache_s_per_element=copied,
+            decode_s_per_pair=attended,
         )
 
     def products(self, dtype: Any) -> Iterator[Product]:
@@ -98,19 +100,16 @@ class Bench:
         attend = self.torch.nn.functional.scaled_dot_product_attention
         return self.timed(lambda: attend(q, q, q, is_causal=True)) / (8 * 256 * 256 * 64)
 
-    def cache(self, dtype: Any) -> float:
-        """Slope over the cache's length of appending a token to K and V and attending to all."""
-        one = self.random(dtype, 1, 8, 1, 64)
-        attend, readings = self.torch.nn.functional.scaled_dot_product_attention, []
-        for length in (128, 1024):
-            held = self.random(dtype, 1, 8, length, 64)
-
-            def step(held: Any = held) -> Any:
-                keys, values = self.torch.cat((held, one), dim=2), self.torch.cat((held, one), dim=2)
-                return attend(one, keys, values)
-
-            readings.append(self.timed(step, 15))
-        return max(0.0, (readings[1] - readings[0]) / (2 * 8 * 64 * (1024 - 128)))
+    def cache(self, dtype: Any) -> tuple[float, float]:
+        """Slopes over the cache's length: seconds per element copied to append a token, per pair attended to."""
+        heads, width, short, long = 8, 64, 128, 1024
+        attend = self.torch.nn.functional.scaled_dot_product_attention
+        one = self.random(dtype, 1, heads, 1, width)
+        held = [self.random(dtype, 1, heads, length, width) for length in (short, long)]
+        grown = [self.timed(partial(self.torch.cat, (keys, one), dim=2), 25) for keys in held]
+        seen = [self.timed(partial(attend, one, keys, keys), 25) for keys in held]
+        elements = heads * width * (long - short)
+        return max(0.0, grown[1] - grown[0]) / elements, max(0.0, seen[1] - seen[0]) / elements
 
 
 def _through(linear: Any, x: Any, weights: list[Any]) -> None:

@@ -1,4 +1,4 @@
-"""What plain transformers should take on a device whose micro-benchmark is known: the estimate for `engine=transformers`.
+"""What plain transformers should take on a device whose micro-benchmark is known: estimates for `engine=transformers`.
 
 A step is the sum over matrix products of their measured time at that size, plus attention over the pairs of tokens,
 the growing cache, the element-wise work, and the launches of every layer.
@@ -80,7 +80,7 @@ def _check(spec: ModelSpec) -> None:
 def step_seconds(
     profile: DeviceProfile, spec: ModelSpec, *, batch: int, tokens: int, context: float
 ) -> dict[str, float]:
-    """Seconds of one forward pass by part: `tokens` new tokens in each of `batch` sequences that then hold `context`."""
+    """Seconds of one forward pass by part: `tokens` new tokens in each of `batch` sequences that hold `context`."""
     rows = batch * tokens
     parts = {
         "products": 0.0,
@@ -128,15 +128,16 @@ def _elementwise_seconds(profile: DeviceProfile, spec: ModelSpec, group: LayerGr
 def _attention_seconds(
     profile: DeviceProfile, group: LayerGroup, batch: int, tokens: int, context: float
 ) -> tuple[float, float]:
-    """Pairs of queries and keys in prefill; reading and copying the cache in decode."""
+    """Attention over the pairs of queries and keys; in decode, copying the cache to append to it as well."""
     attention = group.attention
     if attention is None:
         return 0.0, 0.0
     seen = min(context, float(attention.window)) if attention.window else context
+    pairs = batch * tokens * seen * attention.q_heads * attention.head_dim
     if tokens > 1:
-        return batch * tokens * seen * attention.q_heads * attention.head_dim * profile.attention_s_per_pair, 0.0
-    cached = batch * seen * (attention.kv_heads * (attention.head_dim + attention.value_dim))
-    return 0.0, cached * profile.cache_s_per_element
+        return pairs * profile.attention_s_per_pair, 0.0
+    cached = batch * seen * attention.kv_heads * (attention.head_dim + attention.value_dim)
+    return pairs * profile.decode_s_per_pair, cached * profile.cache_s_per_element
 
 
 def product_seconds(products: Sequence[Product], tokens: float, elements: float) -> float:

@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass
 
 from estimators.profiling.foreign import ForeignInput, at, count, number, text
 
-# Matrices (out, in) and tokens per product that are timed: from a 64 Ki-element projection to a 16 Mi-element one.
-SHAPES = ((256, 256), (512, 512), (1408, 512), (1024, 1024), (2816, 1024), (4096, 4096))
+# Matrices (out, in) and tokens per product that are timed: from next to nothing to a 16 Mi-element projection.
+SHAPES = ((64, 64), (256, 256), (512, 512), (1408, 512), (1024, 1024), (2816, 1024), (4096, 4096))
 TOKENS = (1, 4, 32, 128, 512)
 MOST_WORK = 1.6e9  # tokens x elements of the largest product timed: a tenth of a second on a slow core
 POOL_BYTES = 64 << 20  # twice the last-level cache of a server CPU: weights come from memory, as in a model
@@ -38,7 +38,8 @@ class DeviceProfile:
     step_s: float  # the same of a forward pass beside its layers
     norm_s_per_element: float  # RMSNorm, rotary embedding and their like
     gate_s_per_element: float  # SiLU times the other half, residual additions
-    attention_s_per_pair: float  # per query x key x head-dimension element, both products and the softmax
+    attention_s_per_pair: float  # of a prompt: per query x key x head x head dimension, both products and the softmax
+    decode_s_per_pair: float  # the same of one new token, which keeps a processor less busy
     cache_s_per_element: float  # growing the KV cache by a token copies it
 
     @property
@@ -57,7 +58,15 @@ class DeviceProfile:
         return asdict(self)
 
 
-RATES = ("layer_s", "step_s", "norm_s_per_element", "gate_s_per_element", "attention_s_per_pair", "cache_s_per_element")
+RATES = (
+    "layer_s",
+    "step_s",
+    "norm_s_per_element",
+    "gate_s_per_element",
+    "attention_s_per_pair",
+    "cache_s_per_element",
+    "decode_s_per_pair",
+)
 
 
 def read_profile(found: object) -> DeviceProfile:
