@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import threading
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -14,50 +16,18 @@ from pricing.offers import Listing, Offer, PriceQuery, PriceSource, PurchaseOpti
 from pricing.reading import PriceReader, Progress, Reading, no_progress
 from pricing.refresh import RegionReport, read_region
 from pricing.snapshot import PricePoint, load_snapshot, snapshot_history, snapshot_on
+from pricing.status import BookStatus
 from pricing.stored import stored_moment
 from pricing.table import OfferTable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from pricing.store import PriceStore
     from pricing.stored import StoredPrice, StoredReading
 
 ListingKey = tuple[str, Listing]
 OfferKey = tuple[str, str, str]  # type, region, and the option as text: an enum's hash is Python, and slow
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BookStatus:
-    """Where a region's prices of one listing come from, and since when."""
-
-    region: str
-    listing: Listing
-    source: PriceSource
-    as_of: datetime | date | None  # when they were read; the newest row's date for the snapshot; None: no price here
-    live_since: datetime | None  # first success without a failure since
-    live_until: datetime | None  # last success, when what followed failed
-    error: str  # what the last attempt said, empty when it went well or none was made
-    remarks: tuple[str, ...]  # what the last reading had to leave out
-
-    @property
-    def sentence(self) -> str:
-        """One line for a page: "Live from AWS, read 2026-11-21 10:05 UTC."."""
-        if self.as_of is None:
-            said = f"No price for {self.region}."
-        elif self.source is PriceSource.LIVE:
-            said = f"Live from AWS, read {_minute(self.as_of)}."
-        elif self.source is PriceSource.CACHED:
-            said = f"Last good copy, read from AWS {_minute(self.as_of)}."
-        else:
-            said = f"Bundled snapshot, newest row of {_minute(self.as_of)}."
-        if self.live_until is not None:
-            said += f" Not live since {_minute(self.live_until)}."
-        return f"{said} {self.error}".strip()
-
-
-def _minute(moment: datetime | date) -> str:
-    return f"{moment:%Y-%m-%d %H:%M} UTC" if isinstance(moment, datetime) else moment.isoformat()
 
 
 @dataclass(slots=True)
@@ -243,7 +213,7 @@ class Book:
 
     def reload(self) -> None:
         """Looks at the store and puts the three layers together anew."""
-        with self._making:
+        with self._making, _collector_at_rest():
             if self._store is not None:
                 try:
                     self._loaded = _Loaded(self._store.readings(), tuple(self._store.current()))
@@ -323,6 +293,18 @@ class Book:
         for offer in reading.offers:
             stale = self._ages.is_stale(offer.option, offer.as_of, today)
             offers[_key(offer)] = replace(offer, source=source, stale=stale)
+
+
+@contextmanager
+def _collector_at_rest() -> Iterator[None]:
+    """A quarter of a second without garbage collection: every object of a book stays, and it would walk them often."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 def _key(offer: Offer) -> OfferKey:

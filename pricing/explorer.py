@@ -2,47 +2,46 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from estimators.provenance import Refusal
 from pricing.instances import Instance, find_instance, instances
-from pricing.offers import PriceQuery
+from pricing.offers import Offer, PriceQuery
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
-    from pricing.offers import Offer, PriceBook, PurchaseOption
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ExplorerRow:
-    """One offer with its machine and the rates people compare by."""
-
-    offer: Offer
-    instance: Instance
-    usd_per_accelerator_hour: Decimal  # of a whole one: a fractional machine's price divided by its share
-    usd_per_gib_hour: Decimal  # of accelerator memory
-    usd_per_tflop_hour: Decimal | None  # of peak compute; None when the accelerator's is not given
+    from pricing.offers import PriceBook, PurchaseOption
 
 
-def explorer_row(offer: Offer, instance: Instance, peak_tflops: float | None = None) -> ExplorerRow:
-    """Rates of one offer: p / (n s), p / (n m) and p / (n s F), with s the share of a fractional accelerator.
+class ExplorerRow(NamedTuple):
+    """One offer with its machine and the rates people compare by, worked out when they are looked at.
 
     g5.12xlarge at $5.672 with four A10G of 22.352 GiB: $1.418 an accelerator-hour, $0.0634 a GiB-hour.
     """
-    whole = instance.accelerator_count * Decimal(repr(instance.partition))
-    memory = Decimal(repr(round(instance.accelerator_memory_gib_total, 3)))
-    per_accelerator = offer.usd_per_hour / whole
-    return ExplorerRow(
-        offer=offer,
-        instance=instance,
-        usd_per_accelerator_hour=per_accelerator,
-        usd_per_gib_hour=offer.usd_per_hour / memory,
-        usd_per_tflop_hour=per_accelerator / Decimal(repr(peak_tflops)) if peak_tflops else None,
-    )
+
+    offer: Offer
+    instance: Instance
+    peak_tflops: float | None = None  # of one whole accelerator
+
+    @property
+    def usd_per_accelerator_hour(self) -> Decimal:
+        """p / (n s): of a whole accelerator, with s the share a fractional machine has of it."""
+        return self.offer.usd_per_hour / _exact(_units(self.instance, RankBy.ACCELERATOR_HOUR))
+
+    @property
+    def usd_per_gib_hour(self) -> Decimal:
+        """p / (n m), with m the memory of each accelerator."""
+        return self.offer.usd_per_hour / _exact(_units(self.instance, RankBy.GIB_HOUR))
+
+    @property
+    def usd_per_tflop_hour(self) -> Decimal | None:
+        """p / (n s F), with F the peak of a whole accelerator; None when that is not given."""
+        return self.usd_per_accelerator_hour / _exact(self.peak_tflops) if self.peak_tflops else None
 
 
 class RankBy(StrEnum):
@@ -54,13 +53,21 @@ class RankBy(StrEnum):
     TFLOP_HOUR = "tflop_hour"
 
 
-_RANK: Mapping[RankBy, Callable[[ExplorerRow], tuple[bool, Decimal]]] = {
-    RankBy.HOUR: lambda row: (False, row.offer.usd_per_hour),
-    RankBy.ACCELERATOR_HOUR: lambda row: (False, row.usd_per_accelerator_hour),
-    RankBy.GIB_HOUR: lambda row: (False, row.usd_per_gib_hour),
-    # Accelerators without a known peak come last, not first.
-    RankBy.TFLOP_HOUR: lambda row: (row.usd_per_tflop_hour is None, row.usd_per_tflop_hour or Decimal(0)),
-}
+def _exact(number: float) -> Decimal:
+    return Decimal(repr(number))
+
+
+def _units(instance: Instance, rank_by: RankBy, peak_tflops: float | None = None) -> float:
+    """How many of what is ranked by a machine has; 0 when that is not known."""
+    match rank_by:
+        case RankBy.HOUR:
+            return 1.0
+        case RankBy.ACCELERATOR_HOUR:
+            return instance.accelerator_count * instance.partition
+        case RankBy.GIB_HOUR:
+            return round(instance.accelerator_memory_gib_total, 3)
+        case RankBy.TFLOP_HOUR:
+            return instance.accelerator_count * instance.partition * (peak_tflops or 0.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,15 +97,15 @@ def explore(
     """Offers that pass, the cheapest first; `peak_tflops` gives the peak of each accelerator by name."""
     machines = {instance.instance_type: instance for instance in instances() if wanted.fits(instance)}
     offers = _candidates(book, wanted, frozenset(machines))
-    if rank_by is RankBy.HOUR and limit is not None:
-        offers = offers[:limit]  # a book lists by the hour already
-    peaks = peak_tflops or {}
-    rows = [
-        explorer_row(o, machines[o.instance_type], peaks.get(machines[o.instance_type].accelerator)) for o in offers
-    ]
-    if rank_by is not RankBy.HOUR:
-        rows.sort(key=_RANK[rank_by])
-    return tuple(rows[:limit])
+    peaks = {name: (peak_tflops or {}).get(instance.accelerator) for name, instance in machines.items()}
+    if rank_by is not RankBy.HOUR:  # by the hour a book lists already
+        units = {name: _units(instance, rank_by, peaks[name]) for name, instance in machines.items()}
+        # Machines without a known peak come last, not first. Floats order tens of thousands in the time of a frame.
+        each = {name: 1 / unit if unit else math.inf for name, unit in units.items()}
+        offers.sort(key=lambda offer: float(offer.usd_per_hour) * each[offer.instance_type])
+    return tuple(
+        ExplorerRow(offer, machines[offer.instance_type], peaks[offer.instance_type]) for offer in offers[:limit]
+    )
 
 
 def _candidates(book: PriceBook, wanted: Filter, machines: frozenset[str]) -> list[Offer]:

@@ -8,7 +8,7 @@ from decimal import Decimal
 import pytest
 
 from estimators.provenance import Refusal
-from pricing.explorer import Filter, RankBy, cheapest_regions, diff, explore, explorer_row
+from pricing.explorer import ExplorerRow, Filter, RankBy, cheapest_regions, diff, explore
 from pricing.instances import find_instance
 from pricing.offers import Offer, PriceQuery, PurchaseOption
 from pricing.regions import regions_within
@@ -21,7 +21,7 @@ ON_DEMAND = PurchaseOption.ON_DEMAND
 
 
 def test_rates_per_accelerator_per_gibibyte_and_per_teraflop() -> None:
-    row = explorer_row(make("g5.12xlarge", "us-east-1", ON_DEMAND, "5.672"), find_instance("g5.12xlarge"), 70)
+    row = ExplorerRow(make("g5.12xlarge", "us-east-1", ON_DEMAND, "5.672"), find_instance("g5.12xlarge"), 70)
     assert row.usd_per_accelerator_hour == Decimal("1.418")  # four A10G
     assert round(row.usd_per_gib_hour, 4) == Decimal("0.0634")  # 89.408 GiB
     assert row.usd_per_tflop_hour is not None
@@ -29,7 +29,7 @@ def test_rates_per_accelerator_per_gibibyte_and_per_teraflop() -> None:
 
 
 def test_a_fraction_of_an_accelerator_is_compared_as_a_whole_one() -> None:
-    row = explorer_row(make("g6f.large", "us-east-1", ON_DEMAND, "0.2024"), find_instance("g6f.large"))
+    row = ExplorerRow(make("g6f.large", "us-east-1", ON_DEMAND, "0.2024"), find_instance("g6f.large"))
     assert row.usd_per_accelerator_hour == Decimal("1.6192")  # 0.2024 / 0.125
     assert round(row.usd_per_gib_hour, 4) == Decimal("0.0724")  # 2.794 GiB
     assert row.usd_per_tflop_hour is None
