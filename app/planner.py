@@ -295,19 +295,18 @@ def _replicate(question: _Question, machine: Machine, placement: Placement) -> _
     scenario = question.scenario
     if scenario.replicas is not None or scenario.rate is None:
         return _estimate(question, machine, placement, scenario.replicas or 1)
-    single = _estimate(question, machine, placement, 1)
-    if not single.memory.fits or single.latency is None or _keeps_up(scenario, single.latency):
-        return single
-    low, high, served = 1, 1, single  # invariant: `low` falls short
+    served = _estimate(question, machine, placement, 1)
+    if not served.memory.fits or served.latency is None or _keeps_up(scenario, served.latency):
+        return served
+    low, enough = 1, served  # `low` falls short; `enough` is the first count that is not saturated
     while not _keeps_up(scenario, served.latency):
-        low, high = high, high * 2
-        if high > MOST_REPLICAS:
-            return single
-        served = _estimate(question, machine, placement, high)
-        if not served.latency or (not served.latency.saturated and high > 64 * max(1, low)):
-            break
-        if _hopeless(scenario, served):
-            return served
+        low = served.replicas
+        if low >= MOST_REPLICAS or _idle(served):
+            return enough  # the rate is out of reach, or an objective is missed however idle the replicas are
+        served = _estimate(question, machine, placement, 2 * low)
+        if enough.latency is not None and enough.latency.saturated:
+            enough = served
+    high = served.replicas
     while high - low > 1:
         middle = (low + high) // 2
         tried = _estimate(question, machine, placement, middle)
@@ -324,8 +323,8 @@ def _keeps_up(scenario: Scenario, latency: LatencyEstimate | None) -> bool:
     return not latency.saturated and all(check.met is not False for check in _objectives(scenario, latency))
 
 
-def _hopeless(scenario: Scenario, served: _Served) -> bool:
-    """Objectives still missed though each replica is all but idle: more replicas cannot help."""
+def _idle(served: _Served) -> bool:
+    """Each replica has next to nothing to do: what is missed now is missed with any number of them."""
     latency = served.latency
     return latency is not None and not latency.saturated and latency.running_requests < 0.05
 

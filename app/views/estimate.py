@@ -14,6 +14,7 @@ from app.plan import Candidate, Plan
 from app.sources import dashboard_sources
 from app.views import current
 from app.views.explain import how
+from pricing.cost import usd_per_million_tokens
 
 
 def _escape(text: str) -> str:
@@ -38,24 +39,62 @@ def draw_metrics(plan: Plan, chosen: Candidate) -> None:
     memory, latency, cost = chosen.memory, chosen.latency, chosen.cost
     first, second, third, fourth = st.columns(4)
     with first:
-        st.metric("Monthly cost", usd(cost.usd_per_month) if cost else "not priced", border=True)
+        hourly = f"{usd(cost.usd_per_hour, cents=True)} an hour" if cost else None
+        st.metric(
+            "Monthly cost",
+            usd(cost.usd_per_month) if cost else "not priced",
+            border=True,
+            delta=hourly,
+            delta_color="off",
+            delta_arrow="off",
+        )
         how(cost.terms if cost else (), key="how_cost")
     with second:
-        st.metric("Memory per GPU", gib(memory.memory_bytes_per_gpu) if memory else "unknown", border=True)
+        st.metric(
+            "Memory per GPU",
+            gib(memory.memory_bytes_per_gpu) if memory else "unknown",
+            border=True,
+            delta=f"of {gib(memory.memory_budget_bytes_per_gpu)} usable" if memory else None,
+            delta_color="off",
+            delta_arrow="off",
+        )
         how(memory.terms if memory else (), key="how_memory")
     with third:
-        text = span(latency.e2e_s.low, latency.e2e_s.high) if latency else "not estimated yet"
-        st.metric("Whole request", text, border=True, help="80 % interval for what a measurement would show.")
+        e2e = latency.e2e_s if latency else None
+        st.metric(
+            "Whole request",
+            seconds(e2e.value) if e2e else "not estimated",
+            border=True,
+            delta=span(e2e.low, e2e.high) if e2e else None,
+            delta_color="off",
+            delta_arrow="off",
+            help="Mean, with the 80 % interval for what a measurement would show.",
+        )
         how(latency.terms if latency else (), key="how_latency")
     with fourth:
         million = cost.usd_per_million_output_tokens if cost else None
         st.metric(
-            "Per million output tokens",
-            usd(million) if million else "not estimated yet",
+            "A million output tokens",
+            usd(million) if million else "not estimated",
             border=True,
-            help="At this load's throughput, all hours billed.",
+            delta=_million_range(chosen) if million else None,
+            delta_color="off",
+            delta_arrow="off",
+            help="At this load's throughput, every billed hour busy.",
         )
         how(cost.terms[1:] if cost else (), key="how_tokens")
+
+
+def _million_range(chosen: Candidate) -> str:
+    """The interval of the throughput as dollars: fast is cheap."""
+    if chosen.latency is None or chosen.cost is None:
+        return ""
+    rate = chosen.latency.output_tok_per_s
+    replicas = max(1, chosen.replicas)
+    low, high = (
+        usd_per_million_tokens(chosen.cost.usd_per_hour, tokens * replicas) for tokens in (rate.high, rate.low)
+    )
+    return f"{usd(low)} to {usd(high)}"
 
 
 def draw_memory(plan: Plan, chosen: Candidate) -> None:
@@ -122,11 +161,11 @@ def _machine_row(candidate: Candidate) -> dict[str, object]:
         else candidate.machine.accelerator.name,
         "Fits": {True: "yes", False: "no", None: "no"}[candidate.fits],
         "A month": float(cost.usd_per_month) if cost else None,
+        "Why not": "; ".join(candidate.reasons),
         "Memory used": memory.memory_bytes_per_gpu / memory.memory_budget_bytes_per_gpu if memory else None,
         "Needed, GiB per GPU": memory.memory_bytes_per_gpu / GIB if memory else None,
         "Usable, GiB per GPU": memory.memory_budget_bytes_per_gpu / GIB if memory else None,
         "Holds": memory.max_concurrency if memory else None,
-        "Why not": "; ".join(candidate.reasons),
         "Price": source_phrase(offer) if offer else "",
     }
 
