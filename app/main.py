@@ -11,6 +11,7 @@ from app.scenario import with_page_defaults
 from app.sources import dashboard_sources
 from app.views import card, current, header, inputs
 
+FOLDED = ("accuracy", "recommend", "compare")  # pages that ask something of their own
 ICON = str(Path(__file__).with_name("static") / "icon.svg")
 
 st.set_page_config(page_title="Rightsize", page_icon=ICON, layout="wide", initial_sidebar_state="collapsed")
@@ -23,6 +24,7 @@ else:
     page = st.navigation(
         [
             st.Page("views/estimate.py", title="Estimate", default=True),
+            st.Page("views/recommend.py", title="Recommend", url_path="recommend"),
             st.Page("views/memory.py", title="Memory", url_path="memory"),
             st.Page("views/speed.py", title="Speed", url_path="speed"),
             st.Page("views/cost.py", title="Cost", url_path="cost"),
@@ -32,7 +34,7 @@ else:
         position="top",
     )
     top = header.draw_title()
-    inputs.draw(current.model_ids(), sources.book.regions, folded=page.url_path == "accuracy")
+    inputs.draw(current.model_ids(), sources.book.regions, folded=page.url_path in FOLDED)
     decoded = inputs.read()
     scenario = with_page_defaults(decoded.scenario)
     sources.watch(scenario.region)

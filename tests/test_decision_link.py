@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 from datetime import date
 from decimal import Decimal
@@ -19,11 +20,26 @@ from estimators.architecture.hub import HubClient
 from pricing.offers import Offer, PriceSource, PurchaseOption
 from pricing.table import OfferTable
 
+_VERSIONS = itertools.count(1_000_000)
+
+
+class Sources(LocalSources):
+    """A book of its own and a version of its own, so that no plan of another test is remembered for it."""
+
+    @property
+    def version(self) -> int:
+        return self._own_version
+
+    def __init__(self, book: OfferTable) -> None:
+        super().__init__(book, HubClient(offline=True))  # type: ignore[arg-type]
+        self._own_version = next(_VERSIONS)
+
+
 TODAY = date(2026, 11, 21)
 MODEL = "meta-llama/Llama-3.1-8B-Instruct"
 
 
-def sources(**prices: str) -> LocalSources:
+def sources(**prices: str) -> Sources:
     rows = prices or {"g6.xlarge": "0.8048", "g5.xlarge": "1.006"}
     offers = (
         Offer(
@@ -37,7 +53,7 @@ def sources(**prices: str) -> LocalSources:
         )
         for name, price in rows.items()
     )
-    return LocalSources(OfferTable(offers), HubClient(offline=True))
+    return Sources(OfferTable(offers))
 
 
 THEN = sources()
@@ -57,7 +73,7 @@ def opened(flat: dict[str, str]) -> Decision:
     return decision
 
 
-def reviewed(flat: dict[str, str], at: LocalSources = THEN) -> Review:
+def reviewed(flat: dict[str, str], at: Sources = THEN) -> Review:
     return review(opened(flat), at)
 
 

@@ -13,9 +13,9 @@ from decimal import Decimal
 from functools import lru_cache
 from pathlib import Path
 
+from app.memo import VersionedSources, remembered_plan
 from app.plan import Plan
-from app.planner import Sources, plan
-from app.scenario import Problem, Scenario, decode, decode_frozen, encode
+from app.scenario import Problem, Scenario, decode, decode_frozen, encode, with_page_defaults
 from pricing.offers import PriceSource
 from pricing.snapshot import snapshot_history
 
@@ -116,11 +116,11 @@ def formula_version() -> str:
 
 def mark_of(scenario: Scenario) -> str:
     """Twelve hex digits of the inputs and price, so that figures never stand beside inputs they were not made for."""
-    flat = encode(scenario, every_field=True)
+    flat = encode(with_page_defaults(scenario), every_field=True)
     return hashlib.sha256("&".join(f"{key}={flat[key]}" for key in sorted(flat)).encode()).hexdigest()[:12]
 
 
-def freeze(decided: Plan, today: date, sources: Sources) -> dict[str, str]:
+def freeze(decided: Plan, today: date, sources: VersionedSources) -> dict[str, str]:
     """The flat parameters of the decision link of a plan: resolved inputs, price, figures and formula version."""
     chosen = decided.chosen
     scenario = decided.resolved
@@ -145,15 +145,16 @@ def freeze(decided: Plan, today: date, sources: Sources) -> dict[str, str]:
     for key, value in figures.items():
         if value is not None and 0 < value < 10**6 * (10**6 if key == "decided_memory" else 10**3):
             flat[key] = f"{value:.9f}".rstrip("0").rstrip(".") if key != "decided_memory" else f"{value:.0f}"
-    cheapest = cheapest_machine(scenario, sources)
+    chose_itself = decided.asked.instance is None and decided.asked.gpu is None and chosen.eligible
+    cheapest = chosen.label if chose_itself else cheapest_machine(scenario, sources)
     if cheapest is not None:
         flat["decided_cheapest"] = cheapest
     return flat
 
 
-def cheapest_machine(scenario: Scenario, sources: Sources) -> str | None:
+def cheapest_machine(scenario: Scenario, sources: VersionedSources) -> str | None:
     """The machine the same question chooses by itself at the book's prices."""
-    answer = plan(unpinned(scenario), sources).chosen
+    answer = remembered_plan(unpinned(scenario), sources).chosen
     usable = answer is not None and answer.eligible and answer.machine.instance is not None
     return answer.machine.name if answer is not None and usable else None
 
@@ -199,10 +200,10 @@ def read_decision(raw: Mapping[str, str], scenario: Scenario) -> tuple[Decision 
     return decision, scenario, problems
 
 
-def review(decision: Decision, sources: Sources) -> Review:
+def review(decision: Decision, sources: VersionedSources) -> Review:
     """The decision's figures beside ours at its price and at today's, and what changed since."""
-    frozen = plan(decision.scenario, sources)
-    now = plan(replace(decision.scenario, price=None, price_as_of=None), sources)
+    frozen = remembered_plan(decision.scenario, sources)
+    now = remembered_plan(replace(decision.scenario, price=None, price_as_of=None), sources)
     then, today = _figures_of(frozen), _figures_of(now)
     said = {
         "usd_month": float(decision.usd_per_month) if decision.usd_per_month is not None else None,
@@ -238,7 +239,7 @@ def _figures_of(result: Plan) -> dict[str, float]:
     return found
 
 
-def _price_known(scenario: Scenario, sources: Sources) -> bool | None:
+def _price_known(scenario: Scenario, sources: VersionedSources) -> bool | None:
     """Whether the book has this price now, or the bundled history had it on that day."""
     if scenario.price is None or scenario.instance is None:
         return None

@@ -135,6 +135,7 @@ class _Kept(Generic[V]):
 
 
 _PRECISIONS: _Kept[Precision] = _Kept(4096)
+_WEIGHTS: _Kept[int] = _Kept(4096)
 _LAYOUTS: _Kept[Layout] = _Kept(ESTIMATES_KEPT)
 
 
@@ -142,6 +143,12 @@ def precision_of(spec: ModelSpec, weights: Weights, kv: KvPrecision) -> Precisio
     """`resolve_precision`, remembered by the identity of the spec so that what hangs on a precision is too."""
     key = (id(spec), weights, kv)
     return _PRECISIONS.get(key, spec) or _PRECISIONS.put(key, spec, resolve_precision(spec, weights, kv=kv))
+
+
+def _weights_bytes(precision: Precision) -> int:
+    """`precision.weights_bytes`, which walks every tensor, remembered."""
+    key = id(precision)
+    return _WEIGHTS.get(key, precision) or _WEIGHTS.put(key, precision, precision.weights_bytes)
 
 
 def layouts_of(
@@ -181,7 +188,7 @@ def _estimate(precision: Precision, machine: Machine, tp: int, workload: Workloa
     the fullest GPU holds at least W / tp, and an engine may take at most all of its memory."""
     if heads := _heads_that_do_not_divide(precision, tp):
         return replace(_without_speed(tp, 0.0, 0.0), refused=f"{heads} attention heads do not divide over {tp}")
-    least = precision.weights_bytes / tp
+    least = _weights_bytes(precision) / tp
     if least > machine.memory_bytes:
         return _without_speed(tp, least, machine.memory_bytes)
     placement = Placement(tp=tp)

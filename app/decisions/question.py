@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -60,10 +61,38 @@ class Question:
         if not self.models:
             raise Refusal("No model may be chosen.", field="model", remedy="Name at least one.")
         if len(self.models) > MOST_MODELS:
-            raise Refusal(f"{len(self.models)} models are too many to weigh.", field="model", remedy=f"Name up to {MOST_MODELS}.")
+            remedy = f"Name up to {MOST_MODELS}."
+            raise Refusal(f"{len(self.models)} models are too many to weigh.", field="model", remedy=remedy)
         if not self.owned and not (self.regions and self.options):
             raise Refusal(
                 "No region or no way to pay is allowed.", field="region", remedy="Allow at least one of each."
             )
         if self.bar is not None and not 0 < self.bar.minimum_ratio <= 2:
             raise Refusal("A quality bar lies between 0 and 200 % of the reference.", field="quality")
+
+
+_OWNED = re.compile(
+    r"(?P<count>[0-9]{1,5})\s*[x×]?\s+(?P<gpu>[A-Za-z][A-Za-z0-9 ._()/+-]{0,60}?)"
+    r"\s*(@\s*\$?(?P<usd>[0-9]{1,6}(\.[0-9]{1,4})?))?"
+)
+MOST_OWNED = 12
+
+
+def owned_from(text: str) -> tuple[OwnedHardware, ...]:
+    """Hardware one has, a line each: "8 x A100-80GB", or "8 x A100-80GB @ 0.90" with USD per GPU and hour.
+
+    Raises `Refusal` for a line that says something else.
+    """
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    if len(lines) > MOST_OWNED:
+        raise Refusal(f"More than {MOST_OWNED} kinds of hardware.", field="gpu", remedy="List fewer.")
+    found = []
+    for line in lines:
+        read = _OWNED.fullmatch(line)
+        if read is None or int(read["count"]) < 1:
+            raise Refusal(
+                f"{line[:60]!r} names no hardware.", field="gpu", remedy="Write a line such as 8 x A100-80GB."
+            )
+        cost = Decimal(read["usd"]) if read["usd"] else Decimal(0)
+        found.append(OwnedHardware(gpu=read["gpu"].strip(), count=int(read["count"]), usd_per_gpu_hour=cost))
+    return tuple(found)

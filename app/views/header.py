@@ -6,9 +6,11 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from app.components.copy_link import copy_link
+from app.decisions.decision_link import Decision, mark_of
 from app.narrative import source_phrase
 from app.plan import Plan
-from app.views import current, inputs
+from app.views import current
+from app.views.decision import draw_decision, query_of
 from pricing.offers import PriceSource
 
 
@@ -21,7 +23,7 @@ def draw_title() -> DeltaGenerator:
 
 def draw_actions(place: DeltaGenerator, plan: Plan) -> None:
     with place:
-        copy_link(inputs.link_query(plan.resolved))
+        copy_link(query_of(plan))
         if plan.chosen is not None and plan.chosen.offer is not None:
             st.caption(f"Prices: {source_phrase(plan.chosen.offer)}", text_alignment="right")
 
@@ -32,8 +34,12 @@ def draw_notices(plan: Plan) -> None:
     if found:
         lines = [f"- {_quoted(problem.subject)} {problem.reason}" for problem in found.values()]
         st.warning("\n".join(lines).replace("$", "\\$"), icon=":material/info:")
+    decision: Decision | None = st.session_state.get("decision")
     offer = plan.chosen.offer if plan.chosen else None
-    if offer is not None and offer.source is PriceSource.LINK:
+    if decision is not None and mark_of(plan.asked) == mark_of(decision.scenario):
+        draw_decision(decision)
+        st.button("Use today's price", on_click=_thaw)
+    elif offer is not None and offer.source is PriceSource.LINK:
         text, button = st.columns([4, 1], vertical_alignment="center")
         text.info(
             f"This link carries its own price: ${offer.usd_per_hour} an hour per machine, {source_phrase(offer)}."

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from urllib.parse import urlencode
 
 import streamlit as st
 
+from app.decisions.decision_link import read_decision
 from app.presets import PRESETS
 from app.scenario import (
     DEFAULTS,
+    FROZEN,
     KEYS,
     PAGE_MODEL,
     Decoded,
@@ -59,10 +62,12 @@ def canonicalise() -> None:
     raw = {key: values[-1] for key in st.query_params if (values := st.query_params.get_all(key))}
     repeated = [key for key in raw if len(st.query_params.get_all(key)) > 1]
     decoded = decode({key: value for key, value in raw.items() if key != "embed"})
-    problems = decoded.problems + tuple(
-        Problem(key, key[:40], "was given more than once; the last was used.") for key in repeated
-    )
+    decision, scenario, dropped = read_decision(raw, decoded.scenario)
+    decoded = replace(decoded, scenario=scenario)
+    twice = (Problem(key, key[:40], "was given more than once; the last was used.") for key in repeated)
+    problems = (*decoded.problems, *dropped, *twice)
     st.session_state.asked = decoded.scenario
+    st.session_state.decision = decision
     st.session_state.problems = problems
     st.session_state.from_link = decoded.version is not None
     flat = encode(decoded.scenario)
@@ -72,6 +77,8 @@ def canonicalise() -> None:
     for key, value in _widget_values(flat).items():
         st.session_state[key] = value
     kept = {key: value for key, value in flat.items() if not _is_default(key, value)}
+    if decision is not None:
+        kept |= {key: value for key, value in raw.items() if key in FROZEN}
     if kept != raw:
         st.query_params.from_dict(kept)
     if problems:

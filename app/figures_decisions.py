@@ -1,0 +1,114 @@
+"""Recommendations as plotly figures: cost against latency and against quality. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import plotly.graph_objects as go
+
+from app.decisions.pareto import front
+from app.decisions.recommendation import Point
+from app.figures import BLUE, GREY, ORANGE, RED, styled
+from app.format import seconds, usd
+
+MOST_NAMED = 6  # of the points on the front, so that names do not overlap
+
+LATENCIES: dict[str, tuple[str, Callable[[Point], float]]] = {
+    "ttft": ("p95 time to first token, s", lambda point: point.ttft_p95_s),
+    "tpot": ("p95 time per output token, s", lambda point: point.tpot_p95_s),
+    "e2e": ("p95 whole request, s", lambda point: point.e2e_p95_s),
+}
+
+
+def cost_against_latency(points: Sequence[Point], key: str, limit: float | None) -> go.Figure:
+    """Monthly cost over one latency, the plans nobody beats on both joined, the limit drawn in."""
+    title, latency = LATENCIES[key]
+    figure = go.Figure()
+    best = front([point for point in points if point.passes], lambda point: point.usd_per_month, latency)
+    _add(figure, points, latency, lambda point: seconds(latency(point)))
+    _add_front(figure, best, latency)
+    if limit is not None:
+        figure.add_vline(x=limit, line_width=2, line_color=RED)
+        _name_line(figure, _log10(limit), f"limit {seconds(limit)}", "left")
+    figure.update_xaxes(type="log", title=title, fixedrange=True)
+    return _money(figure)
+
+
+def cost_against_quality(points: Sequence[Point], bar: float | None, reference: str) -> go.Figure:
+    """Monthly cost over published quality relative to the reference, the bar drawn in; unknown quality is left out."""
+    known = [point for point in points if point.quality is not None]
+    figure = go.Figure()
+    best = front(known, lambda point: point.usd_per_month, lambda point: -(point.quality or 0.0))
+    _add(figure, known, _percent, lambda point: f"{_percent(point):.1f} % of {reference}")
+    _add_front(figure, best, _percent)
+    if bar is not None:
+        figure.add_vline(x=100 * bar, line_width=2, line_color=RED)
+        _name_line(figure, 100 * bar, f"bar {100 * bar:g} %", "right")
+    figure.update_xaxes(title=f"quality, % of {reference}", fixedrange=True)
+    return _money(figure)
+
+
+def _name_line(figure: go.Figure, x: float, text: str, side: str) -> None:
+    shift = 5 if side == "left" else -5
+    figure.add_annotation(
+        x=x, y=1, yref="paper", text=text, showarrow=False, xanchor=side, xshift=shift, font={"color": RED}
+    )
+
+
+def _percent(point: Point) -> float:
+    return 100 * (point.quality or 0.0)
+
+
+def _add(figure: go.Figure, points: Sequence[Point], x: Callable[[Point], float], said: Callable[[Point], str]) -> None:
+    groups = (
+        ("Fails the quality bar or the budget", [p for p in points if not p.passes], GREY, "circle-open"),
+        ("Meets every limit", [p for p in points if p.passes], BLUE, "circle"),
+    )
+    for name, members, colour, symbol in groups:
+        if members:
+            figure.add_scatter(
+                name=name,
+                mode="markers",
+                x=[x(p) for p in members],
+                y=[p.usd_per_month for p in members],
+                marker={"color": colour, "symbol": symbol, "size": 8},
+                customdata=[
+                    (_short(p.model), p.precision, p.accelerator, usd(p.usd_per_month), said(p)) for p in members
+                ],
+                hovertemplate=(
+                    "%{customdata[0]} in %{customdata[1]}<br>%{customdata[2]}<br>%{customdata[3]} a month<br>"
+                    "%{customdata[4]}<extra></extra>"
+                ),
+            )
+
+
+def _add_front(figure: go.Figure, best: Sequence[Point], x: Callable[[Point], float]) -> None:
+    if not best:
+        return
+    step = max(1, -(-len(best) // MOST_NAMED))
+    names = [f"{_short(p.model)} {p.precision}" if i % step == 0 else "" for i, p in enumerate(best)]
+    figure.add_scatter(
+        name="Nothing is cheaper and better",
+        mode="lines+text",
+        x=[x(p) for p in best],
+        y=[p.usd_per_month for p in best],
+        text=names,
+        textposition="top center",
+        line={"color": ORANGE, "width": 2},
+        hoverinfo="skip",
+    )
+
+
+def _short(model: str) -> str:
+    return model.rsplit("/", 1)[-1].replace("-Instruct", "").replace("Meta-", "")
+
+
+def _money(figure: go.Figure) -> go.Figure:
+    figure.update_yaxes(type="log", title="USD a month", fixedrange=True, tickprefix="$", tickformat=",", dtick="D1")
+    return styled(figure, height=400)
+
+
+def _log10(value: float) -> float:
+    import math
+
+    return math.log10(value)

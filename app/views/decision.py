@@ -1,0 +1,110 @@
+"""The decision of a link held against today, and what can be taken away from a recommendation."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from urllib.parse import urlencode
+
+import pandas as pd
+import streamlit as st
+
+from app.components.copy_link import copy_link
+from app.decisions.decision_link import Decision, Review, freeze, review
+from app.decisions.recommendation import Recommendation
+from app.decisions.report_page import plans_csv, plans_json, report_html
+from app.format import gib, seconds, usd
+from app.plan import Plan
+from app.sources import dashboard_sources
+
+NAMES = {
+    "usd_month": "Monthly cost",
+    "memory": "Memory per GPU",
+    "ttft": "p95 time to first token",
+    "tpot": "p95 time per token",
+    "e2e": "p95 whole request",
+}
+
+
+def query_of(plan: Plan) -> str:
+    """The decision link of a plan, without the page's address."""
+    return urlencode(freeze(plan, datetime.now(UTC).date(), dashboard_sources()))
+
+
+def draw_exports(answer: Recommendation) -> None:
+    """Open, link and report of the first plan; all plans as CSV and JSON."""
+    best = answer.plans[0]
+    plans = [ranked.plan for ranked in answer.plans if ranked.plan is not None]
+    if best.plan is None or not plans:
+        st.caption("Hardware of your own has no link: set its price per hour with payment `owned` on the first page.")
+        return
+    query = query_of(best.plan)
+    page = report_html(
+        best.plan, link=f"?{query}", today=datetime.now(UTC).date(), answer=answer, chosen=best.candidate
+    )
+    first, second, third, fourth, fifth = st.columns(5)
+    first.link_button("Open this plan", f"./?{query}", width="stretch")
+    with second:
+        copy_link(query, label="Copy its link", key="copy_plan")
+    third.download_button("Report, one page", page, "decision.html", "text/html", width="stretch", on_click="ignore")
+    fourth.download_button(
+        "Plans as CSV", plans_csv(plans), "plans.csv", "text/csv", width="stretch", on_click="ignore"
+    )
+    body = json.dumps(plans_json(plans, answer), indent=2, allow_nan=False)
+    fifth.download_button("Plans as JSON", body, "plans.json", "application/json", width="stretch", on_click="ignore")
+
+
+def draw_decision(decision: Decision) -> None:
+    """What the link says was decided, beside ours, and whether it would be decided so today."""
+    found = review(decision, dashboard_sources())
+    with st.container(border=True, key="decision"):
+        st.markdown(f"**Decided on {decision.on.isoformat()}, from the link**")
+        for line in banner(found):
+            st.markdown(f"- {line}".replace("$", "\\$"))
+        rows = [
+            {
+                "": NAMES[figure.key],
+                "From the link": _text(figure.key, figure.link),
+                "Computed now at the link's price": _text(figure.key, figure.ours),
+                "At today's price": _text(figure.key, figure.today),
+            }
+            for figure in found.figures
+        ]
+        with st.expander("The decided figures beside ours", key="decided"):
+            st.dataframe(pd.DataFrame(rows), hide_index=True, key="decided_figures")
+
+
+def banner(found: Review) -> list[str]:
+    """What changed since, one line each."""
+    decision = found.decision
+    cost = next(figure for figure in found.figures if figure.key == "usd_month")
+    said = f"{usd(cost.link)} a month" if cost.link is not None else "no monthly cost"
+    lines = [f"The link says: {said} on {decision.scenario.instance or decision.scenario.gpu}."]
+    if found.machine_gone:
+        lines.append("That machine, or its model, is not known here today, so its figures cannot be checked.")
+    if found.altered:
+        names = ", ".join(NAMES[figure.key].lower() for figure in found.altered)
+        lines.append(f"Not ours: {names} in the link is not what its inputs come to. Trust the figures computed now.")
+    if found.price_known is False:
+        lines.append("The price in the link is in no price list this page knows.")
+    if cost.moved is not None and cost.today is not None:
+        change = "the same" if abs(cost.moved) < 0.0005 else f"{100 * cost.moved:+.1f} %"
+        lines.append(f"At today's price: {usd(cost.today)} a month, {change}.")
+    if found.refitted:
+        names = ", ".join(f"{NAMES[f.key].lower()} {_text(f.key, f.ours)}" for f in found.refitted)
+        lines.append(f"Estimates were calibrated anew since; now: {names}.")
+    if found.flips:
+        lines.append(
+            f"The decision flips: today {found.cheapest_now} is the cheapest machine, then {decision.cheapest}."
+        )
+    elif found.flips is False:
+        lines.append(f"The decision stands: {found.cheapest_now} is still the cheapest machine for this.")
+    return lines
+
+
+def _text(key: str, value: float | None) -> str:
+    if value is None:
+        return "unknown"
+    if key == "usd_month":
+        return usd(value)
+    return gib(value) if key == "memory" else seconds(value)

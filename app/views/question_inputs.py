@@ -1,0 +1,143 @@
+"""The boxes of a recommendation: load and limits mirrored from the shared inputs, the bar, and what may be chosen."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from app.decisions.question import USUAL_WEIGHTS
+from app.narrative import option_name, precision_name
+from app.presets import PRESETS
+from estimators.hardware.catalogue import accelerators
+from estimators.precision import Weights
+from estimators.quality.tasks import Task, tasks_of_preset
+from pricing.offers import PurchaseOption
+
+MIRRORED = {  # shared key -> label, placeholder
+    "rate": ("Requests a second", "one at a time"),
+    "ttft": ("First token within, s", "no limit"),
+    "tpot": ("Each token within, s", "no limit"),
+    "e2e": ("Whole request within, s", "no limit"),
+}
+
+
+def draw(reference: str, models: list[str], regions: list[str]) -> None:
+    """Draw the question. What is set here for load and objectives sets the shared inputs, and the other way round."""
+    st.markdown("#### What is needed")
+    st.pills("Use", list(PRESETS), key="q_task", on_change=_use, help="Sets tokens in and out, and the quality task.")
+    for column, key in zip(st.columns(4), MIRRORED, strict=True):
+        label, blank = MIRRORED[key]
+        st.session_state[f"q_{key}"] = st.session_state.get(key) or ""
+        with column:
+            st.text_input(label, key=f"q_{key}", on_change=_mirror, args=(key,), placeholder=blank, max_chars=20)
+    _draw_bar(reference, models)
+    with st.expander("What may be chosen: models, precisions, regions, payment, hardware", key="choices"):
+        _draw_choices(models, regions)
+
+
+def _draw_bar(reference: str, models: list[str]) -> None:
+    first, second, third, fourth = st.columns([1.2, 2, 1.6, 1.2])
+    first.number_input(
+        "Keep at least, %",
+        min_value=1.0,
+        max_value=200.0,
+        value=None,
+        step=1.0,
+        format="%g",
+        key="bar_percent",
+        placeholder="no quality bar",
+        persist_state="session",
+        help="Of the reference model's published score. 99 is within 1 %.",
+    )
+    second.selectbox(
+        "of the quality of",
+        models,
+        index=models.index(reference) if reference in models else 0,
+        key="bar_reference",
+        persist_state="session",
+    )
+    third.selectbox("on", list(Task), key="bar_task", format_func=_task_name, persist_state="session")
+    fourth.number_input(
+        "Budget, $ a month",
+        min_value=1.0,
+        max_value=1e9,
+        value=None,
+        step=100.0,
+        format="%g",
+        key="budget",
+        placeholder="no limit",
+        persist_state="session",
+    )
+
+
+def _draw_choices(models: list[str], regions: list[str]) -> None:
+    left, right = st.columns(2)
+    with left:
+        st.multiselect(
+            "Models",
+            models,
+            key="q_models",
+            persist_state="session",
+            placeholder="all measured beside the reference; without a bar, the model above",
+        )
+        st.multiselect(
+            "Precisions",
+            [weights for weights in Weights if weights is not Weights.FP32],
+            key="q_weights",
+            format_func=precision_name,
+            persist_state="session",
+            placeholder=", ".join(precision_name(weights) for weights in USUAL_WEIGHTS),
+        )
+        vendors = sorted({chip.vendor for chip in accelerators().values()})
+        st.multiselect(
+            "Makers of accelerators", vendors, key="q_vendors", persist_state="session", placeholder="NVIDIA"
+        )
+        st.toggle(
+            "Count scores taken while the model reasons",
+            key="bar_reasoning",
+            persist_state="session",
+            help="Reasoning spends output tokens: raise Tokens out to what it takes.",
+        )
+    with right:
+        st.multiselect(
+            "Regions", regions, key="q_regions", persist_state="session", placeholder="the region of the scenario"
+        )
+        st.multiselect(
+            "Ways to pay",
+            list(PurchaseOption),
+            key="q_ways",
+            format_func=option_name,
+            persist_state="session",
+            placeholder="the payment of the scenario",
+        )
+        st.text_area(
+            "Only hardware I have, a line each",
+            key="q_owned",
+            persist_state="session",
+            max_chars=800,
+            height=104,
+            placeholder="8 x A100-80GB\n4 x L40S @ 0.50",
+            help="Count, accelerator, and if it costs you something, dollars per GPU and hour. Blank: rent on AWS.",
+        )
+
+
+def _task_name(task: Task) -> str:
+    return task.value.replace("-", " ")
+
+
+def _mirror(key: str) -> None:
+    """A limit typed here is the shared input; a rate replaces requests at a time, which would win otherwise."""
+    st.session_state[key] = st.session_state[f"q_{key}"].strip()
+    if key == "rate" and st.session_state[key]:
+        st.session_state["concurrency"] = None
+
+
+def _use() -> None:
+    preset = PRESETS.get(st.session_state.get("q_task") or "")
+    if preset is None:
+        return
+    st.session_state.task = st.session_state.q_task
+    st.session_state.prompt, st.session_state.output = preset.prompt, preset.output
+    st.session_state.prefix = "" if preset.prefix == 0 else f"{preset.prefix:g}"
+    tasks = tasks_of_preset(st.session_state.q_task.lower().replace(" ", "-"))
+    if tasks:
+        st.session_state.bar_task = tasks[0].task

@@ -1,0 +1,187 @@
+"""The cheapest plan that meets the bar: the question, the answer in a sentence, its margins, the others, the report."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from decimal import Decimal
+
+import pandas as pd
+import streamlit as st
+
+from app.decisions.quality_bar import comparable
+from app.decisions.question import USUAL_WEIGHTS, QualityBar, Question, owned_from
+from app.decisions.recommendation import Candidate, Recommendation
+from app.decisions.remembered import remembered_recommendation
+from app.decisions.words import (
+    LIMITS,
+    cheaper_sentence,
+    headline,
+    left_text,
+    machine_of,
+    precision_of,
+    purchase_of,
+    value_text,
+    ways_out,
+    weighed_sentence,
+)
+from app.figures_decisions import LATENCIES, cost_against_latency, cost_against_quality
+from app.narrative import load_phrase, model_name
+from app.scenario import Scenario
+from app.sources import dashboard_sources
+from app.views import current, question_inputs
+from app.views.decision import draw_exports
+from estimators.provenance import Refusal
+from estimators.quality.tasks import Task
+
+REFERENCE = "meta-llama/Llama-3.1-70B-Instruct"
+
+
+def _escape(text: str) -> str:
+    return text.replace("$", "\\$")
+
+
+def draw_answer(answer: Recommendation) -> None:
+    with st.container(border=True, key="recommendation"):
+        st.markdown(f"### {_escape(headline(answer))}")
+        if not answer.plans:
+            for line in ways_out(answer.loosenings):
+                st.markdown(f"- {_escape(line)}")
+            st.caption(_escape(weighed_sentence(answer)))
+            return
+        best = answer.plans[0]
+        st.markdown(_escape(f"{purchase_of(best.candidate)}. Load: {load_phrase(answer.question.scenario)}."))
+        st.markdown(f"- {_escape(cheaper_sentence(best.next_cheaper))}")
+        judged = best.candidate.quality
+        if judged.result is not None:
+            st.markdown(f"- Quality: {_escape(judged.result.reason)}")
+        st.caption(_escape(weighed_sentence(answer)))
+
+
+def draw_margins(best: Candidate) -> None:
+    """One box per limit that was set, with what is left of it."""
+    shown = [margin for margin in best.margins if margin.key not in ("rate", "capacity")]
+    for column, margin in zip(st.columns(max(1, len(shown))), shown, strict=False):
+        name = LIMITS[margin.key]
+        column.metric(
+            name[0].upper() + name[1:],
+            value_text(margin.key, margin.value),
+            delta=left_text(margin),
+            delta_color="off",
+            delta_arrow="off",
+            border=True,
+        )
+
+
+def draw_plans(answer: Recommendation) -> None:
+    st.markdown("#### Plans that meet every limit")
+    rows = [
+        {
+            "Model": model_name(ranked.candidate.scenario),
+            "Precision": precision_of(ranked.candidate),
+            "Machines": machine_of(ranked.candidate),
+            "A month": float(ranked.candidate.usd_per_month or 0),
+            "p95 first token, s": ranked.candidate.ttft_p95_s,
+            "p95 per token, ms": (ranked.candidate.tpot_p95_s or 0) * 1e3,
+            "Quality": 100 * ranked.candidate.quality.ratio if ranked.candidate.quality.ratio else None,
+            "Bought": purchase_of(ranked.candidate),
+            "Why the next cheaper fails": cheaper_sentence(ranked.next_cheaper),
+        }
+        for ranked in answer.plans
+    ]
+    number = st.column_config.NumberColumn
+    st.dataframe(
+        pd.DataFrame(rows),
+        hide_index=True,
+        key="plans",
+        column_config={
+            "A month": number(format="dollar"),
+            "p95 first token, s": number(format="%.2f"),
+            "p95 per token, ms": number(format="%.1f"),
+            "Quality": number(format="%.1f %%", help="Of the reference, on the task of the bar."),
+        },
+    )
+    st.caption("One line per model, precision and accelerator: its cheapest layout, machine size, region and payment.")
+
+
+def draw_pictures(answer: Recommendation) -> None:
+    if not answer.points:
+        return
+    asked = answer.question.scenario
+    left, right = st.columns(2)
+    with left:
+        st.markdown("#### Cost against latency")
+        keys = [key for key in LATENCIES if getattr(asked, key) is not None] or ["ttft"]
+        figure = cost_against_latency(answer.points, keys[0], getattr(asked, keys[0]))
+        st.plotly_chart(figure, key="cost_latency", config={"displayModeBar": False}, alt=f"{LATENCIES[keys[0]][0]}.")
+    bar = answer.question.bar
+    with right:
+        st.markdown("#### Cost against quality")
+        if bar is None:
+            st.caption("Set a quality bar above to see published quality here.")
+            return
+        reference = model_name(Scenario(model=bar.reference))
+        figure = cost_against_quality(answer.points, bar.minimum_ratio, reference)
+        st.plotly_chart(figure, key="cost_quality", config={"displayModeBar": False}, alt=f"Quality on {bar.task}.")
+
+
+def draw_evidence(answer: Recommendation) -> None:
+    with st.expander("Evidence, what was left out, and what is missing", key="evidence"):
+        if answer.plans and (verdict := answer.plans[0].candidate.quality.verdict) is not None:
+            for line in (verdict.reason, *verdict.caveats, *(f"Source: {source}" for source in verdict.sources)):
+                st.caption(_escape(line))
+        if answer.without_evidence:
+            st.caption(f"Nobody has published a comparison for: {_escape('; '.join(answer.without_evidence))}.")
+        for note in answer.notes:
+            st.caption(_escape(note))
+        st.caption("Replicas are the fewest that keep up and meet the objectives at the 95th percentile.")
+
+
+def _models(chosen: list[str], bar: QualityBar | None, scenario: Scenario) -> tuple[str, ...]:
+    """The models to weigh: those named, else all that were measured beside the reference, else the one above."""
+    if chosen:
+        return tuple(dict.fromkeys(chosen))
+    if bar is not None:
+        found = comparable(tuple(current.model_ids()), bar.reference, bar.task)
+        return found[:60] or (bar.reference,)
+    return (scenario.model or f"{scenario.params:g}B",)
+
+
+def ask(scenario: Scenario) -> Question:
+    """The question the boxes hold. Raises `Refusal`."""
+    state = st.session_state
+    bar = None
+    if state.get("bar_percent"):
+        bar = QualityBar(
+            task=Task(state.bar_task),
+            reference=state.bar_reference,
+            minimum_ratio=state.bar_percent / 100,
+            reasoning=bool(state.get("bar_reasoning")),
+        )
+    return Question(
+        scenario=replace(scenario, model=None, params=None, active=None, gpu=None, instance=None, gpus=None,
+                         price=None, price_as_of=None, replicas=None),
+        models=_models(state.get("q_models") or [], bar, scenario),
+        weights=tuple(state.get("q_weights") or USUAL_WEIGHTS),
+        regions=tuple(state.get("q_regions") or (scenario.region,)),
+        options=tuple(state.get("q_ways") or (scenario.buy,)),
+        vendors=frozenset(state.get("q_vendors") or ("NVIDIA",)),
+        bar=bar,
+        budget_usd_per_month=Decimal(str(state.budget)) if state.get("budget") else None,
+        owned=owned_from(state.get("q_owned") or ""),
+    )  # fmt: skip
+
+
+question_inputs.draw(REFERENCE, list(current.model_ids()), list(dashboard_sources().book.regions))
+try:
+    with st.spinner("Weighing every combination"):
+        found = remembered_recommendation(ask(current.plan().asked), dashboard_sources())
+except Refusal as refusal:
+    st.error(_escape(str(refusal)), icon=":material/error:")
+else:
+    draw_answer(found)
+    if found.plans:
+        draw_margins(found.plans[0].candidate)
+        draw_exports(found)
+        draw_plans(found)
+    draw_pictures(found)
+    draw_evidence(found)
