@@ -19,8 +19,8 @@ _LORA_RANKS = (8, 16, 32, 64, 128, 256, 320, 512)  # vllm/config/lora.py: what -
 def activation_bytes(precision: Precision, placement: Placement, running: Running, stage: Stage) -> int:
     """Peak of one step of `batched_tokens`: the sampler's copies of the logits, or the widest layer.
 
-    max(B (2 D + 3 F / T) w, B D w a + S V (w + s)) + experts' work space + c, with B batched tokens, S requests,
-    w bytes of the compute type, s bytes per logit of float32 copies, c the same for all models.
+    max(B (h D + 3 F / T) w, B D w a + S V (w + s)) + experts' work space + c, with B batched tokens, S requests,
+    w bytes of the compute type, s bytes per logit of float32 copies, and h, a, c the same for all models.
     Llama-3.1-8B, vLLM 0.19, H100: S V (2 + 12) = 1.71 GiB of the 1.89 logged.
     """
     if running.engine is Engine.TRANSFORMERS:
@@ -31,13 +31,11 @@ def activation_bytes(precision: Precision, placement: Placement, running: Runnin
     kept = bool(running.value("expert_workspaces"))
     experts = expert_workspace_bytes(precision, placement, tokens, width, kept)
     layer = max(3 * tokens * dense_width(precision) / placement.tp * width, 0.0 if kept else experts)
-    forward = 2 * tokens * spec.hidden_size * width + layer
+    forward = running.value("forward_hidden") * tokens * spec.hidden_size * width + layer
     sampler = 0.0
     if stage.last and running.samples:
         logits = seqs * spec.vocab_size * (width + running.value("sampler_copies"))
         sampler = tokens * spec.hidden_size * width * running.value("hidden_copies") + logits
-    if not stage.last:
-        forward += 2 * tokens * spec.hidden_size * width  # hidden states and residual handed to the next stage
     tower = running.value("tower_activation") if stage.first and has_tower(precision) else 0.0
     return math.ceil(max(forward, sampler) + kept * experts + tower + running.value("activation_base"))
 

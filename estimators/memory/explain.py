@@ -144,7 +144,7 @@ def _cache_terms(
             unit="byte",
             formula=f"{replica.requests} requests x {replica.tokens:,} tokens in pages of {block}; "
             f"at least {_gib(estimate.load_bytes_per_gpu_floor)}, at most {_gib(estimate.load_bytes_per_gpu_ceiling)}",
-            source=_evidence(running, "windows_capped"),
+            source=_evidence(running, "block_tokens"),
         ),
     )
 
@@ -160,7 +160,7 @@ def _engine_terms(
 ) -> tuple[Term, ...]:
     seqs, vocab = running.max_seqs, precision.spec.vocab_size
     if running.engine is Engine.TRANSFORMERS:
-        formula, constant = "prompt tokens x (a D + b F) x bytes of the compute type", "prompt_inner"
+        formula, constant = "b F x bytes of the compute type per prompt token", "prompt_inner"
     else:
         formula = (
             f"widest of a layer over {running.batched_tokens:,} tokens and the sampler over "
@@ -242,7 +242,7 @@ def _total_terms(
 
 def _evidence(running: Running, name: str) -> str:
     constant = running.constants.get(name)
-    return constant.evidence if constant is not None else f"{running.engine.value}: nothing measured"
+    return constant.evidence if constant is not None else f"{running.engine.value} has no such term in the table"
 
 
 def _gib(size: float) -> str:

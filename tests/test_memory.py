@@ -1,0 +1,333 @@
+"""`estimate_memory` as its callers see it: demand against budget, what it leaves for load, and why."""
+
+import json
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from estimators.architecture.catalogue import load_spec
+from estimators.architecture.spec import ModelSpec, SpecSource, StoredWeights
+from estimators.hardware.catalogue import find_accelerator
+from estimators.memory import MemoryEstimate, estimate_memory, vllm_command
+from estimators.precision import KvPrecision, Weights, resolve_precision
+from estimators.provenance import Refusal
+from estimators.workload import Engine, EngineSettings, Load, Placement, Speculation, Workload
+
+LLAMA = "meta-llama/Llama-3.1-8B-Instruct"
+GIB = 2**30
+
+
+def estimate(
+    model: str = LLAMA,
+    gpu: str = "H100",
+    *,
+    weights: Weights = Weights.AS_PUBLISHED,
+    kv: KvPrecision = KvPrecision.AUTO,
+    tp: int = 1,
+    pp: int = 1,
+    ep: int = 1,
+    prompt: int = 1024,
+    output: int = 128,
+    load: Load = Load.CONCURRENCY,
+    concurrency: float | None = 1,
+    memory_bytes: int | None = None,
+    **engine: object,
+) -> MemoryEstimate:
+    return estimate_memory(
+        resolve_precision(load_spec(model), weights, kv=kv),
+        find_accelerator(gpu),
+        Placement(tp=tp, pp=pp, ep=ep),
+        Workload(prompt_tokens=prompt, output_tokens=output, load=load, concurrency=concurrency),
+        EngineSettings(**engine),
+        memory_bytes=memory_bytes,
+    )
+
+
+def test_demand_is_the_sum_of_its_parts_and_is_held_against_the_budget() -> None:
+    found = estimate(concurrency=32)
+    assert found.weights_bytes == 16_060_522_496
+    assert found.load_bytes_per_gpu == 32 * 1152 * 131_072
+    assert found.memory_bytes_per_gpu == (
+        found.weights_bytes_per_gpu
+        + found.load_bytes_per_gpu
+        + found.activation_bytes_per_gpu
+        + found.overhead_bytes_per_gpu
+    )
+    assert found.memory_budget_bytes_per_gpu == int(find_accelerator("H100").memory_bytes * 0.92)
+    assert found.fits
+
+
+def test_capacity_is_what_a_server_logs() -> None:
+    # vLLM 0.19 on an H100 at 0.95: 476,016 tokens for Llama-3.1-8B, 709k for a 70B in FP8 on four
+    one = estimate(version="0.19.0", memory_utilization=0.95)
+    assert one.kv_capacity_tokens == pytest.approx(476_016, rel=0.003)
+    four = estimate("RedHatAI/Llama-3.3-70B-Instruct-FP8-dynamic", tp=4, version="0.19.0", memory_utilization=0.95)
+    assert four.kv_capacity_tokens == pytest.approx(708_992, rel=0.003)
+
+
+def test_what_is_held_at_once_is_capacity_in_whole_pages() -> None:
+    found = estimate(prompt=1000, output=9)  # 1009 tokens take 64 pages of 16
+    assert found.max_concurrency == found.kv_capacity_tokens // (64 * 16)
+    assert estimate(prompt=1000, output=9, concurrency=found.max_concurrency).fits
+    assert not estimate(prompt=1000, output=9, concurrency=found.max_concurrency + 1).fits
+
+
+def test_the_longest_context_fits_and_one_page_more_does_not() -> None:
+    found = estimate(gpu="A10G", concurrency=4)
+    assert estimate(gpu="A10G", concurrency=4, prompt=found.max_context - 128).fits
+    assert not estimate(gpu="A10G", concurrency=4, prompt=found.max_context - 128 + 16).fits
+    assert estimate(gpu="H200").max_context == 131_072  # the model's own limit
+
+
+def test_windows_give_an_envelope_and_name_the_setting() -> None:
+    found = estimate("google/gemma-3-27b-it", gpu="H200", prompt=32_000, output=768, concurrency=4)
+    assert found.load_bytes_per_gpu_floor < found.load_bytes_per_gpu < found.load_bytes_per_gpu_ceiling
+    assert any("--disable-hybrid-kv-cache-manager" in note for note in found.notes)
+    kept = estimate("google/gemma-3-27b-it", gpu="H200", prompt=32_000, output=768, concurrency=4, hybrid_cache=False)
+    assert kept.load_bytes_per_gpu == kept.load_bytes_per_gpu_ceiling
+    assert kept.kv_capacity_tokens < found.kv_capacity_tokens
+
+
+def test_a_hybrids_capacity_is_solved_not_divided() -> None:
+    # 159,296 tokens of one group were logged at a context of 65,536 and 8.00 requests: 524,288 tokens in truth
+    found = estimate("Qwen/Qwen3.5-35B-A3B", "H100", weights=Weights.FP8, kv=KvPrecision.FP8, prompt=65_000, output=536)
+    assert found.kv_capacity_tokens > 65_536 * found.max_concurrency > 0
+    assert found.kv_capacity_tokens < 65_536 * (found.max_concurrency + 1)
+    assert found.state_bytes_per_request == 30 * 2_146_304
+
+
+def test_the_smallest_stage_decides() -> None:
+    # vLLM 0.19 logged 1,075,312 tokens for two stages: the last also samples
+    found = estimate(pp=2, version="0.19.0", memory_utilization=0.95)
+    assert found.kv_capacity_tokens == pytest.approx(1_075_312, rel=0.005)
+
+
+def test_a_model_too_big_still_has_its_sizes() -> None:
+    found = estimate("meta-llama/Llama-3.3-70B-Instruct", gpu="A10G")
+    assert not found.fits
+    assert (found.kv_capacity_tokens, found.max_concurrency, found.max_context) == (0, 0, 0)
+    assert found.memory_bytes_per_gpu > found.memory_budget_bytes_per_gpu
+
+
+def test_a_fraction_of_a_gpu_has_its_own_memory() -> None:
+    eighth = estimate("meta-llama/Llama-3.2-1B-Instruct", "L4", memory_bytes=3 * GIB)
+    assert eighth.memory_budget_bytes_per_gpu == int(3 * GIB * 0.92)
+
+
+def test_a_server_that_admits_longer_requests_must_hold_one() -> None:
+    assert estimate(gpu="A10G", max_model_len=16_384).fits
+    assert not estimate(gpu="A10G", max_model_len=131_072).fits  # vLLM refuses to start
+    short = estimate(max_model_len=1000)
+    assert not short.fits
+    assert any("shorter than a request" in note for note in short.notes)
+
+
+def test_maximum_load_is_held_to_one_request() -> None:
+    assert estimate(load=Load.MAX, concurrency=None).load_bytes_per_gpu == 1152 * 131_072
+
+
+def test_speculation_brings_weights_and_cache() -> None:
+    plain = estimate("deepseek-ai/DeepSeek-V3", "H200", tp=8)
+    mtp = estimate("deepseek-ai/DeepSeek-V3", "H200", tp=8, speculation=Speculation(method="mtp", tokens=1))
+    assert mtp.weights_bytes_per_gpu > plain.weights_bytes_per_gpu
+    assert mtp.kv_bytes_per_token_per_gpu == plain.kv_bytes_per_token_per_gpu + 576 * 2
+    eagle = estimate(speculation=Speculation(method="eagle", tokens=3))
+    assert eagle.kv_bytes_per_token_per_gpu == 33 * 4096
+    ngram = estimate(speculation=Speculation(method="ngram", tokens=3))
+    assert ngram.memory_bytes_per_gpu == estimate().memory_bytes_per_gpu
+
+
+def test_a_draft_model_is_counted_when_given_and_missed_when_not() -> None:
+    draft = resolve_precision(load_spec("meta-llama/Llama-3.2-1B-Instruct"))
+    asked = EngineSettings(
+        speculation=Speculation(method="draft", tokens=5, draft_model="meta-llama/Llama-3.2-1B-Instruct")
+    )
+    case = (
+        resolve_precision(load_spec(LLAMA)),
+        find_accelerator("H100"),
+        Placement(),
+        Workload(prompt_tokens=1024, output_tokens=128),
+        asked,
+    )
+    with_draft, without = estimate_memory(*case, draft=draft), estimate_memory(*case)
+    assert with_draft.weights_bytes_per_gpu - without.weights_bytes_per_gpu > draft.weights_bytes
+    assert with_draft.kv_bytes_per_token_per_gpu == 131_072 + 32_768
+    assert any("draft model" in note for note in without.notes)
+
+
+def test_adapters_are_overhead() -> None:
+    grown = estimate(lora_adapters=4).overhead_bytes_per_gpu - estimate().overhead_bytes_per_gpu
+    assert grown == 4 * 41_943_040 * 2
+
+
+def test_plain_transformers_has_no_pool_and_spreads_layers() -> None:
+    # published: 14 B in bf16 on an A100 at batch 1, 30,720 + 2,048 tokens: 36.85 GiB
+    found = estimate(
+        "Qwen/Qwen2.5-14B", "A100-80GB", prompt=30_720, output=2048, engine=Engine.TRANSFORMERS, version="4.46"
+    )
+    torch_bytes = found.memory_bytes_per_gpu - found.overhead_bytes_per_gpu
+    assert torch_bytes / GIB == pytest.approx(36.85, rel=0.03)
+    two = estimate("Qwen/Qwen2.5-14B", "A100-80GB", tp=2, engine=Engine.TRANSFORMERS)
+    assert two.weights_bytes_per_gpu == pytest.approx(found.weights_bytes / 2, rel=0.01)
+
+
+def test_a_model_nobody_described_has_exact_weights_and_no_cache_figures() -> None:
+    stored = StoredWeights(bytes_by_dtype=(("BF16", 8 * GIB),), elements=4 * GIB)
+    spec = ModelSpec(
+        id="someone/new",
+        revision=None,
+        source=SpecSource.HEADER,
+        source_note="safetensors header",
+        architecture="NewForCausalLM",
+        model_type="new",
+        hidden_size=4096,
+        vocab_size=32_000,
+        max_positions=8192,
+        dtype="bfloat16",
+        tied_embeddings=False,
+        groups=(),
+        tensors=(),
+        stored=stored,
+    )
+    found = estimate_memory(
+        resolve_precision(spec),
+        find_accelerator("A10G"),
+        Placement(),
+        Workload(prompt_tokens=1024, output_tokens=128),
+        EngineSettings(),
+    )
+    assert found.weights_bytes_per_gpu == 8 * GIB
+    assert not found.kv_known
+    assert found.kv_bytes_per_token == 0
+    assert found.max_concurrency == 0
+    assert any("KV cache is unknown" in note for note in found.notes)
+
+
+@pytest.mark.parametrize("engine", list(Engine))
+def test_every_number_explains_itself(engine: Engine) -> None:
+    found = estimate("google/gemma-3-27b-it", "H200", tp=2, engine=engine, lora_adapters=1)
+    values = {term.value for term in found.terms}
+    for name in (
+        "weights_bytes",
+        "weights_bytes_per_gpu",
+        "kv_bytes_per_token",
+        "kv_bytes_per_token_per_gpu",
+        "state_bytes_per_request",
+        "load_bytes_per_gpu",
+        "activation_bytes_per_gpu",
+        "overhead_bytes_per_gpu",
+        "memory_bytes_per_gpu",
+        "memory_budget_bytes_per_gpu",
+        "kv_capacity_tokens",
+        "max_concurrency",
+        "max_context",
+    ):
+        assert getattr(found, name) in values, name
+    for term in found.terms:
+        assert term.formula
+        assert term.source
+
+
+def test_the_interval_holds_the_estimate() -> None:
+    for engine in Engine:
+        found = estimate(engine=engine)
+        assert found.memory_bytes_per_gpu_low < found.memory_bytes_per_gpu < found.memory_bytes_per_gpu_high
+
+
+@pytest.mark.parametrize(
+    ("wrong", "field"),
+    [
+        ({"prompt": -1}, "prompt"),
+        ({"prompt": 0, "output": 0}, "prompt"),
+        ({"output": 10**9}, "output"),
+        ({"concurrency": -1}, "concurrency"),
+        ({"tp": 5}, "gpus"),
+        ({"lora_adapters": -1}, "lora"),
+        ({"memory_utilization": 2.0}, "util"),
+    ],
+)
+def test_impossible_input_is_refused_by_field(wrong: dict[str, object], field: str) -> None:
+    with pytest.raises(Refusal) as refusal:
+        estimate(**wrong)
+    assert refusal.value.field == field
+
+
+MODELS = st.sampled_from([LLAMA, "openai/gpt-oss-20b", "Qwen/Qwen3.5-35B-A3B", "google/gemma-2-2b-it"])
+
+
+@settings(max_examples=40, deadline=None)
+@given(model=MODELS, prompt=st.integers(1, 60_000), concurrency=st.integers(1, 200), more=st.integers(0, 5_000))
+def test_more_load_never_takes_less(model: str, prompt: int, concurrency: int, more: int) -> None:
+    base = estimate(model, "H200", prompt=prompt, concurrency=concurrency)
+    longer = estimate(model, "H200", prompt=prompt + more, concurrency=concurrency)
+    busier = estimate(model, "H200", prompt=prompt, concurrency=concurrency + more)
+    assert longer.memory_bytes_per_gpu >= base.memory_bytes_per_gpu
+    assert busier.memory_bytes_per_gpu >= base.memory_bytes_per_gpu
+    assert longer.max_concurrency <= base.max_concurrency
+    assert base.fits is (base.memory_bytes_per_gpu <= base.memory_budget_bytes_per_gpu)
+
+
+@settings(max_examples=20, deadline=None)
+@given(prompt=st.integers(1, 8_000), tp=st.sampled_from([1, 2, 4, 8]))
+def test_fewer_bits_and_more_gpus_take_less_each(prompt: int, tp: int) -> None:
+    wide, narrow = (estimate(weights=weights, tp=tp, prompt=prompt) for weights in (Weights.BF16, Weights.INT4))
+    assert narrow.memory_bytes_per_gpu < wide.memory_bytes_per_gpu
+    eight = estimate(kv=KvPrecision.FP8, tp=tp, prompt=prompt)
+    assert eight.load_bytes_per_gpu * 2 == wide.load_bytes_per_gpu
+    assert estimate(tp=8, prompt=prompt).weights_bytes_per_gpu <= wide.weights_bytes_per_gpu
+
+
+def test_the_command_realises_the_plan() -> None:
+    words = vllm_command(
+        resolve_precision(load_spec("Qwen/Qwen3-30B-A3B"), Weights.FP8, kv=KvPrecision.FP8),
+        find_accelerator("H100"),
+        Placement(tp=2, pp=2, ep=2),
+        Workload(prompt_tokens=1000, output_tokens=24),
+        EngineSettings(
+            memory_utilization=0.9,
+            lora_adapters=2,
+            hybrid_cache=False,
+            speculation=Speculation(method="ngram", tokens=4),
+        ),
+    )
+    assert words.startswith("vllm serve Qwen/Qwen3-30B-A3B ")
+    for flag in (
+        "--tensor-parallel-size 2",
+        "--pipeline-parallel-size 2",
+        "--enable-expert-parallel",
+        "--max-model-len 1024",
+        "--gpu-memory-utilization 0.9",
+        "--max-num-batched-tokens 8192",
+        "--max-num-seqs 1024",
+        "--quantization fp8",
+        "--kv-cache-dtype fp8",
+        "--max-loras 2",
+        "--disable-hybrid-kv-cache-manager",
+    ):
+        assert flag in words
+    assert json.loads(words.split("--speculative-config ")[1].strip("'")) == {
+        "method": "ngram",
+        "num_speculative_tokens": 4,
+    }
+
+
+def test_the_command_quotes_what_a_shell_would_run() -> None:
+    hostile = replace(load_spec(LLAMA), id="a/b; rm -rf ~")
+    words = vllm_command(
+        resolve_precision(hostile),
+        find_accelerator("H100"),
+        Placement(),
+        Workload(prompt_tokens=10, output_tokens=10),
+        EngineSettings(),
+    )
+    assert "'a/b; rm -rf ~'" in words
+
+
+def test_a_precision_vllm_does_not_make_itself_leaves_a_place_for_the_checkpoint() -> None:
+    case = (find_accelerator("H100"), Placement(), Workload(prompt_tokens=10, output_tokens=10))
+    asked = vllm_command(resolve_precision(load_spec(LLAMA), Weights.INT4), *case, EngineSettings())
+    assert "quantized to int4" in asked
+    other = vllm_command(resolve_precision(load_spec(LLAMA)), *case, EngineSettings(engine=Engine.SGLANG))
+    assert other == ""
