@@ -56,6 +56,7 @@ FAMILIES: dict[str, Family] = {
         Family(name="cache_memory", share=True, prior=_logit(0.6), levels=(*_HARDWARE, *_ENGINE, "attention")),
         Family(name="attention_compute", share=True, prior=_logit(0.4), levels=(*_HARDWARE, *_ENGINE, "attention")),
         Family(name="activation_memory", share=True, prior=_logit(0.6), levels=("class",)),
+        Family(name="decode_gain", share=False, prior=0.0, levels=("path", "class", "path*class", *_ENGINE)),
         Family(name="tile", share=False, prior=math.log(24.0), levels=("path",)),
         Family(name="kernel_s", share=False, prior=math.log(2.5e-6), levels=(*_HARDWARE, *_ENGINE, "attention", "ffn")),
         Family(name="eager_s", share=False, prior=math.log(8e-6), levels=(*_ENGINE, "kind", "class")),
@@ -64,8 +65,8 @@ FAMILIES: dict[str, Family] = {
         Family(name="collective_s", share=False, prior=math.log(1e-5), levels=("link", "class", *_ENGINE, "tp")),
         Family(name="link_share", share=True, prior=_logit(0.5), levels=("link", *_ENGINE)),
         Family(name="request_s", share=False, prior=math.log(8e-3), levels=(*_ENGINE, "kind", "class")),
-        Family(name="prompt_token_s", share=False, prior=math.log(3e-7), levels=()),
-        Family(name="queueing", share=False, prior=0.0, levels=_ENGINE),
+        Family(name="prompt_token_s", share=False, prior=math.log(1e-6), levels=_ENGINE),
+        Family(name="queueing", share=False, prior=math.log(3.0), levels=_ENGINE),
         Family(name="filling", share=True, prior=_logit(0.85), levels=(*_ENGINE, "kind")),
     )
 }

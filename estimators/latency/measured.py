@@ -12,7 +12,7 @@ from estimators.hardware.accelerator import Accelerator
 from estimators.hardware.catalogue import accelerators
 from estimators.precision import KvPrecision, Precision, Weights, resolve_precision
 from estimators.provenance import Refusal, read_table
-from estimators.workload import EngineSettings, Load, Placement, Workload
+from estimators.workload import Engine, EngineSettings, Load, Placement, Workload
 
 _DATA = Path(__file__).parent / "data"
 _LOADS = {
@@ -46,11 +46,21 @@ class Row:
     output_tok_per_s: float | None
     req_per_s: float | None
     source: str
+    statistic: str  # "mean", "median" or not stated
     note: str
 
     @property
     def settings(self) -> EngineSettings:
-        return EngineSettings(version=self.version, batched_tokens=self.batched_tokens)
+        known = self.engine in {engine.value for engine in Engine}
+        engine = Engine(self.engine) if known else Engine.VLLM
+        return EngineSettings(
+            engine=engine, version=self.version if known else None, batched_tokens=self.batched_tokens
+        )
+
+    @property
+    def median(self) -> bool:
+        """Whether the published statistic is a median; a mean otherwise."""
+        return self.statistic == "median"
 
     @property
     def weights(self) -> str:
@@ -124,7 +134,8 @@ def _row(cells: dict[str, str]) -> Row | None:
         output_tok_per_s=_scaled(cells["output_tok_per_s"], replicas),
         req_per_s=_scaled(cells["req_per_s"], replicas),
         source=cells["source"],
-        note=cells["notes"],
+        statistic=cells["statistic"],
+        note=cells["note"],
     )
 
 

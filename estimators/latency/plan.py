@@ -101,7 +101,7 @@ def resolve(
     shard = shard_of(precision, accelerator, placement)
     context = case_context(accelerator, shard, era.engine, era.era, placement.tp)
     rates = case_rates(context)
-    capacity = running_capacity(memory, workload)
+    capacity = running_capacity(memory, workload, accelerator.memory_bytes)
     if capacity < 1.0:
         notes.append("The KV cache does not hold one request of this length: times are as if it did.")
     running = max(1.0, min(capacity, float(default_running(era, accelerator))))
@@ -126,13 +126,19 @@ def resolve(
     )  # fmt: skip
 
 
-def running_capacity(memory: MemoryEstimate, workload: Workload) -> float:
+def running_capacity(memory: MemoryEstimate, workload: Workload, memory_bytes: int) -> float:
     """Requests the cache holds while they grow: those of full length x (P + O) / (P + O/2).
 
     A paged cache is filled by what requests have produced so far, half their output on average; a static batch
-    ends with all of it.
+    ends with all of it. Where weights leave the default budget next to nothing, whoever runs the model raises the
+    share of memory the engine may take: up to 6 % of the memory is then counted on beyond it.
     """
     full = float(memory.max_concurrency)
+    per_request = memory.kv_bytes_per_token_per_gpu * workload.tokens_per_request
+    if per_request > 0.0:
+        used = memory.weights_bytes_per_gpu + memory.activation_bytes_per_gpu + memory.overhead_bytes_per_gpu
+        spare = min(0.97 * memory_bytes - used, 0.06 * memory_bytes)
+        full = max(full, spare / per_request)
     if full < 1.0 or workload.load is Load.BATCH:
         return full
     return full * workload.tokens_per_request / (workload.prompt_tokens + 0.5 * workload.output_tokens)

@@ -9,6 +9,7 @@ from estimators.latency.sharding import Shard
 from estimators.latency.step import Load, Rates, step_terms
 
 _ITERATIONS = 40
+_RAMP = 0.1  # share of requests that start together: one wave in ten, as published runs have it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +49,7 @@ class Steady:
     waiting: Number  # seconds of TTFT spent waiting for a free slot
     own: Number  # seconds of a request's own prefill steps
     chunk: Number  # prompt tokens in a step that carries any
+    ramp: Number  # seconds of mean TTFT that come from the start of a run, when all prompts arrive together
 
 
 class Server:
@@ -58,6 +60,7 @@ class Server:
         self.context = request.cached + request.prompt + 0.5 * request.output
         self.prompt_context = request.cached + 0.5 * request.prompt
         self.own_chunks = numeric.ceil(request.prompt / scheduler.chunk)
+        self.bunching = rates.queueing
         self.steps = numeric.maximum(request.output - 1.0, 0.0) / request.accepted
 
     def decode(self, running: Number) -> Number:
@@ -77,7 +80,7 @@ class Server:
         return step_terms(self.shard, self.rates, load, self.n.minimum, 1.0).total
 
     def front(self) -> Number:
-        return self.rates.request_s + self.rates.prompt_token_s * (self.request.prompt + self.request.cached)
+        return self.rates.request_s
 
     def prefill_alone(self) -> Number:
         """Prefill of one prompt on an idle server: its chunks one after another, overlapped over PP stages."""
@@ -94,7 +97,7 @@ class Server:
         n, request = self.n, self.request
         own = n.minimum(request.prompt, self.scheduler.chunk)
         first = self.mixed(running, own)
-        arrivals = n.maximum(1.0, rate * others * first)
+        arrivals = n.maximum(1.0, self.bunching * rate * others * first)
         tokens = n.minimum(self.scheduler.chunk, arrivals * request.prompt)
         mixed = n.where(tokens > own * 1.001, self.mixed(running, tokens), first)
         decode = self.decode(n.maximum(running, 1.0))
@@ -121,9 +124,9 @@ class Server:
             if n.converged(new, rate):
                 break
             rate = (rate * new) ** 0.5
-        _, ttft, tpot, queue, own, running, mixed, tokens, busy, decode = state
+        _, ttft, tpot, queue, own, running, mixed, tokens, busy, decode, ramp = state
         waiting = n.maximum(population - active, 0.0) / rate
-        return self._steady(rate, ttft + waiting, tpot, queue, waiting, own, running, mixed, tokens, busy, decode)
+        return self._steady(rate, ttft + waiting, tpot, queue, waiting, own, running, mixed, tokens, busy, decode, ramp)
 
     def _at_rate(self, rate: Number, others: Number, active: Number) -> tuple[Number, ...]:
         n, request = self.n, self.request
@@ -134,13 +137,14 @@ class Server:
         running = n.minimum(active * 1.0, n.maximum(rate * output * tpot, 1e-9))
         own = self._own_prefill(running * others, mixed, tokens)
         service = mixed * request.prompt / tokens  # of one prompt, when prompts share a step
-        utilisation = n.minimum(rate * others * service, 0.97)
-        spread = utilisation * service / (2.0 * (1.0 - utilisation + 1.0 / active))
-        burst = 0.5 * (active - 1.0) * service
-        queue = n.minimum(self.rates.queueing * spread + 0.1 * burst, burst)
+        crowd = self.rates.queueing * rate * others * service  # prefill busy share while arrivals bunch
+        burst = 0.5 * (active - 1.0) * service  # all but one ahead, half of them on average
+        under_way = 0.5 * mixed * n.minimum(crowd, 1.0)
+        backlog = burst * n.maximum(1.0 - 1.0 / n.maximum(crowd, 1.0), _RAMP)
+        queue = under_way + backlog
         residual = 0.5 * decode * n.minimum(running * others, 1.0)
         ttft = own + queue + residual + self.front()
-        return ttft + output * tpot, ttft, tpot, queue, own, running, mixed, tokens, busy, decode
+        return ttft + output * tpot, ttft, tpot, queue, own, running, mixed, tokens, busy, decode, _RAMP * burst
 
     def _own_prefill(self, running: Number, mixed: Number, tokens: Number) -> Number:
         """A request's own prompt, chunk by chunk, in steps it may share with running requests."""
@@ -150,19 +154,20 @@ class Server:
 
     def _steady(
         self, rate: Number, ttft: Number, tpot: Number, queue: Number, waiting: Number, own: Number, running: Number,
-        mixed: Number, tokens: Number, busy: Number, decode: Number,
+        mixed: Number, tokens: Number, busy: Number, decode: Number, ramp: Number,
     ) -> Steady:  # fmt: skip
         output = self.n.maximum(self.request.output - 1.0, 0.0)
         carried = busy / mixed
         share = carried / (carried + (1.0 - busy) / decode)
         return Steady(
             ttft=ttft, tpot=tpot, e2e=ttft + output * tpot, requests_per_s=rate, running=running, decode_step=decode,
-            mixed_step=mixed, mixed_share=share, queue=queue, waiting=waiting, own=own, chunk=tokens,
+            mixed_step=mixed, mixed_share=share, queue=queue, waiting=waiting, own=own, chunk=tokens, ramp=ramp,
         )  # fmt: skip
 
     def arrivals(self, rate: Number) -> Steady:
         """Poisson arrivals at a rate the replica can serve: the same steps, and a queue of prompts before them."""
         n, request = self.n, self.request
+        self.bunching = 1.0
         output = n.maximum(request.output - 1.0, 0.0)
         running = n.minimum(rate * output / request.accepted * self.decode(1.0), self.scheduler.running)
         for _ in range(_ITERATIONS):
@@ -177,7 +182,9 @@ class Server:
         own = self._own_prefill(running, mixed, tokens)
         residual = 0.5 * decode * n.minimum(running, 1.0)
         ttft = own + queue + residual + self.front()
-        return self._steady(rate, ttft, tpot, queue, 0.0 * queue, own, running, mixed, tokens, busy, decode)
+        return self._steady(
+            rate, ttft, tpot, queue, 0.0 * queue, own, running, mixed, tokens, busy, decode, 0.0 * queue
+        )
 
     def batch(self, size: Number) -> Steady:
         """`size` requests started together and run to the end, in as many waves as the KV cache needs.
@@ -200,7 +207,7 @@ class Server:
         zero = 0.0 * step
         return Steady(
             ttft=prefill, tpot=tpot, e2e=e2e, requests_per_s=size / e2e, running=members, decode_step=decode,
-            mixed_step=step, mixed_share=zero, queue=0.5 * prefill, waiting=zero, own=step, chunk=chunk,
+            mixed_step=step, mixed_share=zero, queue=0.5 * prefill, waiting=zero, own=step, chunk=chunk, ramp=zero,
         )  # fmt: skip
 
     def maximum(self) -> Steady:
@@ -212,4 +219,5 @@ class Server:
             ttft=state.ttft * stretch, tpot=state.tpot * stretch, e2e=state.e2e * stretch, requests_per_s=rate,
             running=state.running, decode_step=state.decode_step, mixed_step=state.mixed_step,
             mixed_share=state.mixed_share, queue=state.queue, waiting=state.waiting, own=state.own, chunk=state.chunk,
+            ramp=state.ramp,
         )  # fmt: skip

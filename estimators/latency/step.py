@@ -24,6 +24,7 @@ class Rates:
     cache_memory: Number  # share of bandwidth while reading the KV cache
     attention_compute: Number
     activation_memory: Number
+    decode_gain: Number  # odds of the compute shares in a step without prompts, against one with
     tile: Number  # tokens a matrix product costs beyond those it has: the partly filled tile
     kernel_s: Number  # start and drain of one kernel in a captured graph
     eager_s: Number  # launch of one kernel outside a graph; hidden behind the GPU when that is busy longer
@@ -32,8 +33,8 @@ class Rates:
     collective_s: Number  # latency of one all-reduce
     link_share: Number  # share of the link's bandwidth
     request_s: Number  # front end, per request, seen in TTFT
-    prompt_token_s: Number  # tokenising and copying, per prompt token
-    queueing: Number  # arrivals of a closed population against evenly spread ones, in TTFT
+    prompt_token_s: Number  # host work per prompt token of a step
+    queueing: Number  # how much denser arrivals of a closed population bunch than if they were even
     filling: Number  # share of the steady throughput an offline run keeps, ramp and tail included
 
 
@@ -78,6 +79,11 @@ def _product(
     )
 
 
+def _at_odds(share: Number, gain: Number) -> Number:
+    """A share whose odds s / (1 - s) are multiplied by `gain`; stays below 1."""
+    return share * gain / (1.0 - share + share * gain)
+
+
 def touched_share(shard: Shard, tokens: Number) -> Number:
     """Share of the routed experts that `tokens` tokens touch: E[u]/n = 1 - (1 - k/n)^t, uniform routing.
 
@@ -95,13 +101,16 @@ def step_terms(shard: Shard, rates: Rates, load: Load, minimum: Number, eager: N
     decode_tokens = load.decode * load.verified
     tokens = decode_tokens + load.prefill
     bandwidth, peak = shard.bandwidth, shard.peak_16bit
-    linear = _product(shard.linear, tokens, rates.linear_memory, rates.linear_compute, rates.tile, bandwidth)
-    linear = linear + _product(shard.wide, tokens, rates.wide_memory, rates.wide_compute, rates.tile, bandwidth)
+    gain = eager + (1.0 - eager) * rates.decode_gain
+    linear_compute, wide_compute = _at_odds(rates.linear_compute, gain), _at_odds(rates.wide_compute, gain)
+    expert_compute = _at_odds(rates.expert_compute, gain)
+    linear = _product(shard.linear, tokens, rates.linear_memory, linear_compute, rates.tile, bandwidth)
+    linear = linear + _product(shard.wide, tokens, rates.wide_memory, wide_compute, rates.tile, bandwidth)
     share = touched_share(shard, tokens)
     expert_tokens = tokens * shard.experts_per_token / shard.experts + share * rates.tile
     expert = smooth_max(
         shard.expert.bytes * share / (bandwidth * rates.expert_memory),
-        2.0 * shard.expert.elements * expert_tokens / (shard.expert.peak * rates.expert_compute),
+        2.0 * shard.expert.elements * expert_tokens / (shard.expert.peak * expert_compute),
     )
     sampled = decode_tokens + (load.prefill > 0)
     head = _product(shard.head, sampled, rates.head_memory, rates.head_compute, rates.tile, bandwidth)
@@ -119,7 +128,7 @@ def step_terms(shard: Shard, rates: Rates, load: Load, minimum: Number, eager: N
     busy = linear + expert + head + cache + attention + activation + collective + kernel
     launches = eager * shard.kernels * rates.eager_s
     exposed = smooth_max(busy, launches) - busy
-    host = rates.step_s + rates.sequence_s * load.decode
+    host = rates.step_s + rates.sequence_s * load.decode + rates.prompt_token_s * load.prefill
     return Terms(
         linear=linear, expert=expert, head=head, cache=cache, attention=attention, activation=activation,
         collective=collective, kernel=kernel, host=host, exposed=exposed,
