@@ -283,7 +283,7 @@ def test_against_a_server_that_speaks_aws_it_is_live_until_it_goes(
             monkeypatch.setenv(name, value)
         aws.sell("g6.xlarge", REGION, "0.81", {("1yr", "No Upfront", "standard"): ("0.53", "0")})
         aws.plan("g6.xlarge", REGION, "Compute", 31_536_000, "No Upfront", "0.6")
-        book = Book(reader=aws_reader(ClientSettings(max_attempts=1)), store=store)
+        book = Book(reader=aws_reader(ClientSettings(max_attempts=1, pricing_calls_per_second=1000)), store=store)
         report = book.refresh(REGION)
         assert found(book, "g6.xlarge") == ("0.81", PriceSource.LIVE)
         live = {offer.option for offer in book.find(PriceQuery(region=REGION)) if offer.source is PriceSource.LIVE}

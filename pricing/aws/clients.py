@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -40,6 +41,30 @@ class ClientSettings:
     connect_timeout_s: float = 3.0
     read_timeout_s: float = 20.0
     max_attempts: int = 4  # the first one and three retries, with botocore's growing pauses
+    # The Price List API's quota is a bucket of 10 calls that 5 a second fill again; below it nothing is throttled.
+    pricing_calls_per_second: float = 5.0
+    pricing_calls_at_once: int = 10
+
+
+class Pace:
+    """Lets a number of calls through at once and then so many a second, over all threads."""
+
+    def __init__(self, per_second: float, at_once: int) -> None:
+        self._per_second = per_second
+        self._at_once = float(at_once)
+        self._left = float(at_once)
+        self._at = time.monotonic()
+        self._lock = threading.Lock()
+
+    def wait(self) -> None:
+        """Returns when the next call may go out."""
+        with self._lock:
+            now = time.monotonic()
+            self._left = min(self._at_once, self._left + (now - self._at) * self._per_second) - 1
+            self._at = now
+            debt = -self._left / self._per_second
+        if debt > 0:
+            time.sleep(debt)
 
 
 @dataclass(slots=True)
@@ -51,7 +76,15 @@ class AwsClients:
     _session: Session | None = field(default=None, repr=False)
     _ec2: dict[str, EC2Client] = field(default_factory=dict, repr=False)
     _pricing: PricingClient | None = field(default=None, repr=False)
+    _pace: Pace = field(init=False, repr=False)
     _savings_plans: SavingsPlansClient | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        self._pace = Pace(self.settings.pricing_calls_per_second, self.settings.pricing_calls_at_once)
+
+    def wait_for_pricing(self) -> None:
+        """Waits until a Price List call stays within the quota."""
+        self._pace.wait()
 
     def pricing(self) -> PricingClient:
         """The Price List API."""

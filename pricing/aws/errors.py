@@ -121,3 +121,16 @@ def aws_call(call: str, action: str) -> Iterator[None]:
     except (BotoCoreError, ClientError) as error:
         # `from None`: botocore's messages quote account numbers and role names, and a traceback would print them.
         raise translated(error, call, action) from None
+
+
+@contextmanager
+def documented_form(call: str) -> Iterator[None]:
+    """Turns what a reply of another shape does to code that reads it into an `UnexpectedReply`."""
+    try:
+        yield
+    except Refusal:
+        raise
+    except (ValueError, TypeError, KeyError, AttributeError, ArithmeticError, RecursionError) as error:
+        raise UnexpectedReply(
+            f"AWS's answer to {call} is not in the documented form ({type(error).__name__})."
+        ) from None

@@ -19,7 +19,6 @@ from pricing.reading import Progress, Reading, no_progress
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from mypy_boto3_pricing import PricingClient
     from mypy_boto3_pricing.type_defs import FilterTypeDef
 
     from pricing.aws.clients import AwsClients
@@ -35,10 +34,12 @@ def _filters(attributes: Mapping[str, str]) -> list[FilterTypeDef]:
     return [{"Type": "TERM_MATCH", "Field": name, "Value": value} for name, value in attributes.items()]
 
 
-def _pages(client: PricingClient, filters: list[FilterTypeDef]) -> Iterator[list[str]]:
+def _pages(clients: AwsClients, filters: list[FilterTypeDef]) -> Iterator[list[str]]:
+    client = clients.pricing()
     token = ""
     seen: set[str] = set()
     for _ in range(MAX_PAGES):
+        clients.wait_for_pricing()
         with aws_call(CALL, ACTION):
             if token:
                 page = client.get_products(
@@ -67,18 +68,18 @@ def _add(collected: Collected, page: list[str]) -> None:
             collected.leave_out(error.message)
 
 
-def _read_classes(client: PricingClient, collected: Collected, progress: Progress) -> None:
+def _read_classes(clients: AwsClients, collected: Collected, progress: Progress) -> None:
     base = {"regionCode": collected.region}
     metal = {**base, **LINUX_BARE_METAL, "productFamily": BARE_METAL_FAMILY, "instanceFamily": MACHINE_CLASSES[0]}
     queries = [{**base, **LINUX_ON_DEMAND, "instanceFamily": name} for name in MACHINE_CLASSES] + [metal]
     for done, query in enumerate(queries):
         progress(f"{collected.region} price list", done, len(queries))
-        for page in _pages(client, _filters(query)):
+        for page in _pages(clients, _filters(query)):
             _add(collected, page)
     progress(f"{collected.region} price list", len(queries), len(queries))
 
 
-def _read_missing_families(client: PricingClient, collected: Collected, progress: Progress) -> None:
+def _read_missing_families(clients: AwsClients, collected: Collected, progress: Progress) -> None:
     """Families EC2 lists here that no class query showed: else a renamed class would look like no offer."""
     listed = {known.family for known in instances() if collected.region in known.regions and known.is_ec2_type}
     missing = sorted(listed - collected.families)
@@ -87,7 +88,7 @@ def _read_missing_families(client: PricingClient, collected: Collected, progress
         query = _filters({"regionCode": collected.region, **LINUX_ON_DEMAND})
         query.append({"Type": "CONTAINS", "Field": "instanceType", "Value": f"{family}."})
         try:
-            for page in _pages(client, query):
+            for page in _pages(clients, query):
                 _add(collected, page)
         except UnexpectedReply as error:
             collected.leave_out(f"{family} could not be asked for: {error.message}")
@@ -96,8 +97,7 @@ def _read_missing_families(client: PricingClient, collected: Collected, progress
 
 def read_price_list(clients: AwsClients, region: str, progress: Progress = no_progress) -> Reading:
     """On-demand and reserved prices of every accelerator type in a region."""
-    client = clients.pricing()
     collected = Collected(region, "AWS Price List API")
-    _read_classes(client, collected, progress)
-    _read_missing_families(client, collected, progress)
+    _read_classes(clients, collected, progress)
+    _read_missing_families(clients, collected, progress)
     return collected.reading(datetime.now(UTC))

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 MAX_ITEM_CHARACTERS = 1_000_000  # the largest GPU item seen is under 20,000
+LARGEST_USD = 1_000_000_000  # the dearest upfront sum seen is under two million
 HOURS_PER_YEAR = 8760
 CURRENCY = "USD"
 BARE_METAL_FAMILY = "Compute Instance (bare metal)"
@@ -66,7 +67,7 @@ def amount(text: object) -> Decimal:
         value = Decimal(str(text))
     except InvalidOperation:
         raise UnexpectedReply(f"AWS gives {str(text)[:32]!r} as a price.") from None
-    if not value.is_finite() or value < 0:
+    if not value.is_finite() or not 0 <= value < LARGEST_USD:
         raise UnexpectedReply(f"AWS gives {str(text)[:32]!r} as a price.")
     return value
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from pricing.aws.capacity_blocks import read_capacity_blocks
 from pricing.aws.clients import AwsClients, ClientSettings
+from pricing.aws.errors import documented_form
 from pricing.aws.price_list import read_price_list
 from pricing.aws.savings_plans import read_savings_plans
 from pricing.aws.spot import SpotRule, read_spot
@@ -29,6 +30,10 @@ class AwsReader:
 
     def read(self, region: str, listing: Listing, progress: Progress = no_progress) -> Reading:
         """One listing of one region, now."""
+        with documented_form(listing.value):
+            return self._read(region, listing, progress)
+
+    def _read(self, region: str, listing: Listing, progress: Progress) -> Reading:
         match listing:
             case Listing.PRICE_LIST:
                 return read_price_list(self.clients, region, progress)

@@ -59,7 +59,9 @@ def newest_by_zone(entries: list[dict[str, Any]]) -> dict[str, dict[str, Decimal
     for entry in entries:
         if entry.get("ProductDescription") != PRODUCT:
             continue
-        zone, at = str(entry.get("AvailabilityZone")), entry["Timestamp"]
+        zone, at = str(entry.get("AvailabilityZone")), entry.get("Timestamp")
+        if not isinstance(at, datetime):
+            continue
         price = amount(entry.get("SpotPrice"))
         known = newest[str(entry.get("InstanceType"))]
         if price and (zone not in known or at > known[zone][0]):
