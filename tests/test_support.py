@@ -55,6 +55,18 @@ def test_volta_ran_until_vllm_0_14_and_never_int8_w8a8() -> None:
     assert not support(v100, Weights.BF16, Engine.VLLM, "0.9.2").runs
 
 
+def test_a_published_bf16_checkpoint_loads_in_fp16_where_there_are_no_bf16_units() -> None:
+    t4 = find_accelerator("T4")
+    assert not support(t4, Weights.BF16, Engine.VLLM).runs
+    as_it_is = support(t4, Weights.BF16, Engine.VLLM, published=True)
+    assert as_it_is.path == "native"
+    assert "float16" in as_it_is.reason
+    assert kv_support(t4, KvPrecision.BF16, Engine.VLLM, published=True).runs
+    assert not support(t4, Weights.BF16, Engine.TENSORRT_LLM, published=True).runs
+    assert not support(find_accelerator("V100"), Weights.BF16, Engine.VLLM, published=True).runs  # dropped after 0.14
+    assert support(find_accelerator("V100"), Weights.BF16, Engine.VLLM, "0.11.0", published=True).runs
+
+
 def test_a_version_before_the_kernel_does_not_run() -> None:
     h100 = find_accelerator("H100")
     assert not support(h100, Weights.MXFP4, Engine.VLLM, "0.9.0").runs

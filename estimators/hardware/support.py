@@ -40,23 +40,39 @@ class _Row:
     reason: str
     source: str
     as_of: str
+    published_path: PathKind | None  # where the engine may choose another type than the one asked for
+    published_reason: str
 
 
-def support(accelerator: Accelerator, weights: Weights, engine: Engine, version: str | None = None) -> Support:
+def support(
+    accelerator: Accelerator,
+    weights: Weights,
+    engine: Engine,
+    version: str | None = None,
+    *,
+    published: bool = False,
+) -> Support:
     """How `engine` runs `weights` on `accelerator`; FP8 on an A100 in vLLM is weight-only (Marlin W8A16).
 
-    `version` None is the newest known. Raises `Refusal` for AS_PUBLISHED, which is no format until resolved.
+    `version` None is the newest known. `published` is a checkpoint taken as it is, which leaves the engine free to
+    compute in another type: vLLM loads bf16 checkpoints in fp16 on a T4, and refuses bf16 when it is asked for.
+    Raises `Refusal` for AS_PUBLISHED, which is no format until resolved.
     """
     if weights is Weights.AS_PUBLISHED:
         raise Refusal("'as-published' is not a format.", field="weights", remedy="Resolve the precision first.")
-    return _answer(accelerator, weights.value, engine, version, _weights_table())
+    return _answer(accelerator, weights.value, engine, version, _weights_table(), published)
 
 
-def kv_support(accelerator: Accelerator, kv: KvPrecision, engine: Engine, version: str | None = None) -> Support:
-    """How `engine` keeps a KV cache of type `kv` on `accelerator`; FP8 on Ampere is stored, not computed in."""
+def kv_support(
+    accelerator: Accelerator, kv: KvPrecision, engine: Engine, version: str | None = None, *, published: bool = False
+) -> Support:
+    """How `engine` keeps a KV cache of type `kv` on `accelerator`; FP8 on Ampere is stored, not computed in.
+
+    `published` is a cache type that follows from the checkpoint rather than from a wish.
+    """
     if kv is KvPrecision.AUTO:
         raise Refusal("'auto' is not a cache type.", field="kv", remedy="Resolve the precision first.")
-    return _answer(accelerator, kv.value, engine, version, _kv_table())
+    return _answer(accelerator, kv.value, engine, version, _kv_table(), published)
 
 
 def _answer(
@@ -65,6 +81,7 @@ def _answer(
     engine: Engine,
     version: str | None,
     table: Mapping[tuple[str, str, str], _Row],
+    published: bool,
 ) -> Support:
     release = None if version is None else _release(version)
     row = table.get((engine.value, precision, accelerator.architecture))
@@ -72,8 +89,10 @@ def _answer(
         reason = f"nothing is known of {precision} on {accelerator.architecture} in {engine.value}"
         return Support(path="none", reason=reason, source="no row in the table", as_of="")
     wrong = _wrong_version(row, engine, release)
-    path: PathKind = "none" if wrong else row.path
-    return Support(path=path, reason=wrong or row.reason, source=row.source, as_of=row.as_of)
+    path, reason = row.path, row.reason
+    if published and row.published_path is not None:
+        path, reason = row.published_path, row.published_reason
+    return Support(path="none" if wrong else path, reason=wrong or reason, source=row.source, as_of=row.as_of)
 
 
 def _wrong_version(row: _Row, engine: Engine, release: tuple[int, ...] | None) -> str:
@@ -114,6 +133,8 @@ def _row(row: dict[str, str]) -> _Row:
         reason=row["reason"],
         source=row["source"],
         as_of=row["as_of"],
+        published_path=_path(row["published_path"]) if row["published_path"] else None,
+        published_reason=row["published_reason"],
     )
 
 

@@ -63,7 +63,7 @@ def _model(precision: Precision) -> str:
 
 def _precision(precision: Precision) -> list[str]:
     words: list[str] = []
-    if not precision.published:
+    if not precision.published or precision.weights is Weights.FP32:  # vLLM loads float32 in 16 bits unless told
         words += ["--dtype", _DTYPES[precision.compute_dtype]]
         if precision.weights in _AT_LOAD:
             words += ["--quantization", _AT_LOAD[precision.weights]]

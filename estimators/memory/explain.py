@@ -8,7 +8,7 @@ from estimators.hardware.accelerator import Accelerator
 from estimators.memory.engine import Running
 from estimators.memory.estimate import MemoryEstimate
 from estimators.memory.footprint import Replica, Share
-from estimators.precision import Precision
+from estimators.precision import Precision, Weights
 from estimators.provenance import Term
 from estimators.workload import Engine, EngineSettings, Placement, Workload
 
@@ -56,6 +56,8 @@ def notes(
     longest = settings.max_model_len
     if longest is not None and longest < workload.tokens_per_request:
         found.append(f"max_len {longest} is shorter than a request of {workload.tokens_per_request} tokens.")
+    if precision.weights is Weights.FP32 and precision.published and running.engine is Engine.VLLM:
+        found.append("vLLM loads a float32 checkpoint in 16 bits unless --dtype float32 is given: see weights=bf16.")
     limit = precision.spec.max_positions
     if limit is not None and workload.tokens_per_request > limit:
         found.append(f"A request of {workload.tokens_per_request} tokens is longer than the {limit} the model states.")
