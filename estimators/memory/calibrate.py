@@ -309,7 +309,7 @@ def _row(
         "constant": name,
         "value": f"{value:.6g}",
         "unit": unit,
-        "spread": f"{spread:.4g}" if spread else "",
+        "spread": f"{spread:.4g}" if spread > 1e-9 * abs(value) else "",
         "n": str(n),
         "source": source,
         "as_of": AS_OF,
