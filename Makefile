@@ -56,5 +56,20 @@ $(VENV)/dev.stamp: requirements-dev.txt requirements.txt | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
 	@touch $@ $(VENV)/run.stamp
 
+# The environment that measures on attached devices; several GB with an NVIDIA driver, 1.3 GB without.
+TORCH_CPU_INDEX ?= https://download.pytorch.org/whl/cpu
+profile-setup: .venv-profile/setup.stamp
+
+.venv-profile/setup.stamp: requirements-profile.txt
+	$(PYTHON) -m venv .venv-profile
+	@if ! command -v nvidia-smi >/dev/null; then \
+		echo "No NVIDIA driver: the CPU build of torch"; \
+		.venv-profile/bin/pip install --quiet --disable-pip-version-check --retries 2 --no-deps \
+			--index-url $(TORCH_CPU_INDEX) "$$(grep '^torch==' requirements-profile.txt)" \
+			|| echo "That build could not be fetched; the usual one is taken"; \
+	fi
+	.venv-profile/bin/pip install --quiet --disable-pip-version-check -r requirements-profile.txt
+	@touch $@
+
 clean:
 	rm -rf $(VENV) .venv-profile .pytest_cache .mypy_cache .ruff_cache
