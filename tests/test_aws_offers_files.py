@@ -12,6 +12,8 @@ from pricing.aws.offers_files import OffersFileReader
 from pricing.offers import PurchaseOption
 from tests.aws_server import AwsServer, Fault, fresh_server
 
+QUIET = "mx-central-1"  # where EC2 lists no type, so that a short list is no surprise
+
 
 @pytest.fixture
 def aws(monkeypatch: pytest.MonkeyPatch) -> AwsServer:
@@ -23,13 +25,13 @@ def test_a_region_is_read_without_credentials(aws: AwsServer) -> None:
         ("1yr", "Partial Upfront", "standard"): ("0.3", "2628"),
         ("3yr", "No Upfront", "convertible"): ("0.4", "0"),
     }
-    aws.sell("g6.xlarge", "us-east-1", "0.8048", terms)
-    aws.sell("g4dn.metal", "us-east-1", "7.824")
-    aws.sell("m7i.large", "us-east-1", "0.1")
+    aws.sell("g6.xlarge", QUIET, "0.8048", terms)
+    aws.sell("g4dn.metal", QUIET, "7.824")
+    aws.sell("m7i.large", QUIET, "0.1")
     aws.sell("g5.xlarge", "us-west-2", "1.006")
     seen: list[tuple[int, int]] = []
     reader = OffersFileReader(base_url=aws.url)
-    reading = reader.read("us-east-1", progress=lambda what, done, total: seen.append((done, total)))
+    reading = reader.read(QUIET, progress=lambda what, done, total: seen.append((done, total)))
     assert {(offer.instance_type, offer.option): offer.usd_per_hour for offer in reading.offers} == {
         ("g6.xlarge", PurchaseOption.ON_DEMAND): Decimal("0.8048"),
         ("g6.xlarge", PurchaseOption.RESERVED_1YR_PARTIAL_UPFRONT): Decimal("0.6"),  # 0.3 + 2628 / 8760
@@ -42,11 +44,11 @@ def test_a_region_is_read_without_credentials(aws: AwsServer) -> None:
 
 
 def test_twins_other_systems_and_foreign_currency_are_not_prices(aws: AwsServer) -> None:
-    aws.sell("g5.xlarge", "us-east-1", "1.006")
-    aws.sell_block_twin("g5.xlarge", "us-east-1")
-    aws.sell("g5.xlarge", "us-east-1", "2", operatingSystem="Windows")
-    aws.sell("g6.xlarge", "us-east-1", "5.6").currency = "CNY"
-    reading = OffersFileReader(base_url=aws.url).read("us-east-1")
+    aws.sell("g5.xlarge", QUIET, "1.006")
+    aws.sell_block_twin("g5.xlarge", QUIET)
+    aws.sell("g5.xlarge", QUIET, "2", operatingSystem="Windows")
+    aws.sell("g6.xlarge", QUIET, "5.6").currency = "CNY"
+    reading = OffersFileReader(base_url=aws.url).read(QUIET)
     assert [(offer.instance_type, offer.usd_per_hour) for offer in reading.offers] == [("g5.xlarge", Decimal("1.006"))]
     assert reading.remarks == ("g6.xlarge: it is not priced in USD.",)
 

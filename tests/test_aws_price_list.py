@@ -24,6 +24,7 @@ from pricing.reading import Reading
 from tests.aws_server import AwsServer, Fault, fresh_server, loopback
 
 REGION = "us-east-1"
+QUIET = "mx-central-1"  # where EC2 lists no type, so that a short list is no surprise
 Read = Callable[..., Reading]
 
 
@@ -112,10 +113,10 @@ def test_bare_metal_is_found_under_dedicated_tenancy_and_says_so(aws: AwsServer,
 
 
 def test_two_products_for_one_type_are_refused_and_the_rest_is_kept(aws: AwsServer, read: Read) -> None:
-    aws.sell("g6.xlarge", "us-east-1", "0.8048")
-    aws.sell("g6.xlarge", "us-east-1", "0.9", somethingNew="Yes")
-    aws.sell("g5.xlarge", "us-east-1", "1.006")
-    reading = read()
+    aws.sell("g6.xlarge", QUIET, "0.8048")
+    aws.sell("g6.xlarge", QUIET, "0.9", somethingNew="Yes")
+    aws.sell("g5.xlarge", QUIET, "1.006")
+    reading = read(QUIET)
     assert prices(reading) == {("g5.xlarge", PurchaseOption.ON_DEMAND): Decimal("1.006")}
     assert not reading.complete
     assert reading.remarks == (
@@ -136,11 +137,11 @@ def test_two_products_for_one_type_are_refused_and_the_rest_is_kept(aws: AwsServ
     ],
 )
 def test_a_price_that_cannot_be_one_is_refused(aws: AwsServer, read: Read, change: dict[str, str], reason: str) -> None:
-    product = aws.sell("g6.xlarge", "us-east-1", "0.8048")
-    aws.sell("g5.xlarge", "us-east-1", "1.006")
+    product = aws.sell("g6.xlarge", QUIET, "0.8048")
+    aws.sell("g5.xlarge", QUIET, "1.006")
     for name, value in change.items():
         setattr(product, name, value)
-    reading = read()
+    reading = read(QUIET)
     assert prices(reading) == {("g5.xlarge", PurchaseOption.ON_DEMAND): Decimal("1.006")}
     assert reading.remarks == (f"g6.xlarge: {reason}",)
     assert not reading.complete
@@ -149,19 +150,26 @@ def test_a_price_that_cannot_be_one_is_refused(aws: AwsServer, read: Read, chang
 @pytest.mark.parametrize("item", ['{"product": ', "[" * 100_000, '"text"', "null", "{}", '{"product": {}}'])
 def test_a_malformed_item_leaves_the_others_and_the_reading_incomplete(aws: AwsServer, read: Read, item: str) -> None:
     aws.raw_items = [item]
-    aws.sell("g5.xlarge", "us-east-1", "1.006")
-    reading = read()
+    aws.sell("g5.xlarge", QUIET, "1.006")
+    reading = read(QUIET)
     assert prices(reading) == {("g5.xlarge", PurchaseOption.ON_DEMAND): Decimal("1.006")}
     assert not reading.complete
     assert len(reading.remarks) == 1
 
 
 def test_types_the_instance_table_lacks_are_named(aws: AwsServer, read: Read) -> None:
-    aws.sell("g9.xlarge", "us-east-1", "2")
-    aws.sell("g5.xlarge", "us-east-1", "1.006")
-    reading = read()
+    aws.sell("g9.xlarge", QUIET, "2")
+    aws.sell("g5.xlarge", QUIET, "1.006")
+    reading = read(QUIET)
     assert reading.remarks == ("AWS also lists g9.xlarge, which the instance table does not have.",)
     assert reading.complete
+
+
+def test_a_list_with_less_than_half_of_the_known_types_ends_no_offer(aws: AwsServer, read: Read) -> None:
+    aws.sell("g5.xlarge", "us-east-1", "1.006")
+    reading = read()
+    assert not reading.complete
+    assert reading.remarks == ("AWS lists 1 of 75 known types in us-east-1: the others keep older prices.",)
 
 
 def test_a_region_that_shows_nothing_is_refused_and_not_taken_for_empty(aws: AwsServer, read: Read) -> None:

@@ -84,7 +84,10 @@ def _from_code(code: str, status: int, call: str, action: str) -> AwsError:
     if code in _THROTTLED:
         return Throttled(f"AWS is throttling {call}.", remedy="It is tried again later.")
     if code in _NOT_ENABLED:
-        return RegionNotEnabled(f"The account has not enabled this region ({call}).", remedy="Enable it, or leave it.")
+        return RegionNotEnabled(
+            f"AWS does not let these credentials into this region ({call}).",
+            remedy="Enable the region for the account, or check the keys.",
+        )
     if code in _TOKEN:
         return UnexpectedReply(f"AWS no longer accepts its own page token ({call}).", remedy="It is read again later.")
     if status >= 500:

@@ -1,0 +1,80 @@
+"""Reading regions one listing after the other, for the command line."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from estimators.provenance import Refusal
+from pricing.aws.errors import AccessDenied, ExpiredCredentials
+from pricing.offers import Listing
+from pricing.reading import Progress, Reading, no_progress
+from pricing.refresh import read_region, refresh_regions
+
+BOTH = (Listing.PRICE_LIST, Listing.SPOT)
+
+
+@dataclass
+class Script:
+    """A reader that fails where it is told to."""
+
+    failures: dict[tuple[str, Listing], Refusal] = field(default_factory=dict)
+    listings: tuple[Listing, ...] = BOTH
+    asked: list[tuple[str, Listing]] = field(default_factory=list)
+
+    def read(self, region: str, listing: Listing, progress: Progress = no_progress) -> Reading:
+        self.asked.append((region, listing))
+        if (region, listing) in self.failures:
+            raise self.failures[region, listing]
+        return Reading(region=region, listing=listing, read_at=datetime.now(UTC), origin="a test", offers=())
+
+
+@dataclass
+class Kept:
+    """A store that remembers what it was given."""
+
+    readings: list[tuple[str, Listing]] = field(default_factory=list)
+
+    def record(self, reading: Reading) -> bool:
+        self.readings.append((reading.region, reading.listing))
+        return True
+
+
+def test_a_listing_or_region_that_fails_stops_no_other() -> None:
+    reader = Script({("us-east-1", Listing.PRICE_LIST): AccessDenied("Not allowed.")})
+    kept = Kept()
+    seen: list[tuple[str, int, int]] = []
+    reports = refresh_regions(
+        reader, kept, ["us-east-1", "eu-west-1"], lambda what, done, total: seen.append((what, done, total))
+    )
+    assert kept.readings == [
+        ("us-east-1", Listing.SPOT),
+        ("eu-west-1", Listing.PRICE_LIST),
+        ("eu-west-1", Listing.SPOT),
+    ]
+    assert [report.errors for report in reports] == [("Not allowed.",), ()]
+    assert seen == [("us-east-1", 0, 2), ("eu-west-1", 1, 2), ("done", 2, 2)]
+
+
+def test_without_valid_credentials_the_rest_is_not_asked_for() -> None:
+    reader = Script({("us-east-1", Listing.PRICE_LIST): ExpiredCredentials("Sign in again.")})
+    failed: list[Listing] = []
+    report = read_region(
+        reader,
+        "us-east-1",
+        keep=lambda reading: None,
+        failed=lambda region, listing, error: failed.append(listing),
+    )
+    assert reader.asked == [("us-east-1", Listing.PRICE_LIST)]
+    assert failed == list(BOTH)
+    assert report.errors == ("Sign in again.",)
+
+
+def test_a_reading_that_cannot_be_kept_is_a_failure_of_its_listing_only() -> None:
+    def keep(reading: Reading) -> None:
+        if reading.listing is Listing.PRICE_LIST:
+            raise Refusal("The price database does not answer.", field="region")
+
+    report = read_region(Script(), "us-east-1", keep=keep)
+    assert report.errors == ("The price database does not answer.",)
+    assert [outcome.reading is not None for outcome in report.outcomes] == [False, True]
