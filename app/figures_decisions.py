@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 
 import plotly.graph_objects as go
@@ -11,7 +12,8 @@ from app.decisions.recommendation import Point
 from app.figures import BLUE, GREY, ORANGE, RED, styled
 from app.format import seconds, usd
 
-MOST_NAMED = 6  # of the points on the front, so that names do not overlap
+MOST_NAMED = 4  # of the points on the front, so that names do not overlap
+MOST_TIMES_THE_CHEAPEST = 100
 
 LATENCIES: dict[str, tuple[str, Callable[[Point], float]]] = {
     "ttft": ("p95 time to first token, s", lambda point: point.ttft_p95_s),
@@ -21,31 +23,56 @@ LATENCIES: dict[str, tuple[str, Callable[[Point], float]]] = {
 
 
 def cost_against_latency(points: Sequence[Point], key: str, limit: float | None) -> go.Figure:
-    """Monthly cost over one latency, the plans nobody beats on both joined, the limit drawn in."""
+    """Monthly cost over one latency for the plans that meet every limit, those nobody beats on both joined."""
     title, latency = LATENCIES[key]
+    passing = [point for point in points if point.passes]
+    shown = _affordable(passing or list(points))
     figure = go.Figure()
-    best = front([point for point in points if point.passes], lambda point: point.usd_per_month, latency)
-    _add(figure, points, latency, lambda point: seconds(latency(point)))
-    _add_front(figure, best, latency)
+    _add(figure, shown, latency, lambda point: seconds(latency(point)))
+    _add_front(figure, front(passing, lambda point: point.usd_per_month, latency), latency)
     if limit is not None:
         figure.add_vline(x=limit, line_width=2, line_color=RED)
-        _name_line(figure, _log10(limit), f"limit {seconds(limit)}", "left")
-    figure.update_xaxes(type="log", title=title, fixedrange=True)
-    return _money(figure)
+        _name_line(figure, _log10(limit), f"limit {seconds(limit)}", "right")
+    ends = [latency(point) for point in shown] + ([limit] if limit is not None else [])
+    ticks = _ticks(min(ends), max(ends))
+    figure.update_xaxes(
+        type="log", title=title, fixedrange=True, tickvals=ticks, ticktext=[f"{tick:g}" for tick in ticks]
+    )
+    return _money(figure, shown)
 
 
 def cost_against_quality(points: Sequence[Point], bar: float | None, reference: str) -> go.Figure:
-    """Monthly cost over published quality relative to the reference, the bar drawn in; unknown quality is left out."""
-    known = [point for point in points if point.quality is not None]
+    """Monthly cost over published quality relative to the reference, the bar drawn in; unknown quality is left out.
+
+    One point per model and precision, on its cheapest accelerator.
+    """
+    cheapest: dict[tuple[str, str], Point] = {}
+    for point in points:
+        held = cheapest.get((point.model, point.precision))
+        if point.quality is not None and (held is None or point.usd_per_month < held.usd_per_month):
+            cheapest[point.model, point.precision] = point
+    shown = _affordable(list(cheapest.values()))
     figure = go.Figure()
-    best = front(known, lambda point: point.usd_per_month, lambda point: -(point.quality or 0.0))
-    _add(figure, known, _percent, lambda point: f"{_percent(point):.1f} % of {reference}")
+    _add(figure, shown, _percent, lambda point: f"{_percent(point):.1f} % of {reference}")
+    best = front(shown, lambda point: point.usd_per_month, lambda point: -(point.quality or 0.0))
     _add_front(figure, best, _percent)
     if bar is not None:
         figure.add_vline(x=100 * bar, line_width=2, line_color=RED)
         _name_line(figure, 100 * bar, f"bar {100 * bar:g} %", "right")
     figure.update_xaxes(title=f"quality, % of {reference}", fixedrange=True)
-    return _money(figure)
+    return _money(figure, shown)
+
+
+def _affordable(points: Sequence[Point]) -> list[Point]:
+    """What costs up to a hundred times the cheapest: dearer points only flatten the picture."""
+    least = min((point.usd_per_month for point in points), default=0.0)
+    return [point for point in points if point.usd_per_month <= MOST_TIMES_THE_CHEAPEST * least]
+
+
+def _ticks(low: float, high: float) -> list[float]:
+    """1, 3, 10, 30 ... around the range, so that a logarithmic axis reads in round numbers."""
+    exponents = range(math.floor(_log10(max(low, 1e-9))), math.ceil(_log10(max(high, 1e-9))) + 1)
+    return [digit * 10.0**exponent for exponent in exponents for digit in (1, 3)]
 
 
 def _name_line(figure: go.Figure, x: float, text: str, side: str) -> None:
@@ -103,12 +130,14 @@ def _short(model: str) -> str:
     return model.rsplit("/", 1)[-1].replace("-Instruct", "").replace("Meta-", "")
 
 
-def _money(figure: go.Figure) -> go.Figure:
-    figure.update_yaxes(type="log", title="USD a month", fixedrange=True, tickprefix="$", tickformat=",", dtick="D1")
+def _money(figure: go.Figure, points: Sequence[Point]) -> go.Figure:
+    costs = [point.usd_per_month for point in points if point.usd_per_month > 0]
+    ticks = _ticks(min(costs), max(costs)) if costs else []
+    figure.update_yaxes(
+        type="log", title="USD a month", fixedrange=True, tickvals=ticks, ticktext=[f"${tick:,.0f}" for tick in ticks]
+    )
     return styled(figure, height=400)
 
 
 def _log10(value: float) -> float:
-    import math
-
     return math.log10(value)

@@ -25,6 +25,7 @@ from app.decisions.words import (
     weighed_sentence,
 )
 from app.figures_decisions import LATENCIES, cost_against_latency, cost_against_quality
+from app.format import usd
 from app.narrative import load_phrase, model_name
 from app.scenario import Scenario
 from app.sources import dashboard_sources
@@ -59,8 +60,13 @@ def draw_answer(answer: Recommendation) -> None:
 
 def draw_margins(best: Candidate) -> None:
     """One box per limit that was set, with what is left of it."""
-    shown = [margin for margin in best.margins if margin.key not in ("rate", "capacity")]
-    for column, margin in zip(st.columns(max(1, len(shown))), shown, strict=False):
+    shown = [margin for margin in best.margins if margin.key not in ("rate", "capacity", "budget")]
+    budget = [margin for margin in best.margins if margin.key == "budget"]
+    columns = st.columns(len(shown) + 1)
+    left = left_text(budget[0]) if budget else purchase_of(best)
+    cost = usd(best.usd_per_month or 0)
+    columns[0].metric("Monthly cost", cost, delta=left, delta_color="off", delta_arrow="off", border=True)
+    for column, margin in zip(columns[1:], shown, strict=True):
         name = LIMITS[margin.key]
         column.metric(
             name[0].upper() + name[1:],
