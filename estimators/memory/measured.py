@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -90,7 +91,7 @@ def spec_of(model: str, overrides: str) -> ModelSpec:
     """The catalogue's model, or one of the same family whose differing config keys are given."""
     if not overrides:
         return load_spec(model)
-    config = load_config(model)
+    config = copy.deepcopy(load_config(model))
     for key, value in json.loads(overrides).items():
         _set(config, key.split("."), value)
     return parse_config(config, model_id=model, source=SpecSource.FILE, source_note=f"{model} with {overrides}")
