@@ -41,7 +41,7 @@ def postgres() -> Iterator[str]:
     if as_root and shutil.which("setpriv") is None:
         pytest.skip("PostgreSQL refuses to run as root, and setpriv is not there to become somebody else")
     become = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"] if as_root else []
-    folder = Path(tempfile.mkdtemp(prefix="pg", dir="/tmp"))
+    folder = Path(tempfile.mkdtemp(prefix="pg"))
     if as_root:
         os.chown(folder, 65534, 65534)
     data = folder / "data"
