@@ -1,4 +1,4 @@
-"""How a measurement narrows an estimate: what was measured on the same engine and accelerator outweighs what was fitted.
+"""How a measurement narrows an estimate: what was measured on the same engine and accelerator outweighs the fitted.
 
 Both are taken as log-normal. The estimate ln t ~ N(m, s), with s from its 80 % interval, meets measurements
 ln x_i ~ N(., s_i): the mean weighs each by 1/s^2, and the interval is that of the combination. A measurement of the
