@@ -32,8 +32,11 @@ def part(c: Fields, name: str, model_type: str) -> Fields:
 def text_part(c: Fields, model_type: str, name: str = "text_config") -> Fields:
     """The text section of a multimodal config; older ones keep its fields at the top.
 
-    A `tie_word_embeddings` of the whole model comes before that of its text part.
+    Whether embeddings are tied is said by the whole model, else by its text part, else by the defaults of either.
     """
     filled = defaults().get(model_type, {})
     text = c.section(name, filled) if c.has(name) else c.over(filled)
-    return text.having("tie_word_embeddings", c.flag("tie_word_embeddings")) if c.has("tie_word_embeddings") else text
+    field = "tie_word_embeddings"
+    if c.has(field) or (not text.has(field) and c.get(field) is not None):
+        return text.having(field, c.flag(field))
+    return text

@@ -162,7 +162,7 @@ def bamba(c: Fields, root: str = "model") -> Body:
 def falcon_h1(c: Fields, root: str = "model") -> Body:
     """Attention and a Mamba 2 mixer side by side in every layer, both caching."""
     width, inner, bias = c.count("hidden_size"), c.count("intermediate_size"), c.flag("attention_bias")
-    m = replace(granite_mixer(c), gated_norm=c.flag("mamba_rms_norm"))
+    m = replace(granite_mixer(c), gated_norm=c.flag("mamba_rms_norm"), out_bias=c.flag("projectors_bias"))
     attention = heads(c)
     tensors = projections(attention, width, qkv_bias=bias, out_bias=bias) + mamba2(m, "mamba")
     tensors += gated_mlp(width, inner, prefix="feed_forward", bias=c.flag("mlp_bias"))
@@ -264,8 +264,8 @@ def nemotron_layer(c: Fields, prefix: str, kind: str) -> LayerGroup:
         m = nemotron_mixer(c)
         return replace(base, tensors=base.tensors + mamba2(m, "mixer"), state=mamba2_state(m, state_dtype(c)))
     if kind == "attention":
-        attention, bias = nemotron_heads(c), c.flag("attention_bias")
-        made = projections(attention, width, prefix="mixer", qkv_bias=bias, out_bias=bias)
+        attention = nemotron_heads(c)
+        made = projections(attention, width, prefix="mixer")
         return replace(base, tensors=base.tensors + made, attention=attention)
     if kind == "moe":
         made, ffn = nemotron_mixture(c)

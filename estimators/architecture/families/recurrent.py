@@ -56,6 +56,7 @@ class Mamba2:
     bias: bool
     conv_bias: bool
     gated_norm: bool = True
+    out_bias: bool | None = None  # as `bias` unless said
 
     @property
     def inner(self) -> int:
@@ -75,7 +76,8 @@ def mamba2(m: Mamba2, prefix: str) -> Tensors:
     for name in ("A_log", "D", "dt_bias"):
         tensors += vector(f"{prefix}.{name}", (m.heads,), Role.STATE, Split.COLUMN)
     tensors += norm(f"{prefix}.norm", m.inner) if m.gated_norm else ()
-    return tensors + linear(f"{prefix}.out_proj", m.width, m.inner, Role.STATE, Split.ROW, bias=m.bias)
+    out_bias = m.bias if m.out_bias is None else m.out_bias
+    return tensors + linear(f"{prefix}.out_proj", m.width, m.inner, Role.STATE, Split.ROW, bias=out_bias)
 
 
 def mamba2_state(m: Mamba2, dtype: str) -> RecurrentState:
