@@ -17,7 +17,7 @@ from app.plan import Candidate, Machine, ObjectiveCheck, Plan
 from app.scenario import LoadMode, Scenario
 from estimators.architecture.spec import ModelSpec
 from estimators.architecture.typical import spec_from_parameter_count
-from estimators.hardware.support import kv_support, support
+from estimators.hardware.support import Support, kv_support, support
 from estimators.latency import estimate_latency
 from estimators.latency.estimate import LatencyEstimate
 from estimators.memory import estimate_memory
@@ -245,20 +245,38 @@ def _evaluate(question: _Question, machine: Machine, placement: Placement) -> Ca
 
 def _unsupported(question: _Question, machine: Machine) -> Iterable[str]:
     scenario, precision = question.scenario, question.precision
-    runs = support(machine.accelerator, precision.weights, scenario.engine, scenario.engine_version)
+    runs = _weights_support(question, machine)
     if not runs.runs:
         yield runs.reason
-    kv_runs = kv_support(machine.accelerator, precision.kv, scenario.engine, scenario.engine_version)
+    kv_runs = kv_support(
+        machine.accelerator,
+        precision.kv,
+        scenario.engine,
+        scenario.engine_version,
+        published=scenario.kv is KvPrecision.AUTO and precision.published,
+    )
     if not kv_runs.runs:
         yield kv_runs.reason
+
+
+def _weights_support(question: _Question, machine: Machine) -> Support:
+    scenario, precision = question.scenario, question.precision
+    return support(
+        machine.accelerator,
+        precision.weights,
+        scenario.engine,
+        scenario.engine_version,
+        published=precision.published,
+    )
 
 
 def _caveats(question: _Question, machine: Machine, memory: MemoryEstimate) -> Iterable[str]:
     """What a careful reader should know of a machine that fits."""
     if memory.fits and memory.memory_bytes_per_gpu_high > memory.memory_budget_bytes_per_gpu:
         yield "It is tight: the interval of the memory estimate reaches above the limit, so try it before committing."
-    scenario = question.scenario
-    runs = support(machine.accelerator, question.precision.weights, scenario.engine, scenario.engine_version)
+    runs = _weights_support(question, machine)
+    if runs.path == "native" and runs.reason:
+        yield f"{runs.reason.removesuffix('.')}."
     if runs.path == "weight-only" and runs.reason:
         name = precision_name(question.precision.weights)
         yield f"{name} is stored but not computed in here: {runs.reason.removesuffix('.')}."
@@ -364,13 +382,14 @@ def _resolve(question: _Question, chosen: Candidate) -> Scenario:
     asked, precision = question.scenario, question.precision
     instance = chosen.machine.instance
     quantized = precision.spec.quantization is not None and precision.published
+    narrowed = precision.weights is Weights.BF16 and precision.published and not chosen.machine.accelerator.bf16
     return replace(
         asked,
         model=f"{asked.model.split('@')[0]}@{precision.spec.revision}"
         if asked.model and precision.spec.revision
         else asked.model,
-        weights=Weights.AS_PUBLISHED if quantized else precision.weights,
-        kv=KvPrecision(precision.kv),
+        weights=Weights.AS_PUBLISHED if quantized else Weights.FP16 if narrowed else precision.weights,
+        kv=KvPrecision.FP16 if narrowed and precision.kv is KvPrecision.BF16 else precision.kv,
         concurrency=asked.requests_in_flight,
         instance=instance.instance_type if instance else None,
         gpu=None if instance else chosen.machine.accelerator.name,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -74,18 +75,18 @@ def _progress_bar() -> Iterator[Progress]:
 
 def _reader(anonymous: bool) -> PriceReader:
     if anonymous:
-        from pricing.aws.offers_files import OffersFileReader
+        from pricing.aws.offers_files import BASE_URL, OffersFileReader
 
-        return OffersFileReader()
+        return OffersFileReader(base_url=os.environ.get("RIGHTSIZE_OFFERS_URL") or BASE_URL)
     from pricing.aws.source import aws_reader
 
     return aws_reader()
 
 
 def _regions(asked: argparse.Namespace) -> tuple[str, ...]:
-    from pricing.snapshot import load_snapshot
+    from pricing.regions import regions
 
-    return tuple(asked.region) if asked.region else load_snapshot().regions
+    return tuple(asked.region) if asked.region else tuple(region.region for region in regions())
 
 
 def _show(asked: argparse.Namespace) -> int:
@@ -120,19 +121,14 @@ def _refresh(asked: argparse.Namespace) -> int:
 
 
 def _diff(asked: argparse.Namespace) -> int:
-    from app.sources import open_store, shared_sources
-    from pricing.book import stored_book
+    from app.sources import shared_sources
     from pricing.explorer import diff
     from pricing.offers import PriceQuery
     from pricing.snapshot import load_snapshot
 
-    before: PriceBook = load_snapshot()
-    if asked.since is not None:
-        store = open_store(create=False)
-        if store is None:
-            raise Refusal("No live price was ever kept here.", field="since", remedy="Run `prices refresh` first.")
-        before = stored_book(store.on(asked.since))
-    changes = diff(before, shared_sources().book, PriceQuery(region=asked.region))
+    book = shared_sources().book
+    before: PriceBook = load_snapshot() if asked.since is None else book.on(asked.since)
+    changes = diff(before, book, PriceQuery(region=asked.region))
     for change in changes:
         print(_change_line(change))
     print(f"{len(changes)} differences", file=sys.stderr)
