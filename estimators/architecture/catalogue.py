@@ -94,7 +94,17 @@ def load_config(model_id: str) -> dict[str, object]:
     """The config of an embedded model, with what an alias changes."""
     entry = found(model_id)
     config: dict[str, object] = json.loads(lines()[entry.alias_of or entry.id])["config"]
-    return config | json.loads(entry.overrides) if entry.overrides else config
+    return merged(config, json.loads(entry.overrides)) if entry.overrides else config
+
+
+def merged(config: dict[str, object], changes: Mapping[str, object]) -> dict[str, object]:
+    """The config with changed fields; within the text part only those named change."""
+    made = dict(config)
+    for name, value in changes.items():
+        old = made.get(name)
+        within = name == "text_config" and isinstance(old, dict) and isinstance(value, dict)
+        made[name] = {**old, **value} if within else value
+    return made
 
 
 @lru_cache(maxsize=256)
