@@ -1,0 +1,41 @@
+"""Every page opens without an error, wide and narrow, light and dark."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.sync_api import Browser, expect
+
+from tests.browser.pages import SETTLED, WAIT_MS, open_page
+
+pytestmark = pytest.mark.browser
+PAGES = ("", "memory", "speed", "cost", "prices", "accuracy")
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(400, "dark"), (900, "light"), (1400, "dark")])
+def test_every_page_opens(browser: Browser, base: str, width: int, scheme: str) -> None:
+    context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)  # type: ignore[arg-type]
+    page = context.new_page()
+    errors: list[str] = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    for name in PAGES:
+        page.goto(f"{base}/{name}")
+        page.locator("h2, h3, h4").nth(1).wait_for(timeout=WAIT_MS)
+        page.locator(SETTLED).wait_for(timeout=WAIT_MS)
+        expect(page.get_by_test_id("stException")).to_have_count(0)
+        assert page.get_by_text("Something went wrong").count() == 0, name
+        overflow = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+        assert overflow <= 0, f"{name} is wider than {width} px"
+    assert errors == []
+    context.close()
+
+
+def test_the_question_can_be_asked_with_the_keyboard_alone(browser: Browser, base: str) -> None:
+    page = browser.new_context(viewport={"width": 1400, "height": 900}).new_page()
+    open_page(page, base)
+    for _ in range(40):
+        page.keyboard.press("Tab")
+        if page.evaluate("document.activeElement.getAttribute('aria-label') || ''").startswith("Requests at a time"):
+            break
+    page.keyboard.type("12")
+    page.keyboard.press("Enter")
+    expect(page.locator(".st-key-verdict")).to_contain_text("12 requests at a time", timeout=WAIT_MS)
