@@ -25,6 +25,8 @@ else:
         [
             st.Page("views/estimate.py", title="Estimate", default=True),
             st.Page("views/recommend.py", title="Recommend", url_path="recommend"),
+            st.Page("views/levers.py", title="Levers", url_path="levers"),
+            st.Page("views/compare.py", title="Compare", url_path="compare"),
             st.Page("views/memory.py", title="Memory", url_path="memory"),
             st.Page("views/speed.py", title="Speed", url_path="speed"),
             st.Page("views/cost.py", title="Cost", url_path="cost"),

@@ -1,0 +1,292 @@
+"""What can be done to a plan to make it cheaper or faster, side by side, and several at once. No Streamlit, no own I/O.
+
+Memory and latency are compared on the machine of the plan, cost on the cheapest machine that then does the job.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from app.decisions.decision_link import unpinned
+from app.memo import VersionedSources, remembered_plan
+from app.narrative import precision_name
+from app.plan import Plan
+from app.planner import settings_of, speculation_of, workload_of
+from app.scenario import Scenario
+from estimators.latency.plan import resolve
+from estimators.latency.speculative import acceptances, break_even, draft_for
+from estimators.precision import KvPrecision, Method, Weights
+from estimators.provenance import Refusal
+from estimators.quality.checkpoints import published_checkpoint
+from estimators.quality.recipes import recipes_for
+from estimators.quality.recovery import Recovery, recovery
+from estimators.quality.suggestions import int4_methods
+from estimators.quality.tasks import Task
+from estimators.workload import Placement
+
+
+class Group(StrEnum):
+    """Kinds of lever. Two of one kind exclude each other."""
+
+    QUANTIZATION = "quantization"
+    CACHE = "KV cache"
+    SPECULATION = "speculative decoding"
+    PREFIX = "prefix caching"
+
+
+# INT8 first: among the published averages of whole suites it keeps most after FP8 and runs on every chip since Turing.
+QUANTIZATIONS = (Weights.INT8, Weights.FP8, Weights.INT4, Weights.NVFP4)
+DRAFTERS = ("ngram", "eagle", "mtp")
+PREFIX_SHARE = 0.5  # shown when the scenario has none; half the prompt repeats, as in a chat with long instructions
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kept:
+    """Quality kept on a task, as ratios; `ratio` None is missing evidence, never "no loss"."""
+
+    ratio: float | None
+    low: float | None
+    said: str
+    sources: tuple[str, ...] = ()
+
+
+LOSSLESS = Kept(ratio=1.0, low=1.0, said="unchanged by construction: the same tokens come out")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lever:
+    """One change to a scenario, what is known of its quality, and what it takes."""
+
+    key: str
+    name: str
+    group: Group
+    change: Callable[[Scenario], Scenario]
+    kept: Kept
+    evidence: str
+    effort: str
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Effect:
+    """Levers applied: `same` is the plan on its own machine, `cheapest` on the cheapest machine that does the job."""
+
+    name: str
+    same: Plan
+    cheapest: Plan
+    kept: Kept
+    problem: str = ""
+
+    @property
+    def memory_bytes(self) -> float | None:
+        memory = self.same.chosen.memory if self.same.chosen else None
+        return memory.memory_bytes_per_gpu if memory else None
+
+    @property
+    def usd_per_month(self) -> float | None:
+        chosen = self.cheapest.chosen
+        usable = chosen is not None and chosen.eligible and chosen.cost is not None
+        return float(chosen.cost.usd_per_month) if usable and chosen and chosen.cost else None
+
+    def latency(self, key: str) -> float | None:
+        """The 95th percentile of "ttft", "tpot" or "e2e" on the plan's own machine, in seconds."""
+        found = self.same.chosen.latency if self.same.chosen else None
+        return float(getattr(found, f"{key}_p95_s")) if found is not None else None
+
+
+def levers_for(plan: Plan, task: Task) -> tuple[Lever, ...]:
+    """The levers that change this plan; what it has already is left out."""
+    if plan.precision is None or plan.chosen is None:
+        return ()
+    found: list[Lever] = []
+    published = plan.precision.spec.quantization is not None
+    if plan.asked.model is not None and not published:
+        others = (weights for weights in QUANTIZATIONS if weights is not plan.precision.weights)
+        found += [_quantization(plan.asked.model, weights, task) for weights in others]
+    if plan.precision.kv is not KvPrecision.FP8:
+        found.append(_cache(plan, task))
+    if plan.asked.spec is None:
+        drafters = (method for method in DRAFTERS if method != "mtp" or _has_mtp(plan))
+        found += [_speculation(plan, method) for method in drafters]
+    if plan.asked.prefix == 0:
+        found.append(_prefix())
+    return tuple(found)
+
+
+def _has_mtp(plan: Plan) -> bool:
+    return plan.spec is not None and any(group.stack == "mtp" for group in plan.spec.groups)
+
+
+def _quantization(model: str, weights: Weights, task: Task) -> Lever:
+    ready = published_checkpoint(model, weights.value)
+    effort = f"Published ready to use: {ready.id}" if ready else "Hours on one GPU with the script below"
+    if not ready and not recipes_for(weights.value):
+        effort = "No published checkpoint, and LLM Compressor has no recipe"
+    note = ""
+    if weights is Weights.INT4:
+        order = int4_methods(model, task)
+        note = f"Offer first: {'AWQ or GPTQ' if order.first == 'either' else order.first.upper()}. {order.label}"
+    return Lever(
+        key=weights.value,
+        name=f"Weights in {precision_name(weights)}",
+        group=Group.QUANTIZATION,
+        change=lambda scenario: replace(scenario, weights=weights, method=Method.AUTO),
+        kept=_kept(recovery(model, weights.value, None, task), weights.value, task),
+        evidence="published recoveries of the task, this model first, then its kin",
+        effort=effort,
+        note=note,
+    )
+
+
+def _cache(plan: Plan, task: Task) -> Lever:
+    model = plan.asked.model
+    found = recovery(model, "kv-fp8", None, task) if model else None
+    return Lever(
+        key="kv-fp8",
+        name="KV cache in FP8",
+        group=Group.CACHE,
+        change=lambda scenario: replace(scenario, kv=KvPrecision.FP8),
+        kept=_kept(found, "an FP8 cache", task),
+        evidence="published recoveries of the task",
+        effort="One flag: --kv-cache-dtype fp8",
+    )
+
+
+def _kept(found: Recovery | None, scheme: str, task: Task) -> Kept:
+    if found is None:
+        return Kept(ratio=None, low=None, said=f"no published recovery of {scheme} on {task.value.replace('-', ' ')}")
+    middle = "only a worst case" if found.median is None else f"{100 * found.median:.1f} %"
+    said = f"{middle} kept, down to {100 * found.low:.1f} %; {found.label}"
+    return Kept(ratio=found.median, low=found.low, said=said, sources=found.sources)
+
+
+def _speculation(plan: Plan, method: str) -> Lever:
+    names = {"ngram": "n-gram look-up", "eagle": "EAGLE head", "mtp": "its own multi-token prediction"}
+    efforts = {
+        "ngram": "One setting: no extra model",
+        "eagle": "A trained head for this very model; look for a published one first",
+        "mtp": "One setting: the checkpoint brings it",
+    }
+    source = acceptances()[method]
+    return Lever(
+        key=method,
+        name=f"Speculative decoding, {names[method]}",
+        group=Group.SPECULATION,
+        change=lambda scenario: replace(scenario, spec=method, spec_tokens=3 if method != "mtp" else 1),
+        kept=LOSSLESS,
+        evidence=f"acceptance {source.per_token:.2f} a token, {source.source} ({source.as_of})",
+        effort=efforts[method],
+        note=_pays_until(plan, method),
+    )
+
+
+def _pays_until(plan: Plan, method: str) -> str:
+    """Where the load undoes it: the requests in flight above which drafting slows the replica down."""
+    try:
+        limit = break_even_of(plan, method)
+    except Refusal as refusal:
+        return refusal.message
+    if limit is None:
+        return "Pays at every load this replica takes."
+    running = plan.chosen.latency.running_requests if plan.chosen and plan.chosen.latency else 0.0
+    if limit <= 1.0:
+        return "Does not pay here, even with one request in flight."
+    side = "below" if running < limit else "above"
+    return f"Pays up to {limit:.0f} requests in flight per replica; this load has {running:.1f}, {side} it."
+
+
+def break_even_of(plan: Plan, method: str) -> float | None:
+    """Requests in flight per replica above which `method` slows the plan down; None when it always pays."""
+    chosen, precision = plan.chosen, plan.precision
+    if chosen is None or precision is None or chosen.memory is None or chosen.placement is None:
+        raise Refusal("There is no machine to draft on.", field="spec")
+    scenario = replace(plan.asked, spec=None)
+    placement: Placement = chosen.placement
+    accelerator = chosen.machine.accelerator
+    workload = workload_of(scenario, max(1, chosen.replicas))
+    replica = resolve(precision, accelerator, placement, workload, settings_of(scenario), chosen.memory)
+    speculation = speculation_of(replace(scenario, spec=method, spec_tokens=3 if method != "mtp" else 1))
+    if speculation is None:
+        raise Refusal("No drafting method is named.", field="spec")
+    draft = draft_for(speculation, precision, accelerator, placement, replica.shard, replica.server.rates)
+    return break_even(replica.server, draft, replica.request, replica.scheduler)
+
+
+def _prefix() -> Lever:
+    return Lever(
+        key="prefix",
+        name=f"Prefix caching, {100 * PREFIX_SHARE:.0f} % of the prompt shared",
+        group=Group.PREFIX,
+        change=lambda scenario: replace(scenario, prefix=PREFIX_SHARE),
+        kept=LOSSLESS,
+        evidence="arithmetic: tokens served from the cache are not computed again",
+        effort="On by default in vLLM; put what repeats first in the prompt",
+        note="The saving is that of your own share: set Prefix cache hits under More to what your logs show.",
+    )
+
+
+def effect_of(plan: Plan, levers: Sequence[Lever], sources: VersionedSources) -> Effect:
+    """The plan with levers applied together; of two in one group the last stands. Qualities multiply: an estimate."""
+    standing = {lever.group: lever for lever in levers}
+    scenario = plan.asked
+    for lever in standing.values():
+        scenario = lever.change(scenario)
+    pinned = _on_the_same_machine(scenario, plan)
+    same = remembered_plan(pinned, sources)
+    named = plan.asked.instance is not None or plan.asked.gpu is not None
+    cheapest = remembered_plan(
+        unpinned(scenario) if named else replace(scenario, price=None, price_as_of=None), sources
+    )
+    return Effect(
+        name=" and ".join(lever.name for lever in standing.values()) or "as it is",
+        same=same,
+        cheapest=cheapest,
+        kept=together([lever.kept for lever in standing.values()]),
+        problem=_problem(same, cheapest),
+    )
+
+
+def _on_the_same_machine(scenario: Scenario, plan: Plan) -> Scenario:
+    chosen = plan.chosen
+    if chosen is None or chosen.placement is None:
+        return scenario
+    instance = chosen.machine.instance
+    return replace(
+        scenario,
+        instance=instance.instance_type if instance else None,
+        gpu=None if instance else chosen.machine.accelerator.name,
+        gpus=chosen.placement.tp,
+        replicas=max(1, chosen.replicas),
+    )
+
+
+def _problem(same: Plan, cheapest: Plan) -> str:
+    if same.chosen is None or same.chosen.memory is None:
+        return str(same.refusal or "cannot be estimated")
+    if same.refusal is not None:
+        return str(same.refusal)
+    return str(cheapest.refusal) if cheapest.refusal is not None else ""
+
+
+def together(parts: Iterable[Kept]) -> Kept:
+    """Quality of several changes: the product of what each keeps, unknown as soon as one is.
+
+    0.99 and 0.98 make 0.970; the publications are different ones, so it is an estimate and said to be.
+    """
+    known = [part for part in parts if part is not LOSSLESS]
+    if not known:
+        return LOSSLESS
+    if len(known) == 1:
+        return known[0]
+    missing = [part.said for part in known if part.ratio is None or part.low is None]
+    sources = tuple(dict.fromkeys(source for part in known for source in part.sources))
+    if missing:
+        return Kept(ratio=None, low=None, said="; ".join(missing), sources=sources)
+    ratio = low = 1.0
+    for part in known:
+        ratio *= part.ratio or 0.0
+        low *= part.low or 0.0
+    said = f"{100 * ratio:.1f} % kept, down to {100 * low:.1f} %: the product of separate publications, an estimate"
+    return Kept(ratio=ratio, low=low, said=said, sources=sources)

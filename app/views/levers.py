@@ -1,0 +1,202 @@
+"""Levers side by side for the current plan: memory, latency, cost, quality, evidence, effort; they combine."""
+
+from __future__ import annotations
+
+import pandas as pd
+import streamlit as st
+
+from app.decisions.levers import Effect, Group, Lever, effect_of, levers_for
+from app.decisions.retraining import experts, payback, smaller_model, sparsity
+from app.decisions.words import name_of
+from app.format import GIB, gib, plural, usd
+from app.narrative import load_phrase, verdict
+from app.plan import Plan
+from app.sources import dashboard_sources
+from app.views import current
+from estimators.provenance import Refusal
+from estimators.quality.recipes import recipe_script, recipes_for
+from estimators.quality.schemes import Scheme
+from estimators.quality.tasks import Task
+
+
+def _escape(text: str) -> str:
+    return text.replace("$", "\\$")
+
+
+def _row(name: str, effect: Effect, lever: Lever | None) -> dict[str, object]:
+    memory = effect.memory_bytes
+    return {
+        "Lever": name,
+        "A month": effect.usd_per_month,
+        "Memory, GiB per GPU": memory / GIB if memory is not None else None,
+        "p95 first token, ms": _ms(effect.latency("ttft")),
+        "p95 per token, ms": _ms(effect.latency("tpot")),
+        "Quality": 100 * effect.kept.ratio if lever and effect.kept.ratio is not None else None,
+        "Quality evidence": effect.kept.said if lever else "",
+        "Effort": lever.effort if lever else "",
+        "Note": effect.problem or (lever.note if lever else ""),
+    }
+
+
+def _ms(value: float | None) -> float | None:
+    return None if value is None else value * 1e3
+
+
+def draw_table(plan: Plan, levers: tuple[Lever, ...]) -> None:
+    sources = dashboard_sources()
+    rows = [_row("As it is", effect_of(plan, (), sources), None)]
+    rows += [_row(lever.name, effect_of(plan, (lever,), sources), lever) for lever in levers]
+    number = st.column_config.NumberColumn
+    st.dataframe(
+        pd.DataFrame(rows),
+        hide_index=True,
+        key="levers_table",
+        column_config={
+            "A month": number(format="dollar", help="On the cheapest machine that then meets load and objectives."),
+            "Memory, GiB per GPU": number(format="%.1f", help="On the plan's own machine."),
+            "p95 first token, ms": number(format="%.0f", help="On the plan's own machine."),
+            "p95 per token, ms": number(format="%.1f", help="On the plan's own machine."),
+            "Quality": number(format="%.1f %%", help="Kept on the task; blank is no published evidence."),
+        },
+    )
+
+
+def draw_combined(plan: Plan, levers: tuple[Lever, ...]) -> None:
+    """The levers chosen, together."""
+    names = {lever.key: lever for lever in levers}
+    chosen = st.multiselect(
+        "Pull together",
+        list(names),
+        format_func=lambda key: names[key].name,
+        key="pulled",
+        persist_state="session",
+        placeholder="choose levers; of two quantizations the last stands",
+    )
+    if not chosen:
+        return
+    sources = dashboard_sources()
+    before, effect = effect_of(plan, (), sources), effect_of(plan, [names[key] for key in chosen], sources)
+    with st.container(border=True, key="combined"):
+        st.markdown(f"### {_escape(_sentence(before, effect))}")
+        st.markdown(f"- Quality: {_escape(effect.kept.said)}.")
+        if effect.problem:
+            st.markdown(f"- {_escape(effect.problem)}")
+        st.caption(_escape(f"Cheapest machine: {verdict(effect.cheapest)}"))
+
+
+def _sentence(before: Effect, after: Effect) -> str:
+    name = after.name[0].upper() + after.name[1:]
+    if after.usd_per_month is None:
+        return f"{name}: no machine does the job."
+    parts = [f"{usd(after.usd_per_month)} a month"]
+    if before.usd_per_month:
+        change = after.usd_per_month / before.usd_per_month - 1
+        parts.append("the same cost" if abs(change) < 0.0005 else f"{100 * change:+.0f} %")
+    if before.memory_bytes and after.memory_bytes:
+        parts.append(f"{gib(after.memory_bytes)} per GPU instead of {gib(before.memory_bytes)}")
+    return f"{name}: {', '.join(parts)}."
+
+
+def draw_recipes(plan: Plan, levers: tuple[Lever, ...]) -> None:
+    """Scripts that make the quantized checkpoints, to run elsewhere."""
+    model = plan.asked.model
+    quantizations = [lever for lever in levers if lever.group is Group.QUANTIZATION]
+    if model is None or not quantizations:
+        return
+    st.markdown("#### Make it yourself")
+    kinds = [kind for lever in quantizations for kind in recipes_for(lever.key)] + [*recipes_for(Scheme.SPARSE_2_4)]
+    moe = experts(plan) is not None
+    kind = st.selectbox("LLM Compressor recipe", kinds, key="recipe", persist_state="session")
+    try:
+        script = recipe_script(model, kind, moe=moe)
+    except Refusal as refusal:
+        st.warning(_escape(str(refusal)))
+        return
+    st.caption(f"{script.title}. Writes {script.output}. Checked: {script.verified}. {script.note}")
+    with st.expander("The script", key="script"):
+        st.code(script.script, language="python")
+    name = f"{script.output}.py"
+    st.download_button("Download the script", script.script, name, "text/x-python", on_click="ignore")
+
+
+def draw_training(plan: Plan, task: Task) -> None:
+    """What needs training, or another model."""
+    st.markdown("#### With training, or another model")
+    left, right = st.columns(2)
+    with left:
+        _draw_smaller(plan, task)
+        mixture = experts(plan)
+        st.markdown("**Mixture of experts**")
+        st.markdown(mixture.said if mixture else "This model is dense: every parameter is read for every token.")
+    with right:
+        _draw_payback(plan)
+        found = sparsity(plan)
+        st.markdown("**2:4 sparsity**")
+        st.markdown(found.said)
+        for fact in (*found.facts, *found.elsewhere[:2]):
+            kept = f"{100 * fact.recovery:.1f} % kept on {fact.metric}" if fact.recovery else fact.metric
+            speed = f", {fact.speedup:g} times the speed" if fact.speedup else ""
+            st.caption(_escape(f"{fact.model} to {fact.result}: {kept}{speed} ({fact.setting}). {fact.source}"))
+        if not found.facts:
+            st.caption("Nobody has published 2:4 sparsity of this model.")
+
+
+def _draw_smaller(plan: Plan, task: Task) -> None:
+    st.markdown("**A smaller model at equal quality**")
+    with st.spinner("Weighing smaller models"):
+        found = smaller_model(plan, task, dashboard_sources())
+    if found is None:
+        st.markdown("No smaller model has a published score within 1 % of this one on this task, on one suite.")
+        return
+    st.markdown(_escape(f"{name_of(found)}: {usd(found.usd_per_month or 0)} a month."))
+    if found.quality.result is not None and found.quality.verdict is not None:
+        st.caption(_escape(f"{found.quality.result.reason} {found.quality.verdict.reason}."))
+
+
+def _draw_payback(plan: Plan) -> None:
+    st.markdown("**Distillation and pruning**")
+    if plan.spec is None:
+        return
+    share = st.slider("Parameters kept, %", 10, 90, 50, step=5, key="student", persist_state="session")
+    try:
+        found = payback(plan, plan.spec.resident_params * share / 100, dashboard_sources())
+    except Refusal as refusal:
+        st.markdown(_escape(str(refusal)))
+        return
+    hours = f"{found.gpu_hours.value:,.0f} H100 hours at {usd(found.usd_per_gpu_hour)}"
+    cost = f"About {usd(found.one_off_usd)} once ({hours})"
+    if found.months is None:
+        st.markdown(_escape(f"{cost} saves nothing a month here: the smaller model runs on no cheaper machine."))
+    else:
+        saved = f"saves {usd(found.saving_usd_per_month)} a month: paid back in {found.months:.1f} months."
+        st.markdown(_escape(f"{cost}, {saved}"))
+    st.caption(_escape(f"{found.gpu_hours.formula}; {found.gpu_hours.source}. One recipe only: expect half or double."))
+    for fact in found.facts[:3]:
+        kept = f"{fact.baseline:g} to {fact.score:g} on {fact.metric}" if fact.baseline and fact.score else fact.metric
+        st.caption(_escape(f"Published: {fact.result}, {kept}. {fact.source}"))
+    if not found.facts:
+        st.caption("Nobody has published a distilled or pruned version of this model: its quality is unknown.")
+
+
+result = current.plan()
+st.markdown("#### What would change this plan")
+st.markdown(_escape(f"{verdict(result)} Load: {load_phrase(result.asked)}."))
+task = st.selectbox(
+    "Quality on",
+    list(Task),
+    key="lever_task",
+    format_func=lambda value: value.value.replace("-", " "),
+    persist_state="session",
+)
+found_levers = levers_for(result, task)
+if not found_levers:
+    st.info("Choose a plan that fits a machine first.")
+else:
+    draw_combined(result, found_levers)
+    draw_table(result, found_levers)
+    st.caption(
+        f"{plural(len(found_levers), 'lever')}. Memory and latency on the plan's own machine, cost on the cheapest "
+        "that then meets the load and its objectives."
+    )
+    draw_recipes(result, found_levers)
+    draw_training(result, task)

@@ -1,0 +1,144 @@
+"""Levers on a plan: what each changes, what is known of its quality, and how they combine."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+
+from app.decisions.levers import LOSSLESS, Group, Kept, effect_of, levers_for, together
+from app.decisions.retraining import experts, payback, smaller_model, sparsity
+from app.memo import VersionedSources
+from app.plan import Plan
+from app.planner import plan
+from app.scenario import Scenario
+from app.sources import shared_sources
+from estimators.precision import Weights
+from estimators.provenance import Refusal
+from estimators.quality.tasks import Task
+from pricing.instances import find_instance
+
+SMALL, LARGE = "meta-llama/Llama-3.1-8B-Instruct", "meta-llama/Llama-3.1-70B-Instruct"
+IFEVAL = Task.INSTRUCTION_FOLLOWING
+
+
+@pytest.fixture(scope="module")
+def sources() -> VersionedSources:
+    return shared_sources()
+
+
+@pytest.fixture(scope="module")
+def small(sources: VersionedSources) -> Plan:
+    return plan(Scenario(model=SMALL), sources)
+
+
+def test_every_kind_of_lever_is_offered_for_a_dense_model_in_16_bits(small: Plan) -> None:
+    assert {lever.group for lever in levers_for(small, IFEVAL)} == set(Group)
+
+
+def test_int8_is_offered_first(small: Plan) -> None:
+    assert levers_for(small, IFEVAL)[0].key == "int8"
+
+
+def test_int4_weights_take_a_third_and_an_fp8_cache_half(small: Plan, sources: VersionedSources) -> None:
+    """8.03 B parameters: 16.06 GB in BF16; INT4 keeps embeddings and head wide, so 5.7 GB, not 4."""
+    levers = {lever.key: lever for lever in levers_for(small, IFEVAL)}
+    applied = [(), (levers["int4"],), (levers["kv-fp8"],)]
+    chosen = [found for levers_ in applied if (found := effect_of(small, levers_, sources).same.chosen)]
+    before, packed, cached = (found.memory for found in chosen if found.memory)
+    assert before.weights_bytes == 16_060_522_496
+    assert packed.weights_bytes == pytest.approx(5.73e9, rel=0.01)
+    assert cached.kv_bytes_per_token * 2 == before.kv_bytes_per_token
+    assert len({found.label for found in chosen}) == 1
+
+
+def test_levers_combine_and_two_quantizations_do_not(small: Plan, sources: VersionedSources) -> None:
+    levers = {lever.key: lever for lever in levers_for(small, IFEVAL)}
+    both = effect_of(small, (levers["int8"], levers["int4"], levers["kv-fp8"]), sources)
+    assert both.same.precision is not None
+    assert both.same.precision.weights is Weights.INT4
+    assert both.name == "Weights in INT4 and KV cache in FP8"
+    alone = effect_of(small, (levers["int4"],), sources)
+    assert (both.memory_bytes or 0) < (alone.memory_bytes or 0)
+
+
+def test_qualities_multiply_and_one_unknown_makes_all_unknown() -> None:
+    """0.99 x 0.98 = 0.9702."""
+    one = Kept(ratio=0.99, low=0.97, said="a", sources=("x",))
+    two = Kept(ratio=0.98, low=0.96, said="b", sources=("y",))
+    both = together([one, two, LOSSLESS])
+    assert both.ratio == pytest.approx(0.9702)
+    assert both.low == pytest.approx(0.9312)
+    assert both.sources == ("x", "y")
+    assert "estimate" in both.said
+    missing = Kept(ratio=None, low=None, said="nobody measured it")
+    assert together([one, missing]).ratio is None
+    assert together([]) is LOSSLESS
+
+
+def test_missing_evidence_is_said_not_filled(small: Plan) -> None:
+    cache = next(lever for lever in levers_for(small, IFEVAL) if lever.key == "kv-fp8")
+    assert cache.kept.ratio is None
+    assert "no published recovery" in cache.kept.said
+
+
+def test_speculation_says_up_to_which_load_it_pays(small: Plan) -> None:
+    for lever in levers_for(small, IFEVAL):
+        if lever.group is Group.SPECULATION:
+            assert "ays" in lever.note
+            assert lever.kept is LOSSLESS
+
+
+def test_a_published_checkpoint_comes_before_a_script(small: Plan) -> None:
+    int8 = levers_for(small, IFEVAL)[0]
+    assert int8.effort == "Published ready to use: RedHatAI/Meta-Llama-3.1-8B-Instruct-quantized.w8a8"
+
+
+def test_payback_is_the_one_off_cost_over_the_monthly_saving(sources: VersionedSources) -> None:
+    """The 70B on p4d.24xlarge is $16,029 a month; half of it costs GPU hours once and fits a smaller machine."""
+    large = plan(Scenario(model=LARGE, instance="p4d.24xlarge"), sources)
+    assert large.spec is not None
+    found = payback(large, large.spec.resident_params / 2, sources)
+    per_hour = sources.book.get("p5.48xlarge", "us-east-1", large.asked.buy)
+    assert per_hour is not None
+    assert find_instance("p5.48xlarge").accelerator_count == 8
+    assert found.one_off_usd == (Decimal(repr(found.gpu_hours.value)) * per_hour.usd_per_hour / 8).quantize(
+        Decimal("0.01")
+    )
+    assert found.months == found.one_off_usd / found.saving_usd_per_month
+    assert found.facts == ()
+
+
+def test_a_student_is_smaller_than_its_teacher(small: Plan, sources: VersionedSources) -> None:
+    with pytest.raises(Refusal):
+        payback(small, 9e9, sources)
+
+
+def test_sparsity_saves_no_memory_and_its_own_evidence_is_kept_apart(sources: VersionedSources) -> None:
+    base = sparsity(plan(Scenario(model="meta-llama/Llama-3.1-8B"), sources))
+    assert "no memory" in base.said
+    assert base.facts[0].recovery == pytest.approx(0.9837, abs=1e-3)
+    assert all(fact not in base.facts for fact in base.elsewhere)
+
+
+def test_a_batch_touches_most_experts(sources: VersionedSources) -> None:
+    """n = 128, k = 8: one request touches 8, sixteen touch 82."""
+    one = experts(plan(Scenario(model="Qwen/Qwen3-30B-A3B", gpu="H100"), sources))
+    many = experts(plan(Scenario(model="Qwen/Qwen3-30B-A3B", gpu="H100", concurrency=16, output=4096), sources))
+    assert one is not None
+    assert many is not None
+    assert one.touched == pytest.approx(8)
+    assert many.touched == pytest.approx(128 * (1 - (1 - 8 / 128) ** many.batch))
+    assert 75 < many.touched <= 82.5
+    assert experts(plan(Scenario(model=SMALL), sources)) is None
+
+
+def test_a_smaller_model_needs_a_score_on_the_same_suite(small: Plan, sources: VersionedSources) -> None:
+    large = plan(Scenario(model=LARGE, instance="p4d.24xlarge"), sources)
+    found = smaller_model(large, IFEVAL, sources)
+    assert found is not None
+    assert found.quality.result is not None
+    assert found.quality.result.passes
+    assert found.quality.ratio is not None
+    assert found.quality.ratio >= 0.99
+    assert smaller_model(large, Task.LONG_CONTEXT, sources) is None
