@@ -1,4 +1,4 @@
-"""With AWS (a server on loopback that speaks its protocols) the page says live; pulled out, it goes on and says since when."""
+"""With a server that speaks AWS the page says live; pulled out, it keeps answering and says since when."""
 
 from __future__ import annotations
 
