@@ -96,6 +96,9 @@ NEVER = frozenset({Role.ROUTER, Role.MTP})  # routers and what joins a predictio
 USUAL_IGNORE = NEVER | {Role.LM_HEAD, Role.EMBEDDING, Role.NORM, Role.TOWER}
 
 
+WIDE_NOTE = "Published in float32; serving engines load it in 16 bits unless told otherwise: ask for bf16 or fp16."
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Precision:
     """The resolved precision of one model: call `format_of` per tensor, or read the totals.
@@ -237,6 +240,7 @@ def published(spec: ModelSpec, weights: Weights, method: Method) -> Precision | 
         spec=spec,
         wide_dtype=spec.dtype,
         rules=own.rules if own is not None else (),
+        notes=(WIDE_NOTE,) if label is Weights.FP32 else (),
         cache_scale_bytes=cache_scales(spec, own),
     )
 

@@ -102,8 +102,10 @@ def merged(config: dict[str, object], changes: Mapping[str, object]) -> dict[str
     made = dict(config)
     for name, value in changes.items():
         old = made.get(name)
-        within = name == "text_config" and isinstance(old, dict) and isinstance(value, dict)
-        made[name] = {**old, **value} if within else value
+        if name == "text_config" and isinstance(old, dict) and isinstance(value, dict):
+            made[name] = {**old, **value}
+        else:
+            made[name] = value
     return made
 
 

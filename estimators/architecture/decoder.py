@@ -78,5 +78,11 @@ def decoder(
         tied=tied,
         groups=repeat(kinds, build) + mtp,
         tensors=outside + norm(f"{root}.{final_norm}", width, bias=norm_bias) + extra,
-        max_positions=c.optional_count("max_position_embeddings", high=MAX_TOKENS),
+        max_positions=context_of(c),
     )
+
+
+def context_of(c: Fields) -> int | None:
+    """The context limit, under either of its names."""
+    name = "max_position_embeddings" if c.has("max_position_embeddings") else "model_max_length"
+    return c.optional_count(name if c.has(name) else "max_position_embeddings", high=MAX_TOKENS)
