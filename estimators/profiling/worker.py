@@ -7,6 +7,8 @@ their config with random weights: nothing is downloaded and no code of a reposit
 from __future__ import annotations
 
 import contextlib
+import ctypes
+import gc
 import json
 import os
 import sys
@@ -104,6 +106,7 @@ def run_job(job: DeviceJob, tell: Tell) -> None:
         tell("progress", share=0.05, message=f"measuring {facts.name} itself", seconds_left=None)
         tell("device_profile", profile=bench.profile(facts.name, dtype_of(job)).as_dict())
     tell("progress", share=started, message="building the model", seconds_left=None)
+    load_libraries(bench, job)
     deep, total = depth_of(job)
     depths = (None,) if deep is None else (deep, max(1, deep // 2))
     results = []
@@ -117,6 +120,15 @@ def run_job(job: DeviceJob, tell: Tell) -> None:
         results.append(Case(torch, bench, job, depth).measure(seconds, told))
     versions = (str(transformers.__version__), str(torch.__version__))
     tell("result", measurement=as_dict(assemble(job, facts, versions, total, results)))
+
+
+def load_libraries(bench: Bench, job: DeviceJob) -> None:
+    """Imports what a model will need, so that its memory is not counted as the model's."""
+    bench.tiny_step(getattr(bench.torch, dtype_of(job)), 2)
+    if job.weights in (Weights.INT8, Weights.NF4):
+        import bitsandbytes  # noqa: F401
+    if job.weights in (Weights.INT8_WEIGHT_ONLY, Weights.INT4):
+        import torchao.quantization  # noqa: F401
 
 
 def depth_of(job: DeviceJob) -> tuple[int | None, int | None]:
@@ -163,6 +175,13 @@ def _proc(path: str, key: str) -> int | None:
     return None
 
 
+def give_back_memory() -> None:
+    """What the micro-benchmark freed goes back to the system, or a model put there would seem to take nothing."""
+    gc.collect()
+    with contextlib.suppress(OSError, AttributeError):  # glibc has it
+        ctypes.CDLL(None).malloc_trim(0)
+
+
 class Case:
     """One model at one depth, ready to run prompts and tokens."""
 
@@ -182,6 +201,7 @@ class Case:
             self.torch.cuda.reset_peak_memory_stats()
             self.before = int(self.torch.cuda.memory_allocated())
             return
+        give_back_memory()
         with contextlib.suppress(OSError):
             Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
         self.before = _proc("/proc/self/status", "VmRSS") or 0
@@ -266,8 +286,6 @@ def quantize(torch: Any, model: Any, weights: Weights) -> Any:
             )
         elif weights in (Weights.INT8, Weights.NF4):
             swap_linears(torch, model.base_model, weights)
-    except ImportError:
-        raise
     except Exception as problem:
         if out_of_memory(problem):
             raise
