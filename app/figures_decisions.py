@@ -120,10 +120,17 @@ def _add_front(figure: go.Figure, best: Sequence[Point], x: Callable[[Point], fl
         x=[x(p) for p in best],
         y=[p.usd_per_month for p in best],
         text=names,
-        textposition="top center",
+        textposition=_sides([x(p) for p in best]),
+        cliponaxis=False,
         line={"color": ORANGE, "width": 2},
         hoverinfo="skip",
     )
+
+
+def _sides(values: Sequence[float]) -> list[str]:
+    """Names of points in the left half stand to their right, so that none is cut off at an edge."""
+    middle = (min(values) + max(values)) / 2
+    return ["top right" if value <= middle else "top left" for value in values]
 
 
 def _short(model: str) -> str:

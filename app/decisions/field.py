@@ -256,7 +256,7 @@ class Field:
     def points(self) -> Iterator[Point]:
         served = self.outcome.served
         for row in self.groups(self._speed):
-            variant = self.variants[self._variant[row]]
+            variant, judged = self.variants[self._variant[row]], self.judgements[self._variant[row]]
             yield Point(
                 model=variant.model,
                 precision=precision_name(variant.precision.weights),
@@ -265,7 +265,7 @@ class Field:
                 ttft_p95_s=float(served.ttft[row]),
                 tpot_p95_s=float(served.tpot[row]),
                 e2e_p95_s=float(served.e2e[row]),
-                quality=self.judgements[self._variant[row]].ratio,
+                quality=judged.ratio if judged.known else None,
                 passes=bool(self._passing[row]),
                 meets_speed=True,
             )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from datetime import UTC, datetime
 from urllib.parse import urlencode
 
@@ -54,13 +55,14 @@ def draw_exports(answer: Recommendation) -> None:
     fifth.download_button("Plans as JSON", body, "plans.json", "application/json", width="stretch", on_click="ignore")
 
 
-def draw_decision(decision: Decision) -> None:
+def draw_decision(decision: Decision, *, use_today: Callable[[], None]) -> None:
     """What the link says was decided, beside ours, and whether it would be decided so today."""
     found = review(decision, dashboard_sources())
     with st.container(border=True, key="decision"):
-        st.markdown(f"**Decided on {decision.on.isoformat()}, from the link**")
-        for line in banner(found):
-            st.markdown(f"- {line}".replace("$", "\\$"))
+        text, button = st.columns([5, 1], vertical_alignment="center")
+        said = " ".join(banner(found))
+        text.markdown(f"**Decided on {decision.on.isoformat()}, from the link:** {said}".replace("$", "\\$"))
+        button.button("Use today's price", on_click=use_today, width="stretch")
         rows = [
             {
                 "": NAMES[figure.key],
@@ -79,7 +81,7 @@ def banner(found: Review) -> list[str]:
     decision = found.decision
     cost = next(figure for figure in found.figures if figure.key == "usd_month")
     said = f"{usd(cost.link)} a month" if cost.link is not None else "no monthly cost"
-    lines = [f"The link says: {said} on {decision.scenario.instance or decision.scenario.gpu}."]
+    lines = [f"{said} on {decision.scenario.instance or decision.scenario.gpu}."]
     if found.machine_gone:
         lines.append("That machine, or its model, is not known here today, so its figures cannot be checked.")
     if found.altered:
@@ -88,8 +90,9 @@ def banner(found: Review) -> list[str]:
     if found.price_known is False:
         lines.append("The price in the link is in no price list this page knows.")
     if cost.moved is not None and cost.today is not None:
-        change = "the same" if abs(cost.moved) < 0.0005 else f"{100 * cost.moved:+.1f} %"
-        lines.append(f"At today's price: {usd(cost.today)} a month, {change}.")
+        same = abs(cost.moved) < 0.0005
+        change = "the same" if same else f"{usd(cost.today)} a month, {100 * cost.moved:+.1f} %"
+        lines.append(f"At today's price: {change}.")
     if found.refitted:
         names = ", ".join(f"{NAMES[f.key].lower()} {_text(f.key, f.ours)}" for f in found.refitted)
         lines.append(f"Estimates were calibrated anew since; now: {names}.")

@@ -37,8 +37,7 @@ def draw_notices(plan: Plan) -> None:
     decision: Decision | None = st.session_state.get("decision")
     offer = plan.chosen.offer if plan.chosen else None
     if decision is not None and mark_of(plan.asked) == mark_of(decision.scenario):
-        draw_decision(decision)
-        st.button("Use today's price", on_click=_thaw)
+        draw_decision(decision, use_today=_thaw)
     elif offer is not None and offer.source is PriceSource.LINK:
         text, button = st.columns([4, 1], vertical_alignment="center")
         text.info(

@@ -31,11 +31,15 @@ def _row(name: str, effect: Effect, lever: Lever | None) -> dict[str, object]:
         "Memory, GiB per GPU": memory / GIB if memory is not None else None,
         "p95 first token, ms": _ms(effect.latency("ttft")),
         "p95 per token, ms": _ms(effect.latency("tpot")),
-        "Quality": 100 * effect.kept.ratio if lever and effect.kept.ratio is not None else None,
+        "Quality": _quality(effect) if lever else "",
         "Quality evidence": effect.kept.said if lever else "",
         "Effort": lever.effort if lever else "",
         "Note": effect.problem or (lever.note if lever else ""),
     }
+
+
+def _quality(effect: Effect) -> str:
+    return "not published" if effect.kept.ratio is None else f"{100 * effect.kept.ratio:.1f} %"
 
 
 def _ms(value: float | None) -> float | None:
@@ -56,7 +60,6 @@ def draw_table(plan: Plan, levers: tuple[Lever, ...]) -> None:
             "Memory, GiB per GPU": number(format="%.1f", help="On the plan's own machine."),
             "p95 first token, ms": number(format="%.0f", help="On the plan's own machine."),
             "p95 per token, ms": number(format="%.1f", help="On the plan's own machine."),
-            "Quality": number(format="%.1f %%", help="Kept on the task; blank is no published evidence."),
         },
     )
 

@@ -54,7 +54,8 @@ def draw_answer(answer: Recommendation) -> None:
         st.markdown(f"- {_escape(cheaper_sentence(best.next_cheaper))}")
         judged = best.candidate.quality
         if judged.result is not None:
-            st.markdown(f"- Quality: {_escape(judged.result.reason)}")
+            evidence = f" {judged.verdict.reason}." if judged.verdict else ""
+            st.markdown(f"- Quality: {_escape(judged.result.reason + evidence)}")
         st.caption(_escape(weighed_sentence(answer)))
 
 

@@ -1,0 +1,173 @@
+"""From a need to a recommendation, its report and its link; comparing; and a link opened after prices moved."""
+
+from __future__ import annotations
+
+from datetime import date
+from urllib.parse import parse_qs, urlencode, urlsplit
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from app.decisions.decision_link import freeze, mark_of
+from app.planner import plan
+from app.scenario import Scenario, decode
+from app.sources import shared_sources
+from tests.browser.pages import SETTLED, WAIT_MS
+
+pytestmark = pytest.mark.browser
+
+SMALL = "meta-llama/Llama-3.1-8B-Instruct"
+
+
+def settle(page: Page) -> None:
+    page.wait_for_timeout(300)
+    page.locator(SETTLED).wait_for(timeout=2 * WAIT_MS)
+
+
+def enter(page: Page, label: str, text: str) -> None:
+    box = page.get_by_label(label, exact=True)
+    box.fill(text)
+    box.press("Enter")
+    settle(page)
+
+
+def test_a_new_user_reaches_recommendation_report_and_link(page: Page, base: str, browser: Browser) -> None:
+    """RAG assistant, 20 requests a second, p95 first token under 1 s, within 1 % of the 70B on instructions."""
+    page.goto(base)
+    settle(page)
+    page.get_by_role("link", name="Recommend").first.click()
+    page.get_by_text("What is needed").wait_for(timeout=WAIT_MS)
+    page.locator(".st-key-q_task").get_by_text("RAG", exact=True).click()
+    settle(page)
+    enter(page, "Requests a second", "20")
+    enter(page, "First token within, s", "1")
+    enter(page, "Keep at least, %", "99")
+    answer = page.locator(".st-key-recommendation")
+    expect(answer).to_contain_text("a month", timeout=2 * WAIT_MS)
+    expect(answer).to_contain_text("against a bar of 99.0 %")
+    expect(answer).to_contain_text("20 requests a second, 4,096 tokens in and 256 out")
+    expect(answer).to_contain_text("candidates weighed")
+    expect(answer).to_contain_text("The next cheaper")
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Report, one page").click()
+    report = download.value.path().read_text(encoding="utf-8")
+    assert "Quality evidence" in report
+    assert "Limits" in report
+    button = page.get_by_role("button", name="Copy its link")
+    button.click()
+    page.get_by_text("Copied").or_(page.get_by_text("Press Ctrl+C to copy")).first.wait_for()
+    link = button.get_attribute("data-link")
+    assert link
+
+    headline = answer.locator("h3").inner_text()
+    other = browser.new_context().new_page()
+    parts = urlsplit(link)
+    other.goto(f"{base}/?{parts.query}")
+    settle(other)
+    expect(other.locator(".st-key-decision")).to_contain_text("from the link", timeout=WAIT_MS)
+    cost = headline.rsplit(": ", 1)[1]
+    expect(other.locator(".st-key-verdict h3")).to_contain_text(cost)
+    assert parse_qs(parts.query)["rate"] == ["20"]
+    other.context.close()
+
+
+def test_an_impossible_bar_says_which_limit_kills_it(page: Page, base: str) -> None:
+    page.goto(f"{base}/recommend?model={SMALL}&rate=2&ttft=0.0001")
+    settle(page)
+    answer = page.locator(".st-key-recommendation")
+    expect(answer).to_contain_text("No plan meets every limit", timeout=WAIT_MS)
+    expect(answer).to_contain_text("p95 time to first token")
+    expect(answer).to_contain_text("would have to be raised to")
+    expect(page.get_by_test_id("stException")).to_have_count(0)
+
+
+def frozen(**changes: str) -> str:
+    sources = shared_sources()
+    flat = freeze(plan(Scenario(model=SMALL), sources), date(2026, 11, 2), sources)
+    flat |= changes
+    flat["decision"] = mark_of(decode(flat).scenario)
+    return urlencode(flat)
+
+
+def test_a_decision_opened_unchanged_stands(page: Page, base: str) -> None:
+    page.goto(f"{base}/?{frozen()}")
+    settle(page)
+    box = page.locator(".st-key-decision")
+    expect(box).to_contain_text("Decided on 2026-11-02, from the link", timeout=WAIT_MS)
+    expect(box).to_contain_text("The decision stands: g6.xlarge")
+    expect(box).not_to_contain_text("Not ours")
+
+
+def test_a_frozen_price_stays_and_today_is_shown_beside_it(page: Page, base: str) -> None:
+    """At the link's $0.50 an hour: 365 dollars a month; the snapshot's $0.8048 is $588."""
+    page.goto(f"{base}/?{frozen(price='0.5', decided_usd_month='365', decided_cheapest='g5.xlarge')}")
+    settle(page)
+    box = page.locator(".st-key-decision")
+    expect(box).to_contain_text("$365 a month on g6.xlarge", timeout=WAIT_MS)
+    expect(box).to_contain_text("At today's price: $588 a month, +61.0 %")
+    expect(box).to_contain_text("no price list this page knows")
+    expect(box).to_contain_text("The decision flips")
+    expect(page.locator(".st-key-verdict h3")).to_contain_text("$365 a month")
+    page.get_by_role("button", name="Use today's price").click()
+    settle(page)
+    expect(page.locator(".st-key-verdict h3")).to_contain_text("$588 a month")
+    expect(box).to_have_count(0)
+
+
+def test_a_forged_figure_is_never_shown_as_ours(page: Page, base: str) -> None:
+    page.goto(f"{base}/?{frozen(decided_usd_month='5')}")
+    settle(page)
+    expect(page.locator(".st-key-decision")).to_contain_text("Not ours: monthly cost", timeout=WAIT_MS)
+    expect(page.locator(".st-key-verdict h3")).to_contain_text("$588 a month")
+    assert "$5.00" not in page.locator(".st-key-verdict").inner_text()
+
+
+def test_changed_inputs_drop_the_decision(page: Page, base: str) -> None:
+    page.goto(f"{base}/?{frozen().replace('output=128', 'output=256')}")
+    settle(page)
+    expect(page.get_by_test_id("stAlert").first).to_contain_text("frozen for other inputs", timeout=WAIT_MS)
+    expect(page.locator(".st-key-decision")).to_have_count(0)
+    expect(page.locator(".st-key-verdict h3")).to_contain_text("$588 a month")
+
+
+def test_two_links_are_compared_with_their_differences_marked(page: Page, base: str) -> None:
+    links = "\n".join(
+        f"{base}/?{query}"
+        for query in (
+            f"model={SMALL}&instance=g5.xlarge",
+            "model=meta-llama/Llama-3.1-70B-Instruct&instance=p4d.24xlarge",
+            "no link at all",
+        )
+    )
+    page.goto(f"{base}/compare")
+    settle(page)
+    box = page.get_by_label("Links, a line each")
+    box.fill(links)
+    box.press("Control+Enter")
+    settle(page)
+    expect(page.get_by_text("$16,029", exact=True)).to_be_visible(timeout=WAIT_MS)
+    expect(page.get_by_text("$734 (best)", exact=True)).to_be_visible()
+    expect(page.get_by_test_id("stAlert")).to_contain_text("Line 3")
+    expect(page.get_by_text("is the cheapest")).to_be_visible()
+
+
+def test_levers_combine_on_the_page(page: Page, base: str) -> None:
+    page.goto(f"{base}/levers?model={SMALL}")
+    settle(page)
+    expect(page.get_by_text("What would change this plan")).to_be_visible(timeout=WAIT_MS)
+    box = page.get_by_label("Pull together")
+    for name in ("Weights in INT4", "KV cache in FP8"):
+        box.click()
+        page.get_by_role("option", name=name).click()
+        settle(page)
+    expect(page.locator(".st-key-combined h3")).to_contain_text("Weights in INT4 and KV cache in FP8")
+
+
+@pytest.mark.parametrize("path", ["recommend", "levers", "compare"])
+def test_no_page_is_wider_than_a_phone(page: Page, base: str, path: str) -> None:
+    page.set_viewport_size({"width": 400, "height": 900})
+    page.goto(f"{base}/{path}")
+    settle(page)
+    page.wait_for_timeout(500)
+    width = page.evaluate("document.querySelector('[data-testid=stMain]').scrollWidth")
+    assert width <= 400
