@@ -8,12 +8,13 @@ import subprocess
 import sys
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 
 from estimators.profiling.endpoint_worker import job_line
 from estimators.profiling.environment import worker_command, worker_environment
+from estimators.profiling.fit_check import needed_bytes
 from estimators.profiling.guard import EndpointPolicy, check_endpoint
 from estimators.profiling.job_request import MOST_SECONDS, DeviceJob, check
 from estimators.profiling.jobs import Work, device_key
@@ -44,6 +45,7 @@ def device_assignment(job: DeviceJob) -> Assignment:
     """A measurement on a device of this machine. Raises `Refusal` for what cannot be measured or is not set up."""
     check(job)
     worker_command("attached")
+    job = replace(job, needed_bytes=needed_bytes(job))
     return Assignment(
         device=device_key(job.device),
         title=f"{job.model}, {job.weights}, {job.prompt_tokens} + {job.output_tokens} tokens, batch {job.batch}",

@@ -11,6 +11,7 @@ from estimators.architecture.catalogue import load_config, load_spec
 from estimators.precision import Weights
 from estimators.profiling.device_estimate import estimate_from_device, product_seconds, step_seconds
 from estimators.profiling.device_profile import DeviceProfile, Product, read_profile
+from estimators.profiling.fit_check import needed_bytes, refuse_too_big
 from estimators.profiling.foreign import ForeignInput
 from estimators.profiling.job_request import DeviceJob, check, from_json, runnable_config, total_layers
 from estimators.provenance import Refusal
@@ -144,3 +145,23 @@ def test_a_config_brings_no_code_and_no_quantization() -> None:
         "model_type": "t",
         "num_hidden_layers": 3,
     }
+
+
+def test_a_case_needs_its_weights_and_its_cache() -> None:
+    """Llama-3.1-8B in bf16: 16,060,522,496 B, and 1,024 tokens x 131,072 B."""
+    job = replace(JOB, prompt_tokens=1000, output_tokens=24)
+    assert needed_bytes(job) == 16_060_522_496 + 1024 * 131_072
+
+
+def test_a_shallow_case_needs_its_share() -> None:
+    """16 of 32 layers: the embeddings and head (2 x 525,336,576 x 2 B) and norm stay, the rest halves."""
+    job = replace(JOB, prompt_tokens=1000, output_tokens=24, layers=16)
+    outside = 2 * 525_336_576 * 2 + 4096 * 2
+    assert needed_bytes(job) == outside + (16_060_522_496 - outside + 1024 * 131_072) // 2
+
+
+def test_what_does_not_fit_is_refused_before_it_is_built() -> None:
+    refuse_too_big(10, 10, None)
+    refuse_too_big(None, 10, None)
+    with pytest.raises(Refusal, match=r"needs 15.0 GiB and the device has 14.0 GiB free.*fewer layers"):
+        refuse_too_big(15 << 30, 14 << 30, None)

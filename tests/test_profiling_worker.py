@@ -102,9 +102,10 @@ def test_other_precisions_run_or_say_why_not(store: MeasurementStore, weights: W
         (replace(JOB, config={"model_type": "no_such_model", "num_hidden_layers": 2}), Status.REFUSED, "cannot build"),
         (replace(JOB, config=CONFIG | {"hidden_size": "wide"}), Status.REFUSED, "cannot build"),
         (replace(JOB, config=CONFIG | {"vocab_size": 10**12}), Status.OUT_OF_MEMORY, "memory"),
+        (replace(JOB, needed_bytes=1 << 49), Status.REFUSED, "fewer layers"),
         (replace(JOB, device="cuda:7"), Status.REFUSED, "CUDA"),
     ],
-    ids=["unknown type", "wrong type", "out of memory", "no such device"],
+    ids=["unknown type", "wrong type", "out of memory", "too big", "no such device"],
 )
 def test_what_cannot_run_ends_in_a_sentence(
     store: MeasurementStore, job: DeviceJob, status: Status, sentence: str

@@ -47,6 +47,7 @@ class DeviceJob:
     draft_config: Mapping[str, object] | None = None
     draft_tokens: int = 5
     benchmark: bool = True  # measure the device's own bandwidth and FLOP/s too
+    needed_bytes: int | None = None  # what the estimator says the case takes; the worker refuses beyond what is free
 
     @property
     def config_digest(self) -> str:
@@ -115,6 +116,7 @@ def from_json(line: str) -> DeviceJob:
             draft_config=draft if isinstance(draft, dict) else None,
             draft_tokens=count(at(found, "draft_tokens")) or 5,
             benchmark=at(found, "benchmark") is True,
+            needed_bytes=count(at(found, "needed_bytes")),
         )
     )
 

@@ -23,6 +23,7 @@ from typing import Any
 from estimators.precision import Weights
 from estimators.profiling.assembly import Depth, assemble
 from estimators.profiling.bench import Bench
+from estimators.profiling.fit_check import refuse_too_big
 from estimators.profiling.job_request import DeviceJob, from_json, runnable_config, total_layers
 from estimators.profiling.measurement import DeviceFacts, as_dict
 from estimators.profiling.timing import Run, repeat
@@ -107,6 +108,7 @@ def run_job(job: DeviceJob, tell: Tell) -> None:
         tell("device_profile", profile=bench.profile(facts.name, dtype_of(job)).as_dict())
     tell("progress", share=started, message="building the model", seconds_left=None)
     load_libraries(bench, job)
+    refuse_too_big(job.needed_bytes, free_bytes(torch, job), job.layers)
     deep, total = depth_of(job)
     depths = (None,) if deep is None else (deep, max(1, deep // 2))
     results = []
@@ -120,6 +122,12 @@ def run_job(job: DeviceJob, tell: Tell) -> None:
         results.append(Case(torch, bench, job, depth).measure(seconds, told))
     versions = (str(transformers.__version__), str(torch.__version__))
     tell("result", measurement=as_dict(assemble(job, facts, versions, total, results)))
+
+
+def free_bytes(torch: Any, job: DeviceJob) -> int | None:
+    if job.device == "cpu":
+        return _proc("/proc/meminfo", "MemAvailable")
+    return int(torch.cuda.mem_get_info(job.device)[0])
 
 
 def load_libraries(bench: Bench, job: DeviceJob) -> None:
