@@ -59,7 +59,7 @@ def _heads(compared: list[Compared]) -> list[str]:
     for number, entry in enumerate(compared, start=1):
         plan = entry.plan
         precision = f" {precision_name(plan.precision.weights)}" if plan.precision else ""
-        heads.append(f"{number}. {model_name(plan.asked)}{precision}")
+        heads.append(f"({number}) {model_name(plan.asked)}{precision}")
     return heads
 
 
