@@ -210,6 +210,81 @@ def test_a_mixed_file_has_several_formats() -> None:
     assert found[Role.TOWER] == {"dense"}
 
 
+def small(quantization: dict[str, object]) -> Precision:
+    return resolve_precision(parsed({**SMALL_LLAMA, "quantization_config": quantization}))
+
+
+def form_of(precision: Precision, name: str, layer: int = 0) -> TensorFormat:
+    tensor = next(t for t in precision.spec.groups[0].tensors if t.name == name)
+    return precision.format_of(tensor, layer)
+
+
+def test_groups_of_compressed_tensors_are_read_one_by_one() -> None:
+    """FP8 for down_proj, W4A16 for the other linears; one layer's up_proj left out by expression."""
+    four = {"num_bits": 4, "type": "int", "strategy": "group", "group_size": 128, "symmetric": True}
+    eight = {"num_bits": 8, "type": "float", "strategy": "channel", "symmetric": True}
+    precision = small(
+        {
+            "quant_method": "compressed-tensors",
+            "format": "mixed-precision",
+            "ignore": ["lm_head", "re:.*layers\\.2\\.mlp\\.up_proj"],
+            "config_groups": {
+                "group_0": {
+                    "targets": ["re:.*down_proj"],
+                    "format": "float-quantized",
+                    "weights": eight,
+                    "input_activations": {"num_bits": 8, "type": "float", "strategy": "token", "dynamic": True},
+                },
+                "group_1": {"targets": ["Linear"], "format": "pack-quantized", "weights": four},
+            },
+        }
+    )
+    assert form_of(precision, "mlp.down_proj").layout == "ct-float"
+    assert form_of(precision, "self_attn.q_proj").layout == "ct-pack"
+    assert form_of(precision, "mlp.up_proj", 2).layout == "dense"
+    assert form_of(precision, "mlp.up_proj", 1).layout == "ct-pack"
+
+
+def test_gptq_with_exceptions_by_expression() -> None:
+    changes = {"+:.*down_proj": {"bits": 8, "group_size": 64}, "-:.*layers\\.0\\..*": {}}
+    base = {"quant_method": "gptq", "bits": 4, "group_size": 128, "dynamic": changes}
+    precision = small(base)
+    assert (form_of(precision, "mlp.down_proj", 1).bits, form_of(precision, "mlp.down_proj", 1).group_size) == (8, 64)
+    assert form_of(precision, "mlp.up_proj", 1).bits == 4
+    assert form_of(precision, "mlp.up_proj", 0).layout == "dense"
+
+
+def test_auto_round_with_modules_of_their_own() -> None:
+    extra = {"model.layers.0.mlp.up_proj": {"bits": 16}, "model.layers.1.mlp.up_proj": {"bits": 8}}
+    precision = small({"quant_method": "auto-round", "bits": 4, "group_size": 128, "extra_config": extra})
+    bits = [form_of(precision, "mlp.up_proj", layer).bits for layer in range(3)]
+    assert bits == [16, 8, 4]
+
+
+@pytest.mark.parametrize(
+    ("quantization", "layout", "weights"),
+    [
+        ({"quant_method": "torchao", "quant_type": "int4_weight_only"}, "torchao-int4", Weights.INT4),
+        (
+            {
+                "quant_method": "quark",
+                "global_quant_config": {"weight": {"dtype": "fp4", "qscheme": "per_group", "group_size": 32}},
+                "exclude": ["lm_head", "*self_attn*"],
+            },
+            "mxfp4",
+            Weights.MXFP4,
+        ),
+        ({"quant_algo": "NVFP4", "ignore": ["lm_head"], "kv_cache_quant_algo": "FP8"}, "nvfp4", Weights.NVFP4),
+        ({"quant_method": "fp8", "weight_block_size": None, "activation_scheme": "static"}, "fp8-tensor", Weights.FP8),
+    ],
+)
+def test_other_tools(quantization: dict[str, object], layout: str, weights: Weights) -> None:
+    precision = small(quantization)
+    assert form_of(precision, "mlp.up_proj").layout == layout
+    assert precision.weights is weights
+    assert precision.published
+
+
 def test_deepseek_v4_packs_experts_and_keeps_exponent_scales() -> None:
     precision = resolve_precision(load_spec("deepseek-ai/DeepSeek-V4-Pro"))
     found = formats_by_role(precision)
