@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,7 @@ def add_profile_command(commands: Any) -> None:
     profile.add_argument("--endpoint", help="base address of an OpenAI-compatible server")
     profile.add_argument("--concurrency", default="1,4,16", help="requests in flight, comma-separated")
     profile.add_argument("--key-variable", default="OPENAI_API_KEY", help="environment variable that holds the key")
+    profile.add_argument("--guidellm", action="store_true", help="let an installed GuideLLM send the requests")
     profile.add_argument("--report", type=Path, help="a GuideLLM JSON report")
     profile.add_argument("--import", dest="exported", type=Path, help="measurements somebody exported")
     profile.add_argument("--engine", default="vllm", help="of an endpoint or a report")
@@ -124,11 +126,15 @@ def _config(model: str, path: Path | None) -> dict[str, object]:
 
 
 def _measure(asked: argparse.Namespace) -> int:
+    from app.profile_jobs import endpoint_assignment
     from estimators.profiling.jobs import run_job
 
     config: dict[str, object] = {}
+    if asked.endpoint and asked.guidellm:
+        return _with_guidellm(asked)
     if asked.endpoint:
-        assignment = _endpoint(asked)
+        endpoint, plan = _endpoint(asked)
+        assignment = endpoint_assignment(endpoint, plan, os.environ.get(asked.key_variable, ""))
     else:
         config = _config(asked.model, asked.config)
         assignment = _device(asked, config)
@@ -173,13 +179,11 @@ def _device(asked: argparse.Namespace, config: dict[str, object]) -> Any:
     )
 
 
-def _endpoint(asked: argparse.Namespace) -> Any:
+def _endpoint(asked: argparse.Namespace) -> tuple[Any, Any]:
     """At a person's own shell the named host is allowed, and so is his network; metadata addresses never are."""
-    import os
     from urllib.parse import urlsplit
 
-    from app.profile_jobs import endpoint_assignment
-    from estimators.profiling.guard import EndpointPolicy
+    from estimators.profiling.guard import EndpointPolicy, check_endpoint
     from estimators.profiling.sweep import SweepPlan
 
     try:
@@ -198,8 +202,26 @@ def _endpoint(asked: argparse.Namespace) -> Any:
         accelerator=_accelerator(asked.gpu),
         gpus=asked.gpus,
     )
-    policy = EndpointPolicy(hosts=frozenset({host}), private=True)
-    return endpoint_assignment(asked.endpoint, plan, policy, os.environ.get(asked.key_variable, ""))
+    return check_endpoint(asked.endpoint, EndpointPolicy(hosts=frozenset({host}), private=True)), plan
+
+
+def _with_guidellm(asked: argparse.Namespace) -> int:
+    from estimators.profiling.guidellm import find_guidellm, measure_with_guidellm
+
+    program = find_guidellm()
+    if program is None:
+        raise Refusal(
+            "GuideLLM is not installed here.", field="endpoint", remedy="Install it, or leave --guidellm out."
+        )
+    if os.environ.get(asked.key_variable):
+        raise Refusal(
+            "GuideLLM would show the key on its command line.", field="endpoint", remedy="Leave --guidellm out."
+        )
+    endpoint, plan = _endpoint(asked)
+    made = measure_with_guidellm(program, endpoint, plan, asked.prompt, asked.seconds + 60)
+    if not asked.no_store:
+        _store().add(made)
+    return _print(made)
 
 
 def _compared(store: MeasurementStore, made: Measurement, config: dict[str, object]) -> dict[str, object]:

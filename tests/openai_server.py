@@ -49,6 +49,8 @@ class _Handler(BaseHTTPRequestHandler):
         manners = self.server.manners
         if self.path == "/v1/models":
             self._answer(200, json.dumps({"object": "list", "data": [{"id": manners.model, "object": "model"}]}))
+        elif self.path == "/health":
+            self._answer(200, "{}")
         elif self.path == "/version" and manners.vllm:
             self._answer(200, json.dumps({"version": "0.33.0"}))
         elif self.path == "/metrics" and manners.vllm:
@@ -71,7 +73,7 @@ class _Handler(BaseHTTPRequestHandler):
         if manners.refuses_ignore_eos and "ignore_eos" in asked:
             self._answer(400, '{"error": {"message": "Unknown field ignore_eos"}}')
             return
-        manners.prompts.append(asked["messages"][0]["content"])
+        manners.prompts.append(_prompt(asked))
         with manners.lock:
             manners.concurrent += 1
             manners.most_concurrent = max(manners.most_concurrent, manners.concurrent)
@@ -106,7 +108,8 @@ class _Handler(BaseHTTPRequestHandler):
             return
         time.sleep(manners.ttft_s)
         self._event({"choices": [{"index": 0, "delta": {"role": "assistant", "content": ""}}]})
-        wanted = asked["max_tokens"] if fault != "endless" else 10**9
+        wanted = asked.get("max_tokens") or asked["max_completion_tokens"]
+        wanted = wanted if fault != "endless" else 10**9
         sent = 0
         for pieces, tokens in enumerate(self._pieces(wanted)):
             if pieces:
@@ -127,7 +130,7 @@ class _Handler(BaseHTTPRequestHandler):
             sent += tokens
         self._event({"choices": [{"index": 0, "delta": {}, "finish_reason": "length"}]})
         if manners.usage:
-            words = len(asked["messages"][0]["content"].split())
+            words = len(_prompt(asked).split())
             counted = 1_000_000 if fault == "million tokens" else sent
             self._event({"choices": [], "usage": {"prompt_tokens": words + 11, "completion_tokens": counted}})
         self._write(b"data: [DONE]\n\n")
@@ -153,6 +156,12 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(data)
         self.close_connection = True
+
+
+def _prompt(asked: dict) -> str:
+    """Text of the first message, which GuideLLM sends as a list of parts."""
+    content = asked["messages"][0]["content"]
+    return content if isinstance(content, str) else " ".join(part.get("text", "") for part in content)
 
 
 @contextmanager

@@ -12,7 +12,7 @@ import pytest
 from app.profile_command import add_profile_command
 from app.profile_jobs import as_line, endpoint_assignment, from_line, measurement_store, start
 from estimators.profiling.environment import worker_environment
-from estimators.profiling.guard import EndpointPolicy, EndpointRefused
+from estimators.profiling.guard import EndpointPolicy, check_endpoint
 from estimators.profiling.measurement import export_json
 from estimators.profiling.store import Status
 from estimators.profiling.sweep import SweepPlan
@@ -103,7 +103,7 @@ def test_a_started_measurement_needs_its_starter_no_more() -> None:
     with openai_server(ttft_s=0.0, itl_s=0.001) as (url, _):
         plan = SweepPlan(prompt_tokens=16, output_tokens=3, concurrencies=(1,), requests_per_stream=2)
         store = measurement_store()
-        job_id = start(store, endpoint_assignment(url, plan, LOCAL, "sk-very-secret"), "ann")
+        job_id = start(store, endpoint_assignment(check_endpoint(url, LOCAL), plan, "sk-very-secret"), "ann")
         for _ in range(400):
             state = store.job(job_id)
             assert state is not None
@@ -116,16 +116,31 @@ def test_a_started_measurement_needs_its_starter_no_more() -> None:
 
 def test_an_assignment_survives_the_pipe_and_hides_its_key() -> None:
     plan = SweepPlan(prompt_tokens=16, output_tokens=3)
-    made = endpoint_assignment("http://127.0.0.1:9", plan, LOCAL, "sk-very-secret")
+    made = endpoint_assignment(check_endpoint("http://127.0.0.1:9", LOCAL), plan, "sk-very-secret")
     assert from_line(as_line(made)) == made
     assert "sk-very-secret" not in repr(made) + repr(made.work()) + made.title + made.device
 
 
-def test_the_page_reaches_named_servers_only() -> None:
-    with pytest.raises(EndpointRefused, match="RIGHTSIZE_ENDPOINT_HOSTS"):
-        endpoint_assignment(
-            "http://127.0.0.1:9", SweepPlan(prompt_tokens=1, output_tokens=2), EndpointPolicy.from_environment({})
-        )
+FAKE_GUIDELLM = """#!/bin/sh
+for word in "$@"; do case "$word" in kind=json,path=*) out="${word#kind=json,path=}";; esac; done
+cp "$FAKE_REPORT" "$out"
+"""
+
+
+def test_guidellm_is_used_when_asked_for_and_its_failures_are_said(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    program = tmp_path / "guidellm"
+    arguments = ["--endpoint", "http://127.0.0.1:9", "--guidellm", "--gpu", "L4"]
+    monkeypatch.setenv("RIGHTSIZE_GUIDELLM", str(program))
+    assert "not installed" in profile(capsys, *arguments)[1]["error"]
+    for version, status in (("v0.8.1", 0), ("v0.8.1_all_errored", 2), ("none", 2)):
+        report = REFERENCE / "guidellm" / f"{version}.json"
+        program.write_text(FAKE_GUIDELLM.replace("$FAKE_REPORT", str(report)))
+        program.chmod(0o755)
+        assert profile(capsys, *arguments)[0] == status
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-very-secret")
+    assert "would show the key" in profile(capsys, *arguments)[1]["error"]
 
 
 def test_the_worker_gets_no_secret_of_ours() -> None:
