@@ -29,14 +29,16 @@ def main(arguments: list[str] | None = None) -> int:
     serve.add_argument("--address", default="localhost")
 
     from app.prices_command import add_prices_command
+    from app.profile_command import add_profile_command
 
     add_prices_command(commands)
+    add_profile_command(commands)
     asked = parser.parse_args(arguments)
     if asked.command == "estimate":
         return _estimate(asked)
     if asked.command == "batch":
         return _batch(asked.cases, asked.output)
-    if asked.command == "prices":
+    if asked.command in ("prices", "profile"):
         return int(asked.run(asked))
     return _serve(asked.address, asked.port)
 

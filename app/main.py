@@ -31,6 +31,7 @@ else:
             st.Page("views/speed.py", title="Speed", url_path="speed"),
             st.Page("views/cost.py", title="Cost", url_path="cost"),
             st.Page("views/prices.py", title="Prices", url_path="prices"),
+            st.Page("views/profile.py", title="Measure", url_path="measure"),
             st.Page("views/accuracy.py", title="Accuracy", url_path="accuracy"),
         ],
         position="top",
@@ -42,7 +43,7 @@ else:
     sources.watch(scenario.region)
     if scenario.model is not None:
         sources.check_hub(scenario.model)
-    result = remembered_plan(scenario, sources)
+    result = current.with_measurements(remembered_plan(scenario, sources))
     current.remember(result, decoded.problems)
     header.draw_actions(top, result)
     header.draw_notices(result)

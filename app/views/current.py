@@ -6,9 +6,11 @@ from functools import lru_cache
 
 import streamlit as st
 
+from app.decisions.measured import with_own_measurements
 from app.plan import Plan
 from app.scenario import Problem
 from estimators.architecture import catalogue
+from estimators.provenance import Refusal
 
 
 def remember(plan: Plan, problems: tuple[Problem, ...]) -> None:
@@ -25,6 +27,19 @@ def problems() -> tuple[Problem, ...]:
     """What could not be used: of the link this session started with, then of the widgets now."""
     found: tuple[Problem, ...] = st.session_state["_problems"]
     return found
+
+
+def with_measurements(plan: Plan) -> Plan:
+    """The plan narrowed by the measurements this person chose to use; as it is without any."""
+    chosen: list[str] = st.session_state.get("own_measurements", [])
+    if not chosen:
+        return plan
+    from app.profile_jobs import measurement_store
+
+    try:
+        return with_own_measurements(plan, measurement_store().find(chosen))
+    except Refusal:  # the database is away: the estimate stands as published rows made it
+        return plan
 
 
 @lru_cache(maxsize=1)

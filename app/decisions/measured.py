@@ -1,0 +1,112 @@
+"""A plan with somebody's own measurements laid over its estimate: like with like, and said so. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from app.plan import Candidate, Plan
+from app.planner import workload_of
+from estimators.latency.estimate import Interval, LatencyEstimate
+from estimators.profiling.comparison import Comparison, compare
+from estimators.profiling.measurement import Measurement
+from estimators.profiling.narrowing import Case, Narrowed, with_measurements
+from pricing.cost import monthly_cost
+
+METRICS = {"ttft_s": "ttft_s", "tpot_s": "itl_s", "e2e_s": "e2e_s"}  # field of the estimate -> of a measurement
+
+
+def case_of(plan: Plan) -> Case | None:
+    """What the plan's chosen machine is being asked, in the words of a measurement."""
+    chosen = plan.chosen
+    if chosen is None or chosen.placement is None or plan.precision is None:
+        return None
+    workload = workload_of(plan.asked, max(1, chosen.replicas))
+    running = chosen.latency.running_requests if chosen.latency else 1
+    return Case(
+        engine=plan.asked.engine.value,
+        accelerator=chosen.machine.accelerator.name,
+        gpus=chosen.placement.gpus,
+        model=(plan.asked.model or "").partition("@")[0],
+        config_digest="",
+        weights=plan.precision.weights.value,
+        prompt_tokens=plan.asked.prompt,
+        output_tokens=plan.asked.output,
+        batch=round(workload.concurrency or running or 1),
+    )
+
+
+def with_own_measurements(plan: Plan, measurements: Sequence[Measurement]) -> Plan:
+    """The plan with the chosen machine's times narrowed by measurements of the same case; unchanged without any."""
+    chosen, case = plan.chosen, case_of(plan)
+    if not measurements or case is None or chosen is None or chosen.latency is None:
+        return plan
+    narrowed = {
+        field: with_measurements(getattr(chosen.latency, field), measurements, metric=metric, case=case)
+        for field, metric in METRICS.items()
+    }
+    told = [found for found in narrowed.values() if found.changed]
+    if not told:
+        return plan
+    latency = _narrowed(chosen.latency, narrowed)
+    return replace(plan, chosen=_repriced(plan, chosen, latency, told[0].sentence))
+
+
+def _narrowed(latency: LatencyEstimate, found: dict[str, Narrowed]) -> LatencyEstimate:
+    """Times as narrowed; rates move as the end-to-end time does, since what is in flight is given."""
+    times = {field: result.interval for field, result in found.items()}
+    faster = latency.e2e_s.value / times["e2e_s"].value
+    before, after = latency.e2e_s, times["e2e_s"]
+
+    def rate(old: Interval) -> Interval:
+        value = old.value * faster
+        return Interval(value=value, low=value * after.value / after.high, high=value * after.value / after.low)
+
+    return replace(
+        latency,
+        **times,
+        ttft_p95_s=latency.ttft_p95_s * times["ttft_s"].value / latency.ttft_s.value,
+        tpot_p95_s=latency.tpot_p95_s * times["tpot_s"].value / latency.tpot_s.value,
+        e2e_p95_s=latency.e2e_p95_s * after.value / before.value,
+        output_tok_per_s=rate(latency.output_tok_per_s),
+        req_per_s=rate(latency.req_per_s),
+    )
+
+
+def _repriced(plan: Plan, chosen: Candidate, latency: LatencyEstimate, sentence: str) -> Candidate:
+    cost = chosen.cost
+    if cost is not None and chosen.offer is not None:
+        cost = monthly_cost(
+            offer=chosen.offer,
+            instances=chosen.instances,
+            hours=plan.asked.hours,
+            output_tokens_per_second=latency.output_tok_per_s.value * max(1, chosen.replicas),
+        )
+    return replace(chosen, latency=latency, cost=cost, notes=(*chosen.notes, sentence))
+
+
+def beside_plan(plan: Plan, measurement: Measurement) -> tuple[Comparison, ...]:
+    """Each measured quantity beside the plan's estimate, when it measured what the plan asks; else without one."""
+    chosen, case = plan.chosen, case_of(plan)
+    same = (
+        case is not None
+        and measurement.engine.value == case.engine
+        and measurement.accelerator.casefold() == case.accelerator.casefold()
+        and measurement.model.casefold() == case.model.casefold()
+        and measurement.weights.value == case.weights
+    )
+    if chosen is None or chosen.latency is None or chosen.memory is None or not same:
+        return compare(measurement)
+    memory = chosen.memory
+    return compare(
+        measurement,
+        ttft_s=chosen.latency.ttft_s,
+        itl_s=chosen.latency.tpot_s,
+        output_tok_per_s=chosen.latency.output_tok_per_s,
+        memory_bytes=Interval(
+            value=memory.memory_bytes_per_gpu,
+            low=memory.memory_bytes_per_gpu_low,
+            high=memory.memory_bytes_per_gpu_high,
+        ),
+        usd_per_hour=chosen.cost.usd_per_hour / max(1, chosen.replicas) if chosen.cost else None,
+    )

@@ -1,0 +1,287 @@
+"""Measure: on an attached device, on a running server, or from a report; and see it beside the estimate."""
+
+from __future__ import annotations
+
+import pandas as pd
+import streamlit as st
+
+from app.decisions.measured import beside_plan
+from app.format import gib, seconds, significant, usd
+from app.plan import Plan
+from app.profile_estimates import device_estimates
+from app.profile_jobs import device_assignment, endpoint_assignment, measurement_store, start
+from app.views import current
+from estimators.architecture import catalogue
+from estimators.hardware.catalogue import find_accelerator
+from estimators.precision import Weights
+from estimators.profiling.authority import NotAuthorised, authorise, profiling_enabled
+from estimators.profiling.comparison import Comparison, compare, verdict, vllm_serve_line
+from estimators.profiling.environment import is_set_up
+from estimators.profiling.guard import EndpointPolicy
+from estimators.profiling.job_request import DeviceJob, spare_threads
+from estimators.profiling.measurement import Measurement, export_json, import_json
+from estimators.profiling.reports import read_guidellm
+from estimators.profiling.store import MeasurementStore
+from estimators.profiling.sweep import SweepPlan
+from estimators.provenance import Refusal
+from estimators.workload import Engine
+
+DTYPES = ["bf16", "fp32", "fp16", "int8", "int4", "nf4"]
+
+
+def _escape(text: str) -> str:
+    return text.replace("$", "\\$")
+
+
+def signed_in() -> dict[str, object] | None:
+    """Claims of the person signed in by OIDC; None when nobody is, or sign-in is not set up."""
+    return dict(st.user) if _oidc() and st.user.is_logged_in else None
+
+
+def _oidc() -> bool:
+    try:
+        return "auth" in st.secrets
+    except (FileNotFoundError, OSError):
+        return False
+
+
+def may_measure() -> bool:
+    """Whether this person may start work here; asks for what is missing. Never from a link: the token is typed."""
+    if _oidc() and not st.user.is_logged_in and profiling_enabled():
+        st.button("Sign in", on_click=st.login)
+        return False
+    token = ""
+    if profiling_enabled() and not _oidc():
+        token = st.text_input("Profiling token", type="password", key="profiling_token", max_chars=200)
+        if not token:
+            st.caption("The operator of this dashboard has it: RIGHTSIZE_PROFILING_TOKEN.")
+            return False
+    try:
+        authorise(token=token, claims=signed_in(), oidc=_oidc())
+    except NotAuthorised as refusal:
+        st.info(_escape(str(refusal)))
+        return False
+    return True
+
+
+def draw_device(store: MeasurementStore, plan: Plan) -> None:
+    if not is_set_up():
+        st.info("Measuring on this machine needs its own environment: run `make profile-setup` once.")
+        return
+    st.markdown(
+        "The model is built from its configuration with random weights: nothing is downloaded, gated models work too."
+    )
+    first, second, third, fourth = st.columns(4)
+    device = first.text_input("Device", "cpu", key="job_device", max_chars=12, help="cpu, cuda or cuda:1")
+    dtype = second.selectbox("Precision", DTYPES, key="job_dtype")
+    batch = third.number_input("Batch", 1, 256, 1, key="job_batch")
+    layers = fourth.number_input(
+        "Layers", 1, 500, None, key="job_layers", placeholder="all", help="Fewer run shallow and scale."
+    )
+    left, right = st.columns(2)
+    prompt = left.number_input("Tokens in", 1, 131_072, min(plan.asked.prompt, 512), key="job_prompt")
+    output = right.number_input("Tokens out", 2, 4_096, min(plan.asked.output, 64), key="job_output")
+    model = (plan.asked.model or "").partition("@")[0]
+    if st.button(f"Measure {model or 'a model'}", type="primary", key="measure_device", disabled=not model):
+        try:
+            job = DeviceJob(
+                model=model,
+                config=catalogue.load_config(model),
+                weights=Weights(dtype),
+                prompt_tokens=prompt,
+                output_tokens=output,
+                batch=batch,
+                device=device,
+                layers=layers,
+                threads=spare_threads(),
+            )
+            st.session_state.job = start(store, device_assignment(job), "the page")
+        except Refusal as refusal:
+            st.error(_escape(str(refusal)))
+
+
+def draw_endpoint(store: MeasurementStore, plan: Plan) -> None:
+    model = (plan.asked.model or "").partition("@")[0]
+    st.markdown(
+        "Start a server with random weights, then measure it. It must be on this dashboard's list of allowed hosts."
+    )
+    st.code(vllm_serve_line(model or "MODEL", max_model_len=plan.asked.prompt + plan.asked.output), language="bash")
+    left, right = st.columns([3, 2])
+    url = left.text_input("Address", key="endpoint_url", placeholder="http://localhost:8000", max_chars=300)
+    key = right.text_input(
+        "API key", type="password", key="endpoint_key", max_chars=300, help="Stays in memory; in no log, link or store."
+    )
+    left, right = st.columns(2)
+    levels = left.multiselect("Requests at a time", [1, 2, 4, 8, 16, 32, 64, 128], [1, 4, 16], key="endpoint_levels")
+    chip = right.text_input("Accelerator of the server", key="endpoint_chip", placeholder="such as L4", max_chars=60)
+    if st.button("Measure the server", type="primary", key="measure_endpoint", disabled=not url):
+        try:
+            sweep = SweepPlan(
+                prompt_tokens=plan.asked.prompt,
+                output_tokens=plan.asked.output,
+                concurrencies=tuple(sorted(levels)) or (1,),
+                engine=plan.asked.engine,
+                weights=plan.precision.weights if plan.precision else Weights.BF16,
+                accelerator=find_accelerator(chip).name if chip else "",
+            )
+            assignment = endpoint_assignment(url, sweep, EndpointPolicy.from_environment(), key)
+            st.session_state.job = start(store, assignment, "the page")
+        except Refusal as refusal:
+            st.error(_escape(str(refusal)))
+
+
+def draw_report(store: MeasurementStore, plan: Plan) -> None:
+    st.markdown("Paste a GuideLLM report (0.3 to 0.8) or measurements exported here.")
+    text = st.text_area("JSON", key="report_text", height=140)
+    upload = st.file_uploader("or choose a file", type=["json"], key="report_file", max_upload_size=5)
+    left, right = st.columns(2)
+    chip = left.text_input("Accelerator", key="report_chip", placeholder="such as L4", max_chars=60)
+    gpus = right.number_input("GPUs", 1, 64, 1, key="report_gpus")
+    if st.button("Keep it", key="keep_report", disabled=not (text or upload)):
+        document: str | bytes = upload.getvalue() if upload is not None else text
+        try:
+            st.success(_keep(store, plan, document, chip, gpus))
+        except Refusal as refusal:
+            st.error(_escape(str(refusal)))
+
+
+def _keep(store: MeasurementStore, plan: Plan, document: str | bytes, chip: str, gpus: int) -> str:
+    try:
+        made = import_json(document)
+    except Refusal:
+        report = read_guidellm(document)
+        made = report.measurements(
+            engine=plan.asked.engine,
+            weights=plan.precision.weights if plan.precision else Weights.BF16,
+            accelerator=find_accelerator(chip).name if chip else "",
+            gpus=gpus,
+            model=(plan.asked.model or "").partition("@")[0],
+        )
+    return f"{store.add(made)} of {len(made)} measurements were new and are kept."
+
+
+@st.fragment(run_every=1.0)
+def draw_queue() -> None:
+    """Jobs of everybody, with progress; redraws itself once a second."""
+    store = measurement_store()
+    open_jobs = store.queue()
+    mine = st.session_state.get("job")
+    for job in open_jobs:
+        left, right = st.columns([5, 1], vertical_alignment="center")
+        waiting = f"waiting behind {job.ahead}" if job.ahead else job.message or "starting"
+        remaining = f", about {seconds(job.seconds_left)} left" if job.seconds_left is not None else ""
+        left.progress(min(1.0, max(0.0, job.share)), text=f"{job.device}: {waiting}{remaining}")
+        if job.id == mine:
+            right.button("Cancel", key=f"cancel_{job.id}", on_click=store.cancel, args=(job.id,))
+    if mine is None or any(job.id == mine for job in open_jobs):
+        return
+    ended = store.job(mine)
+    del st.session_state["job"]
+    st.session_state.ended = None if ended is None else f"{ended.status.value.replace('_', ' ')}: {ended.message}"
+    if ended is not None and ended.results:
+        st.session_state.shown_measurement = ended.results[0]
+    st.rerun()
+
+
+def draw_history(store: MeasurementStore, plan: Plan) -> None:
+    history = store.history()
+    if not history:
+        st.caption("Nothing has been measured here yet.")
+        return
+    by_id = {made.id: made for made in history}
+    ids = list(by_id)
+    wanted = st.session_state.get("shown_measurement")
+    shown = st.selectbox(
+        "Measurement",
+        ids,
+        index=ids.index(wanted) if wanted in by_id else 0,
+        format_func=lambda key: _title(by_id[key]),
+    )
+    _draw_comparison(store, plan, by_id[shown])
+    st.download_button(
+        "Export all as JSON", export_json(history), "measurements.json", "application/json", on_click="ignore"
+    )
+
+
+def _title(made: Measurement) -> str:
+    where = made.accelerator or made.device.name or "unnamed machine"
+    return (
+        f"{made.measured_at:%Y-%m-%d %H:%M} {made.model}, {made.weights.value}, {where}, {made.engine.value}, "
+        f"{made.prompt_tokens} + {made.output_tokens} tokens, {made.batch} at a time"
+    )
+
+
+def _rows(store: MeasurementStore, plan: Plan, made: Measurement) -> tuple[Comparison, ...]:
+    if made.engine is Engine.TRANSFORMERS and catalogue.find(made.model) is not None:
+        try:
+            return compare(made, **device_estimates(store, made, catalogue.load_config(made.model)))
+        except Refusal as refusal:
+            st.caption(_escape(str(refusal)))
+    return beside_plan(plan, made)
+
+
+def _text(row: Comparison, value: float) -> str:
+    if row.key.startswith("usd"):
+        return usd(value)
+    if row.key == "memory_bytes":
+        return gib(value)
+    return f"{significant(value)} tokens/s" if row.key == "output_tok_per_s" else seconds(value)
+
+
+def _draw_comparison(store: MeasurementStore, plan: Plan, made: Measurement) -> None:
+    rows = _rows(store, plan, made)
+    st.markdown(f"**{_escape(verdict(rows, made))}**")
+    table = [
+        {
+            "": row.label,
+            "Estimated": _text(row, row.estimated.value) if row.estimated else "",
+            "80 % interval": f"{_text(row, row.estimated.low)} to {_text(row, row.estimated.high)}"
+            if row.estimated
+            else "",
+            "Measured": _text(row, row.measured) if row.measured is not None else "",
+            "Ratio": row.ratio,
+            "Spread": "unstable" if row.unstable else "",
+        }
+        for row in rows
+    ]
+    st.dataframe(
+        pd.DataFrame(table), hide_index=True, column_config={"Ratio": st.column_config.NumberColumn(format="%.2f")}
+    )
+    st.caption(_escape(f"{made.provenance}. " + " ".join(made.notes)))
+    used: list[str] = st.session_state.setdefault("own_measurements", [])
+    if made.id in used:
+        st.button("Stop using it in the plan", on_click=used.remove, args=(made.id,))
+    else:
+        st.button(
+            "Use this measurement in the plan",
+            on_click=used.append,
+            args=(made.id,),
+            help="It narrows the intervals of the same engine, machine, model and shape only.",
+        )
+
+
+def draw(plan: Plan) -> None:
+    st.markdown("### Measured beside estimated")
+    try:
+        store = measurement_store()
+        store.close_dead()
+    except Refusal as refusal:
+        st.error(_escape(str(refusal)))
+        return
+    if ended := st.session_state.pop("ended", None):
+        st.info(_escape(ended))
+    draw_queue()
+    draw_history(store, plan)
+    st.markdown("#### Measure")
+    if not may_measure():
+        return
+    device, server, report = st.tabs(["On this machine", "A running server", "A report you have"])
+    with device:
+        draw_device(store, plan)
+    with server:
+        draw_endpoint(store, plan)
+    with report:
+        draw_report(store, plan)
+
+
+draw(current.plan())
