@@ -1,7 +1,8 @@
 """Stored bytes of one linear weight, N outputs by K inputs, in each format, scales and zero points included.
 
-Every formula was compared with the safetensors headers of a checkpoint made in that format; sizes and date are in
-`estimators/data/quantized_sizes.csv`. g is the group size (K when there is one group), b the bits.
+Formulas were compared with the safetensors headers of checkpoints made in each format: sizes, tools and date are in
+`tests/reference/quantized_sizes.csv`. FBGEMM, ModelOpt FP8, Quark and torchao int4 were not; they are read from the
+tools' own layouts. g is the group size (K when there is one group), b the bits.
 """
 
 from __future__ import annotations
