@@ -133,8 +133,8 @@ def _measure(asked: argparse.Namespace) -> int:
     if asked.endpoint and asked.guidellm:
         return _with_guidellm(asked)
     if asked.endpoint:
-        endpoint, plan = _endpoint(asked)
-        assignment = endpoint_assignment(endpoint, plan, os.environ.get(asked.key_variable, ""))
+        policy, sweep = _endpoint(asked)
+        assignment = endpoint_assignment(asked.endpoint, sweep, policy, os.environ.get(asked.key_variable, ""))
     else:
         config = _config(asked.model, asked.config)
         assignment = _device(asked, config)
@@ -183,7 +183,7 @@ def _endpoint(asked: argparse.Namespace) -> tuple[Any, Any]:
     """At a person's own shell the named host is allowed, and so is his network; metadata addresses never are."""
     from urllib.parse import urlsplit
 
-    from estimators.profiling.guard import EndpointPolicy, check_endpoint
+    from estimators.profiling.guard import EndpointPolicy
     from estimators.profiling.sweep import SweepPlan
 
     try:
@@ -202,10 +202,11 @@ def _endpoint(asked: argparse.Namespace) -> tuple[Any, Any]:
         accelerator=_accelerator(asked.gpu),
         gpus=asked.gpus,
     )
-    return check_endpoint(asked.endpoint, EndpointPolicy(hosts=frozenset({host}), private=True)), plan
+    return EndpointPolicy(hosts=frozenset({host}), private=True), plan
 
 
 def _with_guidellm(asked: argparse.Namespace) -> int:
+    from estimators.profiling.guard import check_endpoint
     from estimators.profiling.guidellm import find_guidellm, measure_with_guidellm
 
     program = find_guidellm()
@@ -217,7 +218,8 @@ def _with_guidellm(asked: argparse.Namespace) -> int:
         raise Refusal(
             "GuideLLM would show the key on its command line.", field="endpoint", remedy="Leave --guidellm out."
         )
-    endpoint, plan = _endpoint(asked)
+    policy, plan = _endpoint(asked)
+    endpoint = check_endpoint(asked.endpoint, policy)
     made = measure_with_guidellm(program, endpoint, plan, asked.prompt, asked.seconds + 60)
     if not asked.no_store:
         _store().add(made)

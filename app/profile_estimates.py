@@ -6,14 +6,19 @@ from collections.abc import Mapping
 from typing import TypedDict
 
 from estimators.architecture.parse import parse_config
-from estimators.architecture.spec import SpecSource
+from estimators.architecture.spec import ModelSpec, SpecSource
+from estimators.hardware.catalogue import find_accelerator
 from estimators.latency.estimate import Interval
+from estimators.latency.physical_floor import physical_floor
+from estimators.latency.plan import shard_of
+from estimators.latency.serving import Request
 from estimators.precision import DTYPE_OF, Weights, resolve_precision
 from estimators.profiling.comparison import around_device_estimate
 from estimators.profiling.device_estimate import estimate_from_device
 from estimators.profiling.measurement import Measurement
 from estimators.profiling.store import MeasurementStore
 from estimators.provenance import Refusal
+from estimators.workload import Placement
 
 
 class Estimates(TypedDict):
@@ -49,3 +54,18 @@ def device_estimates(store: MeasurementStore, made: Measurement, config: Mapping
         output_tok_per_s=around_device_estimate(found.output_tok_per_s),
         memory_bytes=around_device_estimate(float(held)),
     )
+
+
+def measured_floor(spec: ModelSpec, made: Measurement, metric: str) -> float | None:
+    """Physical floor of a measured case in seconds, for carrying it over to a sibling; None off the accelerator table.
+
+    `metric` is "ttft_s", "itl_s" or "e2e_s".
+    """
+    try:
+        precision = resolve_precision(spec, made.weights)
+        shard = shard_of(precision, find_accelerator(made.accelerator), Placement(tp=made.gpus))
+    except Refusal:
+        return None
+    request = Request(prompt=float(made.prompt_tokens * made.batch), cached=0.0, output=float(made.output_tokens))
+    floor = physical_floor(shard, request)
+    return {"ttft_s": floor.ttft_s, "itl_s": floor.tpot_s, "e2e_s": floor.e2e_s}.get(metric)

@@ -15,10 +15,10 @@ from pathlib import Path
 from estimators.profiling.endpoint_worker import job_line
 from estimators.profiling.environment import worker_command, worker_environment
 from estimators.profiling.fit_check import needed_bytes
-from estimators.profiling.guard import Endpoint
+from estimators.profiling.guard import EndpointPolicy, check_endpoint
 from estimators.profiling.job_request import MOST_SECONDS, DeviceJob, check
 from estimators.profiling.jobs import Work, device_key
-from estimators.profiling.store import MeasurementStore
+from estimators.profiling.store import LONGEST_DEVICE, MeasurementStore
 from estimators.profiling.sweep import SweepPlan
 
 ROOT = Path(__file__).parents[1]
@@ -56,11 +56,12 @@ def device_assignment(job: DeviceJob) -> Assignment:
     )
 
 
-def endpoint_assignment(endpoint: Endpoint, plan: SweepPlan, api_key: str = "") -> Assignment:
-    """A measurement of a running server that `guard.check_endpoint` let pass."""
+def endpoint_assignment(url: str, plan: SweepPlan, policy: EndpointPolicy, api_key: str = "") -> Assignment:
+    """A measurement of a running server. Raises `Refusal` for an address that may not be reached."""
+    endpoint = check_endpoint(url, policy)
     levels = ", ".join(map(str, plan.concurrencies))
     return Assignment(
-        device=endpoint.shown,
+        device=endpoint.shown[:LONGEST_DEVICE],
         title=f"{endpoint.shown}, {plan.prompt_tokens} + {plan.output_tokens} tokens, {levels} in flight",
         kind="endpoint",
         line=job_line(endpoint, plan, api_key),

@@ -12,7 +12,7 @@ import pytest
 from app.profile_command import add_profile_command
 from app.profile_jobs import as_line, endpoint_assignment, from_line, measurement_store, start
 from estimators.profiling.environment import worker_environment
-from estimators.profiling.guard import EndpointPolicy, check_endpoint
+from estimators.profiling.guard import EndpointPolicy
 from estimators.profiling.measurement import export_json
 from estimators.profiling.store import Status
 from estimators.profiling.sweep import SweepPlan
@@ -103,7 +103,7 @@ def test_a_started_measurement_needs_its_starter_no_more() -> None:
     with openai_server(ttft_s=0.0, itl_s=0.001) as (url, _):
         plan = SweepPlan(prompt_tokens=16, output_tokens=3, concurrencies=(1,), requests_per_stream=2)
         store = measurement_store()
-        job_id = start(store, endpoint_assignment(check_endpoint(url, LOCAL), plan, "sk-very-secret"), "ann")
+        job_id = start(store, endpoint_assignment(url, plan, LOCAL, "sk-very-secret"), "ann")
         for _ in range(400):
             state = store.job(job_id)
             assert state is not None
@@ -116,7 +116,7 @@ def test_a_started_measurement_needs_its_starter_no_more() -> None:
 
 def test_an_assignment_survives_the_pipe_and_hides_its_key() -> None:
     plan = SweepPlan(prompt_tokens=16, output_tokens=3)
-    made = endpoint_assignment(check_endpoint("http://127.0.0.1:9", LOCAL), plan, "sk-very-secret")
+    made = endpoint_assignment("http://127.0.0.1:9", plan, LOCAL, "sk-very-secret")
     assert from_line(as_line(made)) == made
     assert "sk-very-secret" not in repr(made) + repr(made.work()) + made.title + made.device
 

@@ -19,6 +19,7 @@ from estimators.profiling.measurement import Measurement, as_dict, from_dict
 from estimators.provenance import Refusal
 
 metadata = sa.MetaData()
+LONGEST_DEVICE = 120  # characters of a device's or endpoint's name
 
 measurements = sa.Table(
     "measurement",
@@ -46,7 +47,9 @@ jobs = sa.Table(
     "profile_job",
     metadata,
     sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
-    sa.Column("device", sa.String(120), nullable=False),  # "host/cpu", "host/cuda", or the endpoint's address
+    sa.Column(
+        "device", sa.String(LONGEST_DEVICE), nullable=False
+    ),  # "host/cpu", "host/cuda", or the endpoint's address
     sa.Column("title", sa.String(300), nullable=False),
     sa.Column("status", sa.String(20), nullable=False),
     sa.Column("share", sa.Float, nullable=False, default=0.0),
@@ -195,7 +198,7 @@ class MeasurementStore:
     def enqueue(self, device: str, title: str, asked_by: str = "") -> int:
         """A new job at the end of the device's queue; its id."""
         now = _text(_now())
-        values = {"device": device[:120], "title": text(title), "asked_by": text(asked_by, 120)}
+        values = {"device": device[:LONGEST_DEVICE], "title": text(title), "asked_by": text(asked_by, 120)}
         with self._transaction() as connection:
             old = _text(_now() - timedelta(days=KEPT_DAYS))
             connection.execute(jobs.delete().where(jobs.c.status.not_in(OPEN), jobs.c.heartbeat < old))
