@@ -9,8 +9,8 @@ from app.accuracy import latency_scores, memory_scores
 
 st.markdown("### How accurate are these estimates?")
 st.markdown(
-    "Every figure here is the result of a command that anyone can run on facts in the repository; its output is kept as "
-    "dated data and shown as it is."
+    "Every figure here is the result of a command that anyone can run on facts in the repository. "
+    "Its output is kept as dated data and shown as it is."
 )
 
 st.markdown("#### Memory, against what servers logged")

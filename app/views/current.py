@@ -24,7 +24,7 @@ def plan() -> Plan:
 
 
 def problems() -> tuple[Problem, ...]:
-    """What could not be used: of the link this session started with, then of the widgets now."""
+    """What could not be used: of the link the visit began with, then of the widgets now."""
     found: tuple[Problem, ...] = st.session_state["_problems"]
     return found
 
