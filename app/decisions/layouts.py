@@ -126,6 +126,10 @@ class _Kept(Generic[V]):
         kept = self._items.get(key)
         return kept[1] if kept is not None and kept[0] is of else None
 
+    def clear(self) -> None:
+        with self._lock:
+            self._items.clear()
+
     def put(self, key: object, of: object, value: V) -> V:
         with self._lock:
             self._items[key] = (of, value)
@@ -137,6 +141,11 @@ class _Kept(Generic[V]):
 _PRECISIONS: _Kept[Precision] = _Kept(4096)
 _WEIGHTS: _Kept[int] = _Kept(4096)
 _LAYOUTS: _Kept[Layout] = _Kept(ESTIMATES_KEPT)
+
+
+def forget_layouts() -> None:
+    """Forget every estimate, to time a first question."""
+    _LAYOUTS.clear()
 
 
 def precision_of(spec: ModelSpec, weights: Weights, kv: KvPrecision) -> Precision:
@@ -156,8 +165,10 @@ def layouts_of(
 ) -> Iterator[Layout]:
     """Every layout that an engine supports, in order of variant, chip and size; those too big carry no replica.
 
-    Layouts of the variants in `skipped` are counted, not estimated.
+    Layouts of the variants in `skipped` are counted, not estimated. FP16 is left out where the chip has BF16 units and
+    the model is weighed in BF16 too: same bytes, same speed, same price.
     """
+    in_bf16 = {variant.model for variant in variants if variant.precision.weights is Weights.BF16}
     settings = settings_of(question.scenario)
     workload = replace(
         workload_of(question.scenario, 1), load=Load.CONCURRENCY, concurrency=1, requests_per_second=None
@@ -169,6 +180,8 @@ def layouts_of(
             accelerator = chip.machine.accelerator
             runs = support(accelerator, precision.weights, engine, version).runs
             if not runs or not kv_support(accelerator, precision.kv, engine, version).runs:
+                continue
+            if precision.weights is Weights.FP16 and accelerator.bf16 and variant.model in in_bf16:
                 continue
             for tp in GPU_COUNTS:
                 if tp <= chip.most_gpus and v in skipped:

@@ -61,7 +61,7 @@ def judge(model: str, precision: Precision, kv: KvPrecision, bar: QualityBar | N
 
 @lru_cache(maxsize=4096)
 def _judged(model: str, scheme: str, method: str | None, cache_in_fp8: bool, bar: QualityBar) -> Judgement:
-    verdict = compare_quality(model, scheme, bar.reference, bar.task, method=method)
+    verdict = compare_quality(model, scheme, bar.reference, bar.task, method=method, own_scores=bar.own)
     result = meets_bar(verdict, bar.minimum_ratio)
     if verdict.ratio is not None and not bar.reasoning and (mode := reasoning_mode(verdict)):
         reason = f"its score was taken in the mode {mode!r}, whose tokens this load does not have"

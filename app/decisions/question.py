@@ -9,6 +9,7 @@ from decimal import Decimal
 from app.scenario import Scenario
 from estimators.precision import KvPrecision, Weights
 from estimators.provenance import Refusal
+from estimators.quality.scores import Score
 from estimators.quality.tasks import Task
 from pricing.offers import PurchaseOption
 
@@ -27,6 +28,7 @@ class QualityBar:
     reference: str  # model id
     minimum_ratio: float
     reasoning: bool = False  # accept scores taken while the model reasons, which spends tokens the load may not have
+    own: tuple[Score, ...] = ()  # a person's own runs; they come before published ones
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import streamlit as st
 
 from app.decisions.question import USUAL_WEIGHTS
@@ -9,9 +11,14 @@ from app.narrative import option_name, precision_name
 from app.presets import PRESETS
 from estimators.hardware.catalogue import accelerators
 from estimators.precision import Weights
+from estimators.provenance import Refusal
+from estimators.quality.lm_eval_results import parse_results, scores_of
+from estimators.quality.schemes import Scheme
 from estimators.quality.tasks import Task, tasks_of_preset
 from pricing.offers import PurchaseOption
 
+MOST_RESULTS = 2_000_000  # characters of one results file
+MOST_SCORES = 400
 MIRRORED = {  # shared key -> label, placeholder
     "rate": ("Requests a second", "one at a time"),
     "ttft": ("First token within, s", "no limit"),
@@ -32,6 +39,8 @@ def draw(reference: str, models: list[str], regions: list[str]) -> None:
     _draw_bar(reference, models)
     with st.expander("What may be chosen: models, precisions, regions, payment, hardware", key="choices"):
         _draw_choices(models, regions)
+    with st.expander("Your own LM Evaluation Harness results", key="harness"):
+        _draw_harness(models)
 
 
 def _draw_bar(reference: str, models: list[str]) -> None:
@@ -118,6 +127,47 @@ def _draw_choices(models: list[str], regions: list[str]) -> None:
             placeholder="8 x A100-80GB\n4 x L40S @ 0.50",
             help="Count, accelerator, and if it costs you something, dollars per GPU and hour. Blank: rent on AWS.",
         )
+
+
+def _draw_harness(models: list[str]) -> None:
+    """A box for results files; what was read joins the published evidence and comes before it."""
+    st.caption(
+        "Paste a results_*.json per model and precision. Runs compare only when task, shots and filter agree."
+    )
+    st.text_area("Results", key="harness_json", height=120, max_chars=MOST_RESULTS, placeholder='{"results": ...}')
+    left, middle, right = st.columns([3, 2, 1], vertical_alignment="bottom")
+    left.selectbox("of the model", models, key="harness_model", persist_state="session")
+    middle.selectbox("in", list(Scheme), key="harness_scheme", persist_state="session")
+    right.button("Add", on_click=_add_results, width="stretch")
+    if problem := st.session_state.pop("harness_problem", ""):
+        st.warning(problem.replace("$", "\\$"), icon=":material/info:")
+    held = st.session_state.get("own_scores", ())
+    if held:
+        counted = sorted({f"{score.model} {score.scheme}: {score.benchmark} {score.score:.1f}" for score in held})
+        st.caption("; ".join(counted))
+        st.button("Forget them", on_click=_forget_results)
+
+
+def _add_results() -> None:
+    state = st.session_state
+    try:
+        run = parse_results(state.harness_json or "")
+        today = datetime.now(UTC).date().isoformat()
+        scheme = Scheme(state.harness_scheme)
+        added = scores_of(run, state.harness_model, scheme, source="your results file", as_of=today)
+    except Refusal as refusal:
+        state.harness_problem = str(refusal)
+        return
+    if not added:
+        state.harness_problem = "No task of this file is one of the benchmarks known here."
+        return
+    held = tuple(state.get("own_scores", ()))
+    state.own_scores = (*held, *(score for score in added if score not in held))[-MOST_SCORES:]
+    state.harness_json = ""
+
+
+def _forget_results() -> None:
+    st.session_state.own_scores = ()
 
 
 def _task_name(task: Task) -> str:

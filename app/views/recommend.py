@@ -163,6 +163,7 @@ def ask(scenario: Scenario) -> Question:
             reference=state.bar_reference,
             minimum_ratio=state.bar_percent / 100,
             reasoning=bool(state.get("bar_reasoning")),
+            own=tuple(state.get("own_scores") or ()),
         )
     return Question(
         scenario=replace(scenario, model=None, params=None, active=None, gpu=None, instance=None, gpus=None,
