@@ -9,7 +9,7 @@ import pytest
 
 from estimators.architecture.catalogue import load_config, load_spec
 from estimators.precision import Weights
-from estimators.profiling.device_estimate import estimate_from_device, product_seconds, step_seconds
+from estimators.profiling.device_estimate import calibrated, estimate_from_device, product_seconds, step_seconds
 from estimators.profiling.device_profile import DeviceProfile, Product, read_profile
 from estimators.profiling.fit_check import needed_bytes, refuse_too_big
 from estimators.profiling.foreign import ForeignInput
@@ -90,6 +90,22 @@ def test_a_mixture_reads_the_experts_it_touches() -> None:
 def test_layers_the_benchmark_does_not_time_are_refused() -> None:
     with pytest.raises(Refusal, match="no recurrent layers and no latent attention"):
         estimate_from_device(PROFILE, load_spec("deepseek-ai/DeepSeek-V3"), prompt_tokens=8, output_tokens=8)
+
+
+def test_launches_are_what_products_and_attention_leave_of_a_real_layer() -> None:
+    """A step 0.6 ms longer than its parts has 0.6 ms of launches; never fewer than a layer has alone."""
+    layer = load_spec("meta-llama/Llama-3.1-8B-Instruct")
+    one = step_seconds(PROFILE, layer, batch=1, tokens=1, context=16)
+    work = sum(one.values()) - one["launches"] - one["head"]
+    assert calibrated(PROFILE, layer, work + 6e-4, 0.0).layer_s == pytest.approx(6e-4)
+    assert calibrated(PROFILE, layer, work / 2, 0.0).layer_s == PROFILE.layer_s
+
+
+def test_a_disturbed_reference_does_not_run_away() -> None:
+    layer = load_spec("meta-llama/Llama-3.1-8B-Instruct")
+    busy = replace(PROFILE, norm_s_per_element=1e-9, gate_s_per_element=1e-9)
+    assert calibrated(busy, layer, 0.0, 1e6).norm_s_per_element == pytest.approx(8e-9)
+    assert calibrated(busy, layer, 0.0, 0.0).norm_s_per_element == pytest.approx(1e-9)
 
 
 JOB = DeviceJob(

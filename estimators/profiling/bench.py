@@ -5,10 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
-from statistics import median
 from typing import Any
 
+from estimators.architecture.parse import parse_config
+from estimators.architecture.spec import SpecSource
 from estimators.profiling import device_profile
+from estimators.profiling.device_estimate import calibrated
 from estimators.profiling.device_profile import DeviceProfile, Product
 
 
@@ -33,14 +35,14 @@ class Bench:
         return float(first.elapsed_time(last)) / 1e3
 
     def timed(self, run: Callable[[], object], repeats: int = 5) -> float:
-        """Median seconds after one call that does not count."""
+        """Least seconds after one call that does not count: what else runs on a machine only ever adds to a time."""
         run()
         readings = []
         for _ in range(repeats):
             first = self.mark()
             run()
             readings.append(self.between(first, self.mark()))
-        return median(readings)
+        return min(readings)
 
     def random(self, dtype: Any, *shape: int) -> Any:
         return self.torch.empty(*shape, dtype=dtype, device=self.device).uniform_(-0.02, 0.02)
@@ -56,7 +58,7 @@ class Bench:
         norm = self.timed(lambda: wide + half * torch.rsqrt(wide.float().pow(2).mean(-1, keepdim=True)).to(dtype))
         gate = self.timed(lambda: torch.nn.functional.silu(wide) * half)
         copied, attended = self.cache(dtype)
-        return DeviceProfile(
+        alone = DeviceProfile(
             device=name,
             dtype=dtype_name,
             element_bytes=dtype.itemsize,
@@ -70,6 +72,25 @@ class Bench:
             cache_s_per_element=copied,
             decode_s_per_pair=attended,
         )
+        config = device_profile.REFERENCE | {"num_hidden_layers": 1}
+        layer = parse_config(config, model_id="reference", source=SpecSource.FILE, source_note="micro-benchmark")
+        return calibrated(alone, layer, *self.reference_layer(dtype))
+
+    def reference_layer(self, dtype: Any) -> tuple[float, float]:
+        """Seconds of one layer of a real size among others: for one token, and for a prompt."""
+        shallow, deep = device_profile.REFERENCE_LAYERS
+        few, many = self.reference_steps(dtype, shallow), self.reference_steps(dtype, deep)
+        return tuple(max(0.0, (b - a) / (deep - shallow)) for a, b in zip(few, many, strict=True))  # type: ignore[return-value]
+
+    def reference_steps(self, dtype: Any, layers: int) -> tuple[float, float]:
+        sizes = {key: value for key, value in device_profile.REFERENCE.items() if key != "model_type"}
+        config = self.transformers.LlamaConfig(num_hidden_layers=layers, **sizes)
+        with self.torch.device(self.device):
+            model = self.transformers.AutoModelForCausalLM.from_config(config, dtype=dtype).eval()
+            prompt = self.torch.zeros(1, device_profile.REFERENCE_TOKENS, dtype=self.torch.long)
+        cache = model(prompt[:, :8], use_cache=True).past_key_values
+        one = self.timed(lambda: model(prompt[:, :1], past_key_values=cache, use_cache=True), 15)
+        return one, self.timed(lambda: model(prompt, use_cache=True, logits_to_keep=1), 5)
 
     def products(self, dtype: Any) -> Iterator[Product]:
         linear = self.torch.nn.functional.linear

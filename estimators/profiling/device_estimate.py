@@ -9,10 +9,16 @@ from __future__ import annotations
 import math
 from bisect import bisect_left
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from estimators.architecture.spec import LayerGroup, ModelSpec, Role, Tensor
-from estimators.profiling.device_profile import DeviceProfile, Product
+from estimators.profiling.device_profile import (
+    MOST_ELEMENTWISE,
+    REFERENCE_CONTEXT,
+    REFERENCE_TOKENS,
+    DeviceProfile,
+    Product,
+)
 from estimators.provenance import Refusal, Term
 
 
@@ -102,6 +108,27 @@ def step_seconds(
     # Only the last position of each sequence is asked for; an embedding used as head is multiplied all the same.
     parts["head"] = product_seconds(profile.products, batch, spec.vocab_size * spec.hidden_size)
     return parts
+
+
+def calibrated(profile: DeviceProfile, layer: ModelSpec, decode_s: float, prompt_s: float) -> DeviceProfile:
+    """The profile with launches and element-wise work as they cost among large weights.
+
+    `decode_s` and `prompt_s` are measured times of one layer of a real size, shape `layer`, for one token and for a
+    prompt. What products and attention leave of them is launches, then element-wise work; alone and in warm caches
+    both cost less, so neither falls below that.
+    """
+    one = step_seconds(profile, layer, batch=1, tokens=1, context=REFERENCE_CONTEXT)
+    beside = one["products"] + one["attention"] + one["cache"] + one["element-wise"]
+    launches = max(profile.layer_s, decode_s - beside)
+    prompt = step_seconds(profile, layer, batch=1, tokens=REFERENCE_TOKENS, context=REFERENCE_TOKENS)
+    left = prompt_s - prompt["products"] - prompt["attention"] - launches
+    factor = min(MOST_ELEMENTWISE, max(1.0, left / prompt["element-wise"])) if prompt["element-wise"] else 1.0
+    return replace(
+        profile,
+        layer_s=launches,
+        norm_s_per_element=profile.norm_s_per_element * factor,
+        gate_s_per_element=profile.gate_s_per_element * factor,
+    )
 
 
 def _tensor_seconds(profile: DeviceProfile, group: LayerGroup, tensor: Tensor, rows: int) -> float:

@@ -13,6 +13,19 @@ TOKENS = (1, 4, 32, 128, 512)
 MOST_WORK = 1.6e9  # tokens x elements of the largest product timed: a tenth of a second on a slow core
 POOL_BYTES = 64 << 20  # twice the last-level cache of a server CPU: weights come from memory, as in a model
 TINY_LAYERS = (2, 10)
+# A layer of a real size, timed as the difference of two depths: its weights do not fit the cache together.
+REFERENCE = {
+    "model_type": "llama",
+    "hidden_size": 768,
+    "intermediate_size": 2048,
+    "num_attention_heads": 12,
+    "num_key_value_heads": 4,
+    "vocab_size": 64,
+}
+REFERENCE_LAYERS = (4, 8)
+REFERENCE_TOKENS = 128
+REFERENCE_CONTEXT = 16.0  # cached tokens about which single tokens are timed
+MOST_ELEMENTWISE = 8.0  # times its cost alone; more is a disturbed reading
 _FIELD = "device"
 
 
