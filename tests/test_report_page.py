@@ -71,6 +71,18 @@ def test_the_report_holds_verdict_limits_evidence_reason_and_link(answer: Recomm
     assert "Not included" in text
 
 
+def test_limits_and_figures_say_the_same(answer: Recommendation) -> None:
+    best = answer.plans[0]
+    assert best.plan is not None
+    assert best.plan.chosen is not None
+    margins = {margin.key: margin for margin in best.candidate.margins}
+    memory, latency = best.plan.chosen.memory, best.plan.chosen.latency
+    assert memory is not None
+    assert latency is not None
+    assert margins["memory"].value == memory.memory_bytes_per_gpu
+    assert margins["ttft"].value == latency.ttft_p95_s
+
+
 def test_the_report_asks_for_nothing_and_runs_nothing(answer: Recommendation) -> None:
     page = page_of(answer)
     assert "script" not in page.tags

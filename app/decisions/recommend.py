@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from app.decisions.field import Field
 from app.decisions.layouts import Variant, chips_of, layouts_of, variants_of
 from app.decisions.purchase import purchases
 from app.decisions.quality_bar import Judgement, judge
 from app.decisions.question import Question
-from app.decisions.recommendation import Ranked, Recommendation
+from app.decisions.recommendation import Candidate, Margin, Ranked, Recommendation
 from app.narrative import precision_name
+from app.plan import Plan
 from app.planner import Sources, plan
 from app.scenario import decode
 from estimators.architecture.spec import ModelSpec
@@ -96,6 +98,30 @@ def _without_evidence(variants: Sequence[Variant], judgements: Sequence[Judgemen
     return tuple(dict.fromkeys(found))
 
 
+def _as_planned(candidate: Candidate, exact: Plan) -> Candidate:
+    """The candidate with the memory of its whole load and the times of its plan, so that one report says one thing."""
+    chosen = exact.chosen
+    if chosen is None or chosen.memory is None or chosen.latency is None:
+        return candidate
+    times = {key: getattr(chosen.latency, f"{key}_p95_s") for key in ("ttft", "tpot", "e2e")}
+    margins = []
+    for margin in candidate.margins:
+        if margin.key == "memory":
+            need, have = chosen.memory.memory_bytes_per_gpu, chosen.memory.memory_budget_bytes_per_gpu
+            margins.append(Margin(key="memory", limit=have, value=need))
+        elif margin.key in times:
+            margins.append(replace(margin, value=times[margin.key]))
+        else:
+            margins.append(margin)
+    return replace(
+        candidate,
+        ttft_p95_s=times["ttft"],
+        tpot_p95_s=times["tpot"],
+        e2e_p95_s=times["e2e"],
+        margins=tuple(margins),
+    )
+
+
 def _ranked(field: Field, sources: Sources, shown: int) -> Iterator[Ranked]:
     """The first passing groups, each planned as its link would be; one whose plan disagrees is left out."""
     count = 0
@@ -104,6 +130,7 @@ def _ranked(field: Field, sources: Sources, shown: int) -> Iterator[Ranked]:
         exact = plan(candidate.scenario, sources) if candidate.offer is not None else None
         if exact is not None and (exact.chosen is None or not exact.chosen.eligible):
             continue
+        candidate = _as_planned(candidate, exact) if exact is not None else candidate
         usd = float(candidate.usd_per_month or 0)
         below = field.rejected_below(usd)
         yield Ranked(candidate=candidate, plan=exact, next_cheaper=None if below is None else field.candidate(below))

@@ -29,21 +29,23 @@ from app.plan import Plan
 from app.scenario import KEYS, encode
 from estimators.provenance import Term
 
+MOST_CAVEATS, MOST_SOURCES = 3, 4  # on one page; the recommendation itself shows all
 NOT_INCLUDED = "Not included: storage, data transfer, load balancing, people."
 _STYLE = """
 @page { size: A4; margin: 12mm; }
 :root { color-scheme: light; }
-body { font: 10.5pt/1.4 "Source Sans 3", "Segoe UI", sans-serif; color: #1a1f24; max-width: 186mm; margin: 8mm auto;
+body { font: 9.5pt/1.3 "Source Sans 3", "Segoe UI", sans-serif; color: #1a1f24; max-width: 186mm; margin: 6mm auto;
        padding: 0 4mm; }
-h1 { font-size: 15pt; line-height: 1.25; margin: 0 0 2mm; }
-h2 { font-size: 11pt; margin: 4.5mm 0 1mm; border-bottom: .4pt solid #8a949e; }
-p { margin: 0 0 1.5mm; }
-table { border-collapse: collapse; width: 100%; font-size: 9.5pt; }
+@media print { body { margin: 0; padding: 0; } }
+h1 { font-size: 13.5pt; line-height: 1.2; margin: 0 0 1.5mm; }
+h2 { font-size: 10pt; margin: 3mm 0 .8mm; border-bottom: .4pt solid #8a949e; }
+p { margin: 0 0 1mm; }
+table { border-collapse: collapse; width: 100%; font-size: 8.5pt; }
 th { text-align: left; font-weight: 600; border-bottom: .6pt solid #1a1f24; padding: .6mm 2mm .6mm 0; }
-td { padding: .6mm 2mm .6mm 0; border-bottom: .3pt solid #d5dade; vertical-align: top; }
-td.n, th.n { text-align: right; }
-.small { font-size: 8.5pt; color: #4a545e; }
-.link { font: 7.5pt/1.3 monospace; overflow-wrap: anywhere; }
+td { padding: .4mm 2mm .4mm 0; border-bottom: .3pt solid #d5dade; vertical-align: top; }
+td:first-child { min-width: 34mm; }
+.small { font-size: 7.5pt; color: #4a545e; }
+.link { font: 6.5pt/1.25 monospace; overflow-wrap: anywhere; }
 """
 
 
@@ -132,9 +134,9 @@ def _others(answer: Recommendation) -> str:
         return "<h2>No plan meets every limit</h2>" + lines
     rows = [
         (name_of(ranked.candidate), purchase_of(ranked.candidate), usd(ranked.candidate.usd_per_month or 0))
-        for ranked in answer.plans[1:5]
+        for ranked in answer.plans[1:4]
     ]
-    cheaper = f"<p>{escape(cheaper_sentence(answer.plans[0].next_cheaper))}</p>"
+    cheaper = f"<h2>Why nothing cheaper</h2><p>{escape(cheaper_sentence(answer.plans[0].next_cheaper))}</p>"
     return cheaper + heading + (_table(("Plan", "Bought", "A month"), rows) if rows else "<p>None.</p>")
 
 
@@ -142,7 +144,8 @@ def _quality(judged: Judgement) -> str:
     verdict_, result = judged.verdict, judged.result
     if verdict_ is None or result is None:
         return ""
-    lines = [result.reason, verdict_.reason, *verdict_.caveats, *(f"Source: {source}" for source in verdict_.sources)]
+    said = [f"{result.reason} {verdict_.reason}.", *verdict_.caveats[:MOST_CAVEATS]]
+    lines = [*said, *(f"Source: {source}" for source in verdict_.sources[:MOST_SOURCES])]
     return "<h2>Quality evidence</h2>" + "".join(f'<p class="small">{escape(line)}</p>' for line in lines if line)
 
 

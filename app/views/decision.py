@@ -32,6 +32,12 @@ def query_of(plan: Plan) -> str:
     return urlencode(freeze(plan, datetime.now(UTC).date(), dashboard_sources()))
 
 
+def _root() -> str:
+    """The address of the first page, as the browser sees this server; nothing when it does not say."""
+    address = st.context.url or ""
+    return f"{address.rsplit('/', 1)[0]}/" if "://" in address else ""
+
+
 def draw_exports(answer: Recommendation) -> None:
     """Open, link and report of the first plan; all plans as CSV and JSON."""
     best = answer.plans[0]
@@ -41,7 +47,7 @@ def draw_exports(answer: Recommendation) -> None:
         return
     query = query_of(best.plan)
     page = report_html(
-        best.plan, link=f"?{query}", today=datetime.now(UTC).date(), answer=answer, chosen=best.candidate
+        best.plan, link=f"{_root()}?{query}", today=datetime.now(UTC).date(), answer=answer, chosen=best.candidate
     )
     first, second, third, fourth, fifth = st.columns(5)
     first.link_button("Open this plan", f"./?{query}", width="stretch")
