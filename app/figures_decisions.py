@@ -9,7 +9,8 @@ import plotly.graph_objects as go
 
 from app.decisions.pareto import front
 from app.decisions.recommendation import Point
-from app.figures import BLUE, GREY, ORANGE, RED, styled
+from app.decisions.sensitivity import Swing
+from app.figures import BLUE, GREY, ORANGE, RED, SKY, styled
 from app.format import seconds, usd
 
 MOST_NAMED = 4  # of the points on the front, so that names do not overlap
@@ -61,6 +62,27 @@ def cost_against_quality(points: Sequence[Point], bar: float | None, reference: 
         _name_line(figure, 100 * bar, f"bar {100 * bar:g} %", "right")
     figure.update_xaxes(title=f"quality, % of {reference}", fixedrange=True)
     return _money(figure, shown)
+
+
+def tornado(swings: Sequence[Swing]) -> go.Figure:
+    """Monthly cost at the low and the high end of each assumption, around the cost now, the widest on top."""
+    figure = go.Figure()
+    shown = [swing for swing in reversed(swings) if swing.usd_low is not None and swing.usd_high is not None]
+    for name, colour, end in (("a third less", SKY, 0), ("half more", ORANGE, 1)):
+        figure.add_bar(
+            name=name,
+            orientation="h",
+            y=[swing.assumption.name for swing in shown],
+            base=[swing.usd_now for swing in shown],
+            x=[((swing.usd_low, swing.usd_high)[end] or 0.0) - swing.usd_now for swing in shown],
+            marker_color=colour,
+            customdata=[usd((swing.usd_low, swing.usd_high)[end] or 0.0) for swing in shown],
+            hovertemplate="%{y}, " + name + ": %{customdata} a month<extra></extra>",
+        )
+    figure.update_layout(barmode="overlay", bargap=0.35)
+    figure.update_xaxes(title="USD a month", tickprefix="$", tickformat=",", fixedrange=True)
+    figure.update_yaxes(fixedrange=True)
+    return styled(figure, height=90 + 40 * max(1, len(shown)))
 
 
 def _affordable(points: Sequence[Point]) -> list[Point]:

@@ -8,7 +8,9 @@ import streamlit as st
 from app.decisions.article import article_rows
 from app.decisions.levers import Effect, Group, Lever, effect_of, levers_for
 from app.decisions.retraining import experts, payback, smaller_model, sparsity
+from app.decisions.sensitivity import swings
 from app.decisions.words import name_of
+from app.figures_decisions import tornado
 from app.format import GIB, gib, plural, seconds, span, usd
 from app.narrative import load_phrase, precision_name, verdict
 from app.plan import Plan
@@ -182,6 +184,23 @@ def _draw_payback(plan: Plan) -> None:
         st.caption("Nobody has published a distilled or pruned version of this model: its quality is unknown.")
 
 
+def draw_sensitivity(plan: Plan) -> None:
+    """Which assumption matters, on request: it plans some fifty scenarios."""
+    st.markdown("#### Which assumption matters")
+    if not st.toggle("Move each assumption by half", key="sensitivity", persist_state="session"):
+        return
+    with st.spinner("Moving each assumption"):
+        found = swings(plan, dashboard_sources())
+    if not found:
+        st.markdown("No machine does the job as it is.")
+        return
+    st.plotly_chart(tornado(found), key="tornado", config={"displayModeBar": False}, alt="Cost by assumption.")
+    for swing in found:
+        if swing.flips_at is not None:
+            value = f"{swing.flips_at:,.3g} (now {swing.assumption.value:,.3g})"
+            st.markdown(f"- {swing.assumption.name}: at {value} the cheapest machine becomes {swing.flips_to}.")
+
+
 def draw_article() -> None:
     """The article's example, published beside estimated."""
     with st.expander("The article's example: Granite 3.1 8B in BF16 and INT4 on one RTX A6000", key="article_row"):
@@ -224,4 +243,5 @@ else:
     )
     draw_recipes(result, found_levers)
     draw_training(result, task)
+    draw_sensitivity(result)
     draw_article()
