@@ -8,6 +8,8 @@ from dataclasses import replace
 import pytest
 
 from estimators.architecture.catalogue import load_config, load_spec
+from estimators.architecture.parse import parse_config
+from estimators.architecture.spec import SpecSource
 from estimators.precision import Weights
 from estimators.profiling.device_estimate import calibrated, estimate_from_device, product_seconds, step_seconds
 from estimators.profiling.device_profile import DeviceProfile, Product, read_profile
@@ -29,6 +31,7 @@ PROFILE = DeviceProfile(
         for tokens, seconds in ((1, 2e-10), (512, 2 * 512 / 1e11))
     ),
     layer_s=1e-4,
+    layer_alone_s=5e-5,
     step_s=5e-4,
     norm_s_per_element=0.0,
     gate_s_per_element=0.0,
@@ -98,7 +101,16 @@ def test_launches_are_what_products_and_attention_leave_of_a_real_layer() -> Non
     one = step_seconds(PROFILE, layer, batch=1, tokens=1, context=16)
     work = sum(one.values()) - one["launches"] - one["head"]
     assert calibrated(PROFILE, layer, work + 6e-4, 0.0).layer_s == pytest.approx(6e-4)
-    assert calibrated(PROFILE, layer, work / 2, 0.0).layer_s == PROFILE.layer_s
+    assert calibrated(PROFILE, layer, work / 2, 0.0).layer_s == PROFILE.layer_alone_s
+
+
+def test_a_model_that_fits_the_cache_launches_faster() -> None:
+    """A layer of 4 x 256 x 256 + 3 x 256 x 688 weights: 1.6 MB in bf16, against the 16 GB of Llama 8B."""
+    config = {"model_type": "llama", "hidden_size": 256, "intermediate_size": 688, "num_attention_heads": 4}
+    small = parse_config(
+        config | {"num_hidden_layers": 1, "vocab_size": 64}, model_id="small", source=SpecSource.FILE, source_note=""
+    )
+    assert step_seconds(PROFILE, small, batch=1, tokens=1, context=1)["launches"] == pytest.approx(5e-4 + 5e-5)
 
 
 def test_a_disturbed_reference_does_not_run_away() -> None:

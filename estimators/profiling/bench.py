@@ -64,7 +64,8 @@ class Bench:
             element_bytes=dtype.itemsize,
             threads=self.threads,
             products=products,
-            layer_s=max(0.0, slope - 7 * smallest),  # q, k, v, o, gate, up, down are products of their own
+            layer_s=(alone_s := max(0.0, slope - 7 * smallest)),  # q, k, v, o, gate, up, down are products of their own
+            layer_alone_s=alone_s,
             step_s=max(0.0, few - shallow * slope),
             norm_s_per_element=norm / wide.numel(),
             gate_s_per_element=gate / wide.numel(),

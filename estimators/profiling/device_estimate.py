@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 
 from estimators.architecture.spec import LayerGroup, ModelSpec, Role, Tensor
 from estimators.profiling.device_profile import (
+    CACHE_BYTES,
     MOST_ELEMENTWISE,
     REFERENCE_CONTEXT,
     REFERENCE_TOKENS,
@@ -88,6 +89,8 @@ def step_seconds(
 ) -> dict[str, float]:
     """Seconds of one forward pass by part: `tokens` new tokens in each of `batch` sequences that hold `context`."""
     rows = batch * tokens
+    fits_cache = spec.resident_params * profile.element_bytes <= CACHE_BYTES
+    launch_s = profile.layer_alone_s if fits_cache else profile.layer_s
     parts = {
         "products": 0.0,
         "head": 0.0,
@@ -101,7 +104,7 @@ def step_seconds(
             continue
         parts["products"] += group.count * sum(_tensor_seconds(profile, group, t, rows) for t in group.tensors)
         parts["element-wise"] += group.count * _elementwise_seconds(profile, spec, group, rows)
-        parts["launches"] += group.count * profile.layer_s
+        parts["launches"] += group.count * launch_s
         attended, cached = _attention_seconds(profile, group, batch, tokens, context)
         parts["attention"] += group.count * attended
         parts["cache"] += group.count * cached
@@ -119,7 +122,7 @@ def calibrated(profile: DeviceProfile, layer: ModelSpec, decode_s: float, prompt
     """
     one = step_seconds(profile, layer, batch=1, tokens=1, context=REFERENCE_CONTEXT)
     beside = one["products"] + one["attention"] + one["cache"] + one["element-wise"]
-    launches = max(profile.layer_s, decode_s - beside)
+    launches = max(profile.layer_alone_s, decode_s - beside)
     prompt = step_seconds(profile, layer, batch=1, tokens=REFERENCE_TOKENS, context=REFERENCE_TOKENS)
     left = prompt_s - prompt["products"] - prompt["attention"] - launches
     factor = min(MOST_ELEMENTWISE, max(1.0, left / prompt["element-wise"])) if prompt["element-wise"] else 1.0

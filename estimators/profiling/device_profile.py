@@ -11,6 +11,7 @@ from estimators.profiling.foreign import ForeignInput, at, count, number, text
 SHAPES = ((64, 64), (256, 256), (512, 512), (1408, 512), (1024, 1024), (2816, 1024), (4096, 4096))
 TOKENS = (1, 4, 32, 128, 512)
 MOST_WORK = 1.6e9  # tokens x elements of the largest product timed: a tenth of a second on a slow core
+CACHE_BYTES = 32 << 20  # last-level cache of a server CPU
 POOL_BYTES = 64 << 20  # twice the last-level cache of a server CPU: weights come from memory, as in a model
 TINY_LAYERS = (2, 10)
 # A layer of a real size, timed as the difference of two depths: its weights do not fit the cache together.
@@ -47,8 +48,9 @@ class DeviceProfile:
     element_bytes: int
     threads: int
     products: tuple[Product, ...]
-    layer_s: float  # one layer's Python and kernel launches, with next to nothing to compute
-    step_s: float  # the same of a forward pass beside its layers
+    layer_s: float  # one layer's Python and kernel launches, among large weights
+    layer_alone_s: float  # the same with warm caches, as in a model that fits them
+    step_s: float  # launches of a forward pass beside its layers
     norm_s_per_element: float  # RMSNorm, rotary embedding and their like
     gate_s_per_element: float  # SiLU times the other half, residual additions
     attention_s_per_pair: float  # of a prompt: per query x key x head x head dimension, both products and the softmax
@@ -73,6 +75,7 @@ class DeviceProfile:
 
 RATES = (
     "layer_s",
+    "layer_alone_s",
     "step_s",
     "norm_s_per_element",
     "gate_s_per_element",
