@@ -6,15 +6,18 @@ from decimal import Decimal
 
 import pytest
 
-from app.decisions.levers import LOSSLESS, Group, Kept, effect_of, levers_for, together
+from app.decisions.levers import LOSSLESS, Group, Kept, effect_of, levers_for, ready_on_the_hub, together
 from app.decisions.retraining import experts, payback, smaller_model, sparsity
 from app.memo import VersionedSources
 from app.plan import Plan
 from app.planner import plan
 from app.scenario import Scenario
-from app.sources import shared_sources
+from app.sources import LocalSources, shared_sources
+from estimators.architecture.hub import HubClient, HubOffline, ModelNotFound
+from estimators.architecture.spec import ModelSpec
 from estimators.precision import Weights
 from estimators.provenance import Refusal
+from estimators.quality.checkpoints import names_to_try
 from estimators.quality.tasks import Task
 from pricing.instances import find_instance
 
@@ -92,6 +95,27 @@ def test_speculation_says_up_to_which_load_it_pays(small: Plan) -> None:
 def test_a_published_checkpoint_comes_before_a_script(small: Plan) -> None:
     int8 = levers_for(small, IFEVAL)[0]
     assert int8.effort == "Published ready to use: RedHatAI/Meta-Llama-3.1-8B-Instruct-quantized.w8a8"
+
+
+class _Hub(LocalSources):
+    """A Hub that has one of the names and forgets the rest, or none when it is away."""
+
+    def __init__(self, has: str, away: bool = False) -> None:
+        super().__init__(shared_sources().book, HubClient(offline=True))
+        self._has, self._away = has, away
+
+    def spec(self, model: str) -> ModelSpec:
+        if self._away:
+            raise HubOffline("The Hub is away.", "Try later.")
+        if model != self._has:
+            raise ModelNotFound("No such model.", "Check the id.")
+        return shared_sources().spec(SMALL)
+
+
+def test_the_hub_is_asked_for_the_usual_names_and_may_be_away() -> None:
+    name = names_to_try(LARGE, "int8")[0]
+    assert ready_on_the_hub(LARGE, "int8", _Hub(name)) == ((name,), "")
+    assert ready_on_the_hub(LARGE, "int8", _Hub(name, away=True)) == ((), "The Hub is away.")
 
 
 def test_payback_is_the_one_off_cost_over_the_monthly_saving(sources: VersionedSources) -> None:

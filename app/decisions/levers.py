@@ -15,11 +15,12 @@ from app.narrative import precision_name
 from app.plan import Plan
 from app.planner import settings_of, speculation_of, workload_of
 from app.scenario import Scenario
+from estimators.architecture.hub import HubOffline, HubUnavailable
 from estimators.latency.plan import resolve
 from estimators.latency.speculative import acceptances, break_even, draft_for
 from estimators.precision import KvPrecision, Method, Weights
 from estimators.provenance import Refusal
-from estimators.quality.checkpoints import published_checkpoint
+from estimators.quality.checkpoints import names_to_try, published_checkpoint
 from estimators.quality.recipes import recipes_for
 from estimators.quality.recovery import Recovery, recovery
 from estimators.quality.suggestions import int4_methods
@@ -39,6 +40,7 @@ class Group(StrEnum):
 # INT8 first: among the published averages of whole suites it keeps most after FP8 and runs on every chip since Turing.
 QUANTIZATIONS = (Weights.INT8, Weights.FP8, Weights.INT4, Weights.NVFP4)
 DRAFTERS = ("ngram", "eagle", "mtp")
+MOST_NAMES = 6  # repositories asked for at one press of a button
 PREFIX_SHARE = 0.5  # shown when the scenario has none; half the prompt repeats, as in a chat with long instructions
 
 
@@ -212,6 +214,23 @@ def break_even_of(plan: Plan, method: str) -> float | None:
         raise Refusal("No drafting method is named.", field="spec")
     draft = draft_for(speculation, precision, accelerator, placement, replica.shard, replica.server.rates)
     return break_even(replica.server, draft, replica.request, replica.scheduler)
+
+
+def ready_on_the_hub(model: str, scheme: str, sources: VersionedSources) -> tuple[tuple[str, ...], str]:
+    """(repositories of the usual publishers' names that the Hub has, why it could not be asked).
+
+    The names are guesses by convention: a repository found is to be read before it is used.
+    """
+    found: list[str] = []
+    for name in names_to_try(model, scheme)[:MOST_NAMES]:
+        try:
+            sources.spec(name)
+        except (HubUnavailable, HubOffline) as refusal:
+            return tuple(found), refusal.message
+        except Refusal:
+            continue
+        found.append(name)
+    return tuple(found), ""
 
 
 def _prefix() -> Lever:

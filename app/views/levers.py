@@ -6,17 +6,18 @@ import pandas as pd
 import streamlit as st
 
 from app.decisions.article import article_rows
-from app.decisions.levers import Effect, Group, Lever, effect_of, levers_for
+from app.decisions.levers import Effect, Group, Lever, effect_of, levers_for, ready_on_the_hub
 from app.decisions.retraining import experts, payback, smaller_model, sparsity
 from app.decisions.sensitivity import swings
 from app.decisions.words import name_of
 from app.figures_decisions import tornado
-from app.format import GIB, gib, plural, seconds, span, usd
+from app.format import GIB, gib, plural, seconds, significant, span, usd
 from app.narrative import load_phrase, precision_name, verdict
 from app.plan import Plan
 from app.sources import dashboard_sources
 from app.views import current
 from estimators.provenance import Refusal
+from estimators.quality.checkpoints import published_checkpoints
 from estimators.quality.recipes import recipe_script, recipes_for
 from estimators.quality.schemes import Scheme
 from estimators.quality.tasks import Task
@@ -118,11 +119,25 @@ def draw_recipes(plan: Plan, levers: tuple[Lever, ...]) -> None:
     except Refusal as refusal:
         st.warning(_escape(str(refusal)))
         return
+    _draw_lookup(model, script.scheme)
     st.caption(f"{script.title}. Writes {script.output}. Checked: {script.verified}. {script.note}")
     with st.expander("The script", key="script"):
         st.code(script.script, language="python")
     name = f"{script.output}.py"
     st.download_button("Download the script", script.script, name, "text/x-python", on_click="ignore")
+
+
+def _draw_lookup(model: str, scheme: Scheme) -> None:
+    """What is published already: the table at once, the Hub when asked."""
+    known = published_checkpoints(model, scheme.value)
+    for entry in known:
+        st.markdown(f"Published: `{entry.id}` ({entry.source}, {entry.as_of})".replace("$", "\\$"))
+    if st.button("Look on the Hub", key="look_on_hub"):
+        with st.spinner("Asking the Hub"):
+            found, problem = ready_on_the_hub(model, scheme.value, dashboard_sources())
+        names = ", ".join(f"`{name}`" for name in found)
+        missing = problem or "Nothing under the usual publishers' names."
+        st.markdown(f"On the Hub: {names}." if found else _escape(missing))
 
 
 def draw_training(plan: Plan, task: Task) -> None:
@@ -197,7 +212,7 @@ def draw_sensitivity(plan: Plan) -> None:
     st.plotly_chart(tornado(found), key="tornado", config={"displayModeBar": False}, alt="Cost by assumption.")
     for swing in found:
         if swing.flips_at is not None:
-            value = f"{swing.flips_at:,.3g} (now {swing.assumption.value:,.3g})"
+            value = f"{significant(swing.flips_at)} (now {significant(swing.assumption.value)})"
             st.markdown(f"- {swing.assumption.name}: at {value} the cheapest machine becomes {swing.flips_to}.")
 
 
