@@ -119,6 +119,7 @@ class Precision:
     notes: tuple[str, ...] = ()
     cache_scale_bytes: int = 0  # scales of an FP8 cache that the checkpoint brings along
     _formats: dict[tuple[Tensor, int | None], TensorFormat] = field(default_factory=dict, repr=False, compare=False)
+    _totals: dict[str, int] = field(default_factory=dict, repr=False, compare=False)
     _budget: Budget = field(default_factory=Budget, repr=False, compare=False)
 
     def format_of(self, tensor: Tensor, layer: int | None = None) -> TensorFormat:
@@ -163,6 +164,11 @@ class Precision:
 
         Llama-3.1-8B in bf16: 2 x 8,030,261,248 = 16,060,522,496.
         """
+        if "weights" not in self._totals:
+            self._totals["weights"] = self._walked_bytes()
+        return self._totals["weights"]
+
+    def _walked_bytes(self) -> int:
         if self.spec.stored is not None and not self.spec.groups:
             return self.spec.stored.total_bytes
         inside = sum(self.group_bytes(group) for group in self.spec.groups if group.stack != "mtp")

@@ -86,6 +86,8 @@ class Replica:
     def max_context(self, limit: int | None) -> int:
         """Longest context at the load's concurrency, found by bisection: windows make the cost no straight line."""
         low, high = 0, min(limit or LONGEST_CONTEXT, LONGEST_CONTEXT)
+        if self.holds(self.requests, high):
+            return high
         while low < high:
             middle = (low + high + 1) // 2
             if self.holds(self.requests, middle):
