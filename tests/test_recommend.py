@@ -91,6 +91,13 @@ def test_each_plan_is_what_its_link_opens_to() -> None:
         assert opened.chosen.objectives[0].estimate == pytest.approx(ranked.candidate.ttft_p95_s, rel=2e-3)
 
 
+def test_a_bare_count_is_weighed_like_a_model() -> None:
+    first = recommend(Question(scenario=RAG, models=("30B-A3B",)), SOURCES).plans[0]
+    assert (first.candidate.scenario.params, first.candidate.scenario.active) == (30.0, 3.0)
+    assert first.plan is not None
+    assert first.plan.refusal is None
+
+
 def test_plans_are_cheapest_first_and_one_replica_fewer_would_not_do() -> None:
     plans = recommend(Question(scenario=RAG, models=(SMALL,)), SOURCES).plans
     costs = [ranked.candidate.usd_per_month for ranked in plans]

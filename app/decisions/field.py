@@ -16,7 +16,7 @@ from app.decisions.quality_bar import Judgement
 from app.decisions.question import Question
 from app.decisions.recommendation import Candidate, Loosening, Margin, Point
 from app.narrative import precision_name
-from app.scenario import Scenario
+from app.scenario import Scenario, decode
 from estimators.precision import Method
 from pricing.cost import monthly_cost
 from pricing.offers import PurchaseOption
@@ -153,14 +153,13 @@ class Field:
 
     def _scenario(self, variant: Variant, layout: Layout, purchase: Purchase | None, replicas: int) -> Scenario:
         asked = self.question.scenario
-        counted = "/" not in variant.model
+        named = decode({"model": variant.model}).scenario  # an id, or a count such as 30B-A3B
         instance = purchase.machine.instance.instance_type if purchase and purchase.machine.instance else None
-        size = variant.precision.spec
         return replace(
             asked,
-            model=None if counted else variant.model,
-            params=size.resident_params / 1e9 if counted else None,
-            active=None,
+            model=named.model,
+            params=named.params,
+            active=named.active,
             weights=variant.asked_weights,
             method=Method.AUTO,
             kv=variant.kv,

@@ -27,7 +27,7 @@ from app.decisions.words import (
 from app.figures_decisions import LATENCIES, cost_against_latency, cost_against_quality
 from app.format import usd
 from app.narrative import load_phrase, model_name
-from app.scenario import Scenario
+from app.scenario import Scenario, model_text
 from app.sources import dashboard_sources
 from app.views import current, question_inputs
 from app.views.decision import draw_exports
@@ -150,7 +150,7 @@ def _models(chosen: list[str], bar: QualityBar | None, scenario: Scenario) -> tu
     if bar is not None:
         found = comparable(tuple(current.model_ids()), bar.reference, bar.task)
         return found[:60] or (bar.reference,)
-    return (scenario.model or f"{scenario.params:g}B",)
+    return (model_text(scenario),)
 
 
 def ask(scenario: Scenario) -> Question:
