@@ -131,9 +131,7 @@ def _draw_choices(models: list[str], regions: list[str]) -> None:
 
 def _draw_harness(models: list[str]) -> None:
     """A box for results files; what was read joins the published evidence and comes before it."""
-    st.caption(
-        "Paste a results_*.json per model and precision. Runs compare only when task, shots and filter agree."
-    )
+    st.caption("Paste a results_*.json per model and precision. Runs compare only when task, shots and filter agree.")
     st.text_area("Results", key="harness_json", height=120, max_chars=MOST_RESULTS, placeholder='{"results": ...}')
     left, middle, right = st.columns([3, 2, 1], vertical_alignment="bottom")
     left.selectbox("of the model", models, key="harness_model", persist_state="session")
