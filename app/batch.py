@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import logging
 from collections.abc import Iterator, Mapping
 from typing import TextIO
 
@@ -11,6 +12,7 @@ from app.planner import Sources, plan
 from app.scenario import DEFAULTS, decode
 from estimators.provenance import Refusal
 
+log = logging.getLogger("rightsize")
 LONGEST_CELL = 131_072
 
 
@@ -37,5 +39,9 @@ def answer(row: Mapping[str, str], sources: Sources) -> dict[str, str]:
     """One row with its answer. Here a bad value or two keys of an exclusive group are an `error`."""
     asked = {key: value for key, value in row.items() if (key in DEFAULTS or key == "v") and value.strip()}
     decoded = decode(asked)
-    result = columns_of(plan(decoded.scenario, sources), decoded.problems)
+    try:
+        result = columns_of(plan(decoded.scenario, sources), decoded.problems)
+    except Exception as fault:  # our own defect must not cost the other rows
+        log.exception("a row failed: %s", dict(asked))
+        result = dict.fromkeys(COLUMNS) | {"error": f"This row met a defect ({type(fault).__name__})."}
     return {**row, **{column: as_text(value) for column, value in result.items()}}

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import re
+from base64 import b64encode
+from functools import lru_cache
+from hashlib import sha256
+from pathlib import Path
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -17,12 +22,23 @@ def frame_ancestors(configured: str | None) -> str:
     return " ".join(sources) or "'self'"
 
 
+@lru_cache(maxsize=1)
+def inline_script_hashes() -> tuple[str, ...]:
+    """Hashes of the inline scripts in Streamlit's own page, so that they run and nobody else's do."""
+    package = importlib.util.find_spec("streamlit")
+    if package is None or package.origin is None:
+        return ()
+    page = (Path(package.origin).parent / "static" / "index.html").read_bytes()
+    scripts = re.findall(rb"<script>(.*?)</script>", page, re.S)
+    return tuple(f"'sha256-{b64encode(sha256(script).digest()).decode()}'" for script in scripts)
+
+
 def content_security_policy(ancestors: str) -> str:
     """Everything from this origin only. `blob:` scripts are how Streamlit mounts inline components."""
     return "; ".join(
         (
             "default-src 'self'",
-            "script-src 'self' blob:",
+            " ".join(("script-src 'self' blob:", *inline_script_hashes())),
             "style-src 'self' 'unsafe-inline'",
             "img-src 'self' data: blob:",
             "font-src 'self' data:",

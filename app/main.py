@@ -15,10 +15,10 @@ FOLDED = ("accuracy", "recommend", "compare")  # pages that ask something of the
 ICON = str(Path(__file__).with_name("static") / "icon.svg")
 
 st.set_page_config(page_title="Rightsize", page_icon=ICON, layout="wide", initial_sidebar_state="collapsed")
-inputs.canonicalise()
 sources = dashboard_sources()
 
 if st.context.is_embedded:
+    inputs.canonicalise()
     card.draw(sources)
 else:
     page = st.navigation(
@@ -36,6 +36,7 @@ else:
         ],
         position="top",
     )
+    inputs.canonicalise()  # after the navigation, so that a rerun stays on the page the link named
     top = header.draw_title()
     inputs.draw(current.model_ids(), sources.book.regions, folded=page.url_path in FOLDED)
     decoded = inputs.read()

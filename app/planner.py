@@ -55,6 +55,7 @@ def plan(scenario: Scenario, sources: Sources) -> Plan:
         result = replace(
             result, precision=precision, notes=(*result.notes, *_cross_check(scenario, precision, sources))
         )
+        _check(scenario)
         return _place(result, _Question(scenario, precision, sources.book))
     except Refusal as refusal:
         return replace(result, refusal=refusal)
@@ -66,6 +67,23 @@ def _spec(scenario: Scenario, sources: Sources) -> ModelSpec:
     if scenario.params is None:
         raise Refusal("No model is named.", field="model", remedy="Give a Hub id, or a count such as 8B.")
     return spec_from_parameter_count(scenario.params * 1e9, scenario.active * 1e9 if scenario.active else None)
+
+
+def _check(scenario: Scenario) -> None:
+    """Refuses what no engine starts with, whatever the machine."""
+    context = scenario.prompt + scenario.output
+    if scenario.max_len is not None and scenario.max_len < context:
+        raise Refusal(
+            f"max_len={scenario.max_len:,} is shorter than prompt + output, {context:,} tokens.",
+            field="max_len",
+            remedy="Raise it or leave it blank.",
+        )
+    if scenario.buy is PurchaseOption.OWNED and scenario.price is None:
+        raise Refusal("Owned hardware has no price list.", field="price", remedy="Give price, in dollars an hour.")
+    if scenario.price is not None and scenario.instance is None and scenario.buy is not PurchaseOption.OWNED:
+        raise Refusal("A price belongs to a machine.", field="price", remedy="Name the instance it is for.")
+    if scenario.buy is PurchaseOption.OWNED and scenario.instance is None and scenario.gpu is None:
+        raise Refusal("Owned hardware needs a name.", field="gpu", remedy="Name the accelerator or the instance.")
 
 
 def _cross_check(scenario: Scenario, precision: Precision, sources: Sources) -> Iterable[str]:
@@ -143,6 +161,15 @@ def workload_of(scenario: Scenario, replicas: int) -> Workload:
     )
 
 
+def busy_replicas(scenario: Scenario, replicas: int) -> float:
+    """Replicas' worth of throughput a load draws: C / ceil(C / r), as each is estimated at the rounded-up share.
+
+    9 requests over 8 replicas are estimated at 2 each: 4.5 replicas' worth. A rate or a maximum keeps all busy.
+    """
+    flight = scenario.requests_in_flight
+    return float(replicas) if flight is None else flight / math.ceil(flight / replicas)
+
+
 def _place(result: Plan, question: _Question) -> Plan:
     scenario = question.scenario
     named = named_machines(scenario)
@@ -163,10 +190,14 @@ def _place(result: Plan, question: _Question) -> Plan:
 
 
 def _rank(candidate: Candidate) -> tuple[bool, bool, bool, Decimal, int, int]:
-    """Eligible first, then those that at least fit, then by monthly cost; ties go to fewer machines."""
-    cost = candidate.cost.usd_per_month if candidate.cost else Decimal("Infinity")
+    """Eligible first, then those sold here, then those that fit, then by monthly cost; ties go to fewer machines."""
+    cost = _month(candidate)
     gpus = candidate.placement.gpus if candidate.placement else 0
-    return (not candidate.eligible, not candidate.fits, cost.is_infinite(), cost, candidate.instances, gpus)
+    return (not candidate.eligible, cost.is_infinite(), not candidate.fits, cost, candidate.instances, gpus)
+
+
+def _month(candidate: Candidate) -> Decimal:
+    return candidate.cost.usd_per_month if candidate.cost else Decimal("Infinity")
 
 
 def _best_on(question: _Question, machine: Machine) -> Candidate:
@@ -175,7 +206,7 @@ def _best_on(question: _Question, machine: Machine) -> Candidate:
     best: Candidate | None = None
     for placement in placements(question.scenario, machine):
         candidate = _evaluate(question, machine, placement)
-        if candidate.eligible and (best is None or _rank(candidate)[3] < _rank(best)[3]):
+        if candidate.eligible and (best is None or _month(candidate) < _month(best)):
             best = candidate
         if (
             first is None
@@ -196,6 +227,8 @@ def _best_on(question: _Question, machine: Machine) -> Candidate:
 def _evaluate(question: _Question, machine: Machine, placement: Placement) -> Candidate:
     scenario = question.scenario
     reasons: list[str] = []
+    if machine.instance is not None and placement.tp > machine.instance.accelerator_count:
+        reasons.append(refusals.beyond_the_machine(machine, placement))
     offer = _offer(question, machine)
     if offer is None and machine.instance is not None:
         reasons.append(refusals.not_offered(scenario))
@@ -233,13 +266,15 @@ def _evaluate(question: _Question, machine: Machine, placement: Placement) -> Ca
             offer=offer,
             instances=count,
             hours=scenario.hours,
-            output_tokens_per_second=latency.output_tok_per_s.value * served.replicas if latency else None,
+            output_tokens_per_second=latency.output_tok_per_s.value * busy_replicas(scenario, served.replicas)
+            if latency
+            else None,
         )
         if offer is not None
         else None,
         objectives=checks,
         reasons=tuple(reasons),
-        notes=tuple(_caveats(question, machine, memory)),
+        notes=(*_caveats(question, machine, memory), *_speed_caveats(scenario, checks, latency)),
     )
 
 
@@ -274,12 +309,37 @@ def _caveats(question: _Question, machine: Machine, memory: MemoryEstimate) -> I
     """What a careful reader should know of a machine that fits."""
     if memory.fits and memory.memory_bytes_per_gpu_high > memory.memory_budget_bytes_per_gpu:
         yield "It is tight: the interval of the memory estimate reaches above the limit, so try it before committing."
+    limit = question.precision.spec.max_positions
+    context = max(question.scenario.max_len or 0, question.scenario.prompt + question.scenario.output)
+    if limit is not None and context > limit:
+        yield f"{context:,} tokens are more than the model's config allows, {limit:,}: engines refuse to start so."
     runs = _weights_support(question, machine)
     if runs.path == "native" and runs.reason:
         yield f"{runs.reason.removesuffix('.')}."
     if runs.path == "weight-only" and runs.reason:
         name = precision_name(question.precision.weights)
         yield f"{name} is stored but not computed in here: {runs.reason.removesuffix('.')}."
+
+
+def _speed_caveats(
+    scenario: Scenario, checks: tuple[ObjectiveCheck, ...], latency: LatencyEstimate | None
+) -> Iterable[str]:
+    """Where the load is at the edge of what the plan serves, or an objective is met only on paper."""
+    if latency is None:
+        return
+    if scenario.rate is not None and not checks and scenario.replicas is None:
+        yield (
+            "This is the least that keeps up with the rate: one request in twenty waits "
+            f"{seconds(latency.ttft_p95_s)} or more for its first token. Set an objective to size for it."
+        )
+    intervals = {"ttft": latency.ttft_s, "tpot": latency.tpot_s, "e2e": latency.e2e_s}
+    for check in checks:
+        interval = intervals[check.key]
+        if check.met and check.estimate is not None and check.estimate * interval.high / interval.value > check.limit:
+            yield (
+                f"The estimate, {seconds(check.estimate)}, meets the p95 {check.key.upper()} of {seconds(check.limit)}, "
+                "but the upper end of its interval does not: measure before promising it."
+            )
 
 
 def _offer(question: _Question, machine: Machine) -> Offer | None:
@@ -357,7 +417,9 @@ def _estimate(question: _Question, machine: Machine, placement: Placement, repli
     if memory.max_concurrency >= 1:
         latency = estimate_latency(question.precision, machine.accelerator, placement, workload, settings, memory)
     if latency is not None and workload.load is Load.RATE:
-        flight = replace(workload, load=Load.CONCURRENCY, concurrency=max(1, math.ceil(latency.running_requests)))
+        # Never more than the engine holds: what comes beyond waits, and `saturated` says so.
+        running = min(math.ceil(latency.running_requests), memory.max_concurrency)
+        flight = replace(workload, load=Load.CONCURRENCY, concurrency=max(1, running))
         memory = estimate_memory(
             question.precision, machine.accelerator, placement, flight, settings, memory_bytes=machine.memory_bytes
         )

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from app.format import gib
-from app.plan import Candidate
+from app.plan import Candidate, Machine
 from app.scenario import Scenario
 from estimators.provenance import Refusal
+from estimators.workload import Placement
 from pricing.offers import PurchaseOption
+
+_LIVE_ONLY = "Savings Plan prices are live only: set AWS credentials, or choose another purchase option."
 
 
 def option_words(option: PurchaseOption) -> str:
@@ -17,13 +20,26 @@ def option_words(option: PurchaseOption) -> str:
 
 
 def not_offered(scenario: Scenario) -> str:
-    return f"not offered in {scenario.region} as {option_words(scenario.buy)}"
+    """No price is known: not sold there, or, for what has no bundled price, only live."""
+    return f"not offered in {scenario.region} as {option_words(scenario.buy)}, as far as known prices go"
+
+
+def beyond_the_machine(machine: Machine, placement: Placement) -> str:
+    """Tensor parallelism needs the links inside a machine; between machines there is only the network."""
+    count = machine.instance.accelerator_count if machine.instance else placement.tp
+    return f"tensor parallelism over {placement.tp} accelerators needs them in one machine, {machine.name} has {count}"
 
 
 def of_named_machine(scenario: Scenario, chosen: Candidate, unsupported: Iterable[str]) -> Refusal | None:
     """Why the machine that was named cannot be used as asked, if it cannot."""
     for reason in unsupported:
         return Refusal(f"{reason}.", field="weights", remedy="Choose another precision or machine.")
+    if chosen.machine.instance and chosen.placement and chosen.placement.tp > chosen.machine.instance.accelerator_count:
+        return Refusal(
+            f"T{beyond_the_machine(chosen.machine, chosen.placement)[1:]}.",
+            field="gpus",
+            remedy="Name a larger instance, or use pp to span machines.",
+        )
     if chosen.memory is None and chosen.reasons:
         return Refusal(f"{chosen.label}: {chosen.reasons[-1]}", field="gpus")
     if chosen.offer is None and chosen.machine.instance is not None:
@@ -42,7 +58,9 @@ def of_automatic_choice(scenario: Scenario, weighed: Sequence[Candidate]) -> Ref
         return Refusal(
             f"No machine is {not_offered(scenario).removeprefix('not ')}.",
             field="region",
-            remedy="Choose another region or purchase option.",
+            remedy=_LIVE_ONLY
+            if scenario.buy.value.startswith("savings")
+            else "Choose another region or purchase option.",
         )
     fitting = [candidate for candidate in offered if candidate.fits]
     if fitting:

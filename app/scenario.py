@@ -129,12 +129,16 @@ def _integer(low: int, high: int) -> Callable[[str], int]:
     return parse
 
 
+def _plain(value: float) -> str:
+    return format(Decimal(repr(value)).normalize(), ",f")
+
+
 def _number(low: float, high: float, *, above: bool = False, below: bool = False) -> Callable[[str], float]:
     lower, upper = ("above" if above else "from"), ("below" if below else "to")
-    sentence = f"needs a number {lower} {low:,g} {upper} {high:,g}"
+    sentence = f"needs a number {lower} {_plain(low)} {upper} {_plain(high)}"
 
     def parse(text: str) -> float:
-        if not re.fullmatch(r"[0-9]{1,12}(\.[0-9]{0,12})?|\.[0-9]{1,12}", text, re.ASCII):
+        if not re.fullmatch(r"[0-9]{1,12}(\.[0-9]{0,24})?|\.[0-9]{1,24}", text, re.ASCII):
             raise _Rejected(sentence)
         value = float(text)
         if not low <= value <= high or (above and value == low) or (below and value == high):
@@ -197,7 +201,7 @@ PARSERS: dict[str, Callable[[str], Any]] = {
     "prompt": _integer(1, 100_000_000),
     "output": _integer(1, 10_000_000),
     "concurrency": _integer(1, 1_000_000),
-    "rate": _number(0, 1_000_000, above=True),
+    "rate": _number(0.000_001, 1_000_000),
     "load": _choice(LoadMode),
     "ttft": _number(0, 86_400, above=True),
     "tpot": _number(0, 3_600, above=True),
@@ -268,9 +272,10 @@ def decode(raw: Mapping[str, str]) -> Decoded:
         try:
             if len(text) > LONGEST_VALUE:
                 raise _Rejected("is too long")
-            values[key] = PARSERS[key](text.strip() if text.isascii() else text)
+            plain = text.strip() if text.isascii() else text
+            values[key] = PARSERS[key](plain.lower() if key in ("instance", "region") else plain)
         except _Rejected as problem:
-            problems.append(Problem(key, f"{key}={shown}", f"{problem}; the default was used."))
+            problems.append(Problem(key, f"{key}={shown}", str(problem)))
     _read_counts(values)
     problems += _settle_groups(values)
     return Decoded(Scenario(**values), tuple(problems), version)

@@ -151,6 +151,51 @@ def test_a_rate_brings_as_many_replicas_as_it_needs() -> None:
     assert one_less.chosen.latency.saturated
 
 
+def test_a_large_load_is_split_rather_than_refused() -> None:
+    result = planned(model=LLAMA_70B, rate=20.0, prompt=4096, output=256, region="eu-west-1", ttft=1.0)
+    assert result.refusal is None
+    assert result.chosen is not None
+    assert result.chosen.replicas > 1
+
+
+def test_tensor_parallelism_stays_inside_a_machine() -> None:
+    result = planned(instance="g6.xlarge", gpus=8)
+    assert result.refusal is not None
+    assert result.refusal.field == "gpus"
+    assert planned(gpu="L4", gpus=8).resolved.instance == "g6.48xlarge"
+
+
+def test_idle_replicas_make_tokens_dearer() -> None:
+    one, many = planned(instance="g6.xlarge"), planned(instance="g6.xlarge", replicas=10)
+    assert one.chosen is not None
+    assert one.chosen.cost is not None
+    assert many.chosen is not None
+    assert many.chosen.cost is not None
+    ratio = many.chosen.cost.usd_per_million_output_tokens / one.chosen.cost.usd_per_million_output_tokens  # type: ignore[operator]
+    assert float(ratio) == pytest.approx(10)
+
+
+@pytest.mark.parametrize(
+    ("fields", "field"),
+    [
+        ({"prompt": 4096, "max_len": 2048}, "max_len"),
+        ({"buy": PurchaseOption.OWNED}, "price"),
+        ({"buy": PurchaseOption.OWNED, "price": Decimal(1)}, "gpu"),
+        ({"price": Decimal(1)}, "price"),
+    ],
+)
+def test_what_cannot_be_answered_names_its_field(fields: dict[str, object], field: str) -> None:
+    result = planned(**fields)
+    assert result.refusal is not None
+    assert result.refusal.field == field
+
+
+def test_a_context_over_the_models_limit_is_said() -> None:
+    result = planned(prompt=200_000, instance="p5.48xlarge")
+    assert result.chosen is not None
+    assert any("131,072" in note for note in result.chosen.notes)
+
+
 def test_an_objective_no_machine_meets_is_said_with_the_nearest() -> None:
     result = planned(ttft=0.0001)
     assert result.chosen is None

@@ -26,14 +26,25 @@ class VolumeCost:
     planned_output_millions: float  # what the plan's load makes in 730 hours
 
 
-def bill_of(plan: Plan, profile: WeekProfile, scaling: Scaling, extras: Extras) -> Bill | None:
-    """The month's bill of the chosen machines when replicas follow `profile`; None without a price."""
+def bill_of(plan: Plan, profile: WeekProfile, extras: Extras, *, spare: int, start_hours: float) -> Bill | None:
+    """The month's bill of the chosen machines when they follow `profile`; None without a price.
+
+    Replicas that share a machine go on and off with it, so the unit that scales is the machine then; `spare` counts
+    these units.
+    """
     chosen = plan.chosen
     if chosen is None or chosen.offer is None or not chosen.instances:
         return None
-    per_replica = max(1, -(-chosen.instances // max(1, chosen.replicas)))
+    replicas = max(1, chosen.replicas)
+    shared = replicas > chosen.instances
     return monthly_bill(
-        offer=chosen.offer, instances_per_replica=per_replica, profile=profile, scaling=scaling, extras=extras
+        offer=chosen.offer,
+        instances_per_replica=1 if shared else chosen.instances // replicas,
+        profile=profile,
+        scaling=Scaling(
+            peak_replicas=chosen.instances if shared else replicas, spare_replicas=spare, start_hours=start_hours
+        ),
+        extras=extras,
     )
 
 

@@ -15,7 +15,7 @@ from app.views import current
 from app.views.explain import how
 from pricing.api_prices import ApiPrice
 from pricing.bill import Extras
-from pricing.hours import Scaling, WeekProfile, always, business_hours
+from pricing.hours import WeekProfile, always, business_hours
 
 CHART = {"displayModeBar": False}
 ALWAYS, OFFICE = "every hour", "business hours"
@@ -41,9 +41,9 @@ def draw_bill(plan: Plan) -> None:
     st.markdown("#### The month's bill")
     profile = _profile()
     first, second, third, fourth = st.columns(4)
-    spare = first.number_input("Spare replicas (N+1)", 0, 10, 0, key="spare")
+    spare = first.number_input("Spare machines (N+1)", 0, 10, 0, key="spare")
     start = second.number_input(
-        "Minutes to start a replica", 0, 60, 10, key="start_minutes", help="Boot, image and weights."
+        "Minutes to start a machine", 0, 60, 10, key="start_minutes", help="Boot, image and weights."
     )
     storage = third.number_input(
         "Storage, GB per machine", 0, 100_000, 0, key="storage_gb", help="At $0.08 a GB-month unless changed."
@@ -57,16 +57,13 @@ def draw_bill(plan: Plan) -> None:
             "USD per GB-month of storage", 0.0, 10.0, 0.08, format="%.4f", key="storage_rate"
         )
         egress_rate = right.number_input("USD per GB of transfer", 0.0, 10.0, 0.09, format="%.4f", key="egress_rate")
-    chosen = plan.chosen
-    replicas = max(1, chosen.replicas) if chosen else 1
-    scaling = Scaling(peak_replicas=replicas, spare_replicas=spare, start_hours=start / 60)
     extras = Extras(
         storage_gb=Decimal(storage),
         storage_usd_per_gb_month=Decimal(repr(storage_rate)),
         egress_gb_per_month=Decimal(egress),
         egress_usd_per_gb=Decimal(repr(egress_rate)),
     )
-    bill = bill_of(plan, profile, scaling, extras)
+    bill = bill_of(plan, profile, extras, spare=spare, start_hours=start / 60)
     if bill is None:
         st.info("There is no price for this machine here, so there is no bill.")
         return

@@ -9,6 +9,7 @@ from app.components.copy_link import copy_link
 from app.decisions.decision_link import Decision, mark_of
 from app.narrative import source_phrase
 from app.plan import Plan
+from app.scenario import Problem
 from app.views import current
 from app.views.decision import draw_decision, query_of
 from pricing.offers import PriceSource
@@ -32,7 +33,7 @@ def draw_notices(plan: Plan) -> None:
     """Everything of the link or the boxes that was not used, by name, once."""
     found = {problem.message: problem for problem in (*st.session_state.problems, *current.problems())}
     if found:
-        lines = [f"- {_quoted(problem.subject)} {problem.reason}" for problem in found.values()]
+        lines = [f"- {_quoted(problem.subject)} {problem.reason}{_instead(problem)}" for problem in found.values()]
         st.warning("\n".join(lines).replace("$", "\\$"), icon=":material/info:")
     decision: Decision | None = st.session_state.get("decision")
     offer = plan.chosen.offer if plan.chosen else None
@@ -48,6 +49,11 @@ def draw_notices(plan: Plan) -> None:
 
 def _thaw() -> None:
     st.session_state.thawed = True
+
+
+def _instead(problem: Problem) -> str:
+    """What the page did about a value it could not read."""
+    return "; the default was used." if "=" in problem.subject and problem.key != "v" else ""
 
 
 def _quoted(text: str) -> str:

@@ -1,0 +1,60 @@
+"""Measuring from the page: off unless switched on, then only with the token, then beside the estimate."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import dashboard
+from tests.openai_server import openai_server
+
+pytestmark = pytest.mark.browser
+TOKEN = "a-token-of-enough-characters"
+WAIT_MS = 60_000
+
+
+def test_without_the_switch_nothing_can_be_started(page: Page, base: str) -> None:
+    page.goto(f"{base}/measure")
+    expect(page.get_by_text("Measuring is switched off here")).to_be_visible(timeout=WAIT_MS)
+    expect(page.get_by_role("button", name="Measure")).to_have_count(0)
+
+
+def test_a_link_starts_nothing(page: Page, base: str) -> None:
+    page.goto(
+        f"{base}/measure?measure_device=true&job_device=cpu&endpoint_url=http%3A%2F%2Flocalhost&profiling_token={TOKEN}"
+    )
+    expect(page.get_by_text("Nothing has been measured here yet")).to_be_visible(timeout=WAIT_MS)
+    assert TOKEN not in page.content()
+
+
+def test_a_running_server_is_measured_end_to_end(page: Page, tmp_path_factory: pytest.TempPathFactory) -> None:
+    folder = tmp_path_factory.mktemp("measure")
+    settings = {
+        "RIGHTSIZE_PROFILING": "1",
+        "RIGHTSIZE_PROFILING_TOKEN": TOKEN,
+        "RIGHTSIZE_ENDPOINT_HOSTS": "127.0.0.1",
+        "RIGHTSIZE_ENDPOINT_PRIVATE": "1",
+    }
+    with openai_server(ttft_s=0.03, itl_s=0.005) as (address, _), dashboard(folder, **settings) as base:
+        page.set_viewport_size({"width": 1300, "height": 1400})
+        page.goto(f"{base}/measure?prompt=64&output=16")
+        token = page.get_by_label("Profiling token")
+        token.fill("not the token, but as long as one")
+        token.press("Enter")
+        expect(page.get_by_text("That is not the profiling token")).to_be_visible(timeout=WAIT_MS)
+        token.fill(TOKEN)
+        token.press("Enter")
+        page.get_by_role("tab", name="A running server").click()
+        page.get_by_label("Address").fill("http://169.254.169.254/")
+        page.get_by_label("Address").press("Enter")
+        page.get_by_role("button", name="Measure the server").click()
+        expect(page.get_by_test_id("stAlert").filter(has_text="169.254.169.254")).to_be_visible(timeout=WAIT_MS)
+        page.get_by_label("Address").fill(address)
+        page.get_by_label("Address").press("Enter")
+        page.get_by_role("button", name="Measure the server").click()
+        expect(page.get_by_role("button", name="Use this measurement in the plan")).to_be_visible(timeout=WAIT_MS)
+        expect(page.get_by_text("toy,")).to_be_visible()
+        expect(page.get_by_test_id("stException")).to_have_count(0)
+        assert TOKEN not in page.url
+    log = (folder / "dashboard.log").read_text(encoding="utf-8", errors="replace")
+    assert TOKEN not in log
