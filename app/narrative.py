@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import date
+from decimal import Decimal
 
 from app.format import plural, small_number, usd
 from app.plan import Candidate, Plan
@@ -70,8 +71,14 @@ def verdict(plan: Plan) -> str:
     where = machine_phrase(chosen)
     if not chosen.fits:
         return f"{who} does not fit {where}."
+    if plan.refusal is not None and plan.refusal.field in ("weights", "gpus"):
+        return f"{who} does not run on {where}."
+    if plan.refusal is not None and plan.refusal.field == "region":
+        return f"{who} fits {where}, for which no price is known in {plan.asked.region}."
     unmet = [check for check in chosen.objectives if check.met is False]
-    verb = "fits" if not unmet else "fits, but misses an objective on,"
+    verb = "fits" if plan.asked.rate is None else "is served by"
+    if unmet:
+        verb = "fits, but misses an objective on,"
     if chosen.cost is None:
         return f"{who} {verb} {where}."
     return f"{who} {verb} {where}: {usd(chosen.cost.usd_per_month)} a month."
@@ -106,11 +113,16 @@ def conditions(plan: Plan) -> str:
     )
 
 
+def _plain(number: float) -> str:
+    """2.5, 20, 5000 and 0.000001 as people write them."""
+    return format(Decimal(repr(number)).normalize(), ",f")
+
+
 def load_phrase(scenario: Scenario) -> str:
     """ "1 request at a time, 1,024 tokens in and 128 out"."""
     shape = f"{scenario.prompt:,} tokens in and {scenario.output:,} out"
     if scenario.rate is not None:
-        return f"{scenario.rate:g} requests a second, {shape}"
+        return f"{_plain(scenario.rate)} requests a second, {shape}"
     if scenario.load is LoadMode.MAX:
         return f"as many requests as the engine takes, {shape}"
     flight = scenario.requests_in_flight or 1

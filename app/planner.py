@@ -337,7 +337,7 @@ def _speed_caveats(
         interval = intervals[check.key]
         if check.met and check.estimate is not None and check.estimate * interval.high / interval.value > check.limit:
             yield (
-                f"The estimate, {seconds(check.estimate)}, meets the p95 {check.key.upper()} of {seconds(check.limit)}, "
+                f"The estimate, {seconds(check.estimate)}, meets {seconds(check.limit)} for p95 {check.key.upper()}, "
                 "but the upper end of its interval does not: measure before promising it."
             )
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from app.format import usd
 from app.memo import VersionedSources, remembered_plan
 from app.narrative import machine_phrase, precision_name
-from app.plan import Plan
+from app.plan import Candidate, Plan
 from estimators.precision import Method, Weights
 from estimators.quality.recovery import recovery
 
@@ -35,7 +35,6 @@ def alternatives(current: Plan, sources: VersionedSources) -> tuple[str, ...]:
             weights=weights,
             method=Method.AUTO,
             instance=None,
-            gpu=None,
             gpus=None,
             price=None,
             price_as_of=None,
@@ -44,8 +43,16 @@ def alternatives(current: Plan, sources: VersionedSources) -> tuple[str, ...]:
         if other.chosen and other.chosen.eligible and other.chosen.cost:
             cost = other.chosen.cost.usd_per_month
             kept = quality_phrase(current.asked.model, weights)
-            lines.append(f"In {precision_name(weights)}: {machine_phrase(other.chosen)}, {usd(cost)}; {kept}.")
+            room = _room(chosen, other.chosen)
+            lines.append(f"In {precision_name(weights)}: {machine_phrase(other.chosen)}, {usd(cost)}{room}; {kept}.")
     return tuple(lines)
+
+
+def _room(now: Candidate, other: Candidate) -> str:
+    """What the same machine gains: ", holds 71 requests at once instead of 25"."""
+    if now.machine != other.machine or now.memory is None or other.memory is None:
+        return ""
+    return f", holds {other.memory.max_concurrency:,} requests at once instead of {now.memory.max_concurrency:,}"
 
 
 def quality_phrase(model: str | None, weights: Weights) -> str:
@@ -53,4 +60,6 @@ def quality_phrase(model: str | None, weights: Weights) -> str:
     found = recovery(model, weights.value) if model else None
     if found is None or found.median is None:
         return "no published quality comparison"
-    return f"keeps {found.median:.1%} of its score on average ({found.label})".replace("%", " %")
+    if found.median >= 1:
+        return f"published scores hold ({found.label})"
+    return f"keeps {found.median:.1%} of its published score ({found.label})".replace("%", " %")

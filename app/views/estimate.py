@@ -204,8 +204,9 @@ def draw_sizes(plan: Plan) -> None:
         pd.DataFrame(rows), hide_index=True, key="article", column_config={"A month there": money, "A month": money}
     )
     st.caption(
-        "The article's machines, priced like any other scenario: region, payment and hours above move them. "
-        "405B needs FP8 on eight H100: in BF16 its weights alone are 756 GiB."
+        "An article on running smaller models priced an 8B on one A10G, a 70B on eight A100 and a 405B on eight H100; "
+        "here they are priced like any other scenario, for one request at a time, as region, payment and hours say. "
+        "On eight H100 a 405B needs FP8: in BF16 its weights alone are 756 GiB."
     )
 
 

@@ -165,7 +165,7 @@ def _draw_first(models: list[str], regions: list[str]) -> None:
             step=1,
             key="concurrency",
             bind="query-params",
-            placeholder="1",
+            placeholder="1, or a rate",
             help="In flight together, each replaced when it ends.",
         )
     with fourth:
