@@ -16,6 +16,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from tests.bench_decisions import bench_decisions
 from tests.browser.conftest import ROOT, dashboard
 from tests.browser.pages import SETTLED, open_page
 
@@ -79,6 +80,50 @@ def bench_book() -> None:
     say("price book, one region on demand", f"{(time.perf_counter() - started) * 1e3:.2f} ms")
 
 
+def bench_explorer() -> None:
+    """A book the size of every type in every region under every option, ranked by dollars per GiB-hour."""
+    from dataclasses import replace
+
+    from pricing.explorer import Filter, RankBy, explore
+    from pricing.offers import Offer, PriceQuery, PurchaseOption
+    from pricing.snapshot import load_snapshot
+    from pricing.table import OfferTable
+
+    known = load_snapshot().find(PriceQuery(option=PurchaseOption.ON_DEMAND))
+    offers: dict[tuple[str, str, PurchaseOption], Offer] = {
+        (offer.instance_type, offer.region, option): replace(offer, option=option)
+        for offer in known
+        for option in PurchaseOption
+        if option is not PurchaseOption.OWNED
+    }
+    book = OfferTable(offers.values())
+    times = []
+    for _ in range(5):
+        started = time.perf_counter()
+        explore(book, Filter(), rank_by=RankBy.GIB_HOUR, limit=500)
+        times.append(time.perf_counter() - started)
+    say(f"{len(offers):,} offers filtered and ranked, first 500", f"{statistics.median(times) * 1e3:.0f} ms")
+
+
+def bench_memory() -> None:
+    """`estimate_memory` alone, with the config parsed."""
+    from app.planner import settings_of, workload_of
+    from app.scenario import Scenario
+    from estimators.architecture import catalogue
+    from estimators.hardware.catalogue import find_accelerator
+    from estimators.memory import estimate_memory
+    from estimators.precision import resolve_precision
+    from estimators.workload import Placement
+
+    precisions = [resolve_precision(catalogue.load_spec(entry.id)) for entry in catalogue.entries()]
+    chip, scenario = find_accelerator("H200"), Scenario()
+    started = time.perf_counter()
+    for number in range(1_000):
+        precision = precisions[number % len(precisions)]
+        estimate_memory(precision, chip, Placement(), workload_of(scenario, 1), settings_of(scenario))
+    say("1,000 memory estimates over the catalogue", f"{time.perf_counter() - started:.2f} s")
+
+
 def bench_page() -> None:
     from playwright.sync_api import sync_playwright
 
@@ -98,7 +143,7 @@ def bench_page() -> None:
                     box.fill(str(2 + number))
                     started = time.perf_counter()
                     box.press("Enter")
-                    page.get_by_text(f"Load: {2 + number} requests").wait_for(timeout=30_000)
+                    page.get_by_text(f"Load: {2 + number} requests").first.wait_for(timeout=30_000)
                     times.append(time.perf_counter() - started)
                     page.locator(SETTLED).wait_for()
                 say("widget change to new verdict, p50", f"{quantile(times, 0.5) * 1e3:.0f} ms")
@@ -108,6 +153,10 @@ def bench_page() -> None:
 
 def main() -> None:
     bench_book()
+    bench_explorer()
+    bench_memory()
+    for what, figure in bench_decisions():
+        say(what, figure)
     bench_batch()
     bench_commands()
     bench_page()

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import UTC, datetime
 from decimal import Decimal
 
+import pandas as pd
 import streamlit as st
 
 from app.decisions.token_cost import bill_of, candidates_for_comparison, compare_with_api, prices_of_tokens
@@ -11,14 +14,18 @@ from app.figures_prices import rent_tokens_or_machines
 from app.format import significant, usd
 from app.narrative import conditions, verdict
 from app.plan import Plan
-from app.views import current
+from app.views import current, inputs
 from app.views.explain import how
 from pricing.api_prices import ApiPrice
 from pricing.bill import Extras
+from pricing.cost import monthly_cost
 from pricing.hours import WeekProfile, always, business_hours
+from pricing.offers import PurchaseOption
+from pricing.owned import OwnedMachine, owned_offer, owned_terms
 
 CHART = {"displayModeBar": False}
-ALWAYS, OFFICE = "every hour", "business hours"
+ALWAYS, OFFICE, WEEK = "every hour", "business hours", "hour by weekday"
+DAYS = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"]
 
 
 def _escape(text: str) -> str:
@@ -26,7 +33,9 @@ def _escape(text: str) -> str:
 
 
 def _profile() -> WeekProfile:
-    kind = st.segmented_control("Load", [ALWAYS, OFFICE], default=ALWAYS, key="profile", required=True)
+    kind = st.segmented_control("Load", [ALWAYS, OFFICE, WEEK], default=ALWAYS, key="profile", required=True)
+    if kind == WEEK:
+        return _own_week()
     if kind != OFFICE:
         return always()
     first, second, third, fourth = st.columns(4)
@@ -35,6 +44,21 @@ def _profile() -> WeekProfile:
     days = third.number_input("Days a week", 1, 7, 5, key="profile_days")
     rest = fourth.number_input("Load otherwise, % of peak", 0, 100, 0, key="profile_rest")
     return business_hours(min(start, end - 1), end, days, rest / 100)
+
+
+def _own_week() -> WeekProfile:
+    """A grid of 7 days by 24 hours, in percent of the peak, that starts from business hours."""
+    start = business_hours().shares
+    hours = [f"{hour}" for hour in range(24)]
+    grid = pd.DataFrame(
+        [[round(share * 100) for share in start[24 * day : 24 * day + 24]] for day in range(7)],
+        index=DAYS,
+        columns=hours,
+    )
+    limits = {hour: st.column_config.NumberColumn(min_value=0, max_value=100, step=5, width=42) for hour in hours}
+    edited = st.data_editor(grid, key="week", column_config=limits)
+    shares = edited.fillna(0).clip(0, 100).to_numpy().flatten() / 100
+    return WeekProfile(shares=tuple(float(share) for share in shares))
 
 
 def draw_bill(plan: Plan) -> None:
@@ -149,8 +173,72 @@ def draw_break_even(plan: Plan) -> None:
     )
 
 
+def draw_owned(plan: Plan) -> None:
+    st.markdown("#### Hardware you own, as an offer beside the others")
+    chosen = plan.chosen
+    if chosen is None or chosen.placement is None:
+        return
+    first, second, third, fourth = st.columns(4)
+    name = chosen.machine.accelerator.name
+    purchase = first.number_input(
+        f"Price of a machine with {chosen.placement.gpus} x {name}, USD",
+        0,
+        10_000_000,
+        30_000,
+        step=1_000,
+        key="own_purchase",
+    )
+    years = second.number_input("Years in use", 0.5, 15.0, 4.0, step=0.5, key="own_years")
+    watts = chosen.machine.accelerator.tdp_watts or 350.0
+    default_kw = round((watts * chosen.placement.gpus + 500) / 1000, 2)
+    power = third.number_input(
+        "Power when busy, kW",
+        0.0,
+        200.0,
+        default_kw,
+        key="own_kw",
+        help="Starts from the data sheet, and half a kilowatt for the host.",
+    )
+    busy = fourth.number_input("Busy, % of hours", 0, 100, 30, key="own_busy")
+    first, second, third, fourth = st.columns(4)
+    tariff = first.number_input("USD per kWh", 0.0, 2.0, 0.12, format="%.3f", key="own_tariff")
+    pue = second.number_input(
+        "PUE", 1.0, 3.0, 1.4, key="own_pue", help="Power of the building for each watt of the rack."
+    )
+    upkeep = third.number_input(
+        "Upkeep, USD a year", 0, 1_000_000, 0, key="own_upkeep", help="Colocation, support, spares."
+    )
+    machine = OwnedMachine(
+        name=name,
+        purchase_usd=Decimal(purchase),
+        years=Decimal(repr(years)),
+        power_kw=Decimal(repr(power)),
+        usd_per_kwh=Decimal(repr(tariff)),
+        pue=Decimal(repr(pue)),
+        utilisation=Decimal(busy) / 100,
+        upkeep_usd_per_year=Decimal(upkeep),
+    )
+    offer = owned_offer(machine, region=plan.asked.region, today=datetime.now(UTC).date())
+    month = monthly_cost(offer=offer, instances=max(1, chosen.replicas), hours=plan.asked.hours).usd_per_month
+    rented = chosen.cost.usd_per_month if chosen.cost else None
+    beside = f", beside {usd(rented)} rented" if rented is not None else ""
+    fourth.metric("Owned, a month", usd(month))
+    st.markdown(_escape(f"**{usd(offer.usd_per_hour, cents=True)} an hour, {usd(month)} a month{beside}.**"))
+    how(owned_terms(machine), key="why_owned", label="Formula of every part")
+    scenario = replace(
+        plan.resolved,
+        instance=None,
+        gpu=name,
+        buy=PurchaseOption.OWNED,
+        price=offer.usd_per_hour,
+        price_as_of=offer.as_of,
+    )
+    st.link_button("Open the plan on this machine", f"/?{inputs.link_query(scenario)}")
+
+
 result = current.plan()
 st.markdown(_escape(f"### {verdict(result)}"))
 draw_bill(result)
 draw_tokens(result)
 draw_break_even(result)
+draw_owned(result)
