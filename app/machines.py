@@ -12,6 +12,7 @@ from estimators.hardware.catalogue import accelerators, find_accelerator
 from estimators.provenance import Refusal
 from estimators.workload import Placement
 from pricing.instances import Instance, find_instance, instances
+from pricing.offers import PurchaseOption
 
 GPU_COUNTS = (1, 2, 4, 8, 16)  # tensor-parallel sizes tried when `gpus` is auto
 
@@ -58,11 +59,13 @@ def named_machines(scenario: Scenario) -> tuple[Machine, ...] | None:
     if scenario.gpu is None:
         return None
     accelerator = find_accelerator(scenario.gpu)
+    if scenario.buy is PurchaseOption.OWNED:
+        return (_outside_aws(accelerator),)
     sold = tuple(m for m in aws_machines() if m.accelerator.name == accelerator.name and m.partition == 1)
-    return sold or (_not_on_aws(accelerator),)
+    return sold or (_outside_aws(accelerator),)
 
 
-def _not_on_aws(accelerator: Accelerator) -> Machine:
+def _outside_aws(accelerator: Accelerator) -> Machine:
     return Machine(accelerator=accelerator, instance=None, memory_bytes=accelerator.memory_bytes)
 
 

@@ -56,7 +56,9 @@ def machine_phrase(candidate: Candidate) -> str:
     gpus = candidate.placement.gpus if candidate.placement else 1
     accelerator = candidate.machine.accelerator.name
     share = f"{candidate.machine.partition:g} of one" if candidate.machine.partition < 1 else small_number(gpus)
-    place = candidate.machine.instance.instance_type if candidate.machine.instance else "not sold on AWS"
+    owned = candidate.offer is not None and candidate.offer.option is PurchaseOption.OWNED
+    elsewhere = "your own" if owned else "not sold on AWS"
+    place = candidate.machine.instance.instance_type if candidate.machine.instance else elsewhere
     times = f"{candidate.instances} x " if candidate.instances > 1 else ""
     copies = f" in each of {candidate.replicas} replicas" if candidate.replicas > 1 else ""
     return f"{share} {accelerator}{copies} ({times}{place})"
