@@ -5,7 +5,7 @@ PORT ?= 8501
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test test-fast browser lint format bench calibrate accuracy profile-setup lock clean
+.PHONY: run test test-fast browser lint format bench pictures calibrate accuracy profile-setup lock clean
 
 run: $(VENV)/run.stamp
 	$(BIN)/python -m app serve --port $(PORT)
@@ -31,6 +31,9 @@ format: $(VENV)/dev.stamp
 bench: $(VENV)/dev.stamp browser
 	$(BIN)/python -m tests.bench
 
+pictures: $(VENV)/dev.stamp browser
+	$(BIN)/python -m tests.browser.pictures
+
 # Fits the latency constants on the published measurements and writes constants and cross-validation tables.
 calibrate: $(VENV)/dev.stamp
 	$(BIN)/python -m estimators.latency.fit
@@ -38,6 +41,7 @@ calibrate: $(VENV)/dev.stamp
 accuracy: $(VENV)/dev.stamp
 	$(BIN)/python -m estimators.memory.accuracy
 	$(BIN)/python -m estimators.latency.accuracy
+	$(BIN)/python -m app.accuracy
 
 # Resolves requirements*.in into pinned requirements*.txt for every platform and Python from 3.11.
 lock: $(VENV)/dev.stamp

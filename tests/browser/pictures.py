@@ -1,0 +1,60 @@
+"""`make pictures`: the README's screenshots, taken from a running dashboard."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from pathlib import Path
+
+from playwright.sync_api import Page, sync_playwright
+
+from tests.browser.conftest import ROOT, dashboard
+from tests.browser.pages import SETTLED, WAIT_MS, settle
+
+DOCS = ROOT / "docs"
+
+
+def enter(page: Page, label: str, text: str) -> None:
+    box = page.get_by_label(label, exact=True)
+    box.fill(text)
+    box.press("Enter")
+    page.wait_for_timeout(800)
+    page.locator(SETTLED).wait_for(timeout=2 * WAIT_MS)
+
+
+def take(base: str) -> None:
+    """The first screen, then the walk from a need to a recommendation and its report."""
+    DOCS.mkdir(exist_ok=True)
+    with sync_playwright() as playwright, tempfile.TemporaryDirectory() as folder:
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
+        page = browser.new_page(viewport={"width": 1280, "height": 1060}, color_scheme="light")
+        page.goto(base)
+        settle(page)
+        page.wait_for_timeout(2_000)
+        page.screenshot(path=DOCS / "estimate.png")
+        page.get_by_role("link", name="Recommend").first.click()
+        page.get_by_text("What is needed").wait_for(timeout=WAIT_MS)
+        page.locator(".st-key-q_task").get_by_text("RAG", exact=True).click()
+        page.wait_for_timeout(800)
+        enter(page, "Requests a second", "20")
+        enter(page, "First token within, s", "1")
+        enter(page, "Keep at least, %", "99")
+        page.get_by_role("button", name="Report, one page").wait_for(timeout=2 * WAIT_MS)
+        page.wait_for_timeout(1_500)
+        page.screenshot(path=DOCS / "recommend.png")
+        with page.expect_download() as download:
+            page.get_by_role("button", name="Report, one page").click()
+        report = Path(folder) / "report.html"
+        download.value.save_as(report)
+        page.goto(f"file://{report}")
+        page.screenshot(path=DOCS / "report.png")
+        browser.close()
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as folder, dashboard(Path(folder)) as base:
+        take(base)
+
+
+if __name__ == "__main__":
+    main()
