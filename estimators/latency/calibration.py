@@ -32,6 +32,9 @@ class Family:
 
 _HARDWARE = ("kind", "class", "chip")
 _ENGINE = ("engine", "era")
+_PRODUCT = (
+    *_HARDWARE, *_ENGINE, "path", "path*class", "path*engine", "slot", "slot*engine", "slot*class", "layout*era",
+)  # fmt: skip
 
 
 def _logit(share: float) -> float:
@@ -53,12 +56,29 @@ FAMILIES: dict[str, Family] = {
             prior=_logit(0.55),
             levels=(*_HARDWARE, *_ENGINE, "path", "path*class", "path*engine", "slot", "slot*engine", "slot*class"),
         ),
-        Family(name="cache_memory", share=True, prior=_logit(0.6), levels=(*_HARDWARE, *_ENGINE, "attention")),
-        Family(name="attention_compute", share=True, prior=_logit(0.4), levels=(*_HARDWARE, *_ENGINE, "attention")),
+        Family(
+            name="cache_memory",
+            share=True,
+            prior=_logit(0.6),
+            levels=(*_HARDWARE, *_ENGINE, "attention", "attention*engine"),
+        ),
+        Family(
+            name="attention_compute",
+            share=True,
+            prior=_logit(0.4),
+            levels=(*_HARDWARE, *_ENGINE, "attention", "attention*engine"),
+        ),
         Family(name="activation_memory", share=True, prior=_logit(0.6), levels=("class",)),
         Family(name="decode_gain", share=False, prior=0.0, levels=("path", "class", "path*class", *_ENGINE)),
         Family(name="tile", share=False, prior=math.log(24.0), levels=("path",)),
-        Family(name="kernel_s", share=False, prior=math.log(2.5e-6), levels=(*_HARDWARE, *_ENGINE, "attention", "ffn")),
+        Family(name="expert_tile", share=False, prior=math.log(8.0), levels=("expert_path",)),
+        Family(name="routing", share=False, prior=math.log(2.0), levels=()),
+        Family(
+            name="kernel_s",
+            share=False,
+            prior=math.log(2.5e-6),
+            levels=(*_HARDWARE, *_ENGINE, "path", "attention", "attention*engine", "ffn", "ffn*engine"),
+        ),
         Family(name="eager_s", share=False, prior=math.log(8e-6), levels=(*_ENGINE, "kind", "class")),
         Family(name="step_s", share=False, prior=math.log(1e-3), levels=(*_ENGINE, "kind", "class", "chip", "tp")),
         Family(name="sequence_s", share=False, prior=math.log(8e-6), levels=(*_ENGINE, "kind", "class")),
@@ -67,7 +87,7 @@ FAMILIES: dict[str, Family] = {
         Family(name="request_s", share=False, prior=math.log(8e-3), levels=(*_ENGINE, "kind", "class")),
         Family(name="prompt_token_s", share=False, prior=math.log(1e-6), levels=_ENGINE),
         Family(name="queueing", share=False, prior=math.log(3.0), levels=_ENGINE),
-        Family(name="filling", share=True, prior=_logit(0.85), levels=(*_ENGINE, "kind")),
+        Family(name="filling", share=True, prior=_logit(0.9), levels=(*_ENGINE, "kind")),
     )
 }
 SLOTS = ("linear", "wide", "expert", "head")
@@ -127,6 +147,8 @@ def case_context(accelerator: Accelerator, shard: Shard, engine: str, era: str, 
         ("era", era),
         ("attention", attention),
         ("ffn", "moe" if shard.has_experts else ""),
+        ("layout", shard.layout),
+        ("expert_path", str(shard.expert.path) if shard.has_experts else ""),
         ("link", link_class(accelerator, tp)),
         ("tp", str(tp) if tp > 1 else ""),
     )

@@ -27,6 +27,7 @@ class EngineEra:
     chunk_large: int
     running_small: int
     running_large: int
+    graph_context: int  # longest context decoded from a captured graph; beyond it kernels are launched one by one
     note: str
     source: str
 
@@ -54,6 +55,7 @@ def eras() -> tuple[EngineEra, ...]:
             chunk_large=int(row["chunk_large"]),
             running_small=int(row["running_small"]),
             running_large=int(row["running_large"]),
+            graph_context=int(row["graph_context"]),
             note=row["note"],
             source=row["source"],
         )

@@ -37,6 +37,7 @@ class Case:
     chunk: float
     mixes: float
     running: float
+    graph_context: float
     prompt: float
     cached: float
     output: float
@@ -62,6 +63,7 @@ def make_case(row: Row) -> Case | None:
         chunk=chunk,
         mixes=1.0 if era.mixes else 0.0,
         running=max(1.0, min(capacity, limit)),
+        graph_context=float(era.graph_context),
         prompt=prompt,
         cached=w.prompt_tokens - prompt,
         output=float(w.output_tokens),
@@ -97,7 +99,7 @@ def stack(shards: Sequence[Shard]) -> Shard:
         values = [getattr(shard, entry.name) for shard in shards]
         if isinstance(values[0], Product):
             columns[entry.name] = _stack_product(values)
-        elif not isinstance(values[0], bool):
+        elif not isinstance(values[0], bool | str):
             columns[entry.name] = _column(values)
     return Shard(**columns)  # type: ignore[arg-type]
 
@@ -125,6 +127,8 @@ class Bench:
             chunk=_column(c.chunk for c in cases),
             mixes=_column(c.mixes for c in cases),
             running=_column(c.running for c in cases),
+            poll=_column(c.row.poll_steps for c in cases),
+            graph_context=_column(c.graph_context for c in cases),
         )
         self.request = Request(
             prompt=_column(c.prompt for c in cases),
@@ -132,6 +136,7 @@ class Bench:
             output=_column(c.output for c in cases),
         )
         self.load = _column(c.load for c in cases)
+        self.near: Array | None = None  # rates of the last solution, where the next search starts
 
     def predict(self, eta: Mapping[tuple[str, int | None], Array]) -> dict[str, Array]:
         """log of TTFT, TPOT, end to end, output tokens/s and requests/s of every case."""
@@ -149,9 +154,13 @@ class Bench:
 
     def _solve(self, server: Server) -> Steady:
         if self.kind in ("single_stream", "concurrency"):
-            return server.closed(self.load)
+            state = server.closed(self.load, self.near)
+            self.near = state.requests_per_s
+            return state
         if self.kind == "static_batch":
             return server.batch(self.load)
         if self.kind == "max_throughput":
-            return server.maximum()
+            state = server.maximum(self.near)
+            self.near = state.requests_per_s / server.rates.filling
+            return state
         return server.arrivals(self.load)

@@ -10,7 +10,7 @@ from pathlib import Path
 from estimators.architecture.catalogue import load_spec
 from estimators.hardware.accelerator import Accelerator
 from estimators.hardware.catalogue import accelerators
-from estimators.precision import KvPrecision, Precision, Weights, resolve_precision
+from estimators.precision import KvPrecision, Method, Precision, Weights, resolve_precision
 from estimators.provenance import Refusal, read_table
 from estimators.workload import Engine, EngineSettings, Load, Placement, Workload
 
@@ -40,6 +40,7 @@ class Row:
     workload: Workload
     batched_tokens: int | None
     running: int | None  # the engine's limit on requests at once, where stated
+    poll_steps: float  # decode steps between looks at the queue of arrivals, where the run set it (SGLang)
     ttft_s: float | None
     tpot_s: float | None
     e2e_s: float | None
@@ -75,9 +76,11 @@ def _number(cell: str) -> float | None:
 
 
 @cache
-def _precision(config: str, weights: str, kv: str) -> Precision:
+def _precision(config: str, weights: str, method: str, kv: str) -> Precision:
     cache_type = {"": KvPrecision.AUTO, "fp8": KvPrecision.FP8, "fp16": KvPrecision.FP16, "bf16": KvPrecision.BF16}
-    return resolve_precision(load_spec(config), Weights(weights), kv=cache_type.get(kv, KvPrecision.FP8))
+    return resolve_precision(
+        load_spec(config), Weights(weights), Method(method or "auto"), kv=cache_type.get(kv, KvPrecision.FP8)
+    )
 
 
 @cache
@@ -100,7 +103,7 @@ def _row(cells: dict[str, str]) -> Row | None:
     if accelerator.flops_16bit is None:
         return None
     try:
-        precision = _precision(cells["config"], cells["precision"], cells["kv"])
+        precision = _precision(cells["config"], cells["precision"], cells["method"], cells["kv"])
     except Refusal:
         return None
     tp, pp, ep = (int(float(cells[key])) for key in ("tp", "pp", "ep"))
@@ -128,6 +131,7 @@ def _row(cells: dict[str, str]) -> Row | None:
         workload=workload,
         batched_tokens=int(cells["batched_tokens"]) if cells["batched_tokens"] else None,
         running=int(cells["running"]) if cells["running"] else None,
+        poll_steps=_number(cells["poll_steps"]) or 1.0,
         ttft_s=_number(cells["ttft_s"]),
         tpot_s=_number(cells["tpot_s"]),
         e2e_s=_number(cells["e2e_s"]),

@@ -9,11 +9,12 @@ from estimators.hardware.accelerator import Accelerator
 from estimators.latency.calibration import Context, case_context, case_rates
 from estimators.latency.engines import EngineEra, default_chunk, default_running, find_era
 from estimators.latency.numeric import FLOATS
+from estimators.latency.paths import Path
 from estimators.latency.serving import Request, Scheduler, Server
 from estimators.latency.sharding import Shard, build_shard
 from estimators.latency.speculative import Draft, draft_for
 from estimators.memory.estimate import MemoryEstimate
-from estimators.precision import Precision
+from estimators.precision import Precision, Weights
 from estimators.provenance import Refusal
 from estimators.workload import Engine, EngineSettings, Load, Placement, Workload
 
@@ -88,6 +89,16 @@ def _heads_note(spec: ModelSpec, placement: Placement) -> str:
     return ""
 
 
+def _path_notes(precision: Precision, accelerator: Accelerator, shard: Shard) -> tuple[str, ...]:
+    """Say so when a precision meant to be computed in only saves bytes here."""
+    path = shard.expert.path if shard.has_experts else shard.linear.path
+    native = precision.weights in (Weights.FP8, Weights.INT8, Weights.NVFP4)
+    if not native or path not in (Path.W8A16, Path.W4A16):
+        return ()
+    name = precision.weights.value.upper()
+    return (f"{accelerator.name} does not multiply in {name}: weights are stored so and computed in 16 bits.",)
+
+
 def resolve(
     precision: Precision,
     accelerator: Accelerator,
@@ -108,7 +119,10 @@ def resolve(
     if settings.engine is Engine.TRANSFORMERS and workload.concurrency is not None:
         running = max(1.0, workload.concurrency)
     scheduler = Scheduler(
-        chunk=float(default_chunk(era, accelerator, settings)), mixes=1.0 if era.mixes else 0.0, running=running
+        chunk=float(default_chunk(era, accelerator, settings)),
+        mixes=1.0 if era.mixes else 0.0,
+        running=running,
+        graph_context=float(era.graph_context),
     )
     computed = max(1.0, workload.prompt_tokens * (1.0 - workload.prefix_share))
     request = Request(prompt=computed, cached=workload.prompt_tokens - computed, output=float(workload.output_tokens))
@@ -117,6 +131,7 @@ def resolve(
         draft = draft_for(settings.speculation, precision, accelerator, placement, shard, rates)
         request = draft.request(request)
         notes.extend(draft.notes)
+    notes.extend(_path_notes(precision, accelerator, shard))
     if placement.tp > 8:
         notes.append("More than 8 GPUs of tensor parallelism leave one machine: collectives cross its network.")
     server = Server(shard, rates, scheduler, request, FLOATS)

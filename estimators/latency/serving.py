@@ -19,6 +19,8 @@ class Scheduler:
     chunk: Number  # most prompt tokens in one step
     mixes: Number  # 1: a prompt chunk and the running requests share a step; 0: prompts get steps of their own
     running: Number  # most requests the engine runs at once (its setting and the KV cache)
+    poll: Number = 1.0  # decode steps between two looks at the queue of arrivals
+    graph_context: Number = 1e9  # longest context decoded from a captured graph
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,12 +63,13 @@ class Server:
         self.prompt_context = request.cached + 0.5 * request.prompt
         self.own_chunks = numeric.ceil(request.prompt / scheduler.chunk)
         self.bunching = rates.queueing
+        self.eager = numeric.where(self.context > scheduler.graph_context, 1.0, 0.0)
         self.steps = numeric.maximum(request.output - 1.0, 0.0) / request.accepted
 
     def decode(self, running: Number) -> Number:
         """A step in which `running` requests get their next token(s); with PP, each stage holds 1/PP of them."""
         load = Load(decode=running / self.shard.stages, context=self.context, verified=self.request.verified)
-        return step_terms(self.shard, self.rates, load, self.n.minimum, 0.0).total + self.request.drafting
+        return step_terms(self.shard, self.rates, load, self.n.minimum, self.eager).total + self.request.drafting
 
     def mixed(self, running: Number, prompt_tokens: Number) -> Number:
         """A step with prompt tokens, and with the running requests too where the engine mixes them."""
@@ -102,22 +105,26 @@ class Server:
         mixed = n.where(tokens > own * 1.001, self.mixed(running, tokens), first)
         decode = self.decode(n.maximum(running, 1.0))
         rho = rate * others * request.prompt / tokens
-        busy = n.minimum(rho * mixed, 0.97)
+        busy = n.minimum(rho * mixed / self.shard.stages, 0.97)  # a stage is busy 1/PP of a pass
         left = (1.0 - busy) / decode
         steps = left + self.scheduler.mixes * busy / mixed
         return mixed, tokens, 1.0 / (steps * request.accepted), busy, decode
 
-    def closed(self, population: Number) -> Steady:
+    def closed(self, population: Number, start: Number | None = None) -> Steady:
         """N requests in flight, each replaced when it ends: the rate X for which X (TTFT + (O-1) TPOT) = N.
 
-        The rate is found by damped iteration on R(X) = TTFT + (O - 1) TPOT, which rises with X while N / X falls.
+        The rate is found by damped iteration on R(X) = TTFT + (O - 1) TPOT, which rises with X while N / X falls;
+        `start` is a rate known to be near.
         """
         n, request = self.n, self.request
         active = n.minimum(population, self.scheduler.running)
         others = (active - 1.0) / active
         alone = self.prefill_alone() + self.front()
         output = n.maximum(request.output - 1.0, 0.0)
-        rate = active / (alone * (1.0 + 0.3 * (active - 1.0)) + output / request.accepted * self.decode(active))
+        if start is None:
+            decoding = output / request.accepted * self.decode(active)
+            start = active / (alone * (1.0 + 0.3 * (active - 1.0)) + decoding)
+        rate = start
         for _ in range(_ITERATIONS):
             state = self._at_rate(rate, others, active)
             new = active / state[0]
@@ -136,13 +143,13 @@ class Server:
         mixed, tokens, tpot, busy, decode = self._interference(rate, others, running)
         running = n.minimum(active * 1.0, n.maximum(rate * output * tpot, 1e-9))
         own = self._own_prefill(running * others, mixed, tokens)
-        service = mixed * request.prompt / tokens  # of one prompt, when prompts share a step
+        service = mixed * request.prompt / (tokens * self.shard.stages)  # of one prompt, when prompts share a step
         crowd = self.rates.queueing * rate * others * service  # prefill busy share while arrivals bunch
         burst = 0.5 * (active - 1.0) * service  # all but one ahead, half of them on average
         under_way = 0.5 * mixed * n.minimum(crowd, 1.0)
         backlog = burst * n.maximum(1.0 - 1.0 / n.maximum(crowd, 1.0), _RAMP)
         queue = under_way + backlog
-        residual = 0.5 * decode * n.minimum(running * others, 1.0)
+        residual = 0.5 * self.scheduler.poll * decode * n.minimum(running * others, 1.0)
         ttft = own + queue + residual + self.front()
         return ttft + output * tpot, ttft, tpot, queue, own, running, mixed, tokens, busy, decode, _RAMP * burst
 
@@ -176,11 +183,11 @@ class Server:
             if n.converged(new + 1.0, running + 1.0):
                 break
             running = (n.maximum(running, 1e-9) * n.maximum(new, 1e-9)) ** 0.5
-        service = mixed * request.prompt / tokens
+        service = mixed * request.prompt / (tokens * self.shard.stages)
         utilisation = n.minimum(rate * service, 0.97)
         queue = utilisation * service / (2.0 * (1.0 - utilisation))
         own = self._own_prefill(running, mixed, tokens)
-        residual = 0.5 * decode * n.minimum(running, 1.0)
+        residual = 0.5 * self.scheduler.poll * decode * n.minimum(running, 1.0)
         ttft = own + queue + residual + self.front()
         return self._steady(
             rate, ttft, tpot, queue, 0.0 * queue, own, running, mixed, tokens, busy, decode, 0.0 * queue
@@ -210,9 +217,9 @@ class Server:
             mixed_step=step, mixed_share=zero, queue=0.5 * prefill, waiting=zero, own=step, chunk=chunk, ramp=zero,
         )  # fmt: skip
 
-    def maximum(self) -> Steady:
+    def maximum(self, start: Number | None = None) -> Steady:
         """As many requests as the engine runs, always replaced; an offline run keeps `filling` of that rate."""
-        state = self.closed(self.scheduler.running)
+        state = self.closed(self.scheduler.running, start)
         rate = state.requests_per_s * self.rates.filling
         stretch = 1.0 / self.rates.filling
         return Steady(

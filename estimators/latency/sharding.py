@@ -57,6 +57,7 @@ class Shard:
     has_mla: bool = False
     has_state: bool = False
     has_experts: bool = False
+    layout: str = ""  # how 4-bit weights are packed ("awq", "gptq", "ct-pack"); kernels differ by it
     weights_bytes: Number = 0.0  # of this GPU, embeddings included
 
 
@@ -134,11 +135,11 @@ def _kernels(group: LayerGroup, quantizes_activations: bool) -> float:
     """Kernels launched per layer: counted from the operators a fused engine runs, not measured."""
     count = 0.0
     if group.attention is not None:
-        count += 9 if group.attention.kind is AttentionKind.MLA else 5
+        count += 6 if group.attention.kind is AttentionKind.MLA else 5
     if group.state is not None:
-        count += 7
+        count += 6
     if group.ffn is not None:
-        count += 8 if group.ffn.experts else 4
+        count += 12 if group.ffn.experts else 4
         count += 3 if group.ffn.shared_experts else 0
     return count + (2 if quantizes_activations else 0)
 
@@ -170,6 +171,7 @@ def build_shard(precision: Precision, accelerator: Accelerator, placement: Place
     )
     resident = 0.0
     experts = experts_per_token = 0.0
+    layout = ""
     has_mla = has_state = False
     for group in groups:
         on_the_fly = False
@@ -185,6 +187,7 @@ def build_shard(precision: Precision, accelerator: Accelerator, placement: Place
                 else:
                     continue
                 path, peak = compute_path(form, accelerator)
+                layout = form.layout if path == Path.W4A16 else layout
                 on_the_fly = on_the_fly or path in (Path.FP8, Path.FP8_BLOCK, Path.INT8, Path.FP4)
                 sums.add(slot, path, peak, size * layers / ways, tensor.elements * layers / ways)
         _add_attention(totals, group, tp, kv_width)
@@ -227,6 +230,7 @@ def build_shard(precision: Precision, accelerator: Accelerator, placement: Place
         peak_16bit=accelerator.flops_16bit,
         bandwidth=accelerator.bandwidth_bytes_per_s,
         link=link / 2.0,
+        layout=layout,
         has_mla=has_mla,
         has_state=has_state,
         has_experts=experts > 0,

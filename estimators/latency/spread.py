@@ -1,68 +1,109 @@
-"""Quantiles of held-out errors per cell of kind, figure, evidence and precision. Development only."""
+"""Quantiles of held-out errors per cell of kind, figure, evidence and path, and how often they hold elsewhere."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
-from estimators.latency.calibration import chip_class
-from estimators.latency.fit_cases import Array, Case
-from estimators.latency.fit_solver import Problem
-
-_LEAST = 25  # rows from which a cell has quantiles of its own
+LEAST = 25  # rows from which a cell has quantiles of its own
 _LOW, _HIGH = 0.10, 0.90
 
-Cell = tuple[str, str, str, str]
+Array = NDArray[np.float64]
+Cell = tuple[str, str, str, str]  # kind, metric, evidence, path
 
 
-def path_of(case: Case) -> str:
-    return str(case.shard.expert.path if case.shard.has_experts else case.shard.linear.path)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeldOut:
+    """One log error (measured over estimated) of a fit that never saw its group."""
+
+    cell: Cell
+    group: str  # what was left out together
+    error: float
 
 
-def kind_of(case: Case) -> str:
-    return "concurrency" if case.row.kind == "open_loop" else case.row.kind
+def parents(cell: Cell) -> tuple[Cell, Cell, Cell]:
+    """A cell, the same for every path, and the same for every evidence."""
+    kind, metric, evidence, _ = cell
+    return cell, (kind, metric, evidence, ""), (kind, metric, "", "")
 
 
-def residual_cells(problem: Problem, by_model: Array, by_chip: Array) -> list[list[tuple[Cell, float]]]:
-    """For every observation the cells it speaks for, with its held-out log error (measured over estimated).
-
-    An accelerator that was measured is judged by the fit without the model; one whose class was measured by the
-    fit without the accelerator, where its class has others; the rest stand for a chip nothing is known of.
-    """
-    chips: dict[str, set[str]] = defaultdict(set)
-    for bench in problem.benches:
-        for case in bench.cases:
-            chips[chip_class(case.row.accelerator)].add(case.row.accelerator.name)
-    found: list[list[tuple[Cell, float]]] = []
-    for n, o in enumerate(problem.observations):
-        case = problem.case_of(n)
-        metric = o.metric.removesuffix("_median")
-        level = "class" if len(chips[chip_class(case.row.accelerator)]) > 1 else "none"
-        found.append(
-            [
-                ((kind_of(case), metric, "chip", path_of(case)), o.value - float(by_model[n])),
-                ((kind_of(case), metric, level, path_of(case)), o.value - float(by_chip[n])),
-            ]
-        )
-    return found
-
-
-def quantiles(cells: Iterable[tuple[Cell, float]]) -> Mapping[Cell, tuple[int, float, float]]:
-    """rows, 10 % and 90 % per cell, and per cell without its path and without its evidence."""
+def quantiles(errors: Iterable[HeldOut]) -> Mapping[Cell, tuple[int, float, float]]:
+    """rows, 10 % and 90 % of every cell with enough rows; the coarsest cells whatever their rows."""
     values: dict[Cell, list[float]] = defaultdict(list)
-    for (kind, metric, evidence, path), error in cells:
-        values[kind, metric, evidence, path].append(error)
-        values[kind, metric, evidence, ""].append(error)
-        values[kind, metric, "", ""].append(error)
+    for held in errors:
+        for cell in parents(held.cell):
+            values[cell].append(held.error)
     return {
-        cell: (len(errors), float(np.quantile(errors, _LOW)), float(np.quantile(errors, _HIGH)))
-        for cell, errors in values.items()
-        if len(errors) >= _LEAST or not cell[2]
+        cell: (len(found), float(np.quantile(found, _LOW)), float(np.quantile(found, _HIGH)))
+        for cell, found in values.items()
+        if len(found) >= LEAST or not cell[2]
     }
 
 
-def interval_rows(problem: Problem, by_model: Array, by_chip: Array) -> list[tuple[object, ...]]:
-    flat = [pair for pairs in residual_cells(problem, by_model, by_chip) for pair in pairs]
-    return [(*cell, n, f"{low:.4f}", f"{high:.4f}") for cell, (n, low, high) in sorted(quantiles(flat).items())]
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Coverage:
+    """How often 80 % intervals made without a group held its measurements, and their median half width."""
+
+    kind: str
+    metric: str
+    measured_chip: bool  # the accelerator was in the fit and the model left out; else the other way round
+    rows: int
+    covered: float
+    half_width: float  # (high - low) / 2 over the estimate
+
+
+Family = tuple[str, str, bool]  # kind, metric, whether the accelerator was measured
+
+
+def family_of(held: HeldOut) -> Family:
+    return held.cell[0], held.cell[1], held.cell[2] == "chip"
+
+
+def nested(errors: Sequence[HeldOut]) -> dict[Family, Array]:
+    """Per family rows of (error, low, high): the quantiles a row is judged by come from all other groups."""
+    by_group: dict[tuple[bool, str], list[HeldOut]] = defaultdict(list)
+    for held in errors:
+        by_group[held.cell[2] == "chip", held.group].append(held)
+    seen: dict[Family, list[tuple[float, float, float]]] = defaultdict(list)
+    for key, members in by_group.items():
+        table = quantiles(h for h in errors if (h.cell[2] == "chip", h.group) != key)
+        for held in members:
+            found = next((table[cell] for cell in parents(held.cell) if cell in table), None)
+            if found is not None:
+                seen[family_of(held)].append((held.error, min(0.0, found[1]), max(0.0, found[2])))
+    return {family: np.array(marks) for family, marks in seen.items()}
+
+
+def widening(marks: Array, share: float = 0.8) -> float:
+    """Factor on the quantiles' distance from the estimate that makes them hold `share` of other groups' rows.
+
+    Errors of one group resemble each other, so quantiles over rows alone hold too few of a group never seen.
+    """
+    error, low, high = marks.T
+    needed = np.where(error < 0.0, error / np.minimum(low, -1e-3), error / np.maximum(high, 1e-3))
+    return float(np.clip(np.quantile(needed, share), 0.5, 2.0))
+
+
+def coverage(errors: Sequence[HeldOut], factors: Mapping[Family, float]) -> list[Coverage]:
+    """Nested coverage and width of the intervals, widened as they are in use."""
+    result = []
+    for family, marks in sorted(nested(errors).items()):
+        error, low, high = marks.T
+        factor = factors.get(family, 1.0)
+        inside = (factor * low <= error) & (error <= factor * high)
+        width = (np.exp(factor * high) - np.exp(factor * low)) / 2.0
+        result.append(
+            Coverage(
+                kind=family[0],
+                metric=family[1],
+                measured_chip=family[2],
+                rows=len(marks),
+                covered=float(np.mean(inside)),
+                half_width=float(np.median(width)),
+            )
+        )
+    return result

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from estimators.latency.estimate import OperatorTime
@@ -26,6 +27,8 @@ class Rates:
     activation_memory: Number
     decode_gain: Number  # odds of the compute shares in a step without prompts, against one with
     tile: Number  # tokens a matrix product costs beyond those it has: the partly filled tile
+    expert_tile: Number  # the same for one expert
+    routing: Number  # evenness a of expert popularity (gamma shape); uniform routing is a = infinity
     kernel_s: Number  # start and drain of one kernel in a captured graph
     eager_s: Number  # launch of one kernel outside a graph; hidden behind the GPU when that is busy longer
     step_s: Number  # scheduler, input preparation and sampling, per step
@@ -84,16 +87,21 @@ def _at_odds(share: Number, gain: Number) -> Number:
     return share * gain / (1.0 - share + share * gain)
 
 
-def touched_share(shard: Shard, tokens: Number) -> Number:
-    """Share of the routed experts that `tokens` tokens touch: E[u]/n = 1 - (1 - k/n)^t, uniform routing.
+def touched_share(shard: Shard, tokens: Number, routing: Number = math.inf) -> Number:
+    """Share of the routed experts that `tokens` tokens touch; the first token touches k of n exactly.
 
-    n = 128, k = 8, t = 16: 0.644, 82 experts (FACTS of the expert-parallel literature compute the same 82).
+    Uniform: E[u]/n = 1 - (1 - k/n)^t; n = 128, k = 8, t = 16: 0.644, 82 experts. Real routing prefers some experts:
+    with popularity gamma-distributed of shape a, k/n + (1 - k/n) (1 - (1 + (k/n) (t - 1) / a)^-a).
     """
-    return 1.0 - (1.0 - shard.experts_per_token / shard.experts) ** tokens
+    ratio = shard.experts_per_token / shard.experts
+    if isinstance(routing, float) and math.isinf(routing):
+        return 1.0 - (1.0 - ratio) ** tokens
+    later = ratio * (tokens - 1.0) * (tokens > 1.0)
+    return ratio + (1.0 - ratio) * (1.0 - (1.0 + later / routing) ** (-routing))
 
 
 def step_terms(shard: Shard, rates: Rates, load: Load, minimum: Number, eager: Number) -> Terms:
-    """Seconds by operator group; `eager` is 1 where kernels are launched one by one (prefill), else 0.
+    """Seconds by operator group; `eager` is 1 where kernels are launched one by one, 0 in a graph.
 
     Llama-3.1-8B in bf16 on one H100, one request: 13.96 GB of layer weights / (3.35 TB/s x 0.8) = 5.2 ms for
     `linear`, 1.05 GB for `head`.
@@ -101,18 +109,19 @@ def step_terms(shard: Shard, rates: Rates, load: Load, minimum: Number, eager: N
     decode_tokens = load.decode * load.verified
     tokens = decode_tokens + load.prefill
     bandwidth, peak = shard.bandwidth, shard.peak_16bit
-    gain = eager + (1.0 - eager) * rates.decode_gain
+    prompts = (load.prefill > 0) * 1.0
+    gain = prompts + (1.0 - prompts) * rates.decode_gain
     linear_compute, wide_compute = _at_odds(rates.linear_compute, gain), _at_odds(rates.wide_compute, gain)
     expert_compute = _at_odds(rates.expert_compute, gain)
     linear = _product(shard.linear, tokens, rates.linear_memory, linear_compute, rates.tile, bandwidth)
     linear = linear + _product(shard.wide, tokens, rates.wide_memory, wide_compute, rates.tile, bandwidth)
-    share = touched_share(shard, tokens)
-    expert_tokens = tokens * shard.experts_per_token / shard.experts + share * rates.tile
+    share = touched_share(shard, tokens, rates.routing)
+    expert_tokens = tokens * shard.experts_per_token / shard.experts + share * rates.expert_tile
     expert = smooth_max(
         shard.expert.bytes * share / (bandwidth * rates.expert_memory),
         2.0 * shard.expert.elements * expert_tokens / (shard.expert.peak * expert_compute),
     )
-    sampled = decode_tokens + (load.prefill > 0)
+    sampled = decode_tokens + prompts
     head = _product(shard.head, sampled, rates.head_memory, rates.head_compute, rates.tile, bandwidth)
     windowed = minimum(load.context, shard.window)
     cache_bytes = load.decode * (shard.kv_bytes * load.context + shard.window_kv_bytes * windowed + shard.state_bytes)
@@ -140,7 +149,7 @@ def operators(shard: Shard, rates: Rates, load: Load) -> tuple[OperatorTime, ...
     terms = step_terms(shard, rates, load, min, 1.0 if load.prefill else 0.0)
     tokens = load.decode * load.verified + load.prefill
     sampled = load.decode * load.verified + (1.0 if load.prefill else 0.0)
-    share = touched_share(shard, tokens)
+    share = touched_share(shard, tokens, rates.routing)
     windowed = min(load.context, shard.window)
     cache_bytes = load.decode * (shard.kv_bytes * load.context + shard.window_kv_bytes * windowed + shard.state_bytes)
     pairs = load.decode * load.verified * (shard.pair_decode * load.context + shard.window_pair * windowed)

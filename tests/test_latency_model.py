@@ -1,0 +1,184 @@
+"""Speed of a replica: published cases, the physics no estimate may break, and loads pushed to their edges."""
+
+import math
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from estimators.hardware.catalogue import accelerators, find_accelerator
+from estimators.latency import curve
+from estimators.latency.physical_floor import physical_floor
+from estimators.latency.serving import Request
+from estimators.latency.sharding import build_shard
+from estimators.memory import estimate_memory
+from estimators.precision import Weights
+from estimators.provenance import Refusal
+from estimators.workload import Engine, EngineSettings, Load, Placement, Workload
+from tests.latency_cases import LLAMA, arrivals, at_maximum, estimate, precision_of, workload
+
+GRANITE = "ibm-granite/granite-3.1-8b-instruct"
+VLLM_V0 = EngineSettings(engine=Engine.VLLM, version="0.6.6")
+
+
+@pytest.mark.parametrize(("weights", "published"), [(Weights.BF16, 3.4), (Weights.INT4, 1.5)])
+def test_granite_on_an_a6000_as_its_model_card_prints_it(weights: Weights, published: float) -> None:
+    """RedHatAI Granite 3.1 8B card: 1024 in, 128 out, one RTX A6000, vLLM 0.6.6: 3.4 s in BF16, 1.5 s in INT4."""
+    found = estimate(workload(1024, 128), GRANITE, weights, "A6000", settings=VLLM_V0)
+    assert found.e2e_s.value == pytest.approx(published, rel=0.10)
+    assert found.e2e_s.low <= published <= found.e2e_s.high
+
+
+@pytest.mark.parametrize("gpu", ["T4", "A10G", "L4", "L40S", "A100-40GB", "H100", "H200", "B200", "MI300X"])
+@pytest.mark.parametrize("weights", [Weights.BF16, Weights.FP8, Weights.INT8, Weights.INT4])
+def test_no_estimate_and_no_interval_passes_the_physical_floor(gpu: str, weights: Weights) -> None:
+    precision, accelerator = precision_of(LLAMA, weights), find_accelerator(gpu)
+    shard = build_shard(precision, accelerator, Placement())
+    floor = physical_floor(shard, Request(prompt=1024.0, cached=0.0, output=128.0))
+    found = estimate(workload(1024, 128), weights=weights, gpu=gpu)
+    assert found.ttft_s.low >= floor.ttft_s
+    assert found.tpot_s.low >= floor.tpot_s
+    assert found.e2e_s.low >= floor.e2e_s
+
+
+def test_the_floor_of_llama_on_an_h100_by_hand() -> None:
+    """Weights a token reads: 8,030,261,248 less the embedding's 128256 x 4096, 2 bytes each, over 3.35 TB/s."""
+    shard = build_shard(precision_of(LLAMA), find_accelerator("H100"), Placement())
+    floor = physical_floor(shard, Request(prompt=1024.0, cached=0.0, output=1.0))
+    read = 2 * (8_030_261_248 - 128_256 * 4096)
+    assert floor.tpot_s == pytest.approx(read / 3.35e12, rel=1e-3)
+    assert floor.ttft_s == pytest.approx(1024 * 2 * 6.98e9 / 989e12, rel=0.01)
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    prompt=st.integers(16, 8000),
+    output=st.integers(2, 2000),
+    gpu=st.sampled_from(["A10G", "L4", "H100", "B200"]),
+    concurrency=st.sampled_from([1, 3, 17, 64]),
+)
+def test_longer_requests_take_longer_and_intervals_hold_their_value(
+    prompt: int, output: int, gpu: str, concurrency: int
+) -> None:
+    found = estimate(workload(prompt, output, concurrency), gpu=gpu)
+    longer = estimate(workload(prompt, output + 500, concurrency), gpu=gpu)
+    assert longer.e2e_s.value > found.e2e_s.value
+    for interval in (found.ttft_s, found.tpot_s, found.e2e_s, found.output_tok_per_s, found.req_per_s):
+        assert 0.0 < interval.low <= interval.value <= interval.high < math.inf
+    assert found.ttft_p95_s >= found.ttft_s.value
+    assert found.tpot_p95_s >= found.tpot_s.value
+    assert found.e2e_p95_s >= found.e2e_s.value
+
+
+def test_a_closed_population_obeys_littles_law() -> None:
+    found = estimate(workload(1024, 256, 32))
+    assert found.req_per_s.value * found.e2e_s.value == pytest.approx(32, rel=0.01)
+    assert found.output_tok_per_s.value == pytest.approx(256 * found.req_per_s.value)
+
+
+def test_more_in_flight_means_more_throughput_and_slower_tokens() -> None:
+    estimates = [estimate(workload(1024, 256, n)) for n in (1, 4, 16, 64)]
+    rates = [e.output_tok_per_s.value for e in estimates]
+    tokens = [e.tpot_s.value for e in estimates]
+    assert rates == sorted(rates)
+    assert tokens == sorted(tokens)
+
+
+def test_fewer_bits_decode_faster_where_bandwidth_binds() -> None:
+    tpot = {w: estimate(workload(), weights=w, gpu="A10G").tpot_s.value for w in (Weights.BF16, Weights.INT4)}
+    assert 0.25 < tpot[Weights.INT4] / tpot[Weights.BF16] < 0.55
+
+
+def test_fp8_without_fp8_units_saves_bandwidth_but_no_arithmetic() -> None:
+    wide = estimate(workload(4096, 128), gpu="A100-80GB")
+    narrow = estimate(workload(4096, 128), weights=Weights.FP8, gpu="A100-80GB")
+    assert narrow.tpot_s.value < 0.8 * wide.tpot_s.value
+    assert narrow.ttft_s.value > 0.9 * wide.ttft_s.value
+    assert any("16 bits" in note for note in narrow.notes)
+
+
+def test_a_prefix_cache_hit_spares_its_prefill() -> None:
+    cold = estimate(workload(8192, 64))
+    warm = estimate(workload(8192, 64, prefix_share=0.9))
+    assert warm.ttft_s.value < 0.4 * cold.ttft_s.value
+
+
+def test_a_rate_above_what_the_replica_serves_is_said_to_saturate_it() -> None:
+    calm, flooded = estimate(arrivals(0.5)), estimate(arrivals(500.0))
+    assert not calm.saturated
+    assert calm.req_per_s.value == pytest.approx(0.5)
+    assert flooded.saturated
+    assert flooded.req_per_s.value < 500.0
+    assert any("replicas keep up" in note for note in flooded.notes)
+
+
+def test_an_idle_server_under_poisson_arrivals_is_a_single_stream() -> None:
+    alone, rare = estimate(workload()), estimate(arrivals(0.001))
+    assert rare.e2e_s.value == pytest.approx(alone.e2e_s.value, rel=0.02)
+
+
+def test_a_static_batch_larger_than_the_cache_runs_in_waves() -> None:
+    few = estimate(workload(2048, 512, 8, load=Load.BATCH), gpu="A10G")
+    many = estimate(workload(2048, 512, 200, load=Load.BATCH), gpu="A10G")
+    assert many.e2e_s.value > 4 * few.e2e_s.value
+    assert any("waves" in note for note in many.notes)
+
+
+def test_maximum_throughput_is_near_that_of_a_full_server() -> None:
+    most = estimate(at_maximum())
+    full = estimate(workload(concurrency=300))
+    assert 0.7 < most.output_tok_per_s.value / full.output_tok_per_s.value < 1.6
+
+
+def test_pcie_makes_tensor_parallelism_cost_more_than_nvlink() -> None:
+    two = Placement(tp=2)
+    slow = [o for o in estimate(workload(), gpu="L40S", placement=two).decode_step if o.name == "collectives"]
+    fast = [o for o in estimate(workload(), gpu="H100", placement=two).decode_step if o.name == "collectives"]
+    assert slow[0].seconds > fast[0].seconds > 0.0
+    assert slow[0].bound == "link"
+
+
+def test_every_operator_says_what_bound_it() -> None:
+    found = estimate(workload(4096, 128))
+    assert {o.bound for o in found.decode_step} <= {"bandwidth", "compute", "link", "launch", "host"}
+    decode = {o.name: o.bound for o in found.decode_step}
+    prefill = {o.name: o.bound for o in found.prefill_step}
+    assert decode["projections and dense layers"] == "bandwidth"
+    assert prefill["projections and dense layers"] == "compute"
+
+
+@pytest.mark.parametrize(
+    ("load", "field"),
+    [
+        (workload(prompt=0), "prompt"),
+        (workload(output=0), "output"),
+        (workload(concurrency=0.0), "concurrency"),
+        (arrivals(0.0), "rate"),
+    ],
+)
+def test_loads_without_an_answer_are_refused_by_the_field_at_fault(load: Workload, field: str) -> None:
+    with pytest.raises(Refusal) as refused:
+        estimate(load)
+    assert refused.value.field == field
+
+
+def test_a_context_over_the_models_limit_is_said() -> None:
+    found = estimate(workload(200_000, 128), gpu="H200")
+    assert any("config allows" in note for note in found.notes)
+
+
+def test_an_accelerator_without_peaks_is_refused() -> None:
+    blank = next(name for name, a in accelerators().items() if a.flops_16bit is None)
+    with pytest.raises(Refusal) as refused:
+        build_shard(precision_of(LLAMA), accelerators()[blank], Placement())
+    assert refused.value.field == "gpu"
+
+
+def test_the_curve_rises_in_throughput_and_ends_where_requests_wait() -> None:
+    precision, accelerator = precision_of(LLAMA), find_accelerator("A10G")
+    load, placement, engine = workload(2048, 256), Placement(), EngineSettings()
+    memory = estimate_memory(precision, accelerator, placement, load, engine)
+    points = curve(precision, accelerator, placement, load, engine, memory)
+    assert [p.concurrency for p in points] == sorted(p.concurrency for p in points)
+    assert points[-1].waits_for_memory
+    assert points[1].output_tok_per_s.value > points[0].output_tok_per_s.value
