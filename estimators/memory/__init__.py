@@ -2,6 +2,7 @@
 
 from estimators.memory.assemble import estimate_memory
 from estimators.memory.command import vllm_command
+from estimators.memory.drafting import draft_precision
 from estimators.memory.estimate import MemoryEstimate
 
-__all__ = ["MemoryEstimate", "estimate_memory", "vllm_command"]
+__all__ = ["MemoryEstimate", "draft_precision", "estimate_memory", "vllm_command"]

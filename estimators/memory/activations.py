@@ -7,7 +7,6 @@ import math
 from estimators.architecture.spec import Role, Split
 from estimators.formats import DTYPE_BYTES
 from estimators.memory.engine import Running
-from estimators.memory.kv_cache import CacheKind, row_bytes
 from estimators.memory.weights import Stage
 from estimators.precision import Precision, Weights
 from estimators.workload import Engine, Placement
@@ -138,18 +137,3 @@ def prompt_width(precision: Precision) -> int:
         if group.ffn is not None
     ]
     return max(widths, default=0)
-
-
-def eagle_head(precision: Precision, placement: Placement) -> tuple[int, tuple[CacheKind, ...]]:
-    """An EAGLE-3 head: one decoder layer of the target, a projection of three hidden states (3 D x D), its cache.
-
-    Source: arXiv:2503.01840, section 3; the head shares the target's embeddings and LM head.
-    """
-    spec = precision.spec
-    group = next(group for group in spec.groups if group.stack == "decoder" and group.attention is not None)
-    dense = [tensor for tensor in group.tensors if tensor.role is not Role.EXPERT]
-    width = DTYPE_BYTES[precision.compute_dtype]
-    elements = sum(tensor.elements for tensor in dense) + 3 * spec.hidden_size**2
-    assert group.attention is not None  # noqa: S101  chosen above
-    kind = CacheKind(layers=1, bytes_per_token=row_bytes(precision, group.attention, placement.tp))
-    return math.ceil(elements * width / placement.tp), (kind,)

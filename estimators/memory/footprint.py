@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from estimators.architecture.spec import AttentionKind
-from estimators.memory import activations, partition
+from estimators.memory import activations, drafting, partition
 from estimators.memory.engine import Running
 from estimators.memory.kv_cache import Cache, cache_kinds
 from estimators.memory.weights import Stage, stage_weights
 from estimators.precision import Precision
-from estimators.workload import Engine, EngineSettings, Placement, Speculation, Workload
+from estimators.workload import Engine, EngineSettings, Placement, Workload
 
 LONGEST_CONTEXT = 2**24  # tokens; beyond it no context is searched
 
@@ -115,7 +115,9 @@ def build(
     serving, products = running.engine is not Engine.TRANSFORMERS, bool(running.value("mla_products"))
     for stage in stage_weights(precision, placement, serving=serving, mtp=mtp, products=products):
         cache = cache_of(precision, placement, workload, settings, running, stage, mtp)
-        stage, cache = _with_draft(stage, cache, settings.speculation, draft, precision, placement, running)
+        stage, cache = drafting.with_draft(
+            stage, cache, settings.speculation, draft, precision, placement, running.engine
+        )
         made.append(_share(precision, placement, settings, running, stage, cache))
     return Replica(
         shares=tuple(made),
@@ -189,27 +191,3 @@ def _share(
         outside=context + graphs - inside,
         request_activation=activations.prompt_token_bytes(precision, running),
     )
-
-
-def _with_draft(
-    stage: Stage,
-    cache: Cache,
-    speculation: Speculation | None,
-    draft: Precision | None,
-    precision: Precision,
-    placement: Placement,
-    running: Running,
-) -> tuple[Stage, Cache]:
-    """Draft weights and cache, on the last stage where they run."""
-    if speculation is None or not stage.last:
-        return stage, cache
-    if speculation.method == "draft" and draft is not None:
-        tp = placement.tp if not partition.tp_problem(draft.spec, placement.tp) else 1
-        (whole,) = stage_weights(draft, Placement(tp=tp), serving=True)
-        stage = replace(stage, bytes_by_role=(*stage.bytes_by_role, ("draft model", whole.bytes)))
-        return stage, replace(cache, kinds=cache.kinds + cache_kinds(draft, tp))
-    if speculation.method == "eagle":
-        size, kinds = activations.eagle_head(precision, placement)
-        stage = replace(stage, bytes_by_role=(*stage.bytes_by_role, ("eagle head", size)))
-        return stage, replace(cache, kinds=cache.kinds + kinds)
-    return stage, cache
