@@ -119,42 +119,58 @@ def test_a_fraction_of_a_gpu_has_its_own_memory() -> None:
 def test_a_server_that_admits_longer_requests_must_hold_one() -> None:
     assert estimate(gpu="A10G", max_model_len=16_384).fits
     assert not estimate(gpu="A10G", max_model_len=131_072).fits  # vLLM refuses to start
-    short = estimate(max_model_len=1000)
-    assert not short.fits
-    assert any("shorter than a request" in note for note in short.notes)
+    assert estimate(gpu="A10G", max_model_len=1152).fits  # prompt + output exactly
 
 
 def test_maximum_load_is_held_to_one_request() -> None:
     assert estimate(load=Load.MAX, concurrency=None).load_bytes_per_gpu == 1152 * 131_072
 
 
-def test_speculation_brings_weights_and_cache() -> None:
-    plain = estimate("deepseek-ai/DeepSeek-V3", "H200", tp=8)
-    mtp = estimate("deepseek-ai/DeepSeek-V3", "H200", tp=8, speculation=Speculation(method="mtp", tokens=1))
-    assert mtp.weights_bytes_per_gpu > plain.weights_bytes_per_gpu
-    assert mtp.kv_bytes_per_token_per_gpu == plain.kv_bytes_per_token_per_gpu + 576 * 2
-    eagle = estimate(speculation=Speculation(method="eagle", tokens=3))
-    assert eagle.kv_bytes_per_token_per_gpu == 33 * 4096
-    ngram = estimate(speculation=Speculation(method="ngram", tokens=3))
-    assert ngram.memory_bytes_per_gpu == estimate().memory_bytes_per_gpu
+def test_a_batch_beyond_the_cache_runs_in_waves() -> None:
+    # H100, one request of 1152 tokens is 151 MB: hundreds fit beside the weights, a million do not
+    batch = estimate(load=Load.BATCH, concurrency=10**6)
+    assert batch.fits
+    assert batch.load_bytes_per_gpu == batch.max_concurrency * 1152 * 131_072
+    waves = -(-(10**6) // batch.max_concurrency)
+    assert f"runs in {waves:,} waves: {batch.max_concurrency:,} at once fit the cache" in " ".join(batch.notes)
+    flight = estimate(load=Load.CONCURRENCY, concurrency=10**6)
+    assert not flight.fits
+    assert flight.load_bytes_per_gpu == 10**6 * 1152 * 131_072
 
 
-def test_a_draft_model_is_counted_when_given_and_missed_when_not() -> None:
-    draft = resolve_precision(load_spec("meta-llama/Llama-3.2-1B-Instruct"))
-    asked = EngineSettings(
-        speculation=Speculation(method="draft", tokens=5, draft_model="meta-llama/Llama-3.2-1B-Instruct")
-    )
-    case = (
+def test_a_batch_within_the_cache_is_counted_whole() -> None:
+    batch = estimate(load=Load.BATCH, concurrency=32)
+    assert batch == estimate(load=Load.CONCURRENCY, concurrency=32)
+    assert not any("waves" in note for note in batch.notes)
+
+
+def test_a_batch_runs_no_more_at_once_than_the_scheduler_takes() -> None:
+    small = estimate(prompt=100, output=12, load=Load.BATCH, concurrency=2048)  # 112 tokens: thousands fit
+    assert small.max_concurrency > 2048
+    assert small.load_bytes_per_gpu == 1024 * 112 * 131_072
+    assert any("2 waves: 1,024 at once are what the scheduler runs" in note for note in small.notes)
+    words = vllm_command(
         resolve_precision(load_spec(LLAMA)),
         find_accelerator("H100"),
         Placement(),
-        Workload(prompt_tokens=1024, output_tokens=128),
-        asked,
+        Workload(prompt_tokens=100, output_tokens=12, load=Load.BATCH, concurrency=2048),
+        EngineSettings(),
     )
-    with_draft, without = estimate_memory(*case, draft=draft), estimate_memory(*case)
-    assert with_draft.weights_bytes_per_gpu - without.weights_bytes_per_gpu > draft.weights_bytes
-    assert with_draft.kv_bytes_per_token_per_gpu == 131_072 + 32_768
-    assert any("draft model" in note for note in without.notes)
+    assert "--max-num-seqs 1024" in words
+
+
+def test_a_batch_does_not_fit_where_not_one_request_does() -> None:
+    none = estimate("meta-llama/Llama-3.3-70B-Instruct", gpu="A10G", load=Load.BATCH, concurrency=10**6)
+    assert not none.fits
+    assert none.load_bytes_per_gpu == 1152 * 80 * 2 * 8 * 128 * 2  # one request
+    assert not any("waves" in note for note in none.notes)
+
+
+def test_plain_transformers_runs_a_batch_whole() -> None:
+    batch = estimate(load=Load.BATCH, concurrency=10**6, engine=Engine.TRANSFORMERS)
+    assert not batch.fits
+    assert any(f"calls of {batch.max_concurrency:,} at most" in note for note in batch.notes)
+    assert estimate(load=Load.BATCH, concurrency=batch.max_concurrency, engine=Engine.TRANSFORMERS).fits
 
 
 def test_adapters_are_overhead() -> None:
@@ -230,12 +246,6 @@ def test_every_number_explains_itself(engine: Engine) -> None:
         assert term.source
 
 
-def test_the_interval_holds_the_estimate() -> None:
-    for engine in Engine:
-        found = estimate(engine=engine)
-        assert found.memory_bytes_per_gpu_low < found.memory_bytes_per_gpu < found.memory_bytes_per_gpu_high
-
-
 @pytest.mark.parametrize(
     ("wrong", "field"),
     [
@@ -245,6 +255,8 @@ def test_the_interval_holds_the_estimate() -> None:
         ({"concurrency": -1}, "concurrency"),
         ({"tp": 5}, "gpus"),
         ({"lora_adapters": -1}, "lora"),
+        ({"max_model_len": 1151}, "max_len"),  # 1024 + 128 need 1152
+        ({"max_model_len": 0}, "max_len"),
         ({"memory_utilization": 2.0}, "util"),
     ],
 )
@@ -267,6 +279,29 @@ def test_more_load_never_takes_less(model: str, prompt: int, concurrency: int, m
     assert busier.memory_bytes_per_gpu >= base.memory_bytes_per_gpu
     assert longer.max_concurrency <= base.max_concurrency
     assert base.fits is (base.memory_bytes_per_gpu <= base.memory_budget_bytes_per_gpu)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    model=MODELS,
+    gpu=st.sampled_from(["T4", "A10G", "H200"]),
+    weights=st.sampled_from(list(Weights)),
+    engine=st.sampled_from(list(Engine)),
+    load=st.sampled_from(list(Load)),
+    tp=st.sampled_from([1, 2]),
+    prompt=st.integers(1, 60_000),
+    concurrency=st.integers(1, 10**6),
+)
+def test_the_interval_holds_the_estimate_and_the_envelope_holds_the_load(
+    model: str, gpu: str, weights: Weights, engine: Engine, load: Load, tp: int, prompt: int, concurrency: int
+) -> None:
+    found = estimate(
+        model, gpu, weights=weights, engine=engine, load=load, tp=tp, prompt=prompt, concurrency=concurrency
+    )
+    assert 0 < found.memory_bytes_per_gpu_low < found.memory_bytes_per_gpu < found.memory_bytes_per_gpu_high
+    assert found.load_bytes_per_gpu_floor <= found.load_bytes_per_gpu <= found.load_bytes_per_gpu_ceiling
+    if load is Load.BATCH and engine is not Engine.TRANSFORMERS:
+        assert found.fits is (found.max_concurrency >= 1)
 
 
 @settings(max_examples=20, deadline=None)

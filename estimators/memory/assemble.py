@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 from estimators.hardware.accelerator import Accelerator
-from estimators.memory import explain, footprint
-from estimators.memory.engine import Running, start
+from estimators.memory import drafting, explain, footprint
+from estimators.memory.engine import Running, held_at_once, start
 from estimators.memory.estimate import MemoryEstimate
 from estimators.memory.footprint import Replica, Share
 from estimators.precision import Precision
 from estimators.provenance import Refusal
-from estimators.workload import EngineSettings, Load, Placement, Workload
+from estimators.workload import Engine, EngineSettings, Load, Placement, Workload
 
 
 def estimate_memory(
@@ -27,17 +28,23 @@ def estimate_memory(
     """Memory of one replica: what each GPU must hold, what the engine may take, and how much load that leaves room for.
 
     demand = weights + KV cache and state of the load + activations + overhead; budget = memory software sees x util.
-    `memory_bytes` is that of a fractional GPU, `draft` the draft model of speculative decoding.
+    `memory_bytes` is that of a fractional GPU, `draft` the draft model of speculative decoding (left out, the embedded
+    model of that name). A batch the cache does not hold is run in waves, and demand is that of one wave.
     Llama-3.1-8B in bf16 on an H100, 1024 + 128 tokens, one request: 14.99 GiB of weights, 0.14 GiB of cache.
     Raises `Refusal` where the placement or a setting is impossible.
     """
     _check(workload, settings)
+    if settings.speculation is not None:
+        drafting.check(settings.speculation, precision.spec)
+        draft = draft or drafting.draft_precision(settings.speculation, precision.kv)
     memory = memory_bytes or accelerator.memory_bytes
     longest = settings.max_model_len or workload.tokens_per_request
     mla = footprint.has_mla(precision)
-    running = start(settings, accelerator, memory, longest, mla=mla, requests=workload.concurrency)
+    running = start(settings, accelerator, memory, longest, mla=mla, requests=held_at_once(workload))
     replica = footprint.build(precision, placement, workload, settings, running, memory, draft)
-    return _assemble(precision, accelerator, placement, workload, settings, running, replica)
+    if workload.load is Load.BATCH and running.engine is not Engine.TRANSFORMERS:
+        replica = replace(replica, requests=_wave(replica, running, accelerator))
+    return _assemble(precision, accelerator, placement, workload, settings, running, replica, draft)
 
 
 def _check(workload: Workload, settings: EngineSettings) -> None:
@@ -50,10 +57,27 @@ def _check(workload: Workload, settings: EngineSettings) -> None:
         raise Refusal("A request has at least one token.", field="prompt", remedy="Give a prompt or an output length.")
     if workload.concurrency is not None and not 0 <= workload.concurrency <= 10**7:
         raise Refusal(f"{workload.concurrency} is not a concurrency.", field="concurrency", remedy="Use 1 or more.")
+    longest = settings.max_model_len
+    if longest is not None and longest < workload.tokens_per_request:
+        raise Refusal(
+            f"A longest context of {longest:,} tokens does not hold a request of {workload.tokens_per_request:,} "
+            f"({workload.prompt_tokens:,} of prompt + {workload.output_tokens:,} of output).",
+            field="max_len",
+            remedy=f"Use {workload.tokens_per_request:,} or more, or shorten the request.",
+        )
     if settings.lora_adapters < 0 or settings.lora_rank < 1:
         raise Refusal(
             "Adapters need a count and a rank.", field="lora", remedy="Use a count of 0 or more, a rank of 1 or more."
         )
+
+
+def _wave(replica: Replica, running: Running, accelerator: Accelerator) -> int:
+    """Requests of a batch run at once: those the cache holds, at least one, and on vLLM no more than its scheduler
+    takes (the limits of other engines are their own, and Neuron builds have none)."""
+    limit = replica.max_concurrency()
+    if running.engine is Engine.VLLM and accelerator.vendor != "AWS":
+        limit = min(limit, running.max_seqs)
+    return max(1, min(replica.requests, limit))
 
 
 def _assemble(
@@ -64,6 +88,7 @@ def _assemble(
     settings: EngineSettings,
     running: Running,
     replica: Replica,
+    draft: Precision | None,
 ) -> MemoryEstimate:
     full, tokens = replica.fullest(), replica.tokens
     requests = 1 if workload.load is Load.MAX else replica.requests
@@ -83,7 +108,7 @@ def _assemble(
         state_bytes_per_request=whole.state_bytes,
         load_bytes_per_gpu=load - prompts,
         load_bytes_per_gpu_floor=requests * full.cache.floor_bytes(tokens),
-        load_bytes_per_gpu_ceiling=requests * full.cache.ceiling_bytes(tokens),
+        load_bytes_per_gpu_ceiling=max(load - prompts, requests * full.cache.ceiling_bytes(tokens)),
         activation_bytes_per_gpu=full.activation + prompts,
         overhead_bytes_per_gpu=full.overhead,
         memory_bytes_per_gpu=demand,
@@ -95,7 +120,7 @@ def _assemble(
         max_context=replica.max_context(precision.spec.max_positions) if known else 0,
         fits=fits,
         terms=(),
-        notes=explain.notes(precision, accelerator, workload, settings, running, replica, full),
+        notes=explain.notes(precision, accelerator, workload, settings, running, replica, full, draft),
         outside_bytes_per_gpu=full.outside,
         kv_known=known,
     )
@@ -103,9 +128,9 @@ def _assemble(
 
 
 def _starts(replica: Replica, settings: EngineSettings, requests: int) -> bool:
-    """vLLM refuses to start unless one request of the longest admitted length fits, and rejects longer ones."""
+    """vLLM refuses to start unless one request of the longest admitted length fits."""
     longest = settings.max_model_len or replica.tokens
-    return longest >= replica.tokens and replica.holds(1, longest) and replica.holds(requests, replica.tokens)
+    return replica.holds(1, longest) and replica.holds(requests, replica.tokens)
 
 
 def _interval(running: Running, share: Share, demand: int) -> tuple[int, int]:

@@ -6,7 +6,7 @@ import json
 import shlex
 
 from estimators.hardware.accelerator import Accelerator
-from estimators.memory.engine import start
+from estimators.memory.engine import held_at_once, start
 from estimators.memory.footprint import has_mla
 from estimators.precision import KvPrecision, Precision, Weights
 from estimators.workload import Engine, EngineSettings, Placement, Workload
@@ -39,7 +39,7 @@ def vllm_command(
         memory_bytes or accelerator.memory_bytes,
         longest,
         mla=has_mla(precision),
-        requests=workload.concurrency,
+        requests=held_at_once(workload),
     )
     words = ["vllm", "serve", _model(precision)]
     if precision.spec.revision:

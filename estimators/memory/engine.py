@@ -11,7 +11,7 @@ from pathlib import Path
 
 from estimators.hardware.accelerator import Accelerator
 from estimators.provenance import Refusal, read_table
-from estimators.workload import Engine, EngineSettings
+from estimators.workload import Engine, EngineSettings, Load, Workload
 
 _DATA = Path(__file__).with_name("data")
 _NEWEST = (10**6, 0, 0)
@@ -58,6 +58,11 @@ class Running:
         return constant.value if constant is not None else 0.0
 
 
+def held_at_once(workload: Workload) -> float | None:
+    """Requests the scheduler is set up to run at once; a batch is queued whole and run in waves, so it sets nothing."""
+    return None if workload.load is Load.BATCH else workload.concurrency
+
+
 def start(
     settings: EngineSettings,
     accelerator: Accelerator,
@@ -69,7 +74,7 @@ def start(
 ) -> Running:
     """The engine with its defaults filled in; vLLM's depend on version, accelerator and attention.
 
-    `requests` is the load's concurrency: a plan for more than the scheduler's default raises it.
+    `requests` is what should run at once: a plan for more than the scheduler's default raises it.
     """
     constants = _constants(settings.engine.value, release(settings.version))
     utilization = settings.memory_utilization

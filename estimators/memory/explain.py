@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
 from dataclasses import replace
 
+from estimators.architecture.spec import Role
 from estimators.hardware.accelerator import Accelerator
+from estimators.memory import drafting
 from estimators.memory.engine import Running
 from estimators.memory.estimate import MemoryEstimate
 from estimators.memory.footprint import Replica, Share
 from estimators.precision import Precision, Weights
 from estimators.provenance import Term
-from estimators.workload import Engine, EngineSettings, Placement, Workload
+from estimators.workload import Engine, EngineSettings, Load, Placement, Workload
 
 _GIB = 2**30
 
@@ -42,6 +46,7 @@ def notes(
     running: Running,
     replica: Replica,
     share: Share,
+    draft: Precision | None,
 ) -> tuple[str, ...]:
     """What a person should know before relying on the numbers."""
     found = [*precision.spec.notes, *precision.notes]
@@ -51,11 +56,7 @@ def notes(
         found.append(_window_note(share, running))
     if any(kind.state_bytes for kind in share.cache.kinds):
         found.append("The recurrent state is a fixed size per request, whatever its length.")
-    if workload.concurrency is not None and workload.concurrency > running.max_seqs:
-        found.append(f"The scheduler runs {running.max_seqs} requests at once; raise --max-num-seqs for this load.")
-    longest = settings.max_model_len
-    if longest is not None and longest < workload.tokens_per_request:
-        found.append(f"max_len {longest} is shorter than a request of {workload.tokens_per_request} tokens.")
+    found.extend(_load_notes(precision, workload, running, replica))
     if precision.weights is Weights.FP32 and precision.published and running.engine is Engine.VLLM:
         found.append("vLLM loads a float32 checkpoint in 16 bits unless --dtype float32 is given: see weights=bf16.")
     limit = precision.spec.max_positions
@@ -63,8 +64,8 @@ def notes(
         found.append(f"A request of {workload.tokens_per_request} tokens is longer than the {limit} the model states.")
     if share.outside > accelerator.memory_bytes - replica.budget > 0:
         found.append("CUDA graphs and context need more than the engine leaves outside its budget: lower util.")
-    if settings.speculation is not None and settings.speculation.method == "draft" and not _has(share, "draft model"):
-        found.append("The draft model's own weights and cache are not included.")
+    if settings.speculation is not None:
+        found.extend(_drafting_notes(precision, share, running, draft))
     return tuple(found)
 
 
@@ -79,8 +80,35 @@ def _window_note(share: Share, running: Running) -> str:
     )
 
 
-def _has(share: Share, role: str) -> bool:
-    return any(name == role for name, _ in share.stage.bytes_by_role)
+def _load_notes(precision: Precision, workload: Workload, running: Running, replica: Replica) -> Iterator[str]:
+    """How the engine takes more requests than it runs at once."""
+    asked = math.ceil(workload.concurrency or 1)
+    if workload.load is not Load.BATCH:
+        if asked > running.max_seqs:
+            yield f"The scheduler runs {running.max_seqs} requests at once; raise --max-num-seqs for this load."
+        return
+    held = replica.max_concurrency()
+    if not precision.spec.groups or held < 1 or asked <= min(held, replica.requests):
+        return
+    if running.engine is Engine.TRANSFORMERS:
+        yield f"Plain transformers runs a batch whole: split the {asked:,} requests into calls of {held:,} at most."
+        return
+    waves = math.ceil(asked / replica.requests)
+    limit = "fit the cache" if replica.requests == held else "are what the scheduler runs"
+    yield f"The batch of {asked:,} requests runs in {waves:,} waves: {replica.requests:,} at once {limit}."
+
+
+def _drafting_notes(precision: Precision, share: Share, running: Running, draft: Precision | None) -> Iterator[str]:
+    for role, size in share.stage.bytes_by_role:
+        if role in (drafting.DRAFT_MODEL, drafting.EAGLE_HEAD, Role.MTP.value):
+            yield f"Drafting ({role}) takes {_gib(size)} of weights on these GPUs and a cache of its own."
+    if draft is None:
+        return
+    if not draft.spec.groups:
+        yield f"The layers of {draft.spec.id} are not described: its weights are counted, its cache is unknown."
+    ours, theirs = precision.spec.vocab_size, draft.spec.vocab_size
+    if ours != theirs and running.engine is Engine.VLLM:
+        yield f"vLLM refuses a draft of another vocabulary: {draft.spec.id} has {theirs:,} entries, the model {ours:,}."
 
 
 def _weight_terms(estimate: MemoryEstimate, precision: Precision, placement: Placement) -> tuple[Term, ...]:
