@@ -149,6 +149,8 @@ def test_a_batch_runs_no_more_at_once_than_the_scheduler_takes() -> None:
     assert small.max_concurrency > 2048
     assert small.load_bytes_per_gpu == 1024 * 112 * 131_072
     assert any("2 waves: 1,024 at once are what the scheduler runs" in note for note in small.notes)
+    larger = estimate(prompt=100, output=12, load=Load.BATCH, concurrency=2048, engine=Engine.TENSORRT_LLM)
+    assert larger.load_bytes_per_gpu == 2048 * 128 * 131_072  # pages of 64 tokens
     words = vllm_command(
         resolve_precision(load_spec(LLAMA)),
         find_accelerator("H100"),
