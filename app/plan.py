@@ -62,6 +62,7 @@ class Candidate:
     objectives: tuple[ObjectiveCheck, ...] = ()
     reasons: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()  # true of this machine, and no reason against it
+    refusal: Refusal | None = None  # of the estimators, when nothing could be estimated
 
     @property
     def fits(self) -> bool | None:

@@ -20,7 +20,7 @@ from estimators.architecture.typical import spec_from_parameter_count
 from estimators.hardware.support import Support, kv_support, support
 from estimators.latency import estimate_latency
 from estimators.latency.estimate import LatencyEstimate
-from estimators.memory import estimate_memory
+from estimators.memory import draft_precision, estimate_memory
 from estimators.memory.estimate import MemoryEstimate
 from estimators.precision import KvPrecision, Precision, Weights, resolve_precision
 from estimators.provenance import Refusal
@@ -56,7 +56,8 @@ def plan(scenario: Scenario, sources: Sources) -> Plan:
             result, precision=precision, notes=(*result.notes, *_cross_check(scenario, precision, sources))
         )
         _check(scenario)
-        return _place(result, _Question(scenario, precision, sources.book))
+        draft = draft_precision(speculation_of(scenario), precision.kv, sources.spec)
+        return _place(result, _Question(scenario, precision, draft, sources.book))
     except Refusal as refusal:
         return replace(result, refusal=refusal)
 
@@ -102,6 +103,7 @@ class _Question:
 
     scenario: Scenario
     precision: Precision
+    draft: Precision | None
     book: PriceBook
     served: dict[tuple[object, ...], _Served] = field(default_factory=dict)
 
@@ -238,7 +240,13 @@ def _evaluate(question: _Question, machine: Machine, placement: Placement) -> Ca
     except Refusal as refusal:
         reasons.append(refusal.message)
         return Candidate(
-            machine=machine, placement=placement, replicas=0, instances=0, offer=offer, reasons=tuple(reasons)
+            machine=machine,
+            placement=placement,
+            replicas=0,
+            instances=0,
+            offer=offer,
+            reasons=tuple(reasons),
+            refusal=refusal,
         )
     memory, latency = served.memory, served.latency
     if not memory.fits:
@@ -411,7 +419,13 @@ def _estimate(question: _Question, machine: Machine, placement: Placement, repli
     workload = workload_of(question.scenario, replicas)
     settings = question.settings
     memory = estimate_memory(
-        question.precision, machine.accelerator, placement, workload, settings, memory_bytes=machine.memory_bytes
+        question.precision,
+        machine.accelerator,
+        placement,
+        workload,
+        settings,
+        memory_bytes=machine.memory_bytes,
+        draft=question.draft,
     )
     latency = None
     if memory.max_concurrency >= 1:
@@ -421,7 +435,13 @@ def _estimate(question: _Question, machine: Machine, placement: Placement, repli
         running = min(math.ceil(latency.running_requests), memory.max_concurrency)
         flight = replace(workload, load=Load.CONCURRENCY, concurrency=max(1, running))
         memory = estimate_memory(
-            question.precision, machine.accelerator, placement, flight, settings, memory_bytes=machine.memory_bytes
+            question.precision,
+            machine.accelerator,
+            placement,
+            flight,
+            settings,
+            memory_bytes=machine.memory_bytes,
+            draft=question.draft,
         )
     return _Served(replicas, memory, latency)
 

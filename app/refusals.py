@@ -11,6 +11,7 @@ from estimators.provenance import Refusal
 from estimators.workload import Placement
 from pricing.offers import PurchaseOption
 
+_OF_THE_QUESTION = ("spec", "spec_tokens", "accept", "max_len", "model")  # no machine could answer them
 _LIVE_ONLY = "Savings Plan prices are live only: set AWS credentials, or choose another purchase option."
 
 
@@ -40,6 +41,8 @@ def of_named_machine(scenario: Scenario, chosen: Candidate, unsupported: Iterabl
             field="gpus",
             remedy="Name a larger instance, or use pp to span machines.",
         )
+    if chosen.refusal is not None and chosen.refusal.field in _OF_THE_QUESTION:
+        return chosen.refusal
     if chosen.memory is None and chosen.reasons:
         return Refusal(f"{chosen.label}: {chosen.reasons[-1]}", field="gpus")
     if chosen.offer is None and chosen.machine.instance is not None:
@@ -53,6 +56,9 @@ def of_named_machine(scenario: Scenario, chosen: Candidate, unsupported: Iterabl
 
 def of_automatic_choice(scenario: Scenario, weighed: Sequence[Candidate]) -> Refusal:
     """Which limit kills the last candidate, and by how much."""
+    for candidate in weighed:
+        if candidate.refusal is not None and candidate.refusal.field in _OF_THE_QUESTION:
+            return candidate.refusal
     offered = [candidate for candidate in weighed if candidate.offer is not None]
     if not offered:
         return Refusal(

@@ -222,7 +222,7 @@ PARSERS: dict[str, Callable[[str], Any]] = {
     "batched_tokens": _integer(1, 10_000_000),
     "prefix": _number(0, 1, below=True),
     "spec": _match(_MODEL_ID, "none, ngram, eagle, mtp or a draft model's id"),
-    "spec_tokens": _integer(1, 64),
+    "spec_tokens": _integer(1, 16),
     "accept": _number(0, 1),
     "price": _decimal("0", "100000"),
     "price_as_of": _day,
