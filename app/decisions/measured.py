@@ -64,7 +64,9 @@ def _narrowed(latency: LatencyEstimate, found: dict[str, Narrowed]) -> LatencyEs
 
     return replace(
         latency,
-        **times,
+        ttft_s=times["ttft_s"],
+        tpot_s=times["tpot_s"],
+        e2e_s=times["e2e_s"],
         ttft_p95_s=latency.ttft_p95_s * times["ttft_s"].value / latency.ttft_s.value,
         tpot_p95_s=latency.tpot_p95_s * times["tpot_s"].value / latency.tpot_s.value,
         e2e_p95_s=latency.e2e_p95_s * after.value / before.value,
