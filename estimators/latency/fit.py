@@ -19,7 +19,7 @@ import numpy as np
 
 from estimators.latency.accuracy import held_out
 from estimators.latency.calibration import chip_class
-from estimators.latency.fit_cases import Array, Case, make_case
+from estimators.latency.fit_cases import Array, Case, floor_of, make_case
 from estimators.latency.fit_solver import Problem
 from estimators.latency.measured import excluded, rows
 from estimators.latency.spread import nested, quantiles, widening
@@ -110,7 +110,7 @@ def main() -> None:
     siblings = _siblings(cases)
     write(
         "cross_validation.csv",
-        ("id", "metric", "fitted_to", "architecture", "path", "evidence", "published", "fit", "without_model",
+        ("id", "metric", "fitted_to", "architecture", "path", "evidence", "floor", "published", "fit", "without_model",
          "without_checkpoint", "without_chip", "source", "as_of"),
         [
             (
@@ -120,6 +120,7 @@ def main() -> None:
                 "-".join(str(part) for part in architecture_of(problem.case_of(n))),
                 path_of(problem.case_of(n)),
                 "class" if siblings[chip_class(problem.case_of(n).row.accelerator)] > 1 else "none",
+                f"{floor_of(problem.case_of(n), o.metric.removesuffix('_median')):.5g}",
                 *(f"{np.exp(v):.5g}" for v in (o.value, fitted[n], by_model[n], by_checkpoint[n], by_chip[n])),
                 "measured.csv",
                 today,

@@ -13,6 +13,7 @@ from estimators.latency.calibration import FAMILIES, SLOTS, Context, case_contex
 from estimators.latency.engines import default_chunk, default_running, find_era
 from estimators.latency.measured import Row
 from estimators.latency.numeric import ARRAYS
+from estimators.latency.physical_floor import flop_seconds, physical_floor
 from estimators.latency.plan import running_capacity, shard_of
 from estimators.latency.serving import Request, Scheduler, Server, Steady
 from estimators.latency.sharding import Product, Shard
@@ -80,6 +81,17 @@ def _capacity(row: Row) -> float:
     return max(1.0, running_capacity(memory, row.workload, row.accelerator.memory_bytes))
 
 
+def floor_of(case: Case, metric: str) -> float:
+    """What no measurement of this figure can pass: seconds it cannot fall below, requests/s it cannot exceed."""
+    shard = case.shard
+    floor = physical_floor(shard, Request(prompt=case.prompt, cached=case.cached, output=case.output))
+    if metric == "throughput":
+        return float(shard.stages) / flop_seconds(shard, case.prompt + case.output - 1.0, 1.0)
+    if case.row.kind == "static_batch" and metric == "e2e":
+        return case.load * flop_seconds(shard, case.prompt, 0.0) + max(0.0, case.output - 1.0) * floor.tpot_s
+    return {"ttft": floor.ttft_s, "tpot": floor.tpot_s, "e2e": floor.e2e_s}[metric]
+
+
 def _column(values: Iterable[object]) -> Array:
     return np.array([float(v) for v in values], dtype=np.float64)  # type: ignore[arg-type]
 
@@ -136,7 +148,6 @@ class Bench:
             output=_column(c.output for c in cases),
         )
         self.load = _column(c.load for c in cases)
-        self.near: Array | None = None  # rates of the last solution, where the next search starts
 
     def predict(self, eta: Mapping[tuple[str, int | None], Array]) -> dict[str, Array]:
         """log of TTFT, TPOT, end to end, output tokens/s and requests/s of every case."""
@@ -154,13 +165,9 @@ class Bench:
 
     def _solve(self, server: Server) -> Steady:
         if self.kind in ("single_stream", "concurrency"):
-            state = server.closed(self.load, self.near)
-            self.near = state.requests_per_s
-            return state
+            return server.closed(self.load)
         if self.kind == "static_batch":
             return server.batch(self.load)
         if self.kind == "max_throughput":
-            state = server.maximum(self.near)
-            self.near = state.requests_per_s / server.rates.filling
-            return state
+            return server.maximum()
         return server.arrivals(self.load)

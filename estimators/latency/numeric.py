@@ -17,6 +17,9 @@ class Numeric(Protocol):
     def maximum(self, a: Number, b: Number) -> Number: ...
     def ceil(self, a: Number) -> Number: ...
     def where(self, condition: Number, a: Number, b: Number) -> Number: ...
+    def log(self, a: Number) -> Number: ...
+    def exp(self, a: Number) -> Number: ...
+    def settled(self, miss: Number, bracket: Number) -> bool: ...
     def converged(self, new: Number, old: Number) -> bool: ...
 
 
@@ -33,6 +36,15 @@ class _Floats:
     def where(self, condition: Number, a: Number, b: Number) -> Number:
         return a if condition else b
 
+    def log(self, a: Number) -> Number:
+        return math.log(a)
+
+    def exp(self, a: Number) -> Number:
+        return math.exp(a)
+
+    def settled(self, miss: Number, bracket: Number) -> bool:
+        return bool(abs(miss) <= 2e-4 or bracket <= 1e-5)
+
     def converged(self, new: Number, old: Number) -> bool:
         return bool(abs(new - old) <= 1e-4 * old)
 
@@ -42,6 +54,11 @@ class _Arrays:
     maximum = staticmethod(np.maximum)
     ceil = staticmethod(np.ceil)
     where = staticmethod(np.where)
+    log = staticmethod(np.log)
+    exp = staticmethod(np.exp)
+
+    def settled(self, miss: Number, bracket: Number) -> bool:
+        return bool(np.all((np.abs(miss) <= 2e-5) | (bracket <= 1e-6)))
 
     def converged(self, new: Number, old: Number) -> bool:
         return bool(np.all(np.abs(new - old) <= 1e-4 * old))

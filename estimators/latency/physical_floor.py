@@ -18,17 +18,11 @@ class Floor:
     e2e_s: float
 
 
-def physical_floor(shard: Shard, request: Request) -> Floor:
-    """TTFT >= FLOPs of the prompt / peak; TPOT >= bytes of the weights a token touches / bandwidth.
-
-    Llama-3.1-8B in bf16 on an H100: 15.0 GB / 3.35 TB/s = 4.48 ms a token.
-    """
-
-    def seconds(tokens: float, sampled: float) -> tuple[float, float]:
-        share = float(touched_share(shard, tokens))
-        size = shard.linear.bytes + shard.wide.bytes + shard.expert.bytes * share + shard.head.bytes
-        routed = shard.expert.elements * shard.experts_per_token / shard.experts
-        compute = sum(
+def flop_seconds(shard: Shard, tokens: float, sampled: float) -> float:
+    """FLOPs of `tokens` through the layers and `sampled` through the head, each over the peak of its path."""
+    routed = shard.expert.elements * shard.experts_per_token / shard.experts
+    return float(
+        sum(
             2.0 * elements * count / peak
             for elements, count, peak in (
                 (shard.linear.elements, tokens, shard.linear.peak),
@@ -37,8 +31,22 @@ def physical_floor(shard: Shard, request: Request) -> Floor:
                 (shard.head.elements, sampled, shard.head.peak),
             )
         )
-        return float(size / shard.bandwidth), float(compute)
+    )
 
-    ttft = max(seconds(float(request.prompt), 1.0)[1], seconds(1.0, 1.0)[0])
-    tpot = seconds(1.0, 1.0)[0] / float(request.accepted)
+
+def read_seconds(shard: Shard, tokens: float) -> float:
+    """Bytes of the weights `tokens` tokens touch over the bandwidth."""
+    share = float(touched_share(shard, tokens))
+    size = shard.linear.bytes + shard.wide.bytes + shard.expert.bytes * share + shard.head.bytes
+    return float(size / shard.bandwidth)
+
+
+def physical_floor(shard: Shard, request: Request) -> Floor:
+    """TTFT >= FLOPs of the prompt / peak; TPOT >= bytes of the weights a token touches / bandwidth.
+
+    Llama-3.1-8B in bf16 on an H100: 15.0 GB / 3.35 TB/s = 4.48 ms a token.
+    """
+    one = read_seconds(shard, 1.0)
+    ttft = max(flop_seconds(shard, float(request.prompt), 1.0), one)
+    tpot = one / float(request.accepted)
     return Floor(ttft_s=ttft, tpot_s=tpot, e2e_s=ttft + max(0.0, float(request.output) - 1.0) * tpot)

@@ -9,6 +9,7 @@ from estimators.latency.sharding import Shard
 from estimators.latency.step import Load, Rates, step_terms
 
 _ITERATIONS = 40
+_BUSIEST = 0.97  # share of time prefill can take, so that running requests still move
 _RAMP = 0.1  # share of requests that start together: one wave in ten, as published runs have it
 
 
@@ -105,35 +106,52 @@ class Server:
         mixed = n.where(tokens > own * 1.001, self.mixed(running, tokens), first)
         decode = self.decode(n.maximum(running, 1.0))
         rho = rate * others * request.prompt / tokens
-        busy = n.minimum(rho * mixed / self.shard.stages, 0.97)  # a stage is busy 1/PP of a pass
+        busy = n.minimum(rho * mixed / self.shard.stages, _BUSIEST)  # a stage is busy 1/PP of a pass
         left = (1.0 - busy) / decode
         steps = left + self.scheduler.mixes * busy / mixed
         return mixed, tokens, 1.0 / (steps * request.accepted), busy, decode
 
-    def closed(self, population: Number, start: Number | None = None) -> Steady:
-        """N requests in flight, each replaced when it ends: the rate X for which X (TTFT + (O-1) TPOT) = N.
+    def closed(self, population: Number) -> Steady:
+        """N requests in flight, each replaced when it ends: the rate X at which X R(X) = N, R = TTFT + (O-1) TPOT.
 
-        The rate is found by damped iteration on R(X) = TTFT + (O - 1) TPOT, which rises with X while N / X falls;
-        `start` is a rate known to be near.
+        X R(X) grows with X, so the root is bracketed between next to nothing and what neither an idle server nor
+        prefill in full chunks can exceed, and found by false position on logarithms (Illinois). Where even the
+        fastest prefill leaves requests over, they wait for it.
         """
-        n, request = self.n, self.request
+        n = self.n
         active = n.minimum(population, self.scheduler.running)
         others = (active - 1.0) / active
-        alone = self.prefill_alone() + self.front()
-        output = n.maximum(request.output - 1.0, 0.0)
-        if start is None:
-            decoding = output / request.accepted * self.decode(active)
-            start = active / (alone * (1.0 + 0.3 * (active - 1.0)) + decoding)
-        rate = start
+        high = self._fastest(active)
+        low = high * 1e-3
+        at_low = n.log(low * self._at_rate(low, others, active)[0] / active)
+        at_high = n.log(high * self._at_rate(high, others, active)[0] / active)
+        low, high, at_low, at_high = n.log(low), n.log(high), n.minimum(at_low, -1e-9), n.maximum(at_high, 1e-9)
         for _ in range(_ITERATIONS):
-            state = self._at_rate(rate, others, active)
-            new = active / state[0]
-            if n.converged(new, rate):
+            guess = (low * at_high - high * at_low) / (at_high - at_low)
+            state = self._at_rate(n.exp(guess), others, active)
+            found = n.log(n.exp(guess) * state[0] / active)
+            above = found > 0.0
+            at_low, at_high = (
+                n.where(above, 0.5 * at_low, n.minimum(found, -1e-12)),
+                n.where(above, n.maximum(found, 1e-12), 0.5 * at_high),
+            )
+            low, high = n.where(above, low, guess), n.where(above, guess, high)
+            if n.settled(found, high - low):
                 break
-            rate = (rate * new) ** 0.5
-        _, ttft, tpot, queue, own, running, mixed, tokens, busy, decode, ramp = state
-        waiting = n.maximum(population - active, 0.0) / rate
+        rate = n.exp(guess)
+        residence, ttft, tpot, queue, own, running, mixed, tokens, busy, decode, ramp = state
+        over = n.maximum(active / rate - residence, 0.0)
+        waiting = over + n.maximum(population - active, 0.0) / rate
         return self._steady(rate, ttft + waiting, tpot, queue, waiting, own, running, mixed, tokens, busy, decode, ramp)
+
+    def _fastest(self, active: Number) -> Number:
+        """Requests per second that neither an idle server nor prefill in full chunks can exceed."""
+        n, request = self.n, self.request
+        output = n.maximum(request.output - 1.0, 0.0)
+        idle = active / (self.prefill_alone() + self.front() + output / request.accepted * self.decode(1.0))
+        chunk = n.minimum(self.scheduler.chunk, active * request.prompt)
+        full = self.mixed(active, chunk) * request.prompt / (chunk * self.shard.stages)
+        return n.minimum(idle, _BUSIEST / full)
 
     def _at_rate(self, rate: Number, others: Number, active: Number) -> tuple[Number, ...]:
         n, request = self.n, self.request
@@ -217,9 +235,9 @@ class Server:
             mixed_step=step, mixed_share=zero, queue=0.5 * prefill, waiting=zero, own=step, chunk=chunk, ramp=zero,
         )  # fmt: skip
 
-    def maximum(self, start: Number | None = None) -> Steady:
+    def maximum(self) -> Steady:
         """As many requests as the engine runs, always replaced; an offline run keeps `filling` of that rate."""
-        state = self.closed(self.scheduler.running, start)
+        state = self.closed(self.scheduler.running)
         rate = state.requests_per_s * self.rates.filling
         stretch = 1.0 / self.rates.filling
         return Steady(

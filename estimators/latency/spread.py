@@ -88,12 +88,12 @@ def widening(marks: Array, share: float = 0.8) -> float:
     return float(np.clip(np.quantile(needed, share), 0.5, 2.0))
 
 
-def coverage(errors: Sequence[HeldOut], factors: Mapping[Family, float]) -> list[Coverage]:
-    """Nested coverage and width of the intervals, widened as they are in use."""
+def coverage(errors: Sequence[HeldOut], factors: Mapping[Family, float] | None = None) -> list[Coverage]:
+    """Nested coverage and width of the intervals, widened by the factors in use (1 where none is given)."""
     result = []
     for family, marks in sorted(nested(errors).items()):
         error, low, high = marks.T
-        factor = factors.get(family, 1.0)
+        factor = (factors or {}).get(family, 1.0)
         inside = (factor * low <= error) & (error <= factor * high)
         width = (np.exp(factor * high) - np.exp(factor * low)) / 2.0
         result.append(
