@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from app.accuracy import into_readme
 from pricing.aws.policy import iam_policy
 
 ROOT = Path(__file__).parents[1]
@@ -49,6 +50,10 @@ def test_every_command_it_names_has_help(command: str) -> None:
 def test_the_iam_policy_is_what_the_readers_call() -> None:
     (block,) = re.findall(r"```json\n(.*?)```", README, re.S)
     assert json.loads(block) == iam_policy()
+
+
+def test_the_accuracy_tables_are_those_of_the_committed_data() -> None:
+    assert into_readme(README) == README, "run `make accuracy`"
 
 
 def test_continuous_integration_runs_the_readmes_test_command() -> None:

@@ -5,7 +5,18 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from app.accuracy import latency_scores, memory_scores
+from app.accuracy import (
+    GROUPS,
+    LATENCY_COMMAND,
+    figures,
+    group_scores,
+    interval_scores,
+    memory_scores,
+    public_estimators,
+    speed_scores,
+    worst_figures,
+)
+from app.figures_accuracy import predicted_against_published
 
 st.markdown("### How accurate are these estimates?")
 st.markdown(
@@ -44,6 +55,111 @@ with st.expander("Rows left out, and why"):
         st.markdown(f"**{score.measure}, {score.table}**")
         st.caption(score.left_out or "none")
 
-scores = latency_scores()
-if scores:
-    st.markdown("#### Speed, against published benchmarks")
+PERCENT = st.column_config.NumberColumn(format="percent")
+
+st.markdown("#### Speed, against published benchmarks the fit never saw")
+st.dataframe(
+    pd.DataFrame(
+        [
+            {
+                "What": score.what,
+                "Rows": score.rows,
+                "Median error": score.median_error,
+                "Within 20 %": score.within_20,
+                "Within 30 %": score.within_30,
+                "To reach": score.reach,
+                "Best public estimator": score.public,
+            }
+            for score in speed_scores()
+        ]
+    ),
+    hide_index=True,
+    key="speed_scores",
+    column_config=dict.fromkeys(("Median error", "Within 20 %", "Within 30 %"), PERCENT),
+)
+st.caption(
+    f"`{LATENCY_COMMAND}`. Each row is predicted by a fit that left out every row of its model, or of its accelerator "
+    "where it says so."
+)
+st.plotly_chart(
+    predicted_against_published(figures()),
+    key="predicted",
+    config={"displayModeBar": False},
+    alt="Predicted against published times on logarithmic axes, with a band of 20 % either way.",
+)
+
+st.markdown("#### Do the 80 % intervals hold?")
+st.dataframe(
+    pd.DataFrame(
+        [
+            {
+                "Load": score.kind,
+                "Figure": score.metric,
+                "Left out": score.left_out,
+                "Rows": score.rows,
+                "Held": score.covered,
+                "Median half width": score.half_width,
+            }
+            for score in interval_scores()
+        ]
+    ),
+    hide_index=True,
+    key="interval_scores",
+    column_config={"Held": PERCENT, "Median half width": PERCENT},
+)
+
+st.markdown("#### Where it is good, and where not")
+group = st.selectbox("By", list(GROUPS), key="accuracy_group")
+st.dataframe(
+    pd.DataFrame(
+        [
+            {group: score.name, "Figures": score.rows, "Median error": score.median, "Within 20 %": score.within_20}
+            for score in group_scores(group)
+        ]
+    ),
+    hide_index=True,
+    key="group_scores",
+    column_config={"Median error": PERCENT, "Within 20 %": PERCENT},
+)
+with st.expander("The worst figures"):
+    st.dataframe(
+        pd.DataFrame(
+            [
+                {
+                    "Model": figure.model,
+                    "Precision": figure.precision,
+                    "Accelerator": f"{figure.gpus} x {figure.accelerator}",
+                    "Engine": figure.engine,
+                    "Load": f"{figure.kind.replace('_', ' ')} {figure.load}",
+                    "Figure": figure.metric,
+                    "Published": figure.published,
+                    "Predicted": figure.without_model,
+                    "Source": figure.source,
+                }
+                for figure in worst_figures()
+            ]
+        ),
+        hide_index=True,
+        key="worst",
+    )
+with st.expander("Public estimators on published rows"):
+    st.dataframe(
+        pd.DataFrame(
+            [
+                {
+                    "Tool": row["tool"],
+                    "Version": row["version"],
+                    "What": row["what"],
+                    "Rows": int(row["rows"]),
+                    "Median error": float(row["median_error"]),
+                    "Within 20 %": float(row["within_20"]),
+                    "How": row["source"],
+                }
+                for row in public_estimators()
+            ]
+        ),
+        hide_index=True,
+        key="public",
+        column_config={"Median error": PERCENT, "Within 20 %": PERCENT},
+    )
+    st.caption("The rows overlap with those above but are not the same set: compare in kind.")
