@@ -17,7 +17,9 @@ def client() -> TestClient:
 
 
 def test_a_link_answers_as_json(client: TestClient) -> None:
-    reply = client.get("/api/v1/estimate", params={"model": "meta-llama/Llama-3.1-8B-Instruct", "instance": "g5.xlarge"})
+    reply = client.get(
+        "/api/v1/estimate", params={"model": "meta-llama/Llama-3.1-8B-Instruct", "instance": "g5.xlarge"}
+    )
     assert reply.status_code == 200
     body = reply.json()
     assert body["usd_per_month"] == pytest.approx(734.38)

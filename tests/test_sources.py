@@ -66,7 +66,9 @@ def test_any_other_id_comes_from_the_hub_once(hub: HubServer, sources: LocalSour
 
 
 @pytest.mark.parametrize(("how", "said"), [({"gated": True}, "HF_TOKEN"), ({"private": True}, "not")])
-def test_a_closed_model_is_its_own_sentence(hub: HubServer, sources: LocalSources, how: dict[str, bool], said: str) -> None:
+def test_a_closed_model_is_its_own_sentence(
+    hub: HubServer, sources: LocalSources, how: dict[str, bool], said: str
+) -> None:
     hub.add_model("acme/closed", config=catalogue.load_config(QWEN), **how)  # type: ignore[arg-type]
     refusal = plan(Scenario(model="acme/closed"), sources).refusal
     assert refusal is not None
@@ -88,6 +90,8 @@ def test_a_hub_that_is_down_is_left_alone_for_a_while(tmp_path: Path) -> None:
 
 
 def test_files_that_disagree_with_the_formula_are_pointed_out(hub: HubServer, sources: LocalSources) -> None:
-    hub.add_model("acme/odd", config=catalogue.load_config(QWEN), safetensors={"model.safetensors": {"w": ("BF16", (1000, 1000))}})
+    hub.add_model(
+        "acme/odd", config=catalogue.load_config(QWEN), safetensors={"model.safetensors": {"w": ("BF16", (1000, 1000))}}
+    )
     result = plan(Scenario(model="acme/odd"), sources)
     assert any("weight files" in note for note in result.notes)
