@@ -36,6 +36,9 @@ def test_the_question_can_be_asked_with_the_keyboard_alone(browser: Browser, bas
         page.keyboard.press("Tab")
         if page.evaluate("document.activeElement.getAttribute('aria-label') || ''").startswith("Requests at a time"):
             break
-    page.keyboard.type("12")
+    box = page.get_by_label("Requests at a time", exact=True)
+    expect(box).to_be_focused()
+    page.keyboard.type("12", delay=30)
+    expect(box).to_have_value("12")
     page.keyboard.press("Enter")
     expect(page.locator(".st-key-verdict")).to_contain_text("12 requests at a time", timeout=WAIT_MS)
