@@ -8,7 +8,7 @@ from urllib.parse import parse_qs, quote, urlsplit
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.pages import metrics, open_page, settle, verdict
+from tests.browser.pages import SETTLED, metrics, open_page, settle, verdict
 
 pytestmark = pytest.mark.browser
 
@@ -74,7 +74,8 @@ def test_inputs_survive_a_visit_to_another_page(page: Page, base: str) -> None:
     open_page(page, f"{base}/?weights=int8&concurrency=7")
     shown = verdict(page)
     page.get_by_role("link", name="Accuracy").first.click()
-    page.get_by_role("heading", name="How accurate").wait_for()
+    page.get_by_text("The worst figures").wait_for()
+    page.locator(SETTLED).wait_for()
     page.get_by_role("link", name="Estimate").first.click()
     settle(page)
     assert verdict(page) == shown
