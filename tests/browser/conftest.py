@@ -95,7 +95,7 @@ def browser_type_launch_args(browser_type_launch_args: dict[str, Any]) -> dict[s
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A real browser on a busy machine may lose a click: each browser test gets a second try, which the report shows."""
+    """A browser on a busy machine may lose a click: each browser test gets a second try, shown in the report."""
     for item in items:
         if item.get_closest_marker("browser"):
             item.add_marker(pytest.mark.flaky(reruns=1))
