@@ -7,10 +7,10 @@ from dataclasses import replace
 
 from estimators.architecture.fields import Fields
 from estimators.architecture.quantization import FormatRule, QuantizationConfig, TensorFormat
-from estimators.architecture.quantizers.common import ALL, HEAD
 from estimators.architecture.quantizers.compressed import compressed_tensors
 from estimators.architecture.quantizers.modelopt import modelopt
 from estimators.architecture.quantizers.packed import auto_round, awq, bitsandbytes, gptq
+from estimators.architecture.quantizers.patterns import ALL, HEAD
 from estimators.architecture.quantizers.scaled import MXFP4, fbgemm_fp8, fp8, mxfp4, quark, torchao
 
 TOWERS = ("vision_tower", "vision_model", "visual", "audio_tower", "multi_modal_projector", "mm_projector")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from estimators.architecture.fields import Fields
 from estimators.architecture.quantization import FormatRule, QuantizationConfig, TensorFormat
-from estimators.architecture.quantizers.common import ALL, kv_cache_bits, skipped
+from estimators.architecture.quantizers.patterns import ALL, kv_cache_bits, skipped
 
 
 def compressed_tensors(q: Fields) -> QuantizationConfig:

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 from estimators.architecture.fields import Fields
 from estimators.architecture.quantization import FormatRule, QuantizationConfig, TensorFormat
-from estimators.architecture.quantizers.common import ALL, MAX_PATTERNS, kv_cache_bits, skipped
 from estimators.architecture.quantizers.compressed import compressed_tensors
+from estimators.architecture.quantizers.patterns import ALL, MAX_PATTERNS, kv_cache_bits, skipped
 
 
 def modelopt(q: Fields) -> QuantizationConfig:

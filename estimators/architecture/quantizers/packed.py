@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from estimators.architecture.fields import Fields
 from estimators.architecture.quantization import FormatRule, QuantizationConfig, TensorFormat
-from estimators.architecture.quantizers.common import ALL, HEAD, MAX_PATTERNS, one_rule, skipped
+from estimators.architecture.quantizers.patterns import ALL, HEAD, MAX_PATTERNS, one_rule, skipped
 
 
 def awq(q: Fields) -> QuantizationConfig:

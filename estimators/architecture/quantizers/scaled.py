@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from estimators.architecture.fields import Fields
 from estimators.architecture.quantization import FormatRule, QuantizationConfig, TensorFormat
-from estimators.architecture.quantizers.common import HEAD, one_rule, skipped
+from estimators.architecture.quantizers.patterns import HEAD, one_rule, skipped
 
 MXFP4 = TensorFormat(layout="mxfp4", bits=4, group_size=32)
 
