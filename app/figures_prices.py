@@ -99,6 +99,35 @@ def rent_tokens_or_machines(points: Sequence[VolumeCost], first: float | None) -
     return styled(figure, height=380)
 
 
+def equal_cost(line: tuple[float | None, float | None], load: tuple[float, float]) -> go.Figure:
+    """Where an API's month costs what one replica's does, input and output tokens apart; the load is the marked point.
+
+    `line` holds its ends in millions of tokens, all input and all output; an end is None where the API charges nothing.
+    """
+    all_input, all_output = line
+    wide = max(all_input or 0.0, load[0]) * 1.15 or 1.0
+    high = max(all_output or 0.0, load[1]) * 1.15 or 1.0
+    start = (0.0, all_output) if all_output is not None else (all_input or 0.0, high)
+    end = (all_input, 0.0) if all_input is not None else (wide, all_output or 0.0)
+    figure = go.Figure(
+        go.Scatter(
+            x=[start[0], end[0]], y=[start[1], end[1]], mode="lines", name="equal cost", line={"color": RED, "width": 2}
+        )
+    )
+    figure.add_scatter(
+        x=[load[0]],
+        y=[load[1]],
+        mode="markers",
+        name="your load, all hours",
+        marker={"color": GREEN, "size": 13, "symbol": "diamond"},
+    )
+    for x, y, text in ((0.97, 0.97, "machines cheaper"), (0.03, 0.03, "tokens cheaper")):
+        figure.add_annotation(x=x, y=y, xref="paper", yref="paper", text=text, showarrow=False)
+    figure.update_xaxes(title="million input tokens a month", range=[0, wide], fixedrange=True)
+    figure.update_yaxes(title="million output tokens a month", range=[0, high], fixedrange=True)
+    return styled(figure, height=360)
+
+
 def _log10(value: float) -> float:
     """An annotation on a logarithmic axis is placed by its exponent."""
     import math

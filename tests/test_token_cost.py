@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import pytest
 
-from app.decisions.token_cost import bill_of, compare_with_api, prices_of_tokens
+from app.decisions.token_cost import bill_of, compare_with_api, equal_cost_with_api, prices_of_tokens
 from app.planner import plan
 from app.scenario import Scenario
 from app.sources import shared_sources
@@ -63,3 +63,16 @@ def test_the_break_even_is_where_the_two_costs_meet() -> None:
         assert result.chosen.cost is not None
         rented = even.first_output_millions * even.api_usd_per_million_output
         assert float(rented) == pytest.approx(float(result.chosen.cost.usd_per_month))
+
+
+def test_both_ends_of_the_line_of_equal_cost_cost_a_replicas_month() -> None:
+    result = plan(Scenario(model=MODEL, instance="g6.xlarge"), shared_sources())
+    api = api_prices_of(MODEL)[0]
+    found = equal_cost_with_api(result, api)
+    assert found is not None
+    (all_input, all_output), load = found
+    assert all_input is not None
+    assert all_output is not None
+    assert all_input * float(api.usd_per_million_input) == pytest.approx(587.504)  # $0.8048 x 730
+    assert all_output * float(api.usd_per_million_output) == pytest.approx(587.504)
+    assert load[0] / load[1] == pytest.approx(1024 / 128)

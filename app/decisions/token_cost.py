@@ -8,7 +8,7 @@ from decimal import Decimal
 
 from app.decisions.what_if import serving_curve
 from app.plan import Candidate, Plan
-from pricing.api_prices import ApiPrice, BreakEven, api_prices, api_prices_of, break_even
+from pricing.api_prices import ApiPrice, BreakEven, api_prices, api_prices_of, break_even, equal_cost_line
 from pricing.bill import Bill, Extras, TokenPrices, monthly_bill, token_prices
 from pricing.hours import Scaling, WeekProfile
 
@@ -85,6 +85,20 @@ def candidates_for_comparison(plan: Plan) -> tuple[ApiPrice, ...]:
     """Hosted prices of the same open model first, then every other."""
     same = api_prices_of(plan.asked.model) if plan.asked.model else ()
     return (*same, *(price for price in api_prices() if price not in same))
+
+
+def equal_cost_with_api(
+    plan: Plan, api: ApiPrice
+) -> tuple[tuple[float | None, float | None], tuple[float, float]] | None:
+    """Ends of the line of equal cost for one replica's month, and what the load makes: millions of input, of output."""
+    chosen = plan.chosen
+    if chosen is None or chosen.cost is None or chosen.latency is None:
+        return None
+    replicas = max(1, chosen.replicas)
+    ends = equal_cost_line(api, chosen.cost.usd_per_month / replicas)
+    requests = chosen.latency.req_per_s.value * SECONDS_PER_MONTH / 1e6
+    load = (requests * plan.asked.prompt, requests * plan.asked.output)
+    return (None if ends[0] is None else float(ends[0]), None if ends[1] is None else float(ends[1])), load
 
 
 def compare_with_api(plan: Plan, api: ApiPrice) -> tuple[BreakEven, tuple[VolumeCost, ...]] | None:

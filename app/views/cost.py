@@ -9,8 +9,14 @@ from decimal import Decimal
 import pandas as pd
 import streamlit as st
 
-from app.decisions.token_cost import bill_of, candidates_for_comparison, compare_with_api, prices_of_tokens
-from app.figures_prices import rent_tokens_or_machines
+from app.decisions.token_cost import (
+    bill_of,
+    candidates_for_comparison,
+    compare_with_api,
+    equal_cost_with_api,
+    prices_of_tokens,
+)
+from app.figures_prices import equal_cost, rent_tokens_or_machines
 from app.format import significant, usd
 from app.narrative import conditions, verdict
 from app.plan import Plan
@@ -165,6 +171,13 @@ def draw_break_even(plan: Plan) -> None:
     st.markdown(f"**{_escape(sentence)}**")
     first = float(even.first_output_millions) if even.first_output_millions is not None else None
     st.plotly_chart(rent_tokens_or_machines(line, first), key="break_even", config=CHART, alt=sentence)
+    apart = equal_cost_with_api(plan, api)
+    if apart is not None:
+        st.markdown("**Input and output apart**, one replica for a month")
+        figure = equal_cost(*apart)
+        st.plotly_chart(
+            figure, key="equal_cost", config=CHART, alt="Volumes at which tokens and machines cost the same."
+        )
     st.caption(
         _escape(
             f"API price: {api.source}, {api.as_of.isoformat()}. {api.note} Machines: {conditions(plan)}; one replica "
