@@ -121,7 +121,7 @@ def equal_cost(line: tuple[float | None, float | None], load: tuple[float, float
         name="your load, all hours",
         marker={"color": GREEN, "size": 13, "symbol": "diamond"},
     )
-    for x, y, text in ((0.97, 0.97, "machines cheaper"), (0.03, 0.03, "tokens cheaper")):
+    for x, y, text in ((0.97, 0.97, "machines cheaper, if a replica serves it"), (0.03, 0.03, "tokens cheaper")):
         figure.add_annotation(x=x, y=y, xref="paper", yref="paper", text=text, showarrow=False)
     figure.update_xaxes(title="million input tokens a month", range=[0, wide], fixedrange=True)
     figure.update_yaxes(title="million output tokens a month", range=[0, high], fixedrange=True)
