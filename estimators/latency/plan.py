@@ -13,7 +13,7 @@ from estimators.latency.paths import Path
 from estimators.latency.serving import Request, Scheduler, Server
 from estimators.latency.sharding import Shard, build_shard
 from estimators.latency.speculative import Draft, draft_for
-from estimators.memory.estimate import MemoryEstimate
+from estimators.memory.estimate import HeldMemory
 from estimators.precision import Precision, Weights
 from estimators.provenance import Refusal
 from estimators.workload import Engine, EngineSettings, Load, Placement, Workload
@@ -105,7 +105,7 @@ def resolve(
     placement: Placement,
     workload: Workload,
     settings: EngineSettings,
-    memory: MemoryEstimate,
+    memory: HeldMemory,
 ) -> ReplicaPlan:
     notes = list(check(precision, placement, workload))
     era = era_of(accelerator, settings)
@@ -141,7 +141,7 @@ def resolve(
     )  # fmt: skip
 
 
-def running_capacity(memory: MemoryEstimate, workload: Workload, memory_bytes: int) -> float:
+def running_capacity(memory: HeldMemory, workload: Workload, memory_bytes: int) -> float:
     """Requests the cache holds while they grow: those of full length x (P + O) / (P + O/2).
 
     A paged cache is filled by what requests have produced so far, half their output on average; a static batch

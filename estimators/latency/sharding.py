@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from estimators.architecture.quantization import TensorFormat
-from estimators.architecture.spec import Attention, AttentionKind, LayerGroup, ModelSpec, Role, Split, Tensor
+from estimators.architecture.spec import Attention, AttentionKind, LayerGroup, ModelSpec, Role, Split
 from estimators.hardware.accelerator import Accelerator
 from estimators.latency.numeric import Number
 from estimators.latency.paths import Path, compute_path
+from estimators.latency.tensor_walk import decoder_tensors
 from estimators.precision import Precision
 from estimators.provenance import Refusal
 from estimators.workload import Placement
-
-_LINEAR_ROLES = frozenset({Role.ATTENTION, Role.STATE, Role.FFN, Role.SHARED_EXPERT, Role.ROUTER})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,23 +59,13 @@ class Shard:
     weights_bytes: Number = 0.0  # of this GPU, embeddings included
 
 
-def _ways(tensor: Tensor, placement: Placement, kv_heads: int) -> int:
+def _ways(split: Split, tp: int, kv_heads: int) -> int:
     """GPUs of one stage a tensor is divided over."""
-    if tensor.split is Split.REPLICATED:
+    if split is Split.REPLICATED:
         return 1
-    if tensor.split is Split.KV_COLUMN:
-        return max(1, min(placement.tp, kv_heads))
-    return placement.tp
-
-
-def _formats(precision: Precision, group: LayerGroup, tensor: Tensor) -> list[tuple[TensorFormat, int, int]]:
-    """(format, bytes, layers) of a tensor over the layers of its group; one entry when all layers agree."""
-    first, last = group.layers[0], group.layers[-1]
-    probes = (first, group.layers[len(group.layers) // 2], last)
-    formats = [precision.format_of(tensor, layer) for layer in probes]
-    if formats[0] == formats[1] == formats[2]:
-        return [(formats[1], precision.bytes_of(tensor, probes[1]), group.count)]
-    return [(precision.format_of(tensor, i), precision.bytes_of(tensor, i), 1) for i in group.layers]
+    if split is Split.KV_COLUMN:
+        return max(1, min(tp, kv_heads))
+    return tp
 
 
 class _Sum:
@@ -157,7 +145,7 @@ def build_shard(precision: Precision, accelerator: Accelerator, placement: Place
             field="gpu",
             remedy="Choose another accelerator; memory and cost are still shown.",
         )
-    groups = [g for g in spec.groups if g.stack == "decoder"]
+    groups = decoder_tensors(precision)
     if not groups:
         raise Refusal(
             "The layers of this model are not known, so its speed cannot be computed.",
@@ -173,23 +161,18 @@ def build_shard(precision: Precision, accelerator: Accelerator, placement: Place
     experts = experts_per_token = 0.0
     layout = ""
     has_mla = has_state = False
-    for group in groups:
+    for group, tensors in groups:
         on_the_fly = False
         kv_heads = group.attention.kv_heads if group.attention else 1
-        for tensor in group.tensors:
-            ways = _ways(tensor, placement, kv_heads)
-            for form, size, layers in _formats(precision, group, tensor):
-                resident += size * layers / ways
-                if tensor.role is Role.EXPERT:
-                    slot = "expert"
-                elif tensor.role in _LINEAR_ROLES and (tensor.linear or len(tensor.shape) >= 2):
-                    slot = "linear"
-                else:
-                    continue
-                path, peak = compute_path(form, accelerator)
-                layout = form.layout if path == Path.W4A16 else layout
-                on_the_fly = on_the_fly or path in (Path.FP8, Path.FP8_BLOCK, Path.INT8, Path.FP4)
-                sums.add(slot, path, peak, size * layers / ways, tensor.elements * layers / ways)
+        for tensor in tensors:
+            ways = _ways(tensor.split, tp, kv_heads)
+            resident += tensor.bytes / ways
+            if not tensor.slot:
+                continue
+            path, peak = compute_path(tensor.form, accelerator)
+            layout = tensor.form.layout if path == Path.W4A16 else layout
+            on_the_fly = on_the_fly or path in (Path.FP8, Path.FP8_BLOCK, Path.INT8, Path.FP4)
+            sums.add(tensor.slot, path, peak, tensor.bytes / ways, tensor.elements / ways)
         _add_attention(totals, group, tp, kv_width)
         if group.state is not None:
             has_state = True

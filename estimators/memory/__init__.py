@@ -3,6 +3,7 @@
 from estimators.memory.assemble import estimate_memory
 from estimators.memory.command import vllm_command
 from estimators.memory.drafting import draft_precision
-from estimators.memory.estimate import MemoryEstimate
+from estimators.memory.estimate import HeldMemory, MemoryEstimate
+from estimators.memory.sweep import Held, Sweep
 
-__all__ = ["MemoryEstimate", "draft_precision", "estimate_memory", "vllm_command"]
+__all__ = ["Held", "HeldMemory", "MemoryEstimate", "Sweep", "draft_precision", "estimate_memory", "vllm_command"]

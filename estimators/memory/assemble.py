@@ -33,7 +33,7 @@ def estimate_memory(
     Llama-3.1-8B in bf16 on an H100, 1024 + 128 tokens, one request: 14.99 GiB of weights, 0.14 GiB of cache.
     Raises `Refusal` where the placement or a setting is impossible.
     """
-    _check(workload, settings)
+    check(workload, settings)
     if settings.speculation is not None:
         drafting.check(settings.speculation, precision.spec)
         draft = draft or drafting.draft_precision(settings.speculation, precision.kv)
@@ -47,7 +47,8 @@ def estimate_memory(
     return _assemble(precision, accelerator, placement, workload, settings, running, replica, draft)
 
 
-def _check(workload: Workload, settings: EngineSettings) -> None:
+def check(workload: Workload, settings: EngineSettings) -> None:
+    """Refuse lengths and settings that no engine starts with."""
     for field, value in (("prompt", workload.prompt_tokens), ("output", workload.output_tokens)):
         if not 0 <= value <= footprint.LONGEST_CONTEXT:
             raise Refusal(

@@ -3,8 +3,28 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 from estimators.provenance import Term
+
+
+class HeldMemory(Protocol):
+    """What a step time needs of a replica's memory: a whole `MemoryEstimate`, or the few figures of a sweep."""
+
+    @property
+    def weights_bytes_per_gpu(self) -> int: ...
+
+    @property
+    def kv_bytes_per_token_per_gpu(self) -> float: ...
+
+    @property
+    def activation_bytes_per_gpu(self) -> int: ...
+
+    @property
+    def overhead_bytes_per_gpu(self) -> int: ...
+
+    @property
+    def max_concurrency(self) -> int: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -69,7 +69,7 @@ class Replica:
 
     def _requests(self, share: Share) -> float:
         each = share.per_request(self.tokens, self.prompt)
-        return (self.room(share) - share.writing_extra(self.tokens)) / each if each else 0.0
+        return requests_held(self.room(share), share.writing_extra(self.tokens), each)
 
     def capacity_tokens(self) -> int:
         """Tokens of cache the replica holds: whole pages where every layer keeps every token, else as many as requests
@@ -95,6 +95,11 @@ class Replica:
             else:
                 high = middle - 1
         return low
+
+
+def requests_held(room: int, writing_extra: int, each: float) -> float:
+    """Requests that share `room` bytes, one of them writing its prompt: (room - extra) / each."""
+    return (room - writing_extra) / each if each else 0.0
 
 
 def build(

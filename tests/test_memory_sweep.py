@@ -1,0 +1,62 @@
+"""The sweep over machines says what a whole memory estimate of each says, to the byte."""
+
+from __future__ import annotations
+
+import pytest
+
+from estimators.architecture.catalogue import load_spec
+from estimators.hardware.catalogue import accelerators
+from estimators.memory import Held, MemoryEstimate, Sweep, estimate_memory
+from estimators.precision import KvPrecision, Weights, resolve_precision
+from estimators.provenance import Refusal
+from estimators.workload import EngineSettings, Placement, Speculation, Workload
+
+MODELS = (
+    "meta-llama/Llama-3.1-8B-Instruct",
+    "google/gemma-3-12b-it",  # windows
+    "openai/gpt-oss-20b",  # windows, experts, MXFP4
+    "deepseek-ai/DeepSeek-V3",  # MLA, prediction layers
+    "Qwen/Qwen3-30B-A3B",
+)
+CHIPS = ("L4", "A10G", "A100-40GB", "A100-80GB", "H100", "B200")
+LOAD = Workload(prompt_tokens=4096, output_tokens=256)
+
+
+def of_one_request(whole: MemoryEstimate) -> Held:
+    return Held(**{name: getattr(whole, name) for name in Held.__slots__})
+
+
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("kv", [KvPrecision.AUTO, KvPrecision.FP8])
+def test_it_agrees_with_the_whole_estimate_to_the_byte(model: str, kv: KvPrecision) -> None:
+    precision = resolve_precision(load_spec(model), kv=kv)
+    sweep = Sweep(precision, LOAD, EngineSettings())
+    for name in CHIPS:
+        chip = next(a for a in accelerators().values() if name in a.name)
+        for tp in (1, 4, 8):
+            placement = Placement(tp=tp)
+            whole = estimate_memory(precision, chip, placement, LOAD, EngineSettings())
+            assert sweep.held(chip, placement, chip.memory_bytes) == of_one_request(whole)
+
+
+@pytest.mark.parametrize("method", ["ngram", "eagle"])
+def test_it_counts_what_drafts(method: str) -> None:
+    """Llama-3.1-8B's EAGLE head: one of its 32 layers and 3 D x D, so the same machine holds fewer requests."""
+    precision = resolve_precision(load_spec(MODELS[0]), Weights.FP8)
+    settings = EngineSettings(speculation=Speculation(method=method, tokens=3))
+    chip = next(a for a in accelerators().values() if a.name == "L4")
+    held = Sweep(precision, LOAD, settings).held(chip, Placement(), chip.memory_bytes)
+    plain = Sweep(precision, LOAD, EngineSettings()).held(chip, Placement(), chip.memory_bytes)
+    assert held == of_one_request(estimate_memory(precision, chip, Placement(), LOAD, settings))
+    assert (held.max_concurrency < plain.max_concurrency) is (method == "eagle")
+
+
+def test_it_refuses_what_the_whole_estimate_refuses() -> None:
+    precision = resolve_precision(load_spec(MODELS[0]))
+    with pytest.raises(Refusal):
+        Sweep(precision, LOAD, EngineSettings(max_model_len=1000))
+    with pytest.raises(Refusal):
+        Sweep(precision, LOAD, EngineSettings(speculation=Speculation(method="mtp", tokens=1)))
+    chip = next(iter(accelerators().values()))
+    with pytest.raises(Refusal):
+        Sweep(precision, LOAD, EngineSettings()).held(chip, Placement(tp=3), chip.memory_bytes)
