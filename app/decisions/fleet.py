@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from app.planner import MOST_REPLICAS, workload_of
+from app.loads import workload_of
+from app.replicas import MOST_REPLICAS
 from app.scenario import LoadMode, Scenario
 from estimators.latency.numeric import ARRAYS
 from estimators.latency.plan import ReplicaPlan

@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
 from app.decisions.question import Question
+from app.loads import settings_of, workload_of
 from app.machines import GPU_COUNTS, aws_machines
 from app.plan import Machine
-from app.planner import settings_of, workload_of
 from estimators.architecture.spec import ModelSpec
 from estimators.hardware.catalogue import find_accelerator
 from estimators.hardware.support import kv_support, support

@@ -10,10 +10,10 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from app.decisions.decision_link import unpinned
+from app.loads import settings_of, speculation_of, workload_of
 from app.memo import VersionedSources, remembered_plan
 from app.narrative import precision_name
 from app.plan import Plan
-from app.planner import settings_of, speculation_of, workload_of
 from app.scenario import Scenario
 from estimators.architecture.hub import HubOffline, HubUnavailable
 from estimators.latency.plan import resolve

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+from app.loads import settings_of, workload_of
 from app.narrative import precision_name
 from app.plan import Candidate, Plan
-from app.planner import settings_of, workload_of
 from estimators.hardware.support import support
 from estimators.latency import CurvePoint, curve
 from estimators.memory import MemoryEstimate, estimate_memory

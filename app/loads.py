@@ -1,0 +1,59 @@
+"""A scenario in the estimators' words: the engine's settings, and the load of one of its replicas. Pure."""
+
+from __future__ import annotations
+
+import math
+
+from app.scenario import LoadMode, Scenario
+from estimators.workload import EngineSettings, Load, Speculation, Workload
+
+
+def settings_of(scenario: Scenario) -> EngineSettings:
+    return EngineSettings(
+        engine=scenario.engine,
+        version=scenario.engine_version,
+        memory_utilization=scenario.util,
+        max_model_len=scenario.max_len,
+        batched_tokens=scenario.batched_tokens,
+        speculation=speculation_of(scenario),
+    )
+
+
+def speculation_of(scenario: Scenario) -> Speculation | None:
+    if scenario.spec is None:
+        return None
+    known = scenario.spec in ("ngram", "eagle", "mtp")
+    return Speculation(
+        method=scenario.spec if known else "draft",
+        tokens=scenario.spec_tokens or 3,
+        acceptance=scenario.accept,
+        draft_model=None if known else scenario.spec,
+    )
+
+
+def workload_of(scenario: Scenario, replicas: int) -> Workload:
+    """The load of one of `replicas` copies: totals are split evenly, requests in flight rounded up."""
+    if scenario.rate is not None:
+        load, flight, rate = Load.RATE, None, scenario.rate / replicas
+    elif scenario.load is LoadMode.MAX:
+        load, flight, rate = Load.MAX, None, None
+    else:
+        load = Load.BATCH if scenario.load is LoadMode.BATCH else Load.CONCURRENCY
+        flight, rate = math.ceil((scenario.requests_in_flight or 1) / replicas), None
+    return Workload(
+        prompt_tokens=scenario.prompt,
+        output_tokens=scenario.output,
+        load=load,
+        concurrency=flight,
+        requests_per_second=rate,
+        prefix_share=scenario.prefix,
+    )
+
+
+def busy_replicas(scenario: Scenario, replicas: int) -> float:
+    """Replicas' worth of throughput a load draws: C / ceil(C / r), as each is estimated at the rounded-up share.
+
+    9 requests over 8 replicas are estimated at 2 each: 4.5 replicas' worth. A rate or a maximum keeps all busy.
+    """
+    flight = scenario.requests_in_flight
+    return float(replicas) if flight is None else flight / math.ceil(flight / replicas)
