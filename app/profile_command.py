@@ -7,11 +7,14 @@ import json
 import os
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from estimators.profiling.job_state import JobState, Status
 from estimators.profiling.measurement import Measurement, as_dict
-from estimators.profiling.store import JobState, MeasurementStore, Status
 from estimators.provenance import Refusal
+
+if TYPE_CHECKING:
+    from estimators.profiling.store import MeasurementStore
 
 BAR = 24  # characters
 

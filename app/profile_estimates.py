@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TypedDict
+from typing import TYPE_CHECKING, TypedDict
 
 from estimators.architecture.parse import parse_config
 from estimators.architecture.spec import ModelSpec, SpecSource
@@ -16,9 +16,11 @@ from estimators.precision import DTYPE_OF, Weights, resolve_precision
 from estimators.profiling.comparison import around_device_estimate
 from estimators.profiling.device_estimate import estimate_from_device
 from estimators.profiling.measurement import Measurement
-from estimators.profiling.store import MeasurementStore
 from estimators.provenance import Refusal
 from estimators.workload import Placement
+
+if TYPE_CHECKING:
+    from estimators.profiling.store import MeasurementStore
 
 
 class Estimates(TypedDict):

@@ -11,15 +11,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from estimators.profiling.endpoint_worker import job_line
 from estimators.profiling.environment import worker_command, worker_environment
 from estimators.profiling.fit_check import needed_bytes
 from estimators.profiling.guard import EndpointPolicy, check_endpoint
 from estimators.profiling.job_request import MOST_SECONDS, DeviceJob, check
-from estimators.profiling.jobs import Work, device_key
-from estimators.profiling.store import LONGEST_DEVICE, MeasurementStore
+from estimators.profiling.job_state import LONGEST_DEVICE
+from estimators.profiling.jobs import Work
+from estimators.profiling.process import device_key
 from estimators.profiling.sweep import SweepPlan
+
+if TYPE_CHECKING:
+    from estimators.profiling.store import MeasurementStore
 
 ROOT = Path(__file__).parents[1]
 START_S = 60.0  # beside a job's own limit: starting the worker and loading torch
@@ -73,6 +78,7 @@ def endpoint_assignment(url: str, plan: SweepPlan, policy: EndpointPolicy, api_k
 def measurement_store() -> MeasurementStore:
     """The store of this process, its tables made."""
     from app.storage import engine
+    from estimators.profiling.store import MeasurementStore
 
     store = MeasurementStore(engine())
     store.create()

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +21,18 @@ class Refusal(ValueError):
         self.field = field
         self.message = message
         self.remedy = remedy
+
+
+@contextmanager
+def refusing(problem: type[Exception], refusal: Callable[[str], Refusal]) -> Iterator[None]:
+    """Turns a library's error into a refusal made from the error's kind.
+
+    Its words are not repeated: a database driver's can hold the server's address and user.
+    """
+    try:
+        yield
+    except problem as error:
+        raise refusal(type(getattr(error, "orig", None) or error).__name__) from None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

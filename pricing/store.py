@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from estimators.provenance import Refusal
+from estimators.provenance import Refusal, refusing
 from pricing.offers import Listing, PurchaseOption
 from pricing.snapshot import PricePoint
 from pricing.stored import StoredPrice, StoredReading, stored_moment
@@ -64,6 +64,12 @@ class StoreUnavailable(Refusal):
     """The database does not answer; prices are still served from memory."""
 
 
+def _unavailable(kind: str) -> StoreUnavailable:
+    return StoreUnavailable(
+        f"The price database does not answer ({kind}).", field="region", remedy="Check DATABASE_URL."
+    )
+
+
 def _chunks(ids: Sequence[int]) -> Iterator[Sequence[int]]:
     for start in range(0, len(ids), IDS_PER_STATEMENT):
         yield ids[start : start + IDS_PER_STATEMENT]
@@ -77,15 +83,8 @@ class PriceStore:
 
     @contextmanager
     def _transaction(self) -> Iterator[Connection]:
-        try:
-            with self._engine.begin() as connection:
-                yield connection
-        except SQLAlchemyError as error:
-            # The driver's message can hold the database's address and user: only the kind of error is repeated.
-            kind = type(getattr(error, "orig", None) or error).__name__
-            raise StoreUnavailable(
-                f"The price database does not answer ({kind}).", field="region", remedy="Check DATABASE_URL."
-            ) from None
+        with refusing(SQLAlchemyError, _unavailable), self._engine.begin() as connection:
+            yield connection
 
     def create(self) -> None:
         """Makes the tables unless they are there; two processes may do it at once."""

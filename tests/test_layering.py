@@ -22,6 +22,7 @@ ALLOWED = {
     "huggingface_hub": ("estimators/architecture/hub", "estimators/profiling/worker.py"),
     "transformers": ("estimators/architecture/hub", "estimators/profiling/worker.py"),
     "torch": ("estimators/profiling/worker.py",),
+    "ray": ("estimators/profiling/cluster.py",),
     "sqlalchemy": ("app/storage.py", "pricing/store.py", "estimators/profiling/store.py"),
     "scipy": ("estimators/latency/fit", "estimators/memory/fit"),
 }
@@ -56,3 +57,9 @@ def test_planning_loads_no_heavy_library(module: str) -> None:
     code = f"import sys, {module}; print(*[m for m in '{heavy}'.split() if m in sys.modules])"
     loaded = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     assert loaded.split() == []
+
+
+def test_the_command_line_opens_no_database_to_read_its_flags() -> None:
+    code = "import sys, app.__main__, app.profile_command, app.profile_jobs; print('sqlalchemy' in sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert loaded.strip() == "False"

@@ -13,8 +13,8 @@ from app.profile_command import add_profile_command
 from app.profile_jobs import as_line, endpoint_assignment, from_line, measurement_store, start
 from estimators.profiling.environment import worker_environment
 from estimators.profiling.guard import EndpointPolicy
+from estimators.profiling.job_state import Status
 from estimators.profiling.measurement import export_json
-from estimators.profiling.store import Status
 from estimators.profiling.sweep import SweepPlan
 from tests.conftest import REFERENCE
 from tests.openai_server import openai_server

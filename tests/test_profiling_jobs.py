@@ -17,9 +17,11 @@ import pytest
 from app.storage import open_engine
 from estimators.profiling import jobs as jobs_module
 from estimators.profiling import store as store_module
-from estimators.profiling.jobs import Work, device_key, lock_path, run_job
+from estimators.profiling.job_state import JobState, Status
+from estimators.profiling.jobs import Work, run_job
 from estimators.profiling.measurement import as_dict
-from estimators.profiling.store import MeasurementStore, Status
+from estimators.profiling.process import device_key, lock_path
+from estimators.profiling.store import MeasurementStore
 from tests.profiling_samples import measurement
 
 
@@ -143,7 +145,7 @@ def test_a_second_job_waits_for_the_first_and_sees_it(store: MeasurementStore, d
     first, second = store.enqueue(device, "first", "ann"), store.enqueue(device, "second", "bob")
     seen: list[int] = []
 
-    def told(state: store_module.JobState) -> None:
+    def told(state: JobState) -> None:
         if state.status is Status.QUEUED:
             seen.append(state.ahead)
             release.set()

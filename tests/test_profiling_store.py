@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from app.storage import open_engine
-from estimators.profiling.store import MeasurementStore, Status, StoreUnavailable
+from estimators.profiling.job_state import Status, StoreUnavailable
+from estimators.profiling.store import MeasurementStore
 from estimators.workload import Engine
 from tests.profiling_samples import measurement
 from tests.test_profiling_device import PROFILE

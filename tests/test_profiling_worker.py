@@ -16,9 +16,11 @@ from estimators.architecture.spec import SpecSource
 from estimators.precision import Weights
 from estimators.profiling.environment import ROOT, is_set_up, worker_command, worker_environment
 from estimators.profiling.job_request import DeviceJob
-from estimators.profiling.jobs import Work, device_key, run_job
+from estimators.profiling.job_state import Status
+from estimators.profiling.jobs import Work, run_job
 from estimators.profiling.measurement import Measurement
-from estimators.profiling.store import MeasurementStore, Status
+from estimators.profiling.process import device_key
+from estimators.profiling.store import MeasurementStore
 
 pytestmark = [
     pytest.mark.slow,

@@ -7,31 +7,26 @@ dashboard, or in the foreground on the command line. The store is all that the t
 from __future__ import annotations
 
 import contextlib
-import hashlib
-import json
 import os
-import queue
 import signal
-import socket
 import subprocess
-import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from estimators.profiling.device_profile import DeviceProfile, read_profile
 from estimators.profiling.environment import ROOT
 from estimators.profiling.foreign import at, number, text
+from estimators.profiling.job_state import JobState, Status
 from estimators.profiling.measurement import Measurement, from_dict
-from estimators.profiling.store import JobState, MeasurementStore, Status
+from estimators.profiling.process import MERCY_S, end, listen, lock_path, next_event, try_lock
 from estimators.provenance import Refusal
 
-POLL_S = 0.2
+if TYPE_CHECKING:
+    from estimators.profiling.store import MeasurementStore
+
 HEARTBEAT_S = 1.0
-MERCY_S = 1.0  # between asking the worker's processes to end and ending them
-LONGEST_LINE = 1 << 20
 
 Told = Callable[[JobState], None]
 
@@ -44,6 +39,7 @@ class Work:
     environment: Mapping[str, str]
     line: str = field(repr=False)  # may hold a key
     seconds: float
+    scheduled: bool = False  # a cluster decides where and when it runs, so it waits for no turn here
 
 
 @dataclass
@@ -54,19 +50,14 @@ class _Outcome:
     profile: DeviceProfile | None = None
 
 
-def device_key(device: str) -> str:
-    """Name of a device among all machines that share the store: "host/cpu"."""
-    return f"{socket.gethostname()}/{device}"
-
-
 def run_job(store: MeasurementStore, job_id: int, device: str, work: Work, told: Told | None = None) -> JobState:
     """Runs a queued job to its end; every end is written to the store."""
     outcome = _Outcome()
     try:
-        with _turn(store, job_id, device, told) as lock:
+        with _turn(store, job_id, device, told) if not work.scheduled else contextlib.nullcontext(()) as locks:
             outcome = _Outcome(Status.CANCELLED, "Cancelled before it began.")
-            if lock is not None:
-                outcome = _supervise(store, job_id, work, lock, told)
+            if locks is not None:
+                outcome = _supervise(store, job_id, work, locks, told)
     except KeyboardInterrupt:
         outcome = _Outcome(Status.CANCELLED, "Cancelled.")
     except OSError as problem:
@@ -85,8 +76,8 @@ def run_job(store: MeasurementStore, job_id: int, device: str, work: Work, told:
 
 
 @contextlib.contextmanager
-def _turn(store: MeasurementStore, job_id: int, device: str, told: Told | None) -> Iterator[int | None]:
-    """Waits for the device; yields its lock, or None when the job was cancelled first.
+def _turn(store: MeasurementStore, job_id: int, device: str, told: Told | None) -> Iterator[tuple[int] | None]:
+    """Waits for the device; yields the handle of its lock, or None when the job was cancelled first.
 
     First come first served by the store; the file lock also holds between databases, and while a worker still lives.
     """
@@ -98,36 +89,17 @@ def _turn(store: MeasurementStore, job_id: int, device: str, told: Told | None) 
                 return
             waiting = store.queue(device)
             first = bool(waiting) and waiting[0].id == job_id
-            if first and _try_lock(handle):
+            if first and try_lock(handle):
                 break
             if told is not None and (state := store.job(job_id)):
                 told(state)
             time.sleep(HEARTBEAT_S / 2)
-        yield handle
+        yield (handle,)
     finally:
         os.close(handle)  # frees the lock unless a worker that will not die holds it too
 
 
-def lock_path(device: str) -> Path:
-    """Lock file of a device, in a folder only this user may write."""
-    folder = Path(tempfile.gettempdir()) / f"rightsize-{os.getuid()}"
-    folder.mkdir(mode=0o700, exist_ok=True)
-    if folder.stat().st_uid != os.getuid():
-        raise PermissionError(13, "the lock folder belongs to somebody else")
-    return folder / f"{hashlib.sha256(device.encode()).hexdigest()[:16]}.lock"
-
-
-def _try_lock(handle: int) -> bool:
-    import fcntl
-
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
-
-
-def _supervise(store: MeasurementStore, job_id: int, work: Work, lock: int, told: Told | None) -> _Outcome:
+def _supervise(store: MeasurementStore, job_id: int, work: Work, locks: tuple[int, ...], told: Told | None) -> _Outcome:
     """Starts the worker and follows it: progress into the store, and an end to it when asked, late or overdue."""
     outcome, code = _Outcome(), None
     over = time.monotonic() + work.seconds
@@ -139,10 +111,10 @@ def _supervise(store: MeasurementStore, job_id: int, work: Work, lock: int, told
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
-        pass_fds=(lock,),
+        pass_fds=locks,
     )
     try:
-        events = _listen(worker)
+        events = listen(worker)
         assert worker.stdin is not None  # noqa: S101
         with contextlib.suppress(BrokenPipeError):
             worker.stdin.write(work.line.encode() + b"\n")
@@ -150,7 +122,7 @@ def _supervise(store: MeasurementStore, job_id: int, work: Work, lock: int, told
         store.report(job_id, status=Status.RUNNING.value, message="starting")
         beat = time.monotonic()
         while True:
-            event, ended = _next(events)
+            event, ended = next_event(events)
             changes = _take(event, outcome) if event is not None else {}
             if ended:
                 break
@@ -160,6 +132,8 @@ def _supervise(store: MeasurementStore, job_id: int, work: Work, lock: int, told
                     return _Outcome(Status.CANCELLED, "Cancelled.", outcome.made, outcome.profile)
                 if told is not None and (state := store.job(job_id)):
                     told(state)
+            if at(event, "event") == "waiting":  # for a machine: not yet the measurement's own time
+                over = time.monotonic() + work.seconds
             if time.monotonic() > over:
                 limit = f"It took longer than its limit of {work.seconds:g} s."
                 return _Outcome(Status.TIMED_OUT, limit, outcome.made, outcome.profile)
@@ -175,50 +149,12 @@ def _supervise(store: MeasurementStore, job_id: int, work: Work, lock: int, told
     return outcome
 
 
-def end(worker: subprocess.Popen[bytes]) -> None:
-    """Ends the worker and everything it started: asked first, then killed a second later."""
-    for sent, patience in ((signal.SIGTERM, MERCY_S), (signal.SIGKILL, 3.0)):
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(worker.pid, sent)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            worker.wait(timeout=patience)
-            break
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(worker.pid, signal.SIGKILL)  # children that outlived it
-    for pipe in (worker.stdin, worker.stdout):
-        if pipe is not None:
-            with contextlib.suppress(OSError):
-                pipe.close()
-
-
-def _listen(worker: subprocess.Popen[bytes]) -> queue.Queue[object]:
-    """Events as they come; None when the worker's output ends."""
-    events: queue.Queue[object] = queue.Queue(maxsize=10_000)
-
-    def read() -> None:
-        assert worker.stdout is not None  # noqa: S101
-        with contextlib.suppress(OSError, ValueError):
-            while line := worker.stdout.readline(LONGEST_LINE):
-                with contextlib.suppress(ValueError, RecursionError):
-                    events.put(json.loads(line))
-        events.put(None)
-
-    threading.Thread(target=read, daemon=True).start()
-    return events
-
-
-def _next(events: queue.Queue[object]) -> tuple[object, bool]:
-    try:
-        event = events.get(timeout=POLL_S)
-    except queue.Empty:
-        return None, False
-    return event, event is None
-
-
 def _take(event: object, outcome: _Outcome) -> dict[str, object]:
     """What an event changes of the job in the store. A damaged event changes nothing."""
     kind = at(event, "event")
     with contextlib.suppress(Refusal):
+        if kind == "waiting":
+            return {"message": text(at(event, "message")), "seconds_left": None}
         if kind == "progress":
             share = min(1.0, number(at(event, "share")) or 0.0)
             return {

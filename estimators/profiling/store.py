@@ -5,9 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from enum import StrEnum
 
 import sqlalchemy as sa
 from sqlalchemy import Connection, Engine
@@ -15,11 +13,11 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from estimators.profiling.device_profile import DeviceProfile, read_profile
 from estimators.profiling.foreign import ForeignInput, number, text
+from estimators.profiling.job_state import LONGEST_DEVICE, OPEN, JobState, Status, StoreUnavailable
 from estimators.profiling.measurement import Measurement, as_dict, from_dict
-from estimators.provenance import Refusal
+from estimators.provenance import refusing
 
 metadata = sa.MetaData()
-LONGEST_DEVICE = 120  # characters of a device's or endpoint's name
 
 measurements = sa.Table(
     "measurement",
@@ -67,44 +65,10 @@ ALIVE_S = 15.0  # a runner reports every second; older than this it has died
 KEPT_DAYS = 30  # finished jobs; their measurements stay
 
 
-class Status(StrEnum):
-    QUEUED = "queued"
-    RUNNING = "running"
-    DONE = "done"
-    REFUSED = "refused"  # cannot be measured, and why
-    OUT_OF_MEMORY = "out_of_memory"
-    FAILED = "failed"
-    CANCELLED = "cancelled"
-    TIMED_OUT = "timed_out"
-    INTERRUPTED = "interrupted"  # its process died: machine restarted, or killed
-
-
-OPEN = (Status.QUEUED.value, Status.RUNNING.value)
-
-
-class StoreUnavailable(Refusal):
-    """The database does not answer."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JobState:
-    """A job as everybody sees it."""
-
-    id: int
-    device: str
-    title: str
-    status: Status
-    share: float  # of the work, 0 to 1
-    message: str
-    seconds_left: float | None
-    asked_by: str
-    asked_at: datetime
-    ahead: int  # jobs before it on the same device
-    results: tuple[str, ...]  # ids of measurements
-
-    @property
-    def open(self) -> bool:
-        return self.status.value in OPEN
+def _unavailable(kind: str) -> StoreUnavailable:
+    return StoreUnavailable(
+        f"The database of measurements does not answer ({kind}).", field="profiling", remedy="Check DATABASE_URL."
+    )
 
 
 def _now() -> datetime:
@@ -123,17 +87,8 @@ class MeasurementStore:
 
     @contextmanager
     def _transaction(self) -> Iterator[Connection]:
-        try:
-            with self._engine.begin() as connection:
-                yield connection
-        except SQLAlchemyError as error:
-            # The driver's message can hold the database's address and user: only the kind of error is repeated.
-            kind = type(getattr(error, "orig", None) or error).__name__
-            raise StoreUnavailable(
-                f"The database of measurements does not answer ({kind}).",
-                field="profiling",
-                remedy="Check DATABASE_URL.",
-            ) from None
+        with refusing(SQLAlchemyError, _unavailable), self._engine.begin() as connection:
+            yield connection
 
     def create(self) -> None:
         """Makes the tables unless they are there; two processes may do it at once."""
