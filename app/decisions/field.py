@@ -50,7 +50,8 @@ class Field:
         self.market, self.judgements, self.layouts = market, judgements, layouts
         self._variant = np.array([layout.variant for layout in layouts])
         self._chip = np.array([layout.chip for layout in layouts])
-        self._tp = np.array([layout.tp for layout in layouts])
+        self._tp = np.array([layout.laid.tp for layout in layouts])
+        self._runs = np.array([layout.laid.replica is not None for layout in layouts])
         self.outcome = self._serve()
         self.bought = self._buy()
         self.weighed = int(self.bought.offers.sum())
@@ -62,14 +63,14 @@ class Field:
 
     def _serve(self) -> Outcome:
         """The fleet's outcome, over all layouts: those without a server never meet."""
-        runs = np.array([i for i, layout in enumerate(self.layouts) if layout.replica is not None], dtype=np.int64)
+        runs = np.flatnonzero(self._runs)
         total = len(self.layouts)
         replicas, meets = np.ones(total, dtype=np.int64), np.zeros(total, dtype=np.bool_)
         columns = {name: np.full(total, np.nan) for name in ("ttft", "tpot", "e2e", "running", "requests_per_s")}
         most = np.zeros(total)
         if len(runs):
-            plans = [layout.replica for layout in self.layouts if layout.replica is not None]
-            capacity = np.array([self.layouts[i].max_concurrency for i in runs])
+            plans = [layout.laid.replica for layout in self.layouts if layout.laid.replica is not None]
+            capacity = np.array([self.layouts[i].laid.max_concurrency for i in runs])
             found = Fleet(plans, capacity, replace(self.question.scenario, spec=None)).answer()
             replicas[runs], meets[runs], most[runs] = found.replicas, found.meets, found.most_requests_per_s
             for name, column in columns.items():
@@ -115,8 +116,7 @@ class Field:
 
     def rejected_below(self, usd: float) -> int | None:
         """The costliest layout that runs, would be cheaper than `usd` and fails."""
-        runs = np.array([layout.replica is not None for layout in self.layouts])
-        rows = self.order(~self._passing & (self.bought.usd < usd) & runs)
+        rows = self.order(~self._passing & (self.bought.usd < usd) & self._runs)
         return int(rows[-1]) if len(rows) else None
 
     def candidate(self, row: int) -> Candidate:
@@ -125,13 +125,13 @@ class Field:
         sold = self.market[layout.chip]
         purchase = sold[int(bought.machine[row])] if bought.machine[row] >= 0 else None
         replicas, count = int(self.outcome.replicas[row]), int(bought.instances[row])
-        timed = layout.replica is not None
+        timed = layout.laid.replica is not None
         return Candidate(
             scenario=self._scenario(variant, layout, purchase, replicas),
             model=variant.model,
             accelerator=self.chips[layout.chip].machine.accelerator.name,
             machine=purchase.machine.name if purchase else self.chips[layout.chip].machine.name,
-            tp=layout.tp,
+            tp=layout.laid.tp,
             replicas=replicas,
             instances=count,
             usd_per_month=self._usd(purchase, count, float(bought.usd[row])),
@@ -141,7 +141,7 @@ class Field:
             e2e_p95_s=float(served.e2e[row]) if timed else None,
             quality=judged,
             margins=tuple(self._margins(row)),
-            remark=layout.refused,
+            remark=layout.laid.refused,
         )
 
     def _usd(self, purchase: Purchase | None, count: int, usd: float) -> Decimal | None:
@@ -165,7 +165,7 @@ class Field:
             kv=variant.kv,
             instance=instance,
             gpu=None if instance else self.chips[layout.chip].machine.accelerator.name,
-            gpus=layout.tp,
+            gpus=layout.laid.tp,
             pp=1,
             ep=1,
             replicas=replicas,
@@ -180,9 +180,9 @@ class Field:
 
     def _margins(self, row: int) -> Iterator[Margin]:
         layout = self.layouts[row]
-        if layout.refused:
+        if layout.laid.refused:
             return
-        if not layout.skipped:
+        if not layout.laid.skipped:
             yield from self._speed_margins(row)
         judged = self.judgements[layout.variant]
         if self.question.bar is not None and judged.result is not None:
@@ -198,8 +198,8 @@ class Field:
 
     def _speed_margins(self, row: int) -> Iterator[Margin]:
         layout, asked, served = self.layouts[row], self.question.scenario, self.outcome.served
-        yield Margin(key="memory", limit=layout.budget_bytes, value=layout.memory_bytes)
-        if layout.replica is None:
+        yield Margin(key="memory", limit=layout.laid.budget_bytes, value=layout.laid.memory_bytes)
+        if layout.laid.replica is None:
             return
         for key, values in (("ttft", served.ttft), ("tpot", served.tpot), ("e2e", served.e2e)):
             limit = getattr(asked, key)
@@ -208,7 +208,7 @@ class Field:
         if asked.rate is not None:
             able = float(self.outcome.most_requests_per_s[row]) * int(self.outcome.replicas[row])
             yield Margin(key="rate", limit=asked.rate, value=able, floor=True)
-        yield Margin(key="capacity", limit=float(layout.max_concurrency), value=float(served.running[row]))
+        yield Margin(key="capacity", limit=float(layout.laid.max_concurrency), value=float(served.running[row]))
 
     def killed(self) -> dict[str, int]:
         """Candidates (ways to buy included) that miss each limit."""
@@ -221,7 +221,7 @@ class Field:
         return dict(counts.most_common())
 
     def _failed_keys(self, row: int) -> list[str]:
-        if self.layouts[row].refused:
+        if self.layouts[row].laid.refused:
             return ["layout"]
         return [margin.key for margin in self._margins(row) if not margin.met]
 
@@ -229,7 +229,7 @@ class Field:
         """The candidate that misses fewest limits, by the least: what stands last."""
         best: tuple[int, float, float, int] | None = None
         for row, layout in enumerate(self.layouts):
-            if layout.refused or layout.skipped:
+            if layout.laid.refused or layout.laid.skipped:
                 continue
             failed = [margin for margin in self._margins(row) if not margin.met]
             worst = max((margin.shortfall for margin in failed), default=0.0)
@@ -244,7 +244,7 @@ class Field:
         for row in range(len(self.layouts)):
             failed = [margin for margin in self._margins(row) if not margin.met]
             fixed = len(failed) != 1 or failed[0].value is None or failed[0].key not in LOOSENED
-            if fixed or self.layouts[row].skipped:
+            if fixed or self.layouts[row].laid.skipped:
                 continue
             key = (failed[0].shortfall, float(self.bought.usd[row]), row, failed[0])
             if failed[0].key not in best or key[:3] < best[failed[0].key][:3]:

@@ -13,16 +13,17 @@ from app.loads import settings_of, workload_of
 from app.machines import GPU_COUNTS, aws_machines
 from app.plan import Machine
 from estimators.architecture.spec import ModelSpec
+from estimators.hardware.accelerator import Accelerator
 from estimators.hardware.catalogue import find_accelerator
 from estimators.hardware.support import kv_support, support
 from estimators.latency.plan import ReplicaPlan, resolve
-from estimators.memory import estimate_memory
-from estimators.precision import KvPrecision, Precision, Weights, resolve_precision
+from estimators.memory import Sweep
+from estimators.precision import KV_BYTES, KvPrecision, Precision, Weights, resolve_precision
 from estimators.provenance import Refusal
 from estimators.workload import EngineSettings, Load, Placement, Workload
 
 V = TypeVar("V")
-ESTIMATES_KEPT = 32_768  # layouts remembered between questions: a change of limit, price or region needs none anew
+VARIANTS_KEPT = 1024  # whose layouts are remembered: a change of limit, price or region needs none anew
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,18 +54,25 @@ class Variant:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Laid:
+    """One replica over `tp` accelerators of a kind. `replica` None: `refused` says why it has no speed."""
+
+    tp: int
+    max_concurrency: int = 0
+    memory_bytes: float = 0.0  # demand of one request, per GPU
+    budget_bytes: float = 0.0
+    replica: ReplicaPlan | None = None
+    refused: str = ""
+    skipped: bool = False  # not estimated: it fails the quality bar whatever its speed
+
+
+@dataclass(frozen=True, slots=True)
 class Layout:
-    """One replica: a variant split over `tp` accelerators. `replica` None: `refused` says why it has no speed."""
+    """A variant laid over a chip of the question, by their places in it."""
 
     variant: int
     chip: int
-    tp: int
-    max_concurrency: int
-    memory_bytes: float  # demand of one request, per GPU
-    budget_bytes: float
-    replica: ReplicaPlan | None
-    refused: str = ""
-    skipped: bool = False  # not estimated: it fails the quality bar whatever its speed
+    laid: Laid
 
 
 def chips_of(question: Question) -> tuple[Chip, ...]:
@@ -139,25 +147,28 @@ class _Kept(Generic[V]):
 
 
 _PRECISIONS: _Kept[Precision] = _Kept(4096)
-_WEIGHTS: _Kept[int] = _Kept(4096)
-_LAYOUTS: _Kept[Layout] = _Kept(ESTIMATES_KEPT)
+_LAID: _Kept[dict[tuple[str, int, int], Laid]] = _Kept(VARIANTS_KEPT)
 
 
 def forget_layouts() -> None:
     """Forget every estimate, to time a first question."""
-    _LAYOUTS.clear()
+    _LAID.clear()
 
 
 def precision_of(spec: ModelSpec, weights: Weights, kv: KvPrecision) -> Precision:
-    """`resolve_precision`, remembered by the identity of the spec so that what hangs on a precision is too."""
+    """`resolve_precision`, remembered by the identity of the spec so that what hangs on a precision is too.
+
+    Precisions that differ in the cache alone share what is worked out of their weights' formats.
+    """
     key = (id(spec), weights, kv)
-    return _PRECISIONS.get(key, spec) or _PRECISIONS.put(key, spec, resolve_precision(spec, weights, kv=kv))
-
-
-def _weights_bytes(precision: Precision) -> int:
-    """`precision.weights_bytes`, which walks every tensor, remembered."""
-    key = id(precision)
-    return _WEIGHTS.get(key, precision) or _WEIGHTS.put(key, precision, precision.weights_bytes)
+    known = _PRECISIONS.get(key, spec)
+    if known is not None:
+        return known
+    if kv is KvPrecision.AUTO:
+        return _PRECISIONS.put(key, spec, resolve_precision(spec, weights, kv=kv))
+    own = precision_of(spec, weights, KvPrecision.AUTO)
+    made = own if own.kv is kv else replace(own, kv=kv, kv_bytes_per_element=KV_BYTES[kv])
+    return _PRECISIONS.put(key, spec, made)
 
 
 def layouts_of(
@@ -173,64 +184,76 @@ def layouts_of(
     workload = replace(
         workload_of(question.scenario, 1), load=Load.CONCURRENCY, concurrency=1, requests_per_second=None
     )
-    engine, version = settings.engine, settings.version
     for v, variant in enumerate(variants):
-        precision = variant.precision
+        bench = None if v in skipped else _Bench(variant.precision, workload, settings)
         for c, chip in enumerate(chips):
-            accelerator = chip.machine.accelerator
-            runs = support(accelerator, precision.weights, engine, version).runs
-            if not runs or not kv_support(accelerator, precision.kv, engine, version).runs:
-                continue
-            if precision.weights is Weights.FP16 and accelerator.bf16 and variant.model in in_bf16:
+            if not _runs(variant, chip.machine.accelerator, settings, in_bf16):
                 continue
             for tp in GPU_COUNTS:
-                if tp <= chip.most_gpus and v in skipped:
-                    yield replace(_without_speed(tp, 0.0, 0.0), variant=v, chip=c, skipped=True)
-                elif tp <= chip.most_gpus:
-                    yield replace(_layout(precision, chip.machine, tp, workload, settings), variant=v, chip=c)
+                if tp <= chip.most_gpus:
+                    laid = Laid(tp=tp, skipped=True) if bench is None else bench.laid(chip.machine, tp)
+                    yield Layout(v, c, laid)
 
 
-def _layout(precision: Precision, machine: Machine, tp: int, workload: Workload, settings: EngineSettings) -> Layout:
-    key = (id(precision), machine.accelerator.name, machine.memory_bytes, tp, workload, settings)
-    kept = _LAYOUTS.get(key, precision)
-    return kept or _LAYOUTS.put(key, precision, _estimate(precision, machine, tp, workload, settings))
+def _runs(variant: Variant, accelerator: Accelerator, settings: EngineSettings, in_bf16: set[str]) -> bool:
+    precision, engine, version = variant.precision, settings.engine, settings.version
+    if precision.weights is Weights.FP16 and accelerator.bf16 and variant.model in in_bf16:
+        return False
+    runs = support(accelerator, precision.weights, engine, version).runs
+    return runs and kv_support(accelerator, precision.kv, engine, version).runs
 
 
-def _estimate(precision: Precision, machine: Machine, tp: int, workload: Workload, settings: EngineSettings) -> Layout:
-    """Memory and server of one replica. A model whose weights alone exceed the chips is not estimated further:
-    the fullest GPU holds at least W / tp, and an engine may take at most all of its memory."""
-    if heads := _heads_that_do_not_divide(precision, tp):
-        return replace(_without_speed(tp, 0.0, 0.0), refused=f"{heads} attention heads do not divide over {tp}")
-    least = _weights_bytes(precision) / tp
-    if least > machine.memory_bytes:
-        return _without_speed(tp, least, machine.memory_bytes)
-    placement = Placement(tp=tp)
-    try:
-        memory = estimate_memory(
-            precision, machine.accelerator, placement, workload, settings, memory_bytes=machine.memory_bytes
-        )
-        if memory.max_concurrency < 1:
-            return _without_speed(tp, memory.memory_bytes_per_gpu, memory.memory_budget_bytes_per_gpu)
-        replica = resolve(precision, machine.accelerator, placement, workload, settings, memory)
-    except Refusal as refusal:
-        return replace(_without_speed(tp, 0.0, 0.0), refused=refusal.message)
-    return Layout(
-        variant=0,
-        chip=0,
-        tp=tp,
-        max_concurrency=memory.max_concurrency,
-        memory_bytes=memory.memory_bytes_per_gpu,
-        budget_bytes=memory.memory_budget_bytes_per_gpu,
-        replica=replica,
-    )
+class _Bench:
+    """One precision under one length of request: its layouts, worked out once and remembered between questions."""
+
+    def __init__(self, precision: Precision, workload: Workload, settings: EngineSettings) -> None:
+        self._precision, self._workload, self._settings = precision, workload, settings
+        key = (id(precision), workload, settings)
+        known = _LAID.get(key, precision)
+        self._known = _LAID.put(key, precision, {}) if known is None else known
+        self._undivided = {tp: _heads_that_do_not_divide(precision, tp) for tp in GPU_COUNTS}
+        self._sweep: Sweep | Refusal | None = None
+
+    def laid(self, machine: Machine, tp: int) -> Laid:
+        key = (machine.accelerator.name, machine.memory_bytes, tp)
+        found = self._known.get(key)
+        if found is None:
+            found = self._known[key] = self._estimate(machine, tp)
+        return found
+
+    def _estimate(self, machine: Machine, tp: int) -> Laid:
+        """Memory and server of one replica. A model whose weights alone exceed the chips is not estimated further:
+        the fullest GPU holds at least W / tp, and an engine may take at most all of its memory."""
+        if heads := self._undivided[tp]:
+            return Laid(tp=tp, refused=f"{heads} attention heads do not divide over {tp}")
+        least = self._precision.weights_bytes / tp
+        if least > machine.memory_bytes:
+            return Laid(tp=tp, memory_bytes=least, budget_bytes=machine.memory_bytes)
+        placement = Placement(tp=tp)
+        try:
+            held = self._memory().held(machine.accelerator, placement, machine.memory_bytes)
+            need, have = held.memory_bytes_per_gpu, held.memory_budget_bytes_per_gpu
+            if held.max_concurrency < 1:
+                return Laid(tp=tp, memory_bytes=need, budget_bytes=have)
+            replica = resolve(self._precision, machine.accelerator, placement, self._workload, self._settings, held)
+        except Refusal as refusal:
+            return Laid(tp=tp, refused=refusal.message)
+        return Laid(
+            tp=tp, max_concurrency=held.max_concurrency, memory_bytes=need, budget_bytes=have, replica=replica
+        )  # fmt: skip
+
+    def _memory(self) -> Sweep:
+        """The sweep of this precision; raises the `Refusal` it was refused with."""
+        if self._sweep is None:
+            try:
+                self._sweep = Sweep(self._precision, self._workload, self._settings)
+            except Refusal as refusal:
+                self._sweep = refusal
+        if isinstance(self._sweep, Refusal):
+            raise self._sweep
+        return self._sweep
 
 
 def _heads_that_do_not_divide(precision: Precision, tp: int) -> int:
     groups = (group.attention for group in precision.spec.groups if group.stack == "decoder")
     return next((attention.q_heads for attention in groups if attention and attention.q_heads % tp), 0)
-
-
-def _without_speed(tp: int, need: float, have: float) -> Layout:
-    return Layout(
-        variant=0, chip=0, tp=tp, max_concurrency=0, memory_bytes=need, budget_bytes=have, replica=None
-    )  # fmt: skip
