@@ -5,7 +5,7 @@ PORT ?= 8501
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test test-fast browser lint format bench pictures calibrate accuracy profile-setup lock clean
+.PHONY: run test test-fast browser lint format bench pictures calibrate accuracy profile-setup ray-setup bench-profile lock clean
 
 run: $(VENV)/run.stamp
 	$(BIN)/python -m app serve --port $(PORT)
@@ -47,6 +47,7 @@ accuracy: $(VENV)/dev.stamp
 lock: $(VENV)/dev.stamp
 	$(BIN)/uv pip compile --universal --python-version 3.11 -q requirements.in -o requirements.txt
 	$(BIN)/uv pip compile --universal --python-version 3.11 -q requirements-dev.in -o requirements-dev.txt
+	$(BIN)/uv pip compile --universal --python-version 3.11 -q requirements-ray.in -o requirements-ray.txt
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; set PYTHON=..."; exit 1; }
@@ -75,5 +76,17 @@ profile-setup: .venv-profile/setup.stamp
 	.venv-profile/bin/pip install --quiet --disable-pip-version-check -r requirements-profile.txt
 	@touch $@
 
+# The environment that talks to a Ray cluster, when RAY_ADDRESS names one; 0.5 GB.
+ray-setup: .venv-ray/setup.stamp
+
+.venv-ray/setup.stamp: requirements-ray.txt
+	$(PYTHON) -m venv .venv-ray
+	.venv-ray/bin/pip install --quiet --disable-pip-version-check -r requirements-ray.txt
+	@touch $@
+
+# Measures how well measuring works, on a quiet machine, and keeps the figures with their date.
+bench-profile: $(VENV)/run.stamp profile-setup
+	$(BIN)/python -m estimators.profiling.figures
+
 clean:
-	rm -rf $(VENV) .venv-profile .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) .venv-profile .venv-ray .pytest_cache .mypy_cache .ruff_cache

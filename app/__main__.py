@@ -70,12 +70,15 @@ def _estimate(asked: argparse.Namespace) -> int:
 
 def _batch(cases: Path, output: Path) -> int:
     from app.batch import run_batch
+    from app.batch_cluster import in_ray_environment, worth_spreading
     from app.sources import shared_sources
     from estimators.provenance import Refusal
 
     if cases.resolve() == output.resolve():
         print("error: the output would overwrite the cases; name another file.", file=sys.stderr)
         return 2
+    if worth_spreading(cases):
+        return in_ray_environment(cases, output)
     started, done = time.perf_counter(), 0
     partial = output.with_name(output.name + ".part")
     try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TextIO
 
 from app.columns import COLUMNS, as_text, columns_of
@@ -15,9 +15,21 @@ from estimators.provenance import Refusal
 log = logging.getLogger("rightsize")
 LONGEST_CELL = 131_072
 
+Row = Mapping[str, str]
+Answers = Callable[[Iterable[Row], Sources], Iterable[Row]]
 
-def run_batch(source: TextIO, target: TextIO, sources: Sources) -> Iterator[int]:
-    """Plan every row of `source` into `target`; yields the number of rows done. Raises `Refusal` for no header."""
+
+def one_by_one(rows: Iterable[Row], sources: Sources) -> Iterator[Row]:
+    """The answers to all rows, made in this process."""
+    for row in rows:
+        yield answer(row, sources)
+
+
+def run_batch(source: TextIO, target: TextIO, sources: Sources, answers: Answers = one_by_one) -> Iterator[int]:
+    """Plan every row of `source` into `target`; yields the number of rows done. Raises `Refusal` for no header.
+
+    `answers` makes the answers, in the order of the rows; a cluster can be put in its place.
+    """
     csv.field_size_limit(LONGEST_CELL)
     reader = csv.DictReader(source)
     if not reader.fieldnames:
@@ -25,8 +37,8 @@ def run_batch(source: TextIO, target: TextIO, sources: Sources) -> Iterator[int]
     header = [*reader.fieldnames, *(column for column in COLUMNS if column not in reader.fieldnames)]
     writer = csv.DictWriter(target, fieldnames=header, lineterminator="\n", extrasaction="ignore")
     writer.writeheader()
-    for done, row in enumerate(_rows(reader), start=1):
-        writer.writerow(answer(row, sources))
+    for done, row in enumerate(answers(_rows(reader), sources), start=1):
+        writer.writerow(row)
         yield done
 
 

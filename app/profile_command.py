@@ -27,7 +27,7 @@ def add_profile_command(commands: Any) -> None:
     profile.add_argument("--prompt", type=int, default=1024)
     profile.add_argument("--output", type=int, default=128)
     profile.add_argument("--batch", type=int, default=1)
-    profile.add_argument("--device", default="cpu", help="cpu, cuda or cuda:N")
+    profile.add_argument("--device", default="", help="cpu (default), cuda or cuda:N")
     profile.add_argument("--layers", type=int, help="run this many layers and scale to all")
     profile.add_argument("--draft", default="", help="Hub id of a draft model: step costs only")
     profile.add_argument("--seconds", type=float, default=300.0, help="time limit")
@@ -40,7 +40,9 @@ def add_profile_command(commands: Any) -> None:
     profile.add_argument("--report", type=Path, help="a GuideLLM JSON report")
     profile.add_argument("--import", dest="exported", type=Path, help="measurements somebody exported")
     profile.add_argument("--engine", default="vllm", help="of an endpoint or a report")
-    profile.add_argument("--gpu", default="", help="accelerator of an endpoint or a report")
+    profile.add_argument(
+        "--gpu", default="", help="accelerator of an endpoint or a report; on a Ray cluster the one to measure on"
+    )
     profile.add_argument("--gpus", type=int, default=1)
     profile.add_argument("--no-store", action="store_true", help="do not keep what was measured")
     profile.set_defaults(run=_run)
@@ -161,8 +163,10 @@ def _measure(asked: argparse.Namespace) -> int:
 
 def _device(asked: argparse.Namespace, config: dict[str, object]) -> Any:
     from app.profile_jobs import device_assignment
+    from estimators.profiling.environment import ray_address
     from estimators.profiling.job_request import DeviceJob, spare_threads
 
+    accelerator = _accelerator(asked.gpu) if ray_address() else ""
     return device_assignment(
         DeviceJob(
             model=asked.model or asked.config.stem,
@@ -171,14 +175,16 @@ def _device(asked: argparse.Namespace, config: dict[str, object]) -> Any:
             prompt_tokens=asked.prompt,
             output_tokens=asked.output,
             batch=asked.batch,
-            device=asked.device,
+            device=asked.device or ("cuda" if accelerator else "cpu"),
+            gpus=asked.gpus,
             layers=asked.layers,
             threads=spare_threads(),
             seconds=asked.seconds,
             cached_weights=asked.cached_weights,
             draft=asked.draft,
             draft_config=_config(asked.draft, None) if asked.draft else None,
-        )
+        ),
+        accelerator,
     )
 
 
@@ -247,7 +253,7 @@ def _compared(store: MeasurementStore, made: Measurement, config: dict[str, obje
 def _show(state: JobState) -> None:
     """A progress bar on standard error."""
     full = round(BAR * state.share)
-    waiting = f"{state.ahead} ahead; " if state.status is Status.QUEUED and state.ahead else ""
+    waiting = f"{state.ahead} ahead; " if state.waiting else ""
     left = f", {state.seconds_left:.0f} s left" if state.seconds_left is not None else ""
     bar = "#" * full + "." * (BAR - full)
     print(

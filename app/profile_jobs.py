@@ -14,7 +14,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from estimators.profiling.endpoint_worker import job_line
-from estimators.profiling.environment import worker_command, worker_environment
+from estimators.profiling.environment import (
+    cluster_environment,
+    is_set_up,
+    profiling_python,
+    ray_address,
+    worker_command,
+    worker_environment,
+)
 from estimators.profiling.fit_check import needed_bytes
 from estimators.profiling.guard import EndpointPolicy, check_endpoint
 from estimators.profiling.job_request import MOST_SECONDS, DeviceJob, check
@@ -36,28 +43,52 @@ class Assignment:
 
     device: str
     title: str
-    kind: str  # "attached" or "endpoint"
+    kind: str  # "attached", "cluster" or "endpoint"
     line: str = field(repr=False)  # may hold a key
     seconds: float
     threads: int = 1
 
     def work(self) -> Work:
-        environment = worker_environment(threads=self.threads)
-        return Work(command=worker_command(self.kind), environment=environment, line=self.line, seconds=self.seconds)
+        cluster = self.kind == "cluster"
+        return Work(
+            command=worker_command(self.kind),
+            environment=cluster_environment() if cluster else worker_environment(threads=self.threads),
+            line=self.line,
+            seconds=self.seconds,
+            scheduled=cluster,
+        )
 
 
-def device_assignment(job: DeviceJob) -> Assignment:
-    """A measurement on a device of this machine. Raises `Refusal` for what cannot be measured or is not set up."""
+def device_assignment(job: DeviceJob, accelerator: str = "") -> Assignment:
+    """A measurement on a device of this machine; with `RAY_ADDRESS`, on a node of the cluster that has `accelerator`.
+
+    Raises `Refusal` for what cannot be measured or is not set up.
+    """
+    address = ray_address()
+    if address and job.device != "cpu":
+        job = replace(job, device="cuda")  # the cluster chooses which
     check(job)
-    worker_command("attached")
+    worker_command("cluster" if address else "attached")
     job = replace(job, needed_bytes=needed_bytes(job))
     return Assignment(
-        device=device_key(job.device),
+        device=f"ray/{accelerator or job.device}" if address else device_key(job.device),
         title=f"{job.model}, {job.weights}, {job.prompt_tokens} + {job.output_tokens} tokens, batch {job.batch}",
-        kind="attached",
-        line=job.to_json(),
+        kind="cluster" if address else "attached",
+        line=_cluster_line(address, job, accelerator) if address else job.to_json(),
         seconds=job.seconds + START_S,
         threads=job.threads,
+    )
+
+
+def _cluster_line(address: str, job: DeviceJob, accelerator: str) -> str:
+    return json.dumps(
+        {
+            "address": address,
+            "job": job.to_json(),
+            "accelerator": accelerator,
+            "gpus": 0 if job.device == "cpu" else job.gpus,
+            "python": str(profiling_python()) if is_set_up() else "",
+        }
     )
 
 

@@ -16,7 +16,7 @@ from estimators.hardware.catalogue import find_accelerator
 from estimators.precision import Weights
 from estimators.profiling.authority import NotAuthorised, authorise, profiling_enabled
 from estimators.profiling.comparison import Comparison, compare, verdict, vllm_serve_line
-from estimators.profiling.environment import is_set_up
+from estimators.profiling.environment import is_set_up, ray_address
 from estimators.profiling.guard import EndpointPolicy
 from estimators.profiling.job_request import DeviceJob, spare_threads
 from estimators.profiling.measurement import Measurement, export_json, import_json
@@ -65,14 +65,21 @@ def may_measure() -> bool:
 
 
 def draw_device(store: MeasurementStore, plan: Plan) -> None:
-    if not is_set_up():
+    cluster = bool(ray_address())
+    if not cluster and not is_set_up():
         st.info("Measuring on this machine needs its own environment: run `make profile-setup` once.")
         return
     st.markdown(
         "The model is built from its configuration with random weights: nothing is downloaded, gated models work too."
     )
     first, second, third, fourth = st.columns(4)
-    device = first.text_input("Device", "cpu", key="job_device", max_chars=12, help="cpu, cuda or cuda:1")
+    if cluster:
+        said = "An accelerator of the Ray cluster, such as L4; empty measures on a CPU of any node."
+        chip = first.text_input("Accelerator", key="job_chip", max_chars=60, placeholder="CPU", help=said)
+        device = "cuda" if chip else "cpu"
+    else:
+        chip, said = "", "cpu, cuda or cuda:1"
+        device = first.text_input("Device", "cpu", key="job_device", max_chars=12, help=said)
     dtype = second.selectbox("Precision", DTYPES, key="job_dtype")
     batch = third.number_input("Batch", 1, 256, 1, key="job_batch")
     layers = fourth.number_input(
@@ -95,7 +102,8 @@ def draw_device(store: MeasurementStore, plan: Plan) -> None:
                 layers=layers,
                 threads=spare_threads(),
             )
-            st.session_state.job = start(store, device_assignment(job), "the page")
+            assignment = device_assignment(job, find_accelerator(chip).name if chip else "")
+            st.session_state.job = start(store, assignment, "the page")
         except Refusal as refusal:
             st.error(_escape(str(refusal)))
 
@@ -168,7 +176,7 @@ def draw_queue() -> None:
     mine = st.session_state.get("job")
     for job in open_jobs:
         left, right = st.columns([5, 1], vertical_alignment="center")
-        waiting = f"waiting behind {job.ahead}" if job.ahead else job.message or "starting"
+        waiting = f"waiting behind {job.ahead}" if job.waiting else job.message or "starting"
         remaining = f", about {seconds(job.seconds_left)} left" if job.seconds_left is not None else ""
         left.progress(min(1.0, max(0.0, job.share)), text=f"{job.device}: {waiting}{remaining}")
         if job.id == mine:

@@ -14,6 +14,7 @@ from estimators.provenance import Refusal
 
 MOST_TOKENS = 1_000_000
 MOST_BATCH = 1024
+MOST_GPUS = 16  # of one machine
 MOST_SECONDS = 3600.0
 MAX_CONFIG_BYTES = 1 << 20
 # What plain transformers can run of the public precisions, with bitsandbytes or torchao where they are installed.
@@ -39,6 +40,7 @@ class DeviceJob:
     output_tokens: int
     batch: int = 1
     device: str = "cpu"  # "cpu", "cuda" or "cuda:N"
+    gpus: int = 1  # of "cuda", that the model is laid over where one does not hold it
     layers: int | None = None
     threads: int = 1
     seconds: float = 300.0
@@ -70,6 +72,9 @@ def check(job: DeviceJob) -> DeviceJob:
     _within("output", job.output_tokens, 2, MOST_TOKENS)
     _within("concurrency", job.batch, 1, MOST_BATCH)
     _within("spec_tokens", job.draft_tokens, 1, 64)
+    _within("gpus", job.gpus, 1, MOST_GPUS)
+    if job.gpus > 1 and job.device != "cuda":
+        raise Refusal("Several GPUs are named together.", field="device", remedy="Use device cuda with gpus.")
     if job.layers is not None:
         _within("layers", job.layers, 2, 10_000)
     if job.weights not in MEASURABLE:
@@ -108,6 +113,7 @@ def from_json(line: str) -> DeviceJob:
             output_tokens=count(at(found, "output_tokens")) or 0,
             batch=count(at(found, "batch")) or 0,
             device=text(at(found, "device"), 40),
+            gpus=count(at(found, "gpus")) or 1,
             layers=layers,
             threads=max(1, count(at(found, "threads")) or 1),
             seconds=min(number(at(found, "seconds")) or MOST_SECONDS, LARGEST_NUMBER),

@@ -47,5 +47,10 @@ class JobState:
     results: tuple[str, ...]  # ids of measurements
 
     @property
+    def waiting(self) -> bool:
+        """Whether others stand before it: on a cluster several of a kind may run at once."""
+        return self.status is Status.QUEUED and self.ahead > 0
+
+    @property
     def open(self) -> bool:
         return self.status.value in OPEN

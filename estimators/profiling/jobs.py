@@ -20,7 +20,7 @@ from estimators.profiling.environment import ROOT
 from estimators.profiling.foreign import at, number, text
 from estimators.profiling.job_state import JobState, Status
 from estimators.profiling.measurement import Measurement, from_dict
-from estimators.profiling.process import MERCY_S, end, listen, lock_path, next_event, try_lock
+from estimators.profiling.process import KILLED, MERCY_S, end, listen, lock_path, next_event, try_lock
 from estimators.provenance import Refusal
 
 if TYPE_CHECKING:
@@ -143,9 +143,7 @@ def _supervise(store: MeasurementStore, job_id: int, work: Work, locks: tuple[in
     finally:
         end(worker)
     if not outcome.made and code == -signal.SIGKILL and outcome.status is Status.FAILED:
-        return _Outcome(
-            Status.OUT_OF_MEMORY, "The system ended the worker, most likely for want of memory.", [], outcome.profile
-        )
+        return _Outcome(Status.OUT_OF_MEMORY, KILLED, [], outcome.profile)
     return outcome
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 POLL_S = 0.2
 MERCY_S = 1.0  # between asking the worker's processes to end and ending them
 LONGEST_LINE = 1 << 20
+KILLED = "The system ended the worker, most likely for want of memory."
 
 
 def device_key(device: str) -> str:
