@@ -9,13 +9,11 @@ from estimators.architecture.parse import parse_config
 from estimators.architecture.spec import ModelSpec, SpecSource
 from estimators.hardware.catalogue import find_accelerator
 from estimators.latency.estimate import Interval
-from estimators.latency.physical_floor import physical_floor
-from estimators.latency.plan import shard_of
-from estimators.latency.serving import Request
 from estimators.precision import DTYPE_OF, Weights, resolve_precision
+from estimators.profiling.carry_over import roofline
 from estimators.profiling.comparison import around_device_estimate
 from estimators.profiling.device_estimate import estimate_from_device
-from estimators.profiling.measurement import Measurement
+from estimators.profiling.measurement import Measurement, Way
 from estimators.provenance import Refusal
 from estimators.workload import Placement
 
@@ -58,16 +56,21 @@ def device_estimates(store: MeasurementStore, made: Measurement, config: Mapping
     )
 
 
-def measured_floor(spec: ModelSpec, made: Measurement, metric: str) -> float | None:
-    """Physical floor of a measured case in seconds, for carrying it over to a sibling; None off the accelerator table.
+def measured_roofline(spec: ModelSpec, made: Measurement, metric: str) -> float | None:
+    """Roofline of a measured case in seconds, for carrying it over to a sibling; None off the accelerator table.
 
     `metric` is "ttft_s", "itl_s" or "e2e_s".
     """
     try:
-        precision = resolve_precision(spec, made.weights)
-        shard = shard_of(precision, find_accelerator(made.accelerator), Placement(tp=made.gpus))
+        found = roofline(
+            resolve_precision(spec, made.weights),
+            find_accelerator(made.accelerator),
+            Placement(tp=made.gpus),
+            prompt_tokens=made.prompt_tokens,
+            output_tokens=made.output_tokens,
+            batch=made.batch,
+            prompts_together=made.way is Way.ATTACHED,
+        )
     except Refusal:
         return None
-    request = Request(prompt=float(made.prompt_tokens * made.batch), cached=0.0, output=float(made.output_tokens))
-    floor = physical_floor(shard, request)
-    return {"ttft_s": floor.ttft_s, "itl_s": floor.tpot_s, "e2e_s": floor.e2e_s}.get(metric)
+    return {"ttft_s": found.ttft_s, "itl_s": found.itl_s, "e2e_s": found.e2e_s}.get(metric)

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from app.decisions.measured import beside_plan, with_own_measurements
+from app.decisions.measured import beside_plan, effects, sentences, with_own_measurements
 from app.plan import Plan
 from app.planner import plan
 from app.scenario import Scenario
@@ -79,6 +79,35 @@ def test_dollars_per_token_follow_the_measured_speed() -> None:
 def test_a_measurement_of_something_else_changes_nothing(changes: dict[str, object]) -> None:
     before = planned()
     assert with_own_measurements(before, [measured(**changes)]) == before
+
+
+def test_a_sibling_is_carried_over_with_a_wider_interval() -> None:
+    """The same server at twice the prompt: its roofline is 0.4 % higher a step, so its step is taken as this case's."""
+    before = planned()
+    sibling = with_own_measurements(before, [measured(prompt_tokens=2048)])
+    exact = with_own_measurements(before, [measured()])
+    moved = {found.label: found for found in effects(before, sibling)}
+    direct = {found.label: found for found in effects(before, exact)}
+    step, same = moved["Time per output token"].after, direct["Time per output token"].after
+    assert abs(step.value - 0.060) < abs(moved["Time per output token"].before.value - 0.060)
+    assert step.high / step.low > same.high / same.low
+    (said,) = [note for note in sentences(before, sibling) if "Carried over" in note]
+    assert said == "Carried over from 1 measurement of other cases by the ratio of their rooflines: vllm on L4."
+    assert any(note.startswith("Narrowed by 1 measurement of this case") for note in sentences(before, exact))
+
+
+def test_another_models_measurement_moves_the_step_by_the_ratio_of_rooflines() -> None:
+    """On an L4 a step takes at least 20.7 ms of the 3B and 47.3 ms of the 7B: 40 ms there speaks for 91 ms here."""
+    before = planned()
+    small = measured(model="Qwen/Qwen2.5-3B-Instruct", itl_s=Spread.of([0.0400, 0.0401, 0.0399]))
+    moved = {found.label: found for found in effects(before, with_own_measurements(before, [small]))}
+    step = moved["Time per output token"]
+    assert step.before.value < step.after.value < 0.0914
+
+
+def test_a_model_nobody_can_size_is_no_sibling() -> None:
+    before = planned()
+    assert with_own_measurements(before, [measured(model="acme/unknown")]) == before
 
 
 def test_what_was_measured_stands_beside_the_estimate() -> None:

@@ -1,4 +1,4 @@
-"""Measurements and batches on a real Ray cluster of two nodes on loopback. Needs the environment of `make ray-setup`."""
+"""Measurements and batches on a real Ray cluster of two nodes. Needs the environment of `make ray-setup`."""
 
 from __future__ import annotations
 

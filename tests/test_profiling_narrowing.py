@@ -51,15 +51,35 @@ def test_only_the_same_engine_and_accelerator_speak(other: dict[str, object]) ->
     assert found.interval == ESTIMATE
 
 
-def test_a_sibling_is_carried_over_by_its_floor_and_widens() -> None:
-    """24 ms at twice the floor is 12 ms here, with s = hypot(0.25, 0.05, 0.01, 0.1 ln 2) = 0.264."""
+def test_a_sibling_is_carried_over_by_its_roofline_and_widens() -> None:
+    """24 ms at twice the roofline is 12 ms here, with s = hypot(0.11, 0.05, 0.01, 0.68 ln 2) = 0.487."""
     sibling = measurement(config_digest="f" * 16, itl_s=spread(0.024))
     found = narrowed(sibling, floor_s=0.008, floor_of=lambda m: 0.016)
     exact = narrowed(measurement(itl_s=spread(0.012)))
     assert (found.same_case, found.siblings) == (0, 1)
+    assert found.sentence.startswith("Carried over from 1 measurement of other cases")
     assert found.interval.high / found.interval.low > exact.interval.high / exact.interval.low
-    assert found.interval.high / found.interval.low < ESTIMATE.high / ESTIMATE.low
-    assert 0.010 < found.interval.value < 0.012
+    # The weights are 1 / 0.270^2 = 13.7 and 1 / 0.487^2 = 4.2: exp(0.235 ln 1.2) x 10 ms = 10.44 ms.
+    assert found.interval.value == pytest.approx(0.01044, rel=2e-3)
+
+
+def test_a_sibling_of_nearly_the_same_shape_outweighs_the_estimate() -> None:
+    """At a roofline 5 % away s = hypot(0.11, 0.05, 0.01, 0.68 ln 1.05) = 0.126: 82 % of the weight."""
+    found = narrowed(measurement(prompt_tokens=180, itl_s=spread(0.0126)), floor_s=0.008, floor_of=lambda m: 0.0084)
+    assert found.interval.value == pytest.approx(0.010 * 1.2**0.82, rel=3e-3)
+    assert found.interval.high / found.interval.value == pytest.approx(1.175, rel=5e-3)
+
+
+@pytest.mark.parametrize(
+    "other", [{"weights": Weights.INT4}, {"batch": 3}], ids=["another precision", "a larger batch"]
+)
+def test_what_is_bound_by_something_else_is_no_sibling(other: dict[str, object]) -> None:
+    assert not narrowed(measurement(**other), floor_s=0.008, floor_of=lambda m: 0.008).changed
+
+
+def test_the_case_itself_silences_its_siblings() -> None:
+    found = narrowed(measurement(), measurement(prompt_tokens=512), floor_s=0.008, floor_of=lambda m: 0.008)
+    assert (found.same_case, found.siblings) == (1, 0)
 
 
 def test_siblings_need_a_floor() -> None:

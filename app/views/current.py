@@ -29,8 +29,15 @@ def problems() -> tuple[Problem, ...]:
     return found
 
 
+def estimated() -> Plan:
+    """The same plan before this person's measurements were laid over it."""
+    result: Plan = st.session_state["_estimated"]
+    return result
+
+
 def with_measurements(plan: Plan) -> Plan:
     """The plan narrowed by the measurements this person chose to use; as it is without any."""
+    st.session_state["_estimated"] = plan
     chosen: list[str] = st.session_state.get("own_measurements", [])
     if not chosen:
         return plan

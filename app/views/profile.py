@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from app.decisions.measured import beside_plan
+from app.decisions.measured import beside_plan, effects, sentences, with_own_measurements
 from app.format import gib, seconds, significant, usd
 from app.plan import Plan
 from app.profile_estimates import device_estimates
@@ -13,6 +13,7 @@ from app.profile_jobs import device_assignment, endpoint_assignment, measurement
 from app.views import current
 from estimators.architecture import catalogue
 from estimators.hardware.catalogue import find_accelerator
+from estimators.latency.estimate import Interval
 from estimators.precision import Weights
 from estimators.profiling.authority import NotAuthorised, authorise, profiling_enabled
 from estimators.profiling.comparison import Comparison, compare, verdict, vllm_serve_line
@@ -256,6 +257,7 @@ def _draw_comparison(store: MeasurementStore, plan: Plan, made: Measurement) -> 
         pd.DataFrame(table), hide_index=True, column_config={"Ratio": st.column_config.NumberColumn(format="%.2f")}
     )
     st.caption(_escape(f"{made.provenance}. " + " ".join(made.notes)))
+    _draw_effect(plan, made)
     used: list[str] = st.session_state.setdefault("own_measurements", [])
     if made.id in used:
         st.button("Stop using it in the plan", on_click=used.remove, args=(made.id,))
@@ -264,8 +266,23 @@ def _draw_comparison(store: MeasurementStore, plan: Plan, made: Measurement) -> 
             "Use this measurement in the plan",
             on_click=used.append,
             args=(made.id,),
-            help="It narrows the intervals of the same engine, machine, model and shape only.",
+            help="It narrows the same engine and machine only: most the case it measured, less its siblings.",
         )
+
+
+def _draw_effect(plan: Plan, made: Measurement) -> None:
+    """What this measurement does to the plan of the inputs above, whether it is used or not."""
+    after = with_own_measurements(plan, [made])
+    moved = effects(plan, after)
+    if not moved:
+        st.caption("It says nothing of the plan above: another engine, machine, precision or load.")
+        return
+    said = [f"{found.label} {_interval(found.before)} becomes {_interval(found.after)}" for found in moved]
+    st.caption(_escape(f"In the plan above: {' '.join(sentences(plan, after))} {'; '.join(said)}."))
+
+
+def _interval(found: Interval) -> str:
+    return f"{seconds(found.value)} ({seconds(found.low)} to {seconds(found.high)})"
 
 
 def draw(plan: Plan) -> None:
@@ -292,4 +309,4 @@ def draw(plan: Plan) -> None:
         draw_report(store, plan)
 
 
-draw(current.plan())
+draw(current.estimated())

@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from statistics import median
 
+from estimators.hardware.catalogue import find_accelerator
 from estimators.profiling.job_request import DeviceJob
 from estimators.profiling.measurement import DeviceFacts, Measurement, Spread, Way
 from estimators.profiling.timing import Run, at_full_depth
+from estimators.provenance import Refusal
 from estimators.workload import Engine
 
 
@@ -48,7 +50,7 @@ def assemble(
         config_digest=job.config_digest,
         engine=Engine.TRANSFORMERS,
         engine_version=transformers,
-        accelerator=facts.name,
+        accelerator=_accelerator(facts),
         device=facts,
         weights=job.weights,
         prompt_tokens=job.prompt_tokens,
@@ -67,6 +69,14 @@ def assemble(
         provenance=f"transformers {transformers}, torch {torch}, eager, {len(deep.runs)} runs after warm-up",
         notes=tuple(notes),
     )
+
+
+def _accelerator(facts: DeviceFacts) -> str:
+    """The name in our table of what the driver calls the device; its own name off the table."""
+    try:
+        return find_accelerator(facts.name).name if facts.kind == "cuda" else facts.name
+    except Refusal:
+        return facts.name
 
 
 def _weights_note(depth: Depth) -> str:

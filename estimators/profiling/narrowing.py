@@ -2,8 +2,8 @@
 
 Both are taken as log-normal. The estimate ln t ~ N(m, s), with s from its 80 % interval, meets measurements
 ln x_i ~ N(., s_i): the mean weighs each by 1/s^2, and the interval is that of the combination. A measurement of the
-very case has s of its repeats; one of a sibling (another shape, batch or model) is carried over by the ratio of the
-two physical floors and has a wider s.
+very case has s of its repeats; one of a sibling (another shape, a batch within a factor of two, or another model in the
+same precision) is carried over by the ratio of the two rooflines and has a wider s.
 """
 
 from __future__ import annotations
@@ -20,9 +20,10 @@ from estimators.profiling.measurement import Measurement, Spread
 from estimators.provenance import Refusal, read_table
 
 Z80 = 1.2816  # half-width of a normal distribution's central 80 %, in standard deviations
-MOST_SIBLINGS = 20  # the nearest floors; more of them say the same again
+MOST_SIBLINGS = 20  # the nearest rooflines; more of them say the same again
+MOST_BATCH_RATIO = 2.0  # beyond, another thing bounds the step, and queueing differs
 
-# Floor of a measured case in seconds (weight bytes over bandwidth, or FLOPs over peak), None where it is not known.
+# Roofline of a measured case in seconds (bytes over bandwidth, or FLOPs over peak), None where it is not known.
 FloorOf = Callable[[Measurement], float | None]
 
 
@@ -79,6 +80,12 @@ def same_case(measurement: Measurement, case: Case) -> bool:
     return model and near and (measurement.weights.value, measurement.batch) == (case.weights, case.batch)
 
 
+def is_sibling(measurement: Measurement, case: Case) -> bool:
+    """Whether it may be carried over: the same precision, and a batch within a factor of two."""
+    ratio = measurement.batch / max(1, case.batch)
+    return measurement.weights.value == case.weights and 1 / MOST_BATCH_RATIO <= ratio <= MOST_BATCH_RATIO
+
+
 def with_measurements(
     interval: Interval,
     measurements: Iterable[Measurement],
@@ -92,7 +99,7 @@ def with_measurements(
 
     An estimate of 10 ms (7 to 14) and a measurement of 12 ms with cv 1 %: s = 0.27 and 0.051, so the measurement has
     97 % of the weight and the result is 11.9 ms (11.2 to 12.7). `floor_s` and `floor_of` carry siblings over; without
-    them only the case itself counts. An interval never gets wider, nor reaches below the floor.
+    them only the case itself counts. An interval never gets wider, nor reaches below both the floor and itself.
     """
     if metric not in ("ttft_s", "itl_s", "e2e_s"):
         raise Refusal(f"{metric} is no measured time.", field="metric")
@@ -108,9 +115,10 @@ def with_measurements(
     mean = sum(w * c for w, c in zip(weights, centres, strict=True)) / sum(weights)
     # Measurements of one bench share its quirks: many do not make the result surer than the best of them.
     spread = min(prior, min(s for _, s in evidence))
-    value = max(math.exp(mean), floor_s or 0.0)
+    least = min(floor_s or 0.0, interval.low)
+    value = max(math.exp(mean), least)
     narrowed = Interval(
-        value=value, low=max(value * math.exp(-Z80 * spread), floor_s or 0.0), high=value * math.exp(Z80 * spread)
+        value=value, low=max(value * math.exp(-Z80 * spread), least), high=value * math.exp(Z80 * spread)
     )
     return Narrowed(
         interval=narrowed, same_case=len(same), siblings=len(siblings), sentence=_sentence(same, siblings, case)
@@ -132,10 +140,10 @@ def _evidence(
         if same_case(measurement, case):
             same.append((found.median, own))
             continue
-        there = floor_of(measurement) if floor_of is not None else None
+        there = floor_of(measurement) if floor_of is not None and is_sibling(measurement, case) else None
         if floor_s and there:
             fold = abs(math.log(floor_s / there))
-            wide = math.hypot(own, table["sibling"], table["sibling_per_fold"] * fold)
+            wide = math.hypot(own, table[f"sibling_{metric}"], table[f"sibling_per_fold_{metric}"] * fold)
             siblings.append((found.median * floor_s / there, wide))
     siblings.sort(key=lambda pair: pair[1])
     return same, ([] if same else siblings[:MOST_SIBLINGS])
@@ -147,6 +155,6 @@ def _sentence(same: Evidence, siblings: Evidence, case: Case) -> str:
         return f"Narrowed by {len(same)} measurement{'s' if len(same) > 1 else ''} of this case: {where}."
     many = len(siblings) > 1
     return (
-        f"Narrowed by {len(siblings)} measurement{'s' if many else ''} of other cases: {where}, "
-        "carried over by the ratio of their physical floors."
+        f"Carried over from {len(siblings)} measurement{'s' if many else ''} of other cases by the ratio of their "
+        f"rooflines: {where}."
     )
