@@ -120,14 +120,14 @@ def _accelerator(name: str) -> str:
 
 def _config(model: str, path: Path | None) -> dict[str, object]:
     """The model's config: of a file, of the catalogue, else of the Hub."""
-    from estimators.architecture import catalogue
+    from app.sources import shared_sources
     from estimators.architecture.parse import decode_config
 
     if path is not None:
         return decode_config(path.read_bytes())
     if not model:
         raise Refusal("No model is named.", field="model", remedy="Give --model with a Hub id, or --config.")
-    return catalogue.load_config(model)
+    return dict(shared_sources().config(model))
 
 
 def _measure(asked: argparse.Namespace) -> int:

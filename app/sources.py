@@ -8,13 +8,14 @@ from __future__ import annotations
 import logging
 import os
 import time
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from app.timed_cache import TimedCache
 from estimators.architecture import catalogue
-from estimators.architecture.hub import HubClient, HubOffline, HubUnavailable
+from estimators.architecture.hub import HubClient, HubModel, HubOffline, HubUnavailable
 from estimators.architecture.spec import ModelSpec
 from estimators.provenance import Refusal
 from pricing.book import Book
@@ -29,6 +30,7 @@ log = logging.getLogger("rightsize")
 HUB_KEEP_S = 6 * 3600.0  # a config rarely changes; a pinned revision never does
 HUB_REST_S = 120.0  # after an unreachable Hub, do not ask again for this long
 MODELS_KEPT = 512
+CONFIGS_KEPT = 64  # each up to a megabyte
 
 
 class LocalSources:
@@ -44,6 +46,7 @@ class LocalSources:
         self._hub = hub or HubClient()
         self._specs: TimedCache[str, ModelSpec] = TimedCache(entries=MODELS_KEPT, seconds=HUB_KEEP_S)
         self._file_bytes: TimedCache[str, int] = TimedCache(entries=MODELS_KEPT, seconds=HUB_KEEP_S)
+        self._configs: TimedCache[str, Mapping[str, object]] = TimedCache(entries=CONFIGS_KEPT, seconds=HUB_KEEP_S)
         self._refusals: TimedCache[str, Refusal] = TimedCache(entries=MODELS_KEPT, seconds=HUB_REST_S)
         self._hub_rests_until = 0.0
         self._background = ThreadPoolExecutor(max_workers=2, thread_name_prefix="hub")
@@ -83,6 +86,16 @@ class LocalSources:
             return catalogue.load_spec(model_id)
         return self._from_hub(model_id, revision or None)
 
+    def config(self, model: str) -> Mapping[str, object]:
+        """The model's config as a measurement builds it from: the catalogue's, else the Hub's.
+
+        Raises `Refusal` (field "model") when neither source has it.
+        """
+        model_id, _, revision = model.partition("@")
+        if catalogue.find(model_id) is not None and not revision:
+            return catalogue.load_config(model_id)
+        return self._configs.get(model) or self._fetch(model_id, revision or None).config
+
     def file_bytes(self, model: str) -> int | None:
         """Bytes of the repository's weight files, when the Hub has said so."""
         return self._file_bytes.get(model)
@@ -106,8 +119,10 @@ class LocalSources:
 
     def _from_hub(self, model_id: str, revision: str | None) -> ModelSpec:
         key = f"{model_id}@{revision}" if revision else model_id
-        if spec := self._specs.get(key):
-            return spec
+        return self._specs.get(key) or self._fetch(model_id, revision).spec
+
+    def _fetch(self, model_id: str, revision: str | None) -> HubModel:
+        key = f"{model_id}@{revision}" if revision else model_id
         if refusal := self._refusals.get(key):
             raise refusal
         if time.monotonic() < self._hub_rests_until:
@@ -123,10 +138,11 @@ class LocalSources:
                 self._hub_rests_until = time.monotonic() + HUB_REST_S
             raise
         self._specs.put(key, found.spec)
+        self._configs.put(key, found.config)
         if found.weight_files_bytes:
             self._file_bytes.put(key, found.weight_files_bytes)
         self._answers += 1
-        return found.spec
+        return found
 
 
 def open_store(*, create: bool) -> PriceStore | None:

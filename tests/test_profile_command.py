@@ -11,12 +11,16 @@ import pytest
 
 from app.profile_command import add_profile_command
 from app.profile_jobs import as_line, endpoint_assignment, from_line, measurement_store, start
-from estimators.profiling.environment import worker_environment
+from app.sources import LocalSources
+from estimators.architecture.hub import HubClient
+from estimators.profiling.environment import is_set_up, worker_environment
 from estimators.profiling.guard import EndpointPolicy
 from estimators.profiling.job_state import Status
 from estimators.profiling.measurement import export_json
 from estimators.profiling.sweep import SweepPlan
+from pricing.book import Book
 from tests.conftest import REFERENCE
+from tests.hub_server import HubServer
 from tests.openai_server import openai_server
 from tests.profiling_samples import measurement
 
@@ -68,7 +72,7 @@ def test_an_export_is_imported(capsys: pytest.CaptureFixture[str], tmp_path: Pat
     [
         (["--report", "/no/such/file"], "No such file"),
         (["--report", __file__], "complete JSON"),
-        (["--model", "no/such-model"], "not among the embedded models"),
+        (["--model", "no/such-model"], "no/such-model is not in the local cache"),
         ([], "No model is named"),
         (["--model", "meta-llama/Llama-3.1-8B-Instruct", "--weights", "fp9"], "no precision"),
         (["--endpoint", "http://169.254.169.254/"], "metadata"),
@@ -119,6 +123,38 @@ def test_an_assignment_survives_the_pipe_and_hides_its_key() -> None:
     made = endpoint_assignment("http://127.0.0.1:9", plan, LOCAL, "sk-very-secret")
     assert from_line(as_line(made)) == made
     assert "sk-very-secret" not in repr(made) + repr(made.work()) + made.title + made.device
+
+
+TINY = {
+    "model_type": "llama",
+    "architectures": ["LlamaForCausalLM"],
+    "hidden_size": 64,
+    "num_hidden_layers": 2,
+    "intermediate_size": 64,
+    "num_attention_heads": 2,
+    "vocab_size": 256,
+}
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not is_set_up(), reason="no .venv-profile: run make profile-setup")
+def test_a_model_of_the_hub_is_measured_with_its_draft(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    with HubServer() as hub:
+        # Code that the config names is neither fetched nor run.
+        hub.add_model("acme/tiny", config=TINY | {"auto_map": {"AutoModelForCausalLM": "modeling_tiny.Tiny"}})
+        hub.add_model("acme/tinier", config=TINY | {"num_hidden_layers": 1})
+        client = HubClient(endpoint=hub.url, offline=False, timeout_s=5, cache_dir=tmp_path)
+        monkeypatch.setattr("app.sources.shared_sources", lambda: LocalSources(Book(), client))
+        arguments = ["--model", "acme/tiny", "--draft", "acme/tinier", "--weights", "fp32", "--prompt", "8"]
+        status, found, err = profile(capsys, *arguments, "--output", "4")
+        assert status == 0, err
+        assert not [seen for seen in hub.requests if "modeling" in str(seen)]
+    (made,) = found["measurements"]
+    assert made["model"] == "acme/tiny"
+    assert made["draft_step_s"]["median"] > 0
+    assert found["estimate"]["itl_s"]["ratio"] > 0
 
 
 FAKE_GUIDELLM = """#!/bin/sh

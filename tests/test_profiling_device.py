@@ -169,6 +169,8 @@ def test_a_shallow_config_is_shallow_everywhere() -> None:
 def test_a_config_brings_no_code_and_no_quantization() -> None:
     config = {"num_hidden_layers": 4, "auto_map": {"AutoModel": "evil.py"}, "quantization_config": {"bits": 4}}
     assert runnable_config(config, None) == {"num_hidden_layers": 4}
+    kernels = {"_attn_implementation": "acme/kernel", "attn_implementation": "acme/kernel", "use_kernels": True}
+    assert runnable_config({"num_hidden_layers": 4} | kernels, None) == {"num_hidden_layers": 4}
     assert runnable_config({"text_config": {"model_type": "t", "num_hidden_layers": 3}, "vision": 1}, None) == {
         "model_type": "t",
         "num_hidden_layers": 3,

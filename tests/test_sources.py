@@ -95,3 +95,15 @@ def test_files_that_disagree_with_the_formula_are_pointed_out(hub: HubServer, so
     )
     result = plan(Scenario(model="acme/odd"), sources)
     assert any("weight files" in note for note in result.notes)
+
+
+def test_a_measurement_gets_the_config_from_where_the_spec_came(hub: HubServer, sources: LocalSources) -> None:
+    config = catalogue.load_config(QWEN) | {"hidden_size": 3584}
+    hub.add_model("acme/own-model", config=config)
+    sources.spec("acme/own-model")
+    asked = len(hub.requests)
+    assert sources.config("acme/own-model") == config
+    assert len(hub.requests) == asked  # it came with the spec
+    assert sources.config(QWEN) == catalogue.load_config(QWEN)
+    with pytest.raises(Refusal):
+        sources.config("acme/no-such-model")

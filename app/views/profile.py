@@ -10,6 +10,7 @@ from app.format import gib, seconds, significant, usd
 from app.plan import Plan
 from app.profile_estimates import device_estimates
 from app.profile_jobs import device_assignment, endpoint_assignment, measurement_store, start
+from app.sources import dashboard_sources
 from app.views import current
 from estimators.architecture import catalogue
 from estimators.hardware.catalogue import find_accelerator
@@ -86,15 +87,18 @@ def draw_device(store: MeasurementStore, plan: Plan) -> None:
     layers = fourth.number_input(
         "Layers", 1, 500, None, key="job_layers", placeholder="all", help="Fewer run shallow and scale."
     )
-    left, right = st.columns(2)
+    left, middle, right = st.columns(3)
     prompt = left.number_input("Tokens in", 1, 131_072, min(plan.asked.prompt, 512), key="job_prompt")
-    output = right.number_input("Tokens out", 2, 4_096, min(plan.asked.output, 64), key="job_output")
+    output = middle.number_input("Tokens out", 2, 4_096, min(plan.asked.output, 64), key="job_output")
+    draft = right.text_input(
+        "Draft model", key="job_draft", max_chars=200, placeholder="none", help="Its step costs only: no speed-up."
+    ).strip()
     model = (plan.asked.model or "").partition("@")[0]
     if st.button(f"Measure {model or 'a model'}", type="primary", key="measure_device", disabled=not model):
         try:
             job = DeviceJob(
                 model=model,
-                config=catalogue.load_config(model),
+                config=dashboard_sources().config(plan.asked.model or ""),
                 weights=Weights(dtype),
                 prompt_tokens=prompt,
                 output_tokens=output,
@@ -102,6 +106,8 @@ def draw_device(store: MeasurementStore, plan: Plan) -> None:
                 device=device,
                 layers=layers,
                 threads=spare_threads(),
+                draft=draft,
+                draft_config=dashboard_sources().config(draft) if draft else None,
             )
             assignment = device_assignment(job, find_accelerator(chip).name if chip else "")
             st.session_state.job = start(store, assignment, "the page")
@@ -221,9 +227,12 @@ def _title(made: Measurement) -> str:
 
 
 def _rows(store: MeasurementStore, plan: Plan, made: Measurement) -> tuple[Comparison, ...]:
-    if made.engine is Engine.TRANSFORMERS and catalogue.find(made.model) is not None:
+    asked = plan.asked.model or ""
+    mine = asked.partition("@")[0].casefold() == made.model.casefold()
+    if made.engine is Engine.TRANSFORMERS and (mine or catalogue.find(made.model) is not None):
         try:
-            return compare(made, **device_estimates(store, made, catalogue.load_config(made.model)))
+            config = dashboard_sources().config(asked if mine else made.model)
+            return compare(made, **device_estimates(store, made, config))
         except Refusal as refusal:
             st.caption(_escape(str(refusal)))
     return beside_plan(plan, made)

@@ -11,7 +11,7 @@ import os
 import re
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -99,6 +99,7 @@ class HubModel:
     weight_files_bytes: int | None  # of the safetensors files a loader reads; None when the page does not say
     filled: tuple[str, ...]  # fields the config left out, filled from the config class of transformers
     from_disk: bool  # read from the local cache, because offline or the Hub did not answer
+    config: Mapping[str, object] = field(default_factory=dict, repr=False)  # config.json as read, its size bounded
 
 
 class HubClient:
@@ -208,6 +209,7 @@ class HubClient:
             weight_files_bytes=weight_files_bytes(sizes),
             filled=filled,
             from_disk=False,
+            config=config,
         )
 
     def _config_text(self, asked: Asked, api: HfApi, commit: str, deadline: float) -> bytes:
@@ -290,7 +292,7 @@ class HubClient:
         except OverLimit:
             raise too_large(asked.model_id) from None
         spec, filled = self._parsed(asked, config, commit, note)
-        return HubModel(spec=spec, gated=False, weight_files_bytes=None, filled=filled, from_disk=True)
+        return HubModel(spec=spec, gated=False, weight_files_bytes=None, filled=filled, from_disk=True, config=config)
 
     def _quantized(self, asked: Asked, limit: int, deadline: float) -> tuple[QuantizedCheckpoint, ...]:
         tag = f"base_model:quantized:{asked.model_id}"

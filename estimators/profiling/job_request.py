@@ -17,6 +17,15 @@ MOST_BATCH = 1024
 MOST_GPUS = 16  # of one machine
 MOST_SECONDS = 3600.0
 MAX_CONFIG_BYTES = 1 << 20
+# Of a config: code and kernels it would have fetched, and how its own weights are stored.
+NOT_RUN = (
+    "auto_map",
+    "attn_implementation",
+    "experts_implementation",
+    "use_kernels",
+    "quantization_config",
+    "compression_config",
+)
 # What plain transformers can run of the public precisions, with bitsandbytes or torchao where they are installed.
 MEASURABLE = (
     Weights.FP32,
@@ -138,11 +147,10 @@ def total_layers(config: Mapping[str, object]) -> int | None:
 
 
 def runnable_config(config: Mapping[str, object], layers: int | None) -> dict[str, object]:
-    """The text part of a config, unquantized, without code of its own, at `layers` layers."""
+    """The text part of a config, unquantized, without code or kernels of its own, at `layers` layers."""
     text_part = config.get("text_config")
-    shaped = dict(text_part) if isinstance(text_part, Mapping) else dict(config)
-    for key in ("auto_map", "quantization_config", "compression_config"):
-        shaped.pop(key, None)
+    found = text_part if isinstance(text_part, Mapping) else config
+    shaped = {key: value for key, value in found.items() if key not in NOT_RUN and not key.startswith("_")}
     total = total_layers(config)
     if layers is None or total is None or layers >= total:
         return shaped
