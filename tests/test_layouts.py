@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from app.decisions.layouts import Laid, chips_of, layouts_of, precision_of, variants_of
+from app.decisions.layouts import Laid, benches_of, chips_of, layouts_of, precision_of, variants_of
 from app.decisions.question import Question
 from app.scenario import Scenario
 from estimators.architecture.catalogue import load_spec
@@ -40,7 +40,7 @@ def test_the_short_path_finds_what_the_whole_one_finds(model: str) -> None:
     variants, _ = variants_of(question, {model: load_spec(model)})
     chips = chips_of(question)
     compared = 0
-    for layout in list(layouts_of(question, variants, chips))[::5]:
+    for layout in list(layouts_of(question, variants, chips, benches_of(question, variants)))[::5]:
         variant, laid = variants[layout.variant], layout.laid
         if laid.refused or laid.replica is None:
             continue
@@ -72,6 +72,10 @@ def test_a_layout_that_cannot_hold_the_weights_is_not_estimated() -> None:
     question = Question(scenario=Scenario(), models=(model,), weights=(Weights.BF16,))
     variants, _ = variants_of(question, {model: load_spec(model)})
     chips = chips_of(question)
-    small = [found.laid for found in layouts_of(question, variants, chips) if found.laid.tp <= 2]
+    small = [
+        found.laid
+        for found in layouts_of(question, variants, chips, benches_of(question, variants))
+        if found.laid.tp <= 2
+    ]
     assert small
     assert all(laid.replica is None and laid.max_concurrency == 0 for laid in small)

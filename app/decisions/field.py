@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from decimal import Decimal
 
 import numpy as np
 
-from app.decisions.fleet import Bools, Fleet, Floats, Ints, Outcome, Served
-from app.decisions.layouts import Chip, Layout, Variant
+from app.decisions.drafted import worth_building
+from app.decisions.fleet import Bools, Ints
+from app.decisions.layouts import Benches, Chip, Layout, Variant, drafted_layout, layouts_of
 from app.decisions.purchase import Purchase
 from app.decisions.quality_bar import Judgement
 from app.decisions.question import Question
 from app.decisions.recommendation import Candidate, Loosening, Margin, Point
+from app.decisions.weighing import Market, Weighing, joined, weigh
 from app.narrative import precision_name
 from app.scenario import Scenario, decode
 from estimators.precision import Method
@@ -24,107 +26,82 @@ from pricing.offers import PurchaseOption
 LOOSENED = ("ttft", "tpot", "e2e", "quality", "budget")  # limits that a person sets and can move
 
 
-@dataclass(frozen=True)
-class _Bought:
-    """Per layout: its cheapest machine, how many, and what they cost a month; infinite where it is not offered."""
-
-    machine: Ints
-    instances: Ints
-    usd: Floats
-    offers: Ints
-
-
 class Field:
-    """All layouts of a question side by side, one array element each."""
+    """All layouts of a question side by side, one array element each: the plain ones, then those that draft."""
 
     def __init__(
         self,
         question: Question,
         variants: tuple[Variant, ...],
         chips: tuple[Chip, ...],
-        market: tuple[tuple[Purchase, ...], ...],
+        market: Market,
         judgements: tuple[Judgement, ...],
-        layouts: tuple[Layout, ...],
+        benches: tuple[Benches, ...],
+        *,
+        skipped: frozenset[int] = frozenset(),
+        prune: bool = True,
     ) -> None:
         self.question, self.variants, self.chips = question, variants, chips
-        self.market, self.judgements, self.layouts = market, judgements, layouts
-        self._variant = np.array([layout.variant for layout in layouts])
-        self._chip = np.array([layout.chip for layout in layouts])
-        self._tp = np.array([layout.laid.tp for layout in layouts])
-        self._runs = np.array([layout.laid.replica is not None for layout in layouts])
-        self.outcome = self._serve()
-        self.bought = self._buy()
-        self.weighed = int(self.bought.offers.sum())
-        good = np.array([judged.passes for judged in judgements])[self._variant]
-        budget = question.budget_usd_per_month
-        afford = self.bought.usd <= (float("inf") if budget is None else float(budget))
-        self._speed = self.outcome.meets & np.isfinite(self.bought.usd)
-        self._passing = self._speed & good & afford
+        self.market, self.judgements = market, judgements
+        plain = weigh(question, tuple(layouts_of(question, variants, chips, benches, skipped)), market, judgements)
+        self._w, self.drafting = plain, 0
+        self._weigh_drafting(plain, benches, prune)
+        self.weighed = int(plain.bought.offers.sum()) + self.drafting
+        self.layouts = self._w.layouts
 
-    def _serve(self) -> Outcome:
-        """The fleet's outcome, over all layouts: those without a server never meet."""
-        runs = np.flatnonzero(self._runs)
-        total = len(self.layouts)
-        replicas, meets = np.ones(total, dtype=np.int64), np.zeros(total, dtype=np.bool_)
-        columns = {name: np.full(total, np.nan) for name in ("ttft", "tpot", "e2e", "running", "requests_per_s")}
-        most = np.zeros(total)
-        if len(runs):
-            plans = [layout.laid.replica for layout in self.layouts if layout.laid.replica is not None]
-            capacity = np.array([self.layouts[i].laid.max_concurrency for i in runs])
-            found = Fleet(plans, capacity, replace(self.question.scenario, spec=None)).answer()
-            replicas[runs], meets[runs], most[runs] = found.replicas, found.meets, found.most_requests_per_s
-            for name, column in columns.items():
-                column[runs] = getattr(found.served, name)
-        return Outcome(replicas=replicas, meets=meets, served=Served(**columns), most_requests_per_s=most)
-
-    def _buy(self) -> _Bought:
-        total = len(self.layouts)
-        machine, instances = np.full(total, -1, dtype=np.int64), np.zeros(total, dtype=np.int64)
-        usd, offers = np.full(total, np.inf), np.zeros(total, dtype=np.int64)
-        for c, sold in enumerate(self.market):
-            rows = np.flatnonzero(self._chip == c)
-            for m, purchase in enumerate(sold):
-                possible = rows[self._tp[rows] <= (purchase.most or purchase.gpus)]
-                offers[possible] += purchase.offers
-                needed = _machines(self.outcome.replicas[possible], self._tp[possible], purchase)
-                cost = needed * purchase.usd_per_month
-                if purchase.most is not None:
-                    cost = np.where(needed <= purchase.most, cost, np.inf)
-                cheaper = (cost < usd[possible]) | (machine[possible] < 0)
-                rows_now = possible[cheaper]
-                machine[rows_now], instances[rows_now], usd[rows_now] = m, needed[cheaper], cost[cheaper]
-        return _Bought(machine, instances, usd, offers)
+    def _weigh_drafting(self, plain: Weighing, benches: tuple[Benches, ...], prune: bool) -> None:
+        """Add the layouts that draft: those that could come out ahead, or all of them."""
+        draftings = [tuple(bench.drafting) for bench in benches]
+        ways = np.array([len(several) for several in draftings], dtype=np.int64)
+        self.drafting = int((plain.bought.offers * ways[plain.variant])[plain.runs].sum())
+        if not self.drafting:
+            return
+        if prune:
+            pairs = worth_building(
+                self.question, self.variants, plain, self.market, self.judgements, draftings
+            )  # fmt: skip
+        else:
+            pairs = [(row, how) for row in np.flatnonzero(plain.runs).tolist() for how in draftings[plain.variant[row]]]
+        layouts = [drafted_layout(plain.layouts[row], how, self.chips, benches) for row, how in pairs]
+        if layouts:
+            self._w = joined(plain, weigh(self.question, layouts, self.market, self.judgements))
 
     def order(self, which: Bools) -> Ints:
-        """The layouts of a mask, cheapest first; ties go to fewer machines, fewer GPUs, the wider cache."""
+        """The layouts of a mask, cheapest first; ties go to no drafting, fewer machines, fewer GPUs."""
         rows = np.flatnonzero(which)
-        keys = (self._variant[rows], self._tp[rows], self.bought.instances[rows], self.bought.usd[rows])
+        keys = (
+            self._w.variant[rows],
+            self._w.tp[rows],
+            self._w.bought.instances[rows],
+            self._w.drafts[rows],
+            self._w.bought.usd[rows],
+        )
         return rows[np.lexsort(keys)]
 
     def groups(self, which: Bools) -> Iterator[int]:
         """The cheapest layout of each model, precision and accelerator, cheapest group first."""
         seen: set[tuple[str, object, int]] = set()
         for row in self.order(which).tolist():
-            variant = self.variants[self._variant[row]]
-            key = (variant.model, variant.precision.weights, int(self._chip[row]))
+            variant = self.variants[self._w.variant[row]]
+            key = (variant.model, variant.precision.weights, int(self._w.chip[row]))
             if key not in seen:
                 seen.add(key)
                 yield row
 
     def passing(self) -> Iterator[int]:
-        return self.groups(self._passing)
+        return self.groups(self._w.passing)
 
     def rejected_below(self, usd: float) -> int | None:
-        """The costliest layout that runs, would be cheaper than `usd` and fails."""
-        rows = self.order(~self._passing & (self.bought.usd < usd) & self._runs)
+        """The costliest layout that runs without drafting, would be cheaper than `usd` and fails."""
+        rows = self.order(~self._w.passing & (self._w.bought.usd < usd) & self._w.runs & ~self._w.drafts)
         return int(rows[-1]) if len(rows) else None
 
     def candidate(self, row: int) -> Candidate:
-        layout, bought, served = self.layouts[row], self.bought, self.outcome.served
+        layout, bought, served = self.layouts[row], self._w.bought, self._w.outcome.served
         variant, judged = self.variants[layout.variant], self.judgements[layout.variant]
         sold = self.market[layout.chip]
         purchase = sold[int(bought.machine[row])] if bought.machine[row] >= 0 else None
-        replicas, count = int(self.outcome.replicas[row]), int(bought.instances[row])
+        replicas, count = int(self._w.outcome.replicas[row]), int(bought.instances[row])
         timed = layout.laid.replica is not None
         return Candidate(
             scenario=self._scenario(variant, layout, purchase, replicas),
@@ -142,6 +119,7 @@ class Field:
             quality=judged,
             margins=tuple(self._margins(row)),
             remark=layout.laid.refused,
+            drafting=layout.drafting,
         )
 
     def _usd(self, purchase: Purchase | None, count: int, usd: float) -> Decimal | None:
@@ -152,7 +130,7 @@ class Field:
         return monthly_cost(offer=purchase.offer, instances=count, hours=self.question.scenario.hours).usd_per_month
 
     def _scenario(self, variant: Variant, layout: Layout, purchase: Purchase | None, replicas: int) -> Scenario:
-        asked = self.question.scenario
+        asked, drafted = self.question.scenario, layout.drafting.drafted if layout.drafting else None
         named = decode({"model": variant.model}).scenario  # an id, or a count such as 30B-A3B
         instance = purchase.machine.instance.instance_type if purchase and purchase.machine.instance else None
         return replace(
@@ -171,9 +149,9 @@ class Field:
             replicas=replicas,
             region=purchase.offer.region if purchase and purchase.offer else asked.region,
             buy=purchase.offer.option if purchase and purchase.offer else PurchaseOption.ON_DEMAND,
-            spec=None,
-            spec_tokens=None,
-            accept=None,
+            spec=drafted.method if drafted else None,
+            spec_tokens=drafted.tokens if drafted else None,
+            accept=drafted.per_token if drafted else None,
             price=None,
             price_as_of=None,
         )
@@ -190,14 +168,14 @@ class Field:
             known = judged.known and judged.result.margin is not None
             value = bar + (judged.result.margin or 0.0) if known else None
             yield Margin(key="quality", limit=bar, value=value, floor=True)
-        usd = float(self.bought.usd[row])
+        usd = float(self._w.bought.usd[row])
         if not np.isfinite(usd):
             yield Margin(key="offer", limit=1.0, value=0.0, floor=True)
         elif self.question.budget_usd_per_month is not None:
             yield Margin(key="budget", limit=float(self.question.budget_usd_per_month), value=usd)
 
     def _speed_margins(self, row: int) -> Iterator[Margin]:
-        layout, asked, served = self.layouts[row], self.question.scenario, self.outcome.served
+        layout, asked, served = self.layouts[row], self.question.scenario, self._w.outcome.served
         yield Margin(key="memory", limit=layout.laid.budget_bytes, value=layout.laid.memory_bytes)
         if layout.laid.replica is None:
             return
@@ -206,18 +184,21 @@ class Field:
             if limit is not None:
                 yield Margin(key=key, limit=limit, value=float(values[row]))
         if asked.rate is not None:
-            able = float(self.outcome.most_requests_per_s[row]) * int(self.outcome.replicas[row])
+            able = float(self._w.outcome.most_requests_per_s[row]) * int(self._w.outcome.replicas[row])
             yield Margin(key="rate", limit=asked.rate, value=able, floor=True)
         yield Margin(key="capacity", limit=float(layout.laid.max_concurrency), value=float(served.running[row]))
+        if layout.drafting is not None:
+            running = float(np.ceil(served.running[row] - 1e-9))
+            yield Margin(key="speculation", limit=layout.drafting.pays_until, value=running)
 
     def killed(self) -> dict[str, int]:
-        """Candidates (ways to buy included) that miss each limit."""
+        """Candidates without drafting (ways to buy included) that miss each limit."""
         counts: Counter[str] = Counter()
         for row in range(len(self.layouts)):
-            if self._passing[row]:
+            if self._w.passing[row] or self._w.drafts[row]:
                 continue
             for key in self._failed_keys(row):
-                counts[key] += max(1, int(self.bought.offers[row]))
+                counts[key] += max(1, int(self._w.bought.offers[row]))
         return dict(counts.most_common())
 
     def _failed_keys(self, row: int) -> list[str]:
@@ -233,7 +214,7 @@ class Field:
                 continue
             failed = [margin for margin in self._margins(row) if not margin.met]
             worst = max((margin.shortfall for margin in failed), default=0.0)
-            key = (len(failed), worst, float(self.bought.usd[row]), row)
+            key = (len(failed), worst, float(self._w.bought.usd[row]), row)
             if best is None or key < best:
                 best = key
         return self.candidate(best[3]) if best else None
@@ -246,32 +227,25 @@ class Field:
             fixed = len(failed) != 1 or failed[0].value is None or failed[0].key not in LOOSENED
             if fixed or self.layouts[row].laid.skipped:
                 continue
-            key = (failed[0].shortfall, float(self.bought.usd[row]), row, failed[0])
+            key = (failed[0].shortfall, float(self._w.bought.usd[row]), row, failed[0])
             if failed[0].key not in best or key[:3] < best[failed[0].key][:3]:
                 best[failed[0].key] = key
         for name, (_, _, row, margin) in best.items():
             yield Loosening(key=name, limit=margin.limit, needed=margin.value or 0.0, candidate=self.candidate(row))
 
     def points(self) -> Iterator[Point]:
-        served = self.outcome.served
-        for row in self.groups(self._speed):
-            variant, judged = self.variants[self._variant[row]], self.judgements[self._variant[row]]
+        served = self._w.outcome.served
+        for row in self.groups(self._w.speed):
+            variant, judged = self.variants[self._w.variant[row]], self.judgements[self._w.variant[row]]
             yield Point(
                 model=variant.model,
                 precision=precision_name(variant.precision.weights),
-                accelerator=self.chips[self._chip[row]].machine.accelerator.name,
-                usd_per_month=float(self.bought.usd[row]),
+                accelerator=self.chips[self._w.chip[row]].machine.accelerator.name,
+                usd_per_month=float(self._w.bought.usd[row]),
                 ttft_p95_s=float(served.ttft[row]),
                 tpot_p95_s=float(served.tpot[row]),
                 e2e_p95_s=float(served.e2e[row]),
                 quality=judged.ratio if judged.known else None,
-                passes=bool(self._passing[row]),
+                passes=bool(self._w.passing[row]),
                 meets_speed=True,
             )
-
-
-def _machines(replicas: Ints, tp: Ints, purchase: Purchase) -> Ints:
-    """Machines for the replicas: ceil(R / floor(g / tp)); owned accelerators are counted one by one."""
-    if purchase.most is not None:
-        return replicas * tp
-    return -(-replicas // (purchase.gpus // tp))

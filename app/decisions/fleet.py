@@ -14,8 +14,10 @@ from app.replicas import MOST_REPLICAS
 from app.scenario import LoadMode, Scenario
 from estimators.latency.numeric import ARRAYS
 from estimators.latency.plan import ReplicaPlan
-from estimators.latency.quantiles import p95
+from estimators.latency.quantiles import alone, among_others
 from estimators.latency.serving import Server, Steady
+from estimators.latency.sharding import Product, Shard
+from estimators.workload import Load
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -23,6 +25,7 @@ Bools = NDArray[np.bool_]
 
 ARRAY_LENGTH = 4096  # below this, numpy spends its time on calls rather than on numbers
 MOST_TRIES = 8
+SLACK = 0.999  # of a bound from another solution of the same steady state, which is found to 1e-4
 
 
 def stacked(items: Sequence[Any]) -> Any:
@@ -65,12 +68,14 @@ class Outcome:
     meets: Bools
     served: Served
     most_requests_per_s: Floats  # one replica, when full
+    idle: Served  # an all but idle replica; where replicas are given, as `served`
+    in_flight: Floats  # requests decoding over all replicas, were they all but idle; 0 where replicas are given
 
 
 class Fleet:
-    """Layouts with a server each, under one scenario's load."""
+    """Layouts with a server each, under one scenario's load. `most_running` is what each may have in flight."""
 
-    def __init__(self, plans: Sequence[ReplicaPlan], max_concurrency: Ints, scenario: Scenario) -> None:
+    def __init__(self, plans: Sequence[ReplicaPlan], most_running: Floats, scenario: Scenario) -> None:
         self._plans = plans
         self._parts = tuple(
             stacked(parts)
@@ -81,31 +86,47 @@ class Fleet:
                 [plan.request for plan in plans],
             )
         )
-        self._capacity = max_concurrency.astype(np.float64)
+        self._draft = _drafts(plans, self._parts[1]) if any(plan.draft for plan in plans) else None
+        self._capacity = most_running
         self._scenario = scenario
 
     def answer(self) -> Outcome:
         """The fewest replicas of each layout: a lower bound from its full throughput, doubled, then halved back."""
         every = np.arange(len(self._plans))
-        full = self._server(every).closed(self._parts[2].running)
+        running = self._parts[2].running
+        full = self._server(every, running).closed(running)
         most = np.asarray(full.requests_per_s, dtype=np.float64)
         scenario = self._scenario
         if scenario.rate is None and (scenario.requests_in_flight is None or scenario.load is LoadMode.BATCH):
             copies = np.full(len(every), scenario.replicas or 1, dtype=np.int64)
             served = self.serve(every, copies)
-            return Outcome(replicas=copies, meets=self._good(every, served), served=served, most_requests_per_s=most)
+            meets, none = self._good(every, served), np.zeros(len(every))
+            return Outcome(
+                replicas=copies, meets=meets, served=served, most_requests_per_s=most, idle=served, in_flight=none
+            )
         least = np.ones(len(every), dtype=np.int64)
         if scenario.rate is not None:  # below R = floor(rate / most) + 1 the queue grows without end
             least = np.minimum(np.floor(scenario.rate / most) + 1, MOST_REPLICAS).astype(np.int64)
         idle = self.serve(every, np.full(len(every), self._idle_copies(), dtype=np.int64))
+        in_flight = idle.running * self._idle_copies()
         possible = self._good(every, idle) & (least < MOST_REPLICAS)
-        copies = self._fewest(every[possible], least)
+        copies = self._fewest(every[possible], np.maximum(least, self._crowded(in_flight)))
         meets = possible & (copies > 0)
         copies = np.where(meets, copies, least)
         served = idle
         if meets.any():
             served = _merged(idle, self.serve(every[meets], copies[meets]), meets)
-        return Outcome(replicas=copies, meets=meets, served=served, most_requests_per_s=most)
+        return Outcome(
+            replicas=copies, meets=meets, served=served, most_requests_per_s=most, idle=idle, in_flight=in_flight
+        )
+
+    def _crowded(self, in_flight: Floats) -> Ints:
+        """Copies below which more requests run than each may have: under a rate, requests take longer the busier the
+        replicas are, so no fewer run than were all replicas idle."""
+        if self._scenario.rate is None:
+            return np.ones(len(in_flight), dtype=np.int64)
+        needed = np.ceil(SLACK * in_flight / np.maximum(self._capacity, 1.0))
+        return np.clip(needed, 1, MOST_REPLICAS).astype(np.int64)
 
     def _idle_copies(self) -> int:
         flight = self._scenario.requests_in_flight
@@ -125,12 +146,12 @@ class Fleet:
             copies = _probes(low[pending], found[pending], tries)
             rows = np.repeat(pending, tries)
             good = self._good(rows, self.serve(rows, copies.ravel())).reshape(copies.shape)
-            for row, tried, fine in zip(pending.tolist(), copies, good, strict=True):
-                first = int(np.argmax(fine)) if fine.any() else tries
-                if first < tries:
-                    found[row] = tried[first]
-                if first > 0:
-                    low[row] = max(low[row], tried[first - 1])
+            first = np.where(good.any(axis=1), good.argmax(axis=1), tries)
+            line = np.arange(len(pending))
+            hit, missed = first < tries, first > 0
+            found[pending[hit]] = copies[line[hit], first[hit]]
+            short = copies[line[missed], first[missed] - 1]
+            low[pending[missed]] = np.maximum(low[pending[missed]], short)
             known = found[pending] > 0
             pending = pending[(known & (found[pending] - low[pending] > 1)) | (~known & (low[pending] < MOST_REPLICAS))]
         found[found > MOST_REPLICAS] = 0
@@ -138,38 +159,46 @@ class Fleet:
 
     def serve(self, which: Ints, copies: Ints) -> Served:
         """Steady state of the layouts `which`, each with its number of copies, none of them overloaded."""
-        scenario, server = self._scenario, self._server(which)
+        scenario = self._scenario
+        flight = np.ceil((scenario.requests_in_flight or 1) / copies)
+        server = self._server(which, None if scenario.requests_in_flight is None else flight)
         if scenario.rate is not None:
             state = server.arrivals(scenario.rate / copies)
         elif scenario.load is LoadMode.MAX:
             state = server.maximum()
         else:
-            flight = np.ceil((scenario.requests_in_flight or 1) / copies)
             state = server.batch(flight) if scenario.load is LoadMode.BATCH else server.closed(flight)
-        return self._percentiles(which, copies, state)
+        return self._percentiles(which, flight, state)
 
-    def _server(self, which: Ints) -> Server:
+    def _server(self, which: Ints, flight: Floats | None) -> Server:
+        """The servers of `which`; drafting is timed at `flight` requests, or, as in one estimate, at a full server."""
         everyone = len(which) == len(self._plans) and bool((which == np.arange(len(which))).all())
         parts = self._parts if everyone else tuple(taken(part, which) for part in self._parts)
         shard, rates, scheduler, request = parts
+        if self._draft is not None:
+            draft = self._draft if everyone else taken(self._draft, which)
+            running = scheduler.running if flight is None else np.minimum(flight, scheduler.running)
+            request = draft.request(request, running, ARRAYS.minimum)
         return Server(shard, rates, scheduler, request, ARRAYS)
 
-    def _percentiles(self, which: Ints, copies: Ints, state: Steady) -> Served:
-        names = [f.name for f in fields(Steady)]
-        columns = [np.broadcast_to(getattr(state, name), len(which)).tolist() for name in names]
-        workloads = {count: workload_of(self._scenario, count) for count in set(copies.tolist())}
-        late = [
-            p95(Steady(**dict(zip(names, row, strict=True))), self._plans[index].request, workloads[count], False)
-            for index, count, *row in zip(which.tolist(), copies.tolist(), *columns, strict=True)
-        ]
-        table = np.array(late, dtype=np.float64).reshape(-1, 3)
-        return Served(
-            ttft=table[:, 0],
-            tpot=table[:, 1],
-            e2e=table[:, 2],
-            running=np.array(columns[names.index("running")], dtype=np.float64),
-            requests_per_s=np.array(columns[names.index("requests_per_s")], dtype=np.float64),
+    def _percentiles(self, which: Ints, flight: Floats, state: Steady) -> Served:
+        scenario, request = self._scenario, taken(self._parts[3], which)
+        if scenario.load is LoadMode.BATCH:
+            late = state.ttft, state.tpot, state.e2e
+        else:
+            late = among_others(state, request, self._load, False, ARRAYS)
+            if self._load is Load.CONCURRENCY:  # those with one request in flight wait for nobody
+                lonely = alone(state)
+                late = tuple(np.where(flight <= 1.0, one, many) for one, many in zip(lonely, late, strict=True))
+        ttft, tpot, e2e, running, rate = (
+            np.broadcast_to(np.asarray(values, dtype=np.float64), len(which))
+            for values in (*late, state.running, state.requests_per_s)
         )
+        return Served(ttft=ttft, tpot=tpot, e2e=e2e, running=running, requests_per_s=rate)
+
+    @property
+    def _load(self) -> Load:
+        return workload_of(self._scenario, 1).load
 
     def _good(self, which: Ints, served: Served) -> Bools:
         scenario = self._scenario
@@ -180,6 +209,21 @@ class Fleet:
         if scenario.load is not LoadMode.MAX:
             good &= np.ceil(served.running - 1e-9) <= self._capacity[which]
         return good
+
+
+def _drafts(plans: Sequence[ReplicaPlan], rates: Any) -> Any:
+    """What drafts, over all plans: one without drafting drafts no token, in no time, and gains one a step."""
+    first = next(plan.draft for plan in plans if plan.draft is not None)
+    nothing = Product()
+    empty = Shard(linear=nothing, wide=nothing, expert=nothing, head=nothing)
+    none = replace(first, tokens=0, acceptance=0.0, gained=1.0, shard=empty, host_s=0.0)
+    drafts = [plan.draft or none for plan in plans]
+    shards = stacked([draft.shard or empty for draft in drafts])
+    numbers: dict[str, Any] = {
+        name: np.array([getattr(draft, name) for draft in drafts], dtype=np.float64)
+        for name in ("tokens", "acceptance", "gained", "host_s")
+    }
+    return replace(first, shard=shards, rates=rates, **numbers)
 
 
 def _probes(low: Ints, high: Ints, tries: int) -> Ints:

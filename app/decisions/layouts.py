@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
 from app.decisions.question import Question
+from app.decisions.speculation import Drafting, draftings_for
 from app.loads import settings_of, workload_of
 from app.machines import GPU_COUNTS, aws_machines
 from app.plan import Machine
@@ -18,6 +20,7 @@ from estimators.hardware.catalogue import find_accelerator
 from estimators.hardware.support import kv_support, support
 from estimators.latency.plan import ReplicaPlan, resolve
 from estimators.memory import Sweep
+from estimators.memory.drafting import check as check_drafting
 from estimators.precision import KV_BYTES, KvPrecision, Precision, Weights, resolve_precision
 from estimators.provenance import Refusal
 from estimators.workload import EngineSettings, Load, Placement, Workload
@@ -68,11 +71,18 @@ class Laid:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """A variant laid over a chip of the question, by their places in it."""
+    """A variant laid over a chip of the question, by their places in it; with `drafting` it also drafts."""
 
     variant: int
     chip: int
     laid: Laid
+    drafting: Drafting | None = None
+
+    @property
+    def most_running(self) -> float:
+        """Requests in flight that it holds, and where it drafts, that drafting is published to pay at."""
+        held = float(self.laid.max_concurrency)
+        return held if self.drafting is None else min(held, self.drafting.pays_until)
 
 
 def chips_of(question: Question) -> tuple[Chip, ...]:
@@ -171,8 +181,37 @@ def precision_of(spec: ModelSpec, weights: Weights, kv: KvPrecision) -> Precisio
     return _PRECISIONS.put(key, spec, made)
 
 
+@dataclass(frozen=True, slots=True)
+class Benches:
+    """A variant's layouts, plain and with each way it can draft, under one length of request."""
+
+    plain: Bench
+    drafting: Mapping[Drafting, Bench]
+
+
+def benches_of(question: Question, variants: tuple[Variant, ...]) -> tuple[Benches, ...]:
+    """Where the layouts of each variant are worked out; a way to draft that its layers do not allow is left out."""
+    settings = replace(settings_of(question.scenario), speculation=None)
+    workload = replace(
+        workload_of(question.scenario, 1), load=Load.CONCURRENCY, concurrency=1, requests_per_second=None
+    )
+    made = []
+    for variant in variants:
+        plain, drafting = Bench(variant.precision, workload, settings), {}
+        for how in draftings_for(question.scenario, variant.model):
+            with suppress(Refusal):
+                check_drafting(how.speculation, variant.precision.spec)
+                drafting[how] = Bench(variant.precision, workload, replace(settings, speculation=how.speculation))
+        made.append(Benches(plain, drafting))
+    return tuple(made)
+
+
 def layouts_of(
-    question: Question, variants: tuple[Variant, ...], chips: tuple[Chip, ...], skipped: frozenset[int] = frozenset()
+    question: Question,
+    variants: tuple[Variant, ...],
+    chips: tuple[Chip, ...],
+    benches: tuple[Benches, ...],
+    skipped: frozenset[int] = frozenset(),
 ) -> Iterator[Layout]:
     """Every layout that an engine supports, in order of variant, chip and size; those too big carry no replica.
 
@@ -181,18 +220,20 @@ def layouts_of(
     """
     in_bf16 = {variant.model for variant in variants if variant.precision.weights is Weights.BF16}
     settings = settings_of(question.scenario)
-    workload = replace(
-        workload_of(question.scenario, 1), load=Load.CONCURRENCY, concurrency=1, requests_per_second=None
-    )
     for v, variant in enumerate(variants):
-        bench = None if v in skipped else _Bench(variant.precision, workload, settings)
         for c, chip in enumerate(chips):
             if not _runs(variant, chip.machine.accelerator, settings, in_bf16):
                 continue
             for tp in GPU_COUNTS:
                 if tp <= chip.most_gpus:
-                    laid = Laid(tp=tp, skipped=True) if bench is None else bench.laid(chip.machine, tp)
-                    yield Layout(v, c, laid)
+                    plain = benches[v].plain
+                    yield Layout(v, c, Laid(tp=tp, skipped=True) if v in skipped else plain.laid(chip.machine, tp))
+
+
+def drafted_layout(plain: Layout, drafting: Drafting, chips: tuple[Chip, ...], benches: tuple[Benches, ...]) -> Layout:
+    """The layout once more, drafting."""
+    bench = benches[plain.variant].drafting[drafting]
+    return Layout(plain.variant, plain.chip, bench.laid(chips[plain.chip].machine, plain.laid.tp), drafting)
 
 
 def _runs(variant: Variant, accelerator: Accelerator, settings: EngineSettings, in_bf16: set[str]) -> bool:
@@ -203,7 +244,7 @@ def _runs(variant: Variant, accelerator: Accelerator, settings: EngineSettings, 
     return runs and kv_support(accelerator, precision.kv, engine, version).runs
 
 
-class _Bench:
+class Bench:
     """One precision under one length of request: its layouts, worked out once and remembered between questions."""
 
     def __init__(self, precision: Precision, workload: Workload, settings: EngineSettings) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from app.decisions.field import Field
-from app.decisions.layouts import Variant, chips_of, layouts_of, variants_of
+from app.decisions.layouts import Variant, benches_of, chips_of, variants_of
 from app.decisions.purchase import purchases
 from app.decisions.quality_bar import Judgement, judge
 from app.decisions.question import Question
@@ -34,17 +34,18 @@ def recommend(question: Question, sources: Sources, *, shown: int = PLANS_SHOWN)
     if not variants or not chips:
         raise Refusal("Nothing is left to weigh.", field="model", remedy="Allow another model, precision or vendor.")
     judgements = tuple(judge(v.model, v.precision, v.kv, question.bar) for v in variants)
-    layouts = tuple(layouts_of(question, variants, chips, _hopeless(variants, judgements)))
-    if not layouts:
-        raise Refusal("No accelerator runs these precisions.", field="weights", remedy="Allow another precision.")
     market = purchases(question, chips, sources.book)
-    field = Field(question, variants, chips, market, judgements, layouts)
+    benches = benches_of(question, variants)
+    field = Field(question, variants, chips, market, judgements, benches, skipped=_hopeless(variants, judgements))
+    if not field.layouts:
+        raise Refusal("No accelerator runs these precisions.", field="weights", remedy="Allow another precision.")
     ranked = tuple(_ranked(field, sources, shown))
     return Recommendation(
         question=question,
         plans=ranked,
         weighed=field.weighed,
-        layouts=len(layouts),
+        drafting=field.drafting,
+        layouts=len(field.layouts),
         killed=field.killed(),
         nearest=None if ranked else field.nearest(),
         loosenings=() if ranked else tuple(field.loosenings()),

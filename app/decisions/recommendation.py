@@ -8,6 +8,7 @@ from decimal import Decimal
 
 from app.decisions.quality_bar import Judgement
 from app.decisions.question import Question
+from app.decisions.speculation import Drafting
 from app.plan import Plan
 from app.scenario import Scenario
 from pricing.offers import Offer
@@ -17,7 +18,7 @@ from pricing.offers import Offer
 class Margin:
     """One limit and where a candidate stands. Seconds, bytes, USD a month, or ratios; `value` None is unknown."""
 
-    key: str  # "ttft", "tpot", "e2e", "memory", "rate", "quality", "budget", "offer", "layout"
+    key: str  # "ttft", "tpot", "e2e", "memory", "rate", "quality", "budget", "offer", "layout", "speculation"
     limit: float
     value: float | None
     floor: bool = False  # the limit is a least value (quality), not a most
@@ -58,6 +59,7 @@ class Candidate:
     quality: Judgement
     margins: tuple[Margin, ...]
     remark: str = ""  # why it cannot be weighed, where that is not one of the limits
+    drafting: Drafting | None = None  # how it drafts, where it does
 
     @property
     def failed(self) -> tuple[Margin, ...]:
@@ -117,3 +119,4 @@ class Recommendation:
     points: tuple[Point, ...]
     without_evidence: tuple[str, ...]  # model and precision pairs nobody has published a comparison for
     notes: tuple[str, ...]
+    drafting: int = 0  # of the candidates weighed, those with speculative decoding

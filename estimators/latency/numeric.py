@@ -19,6 +19,8 @@ class Numeric(Protocol):
     def where(self, condition: Number, a: Number, b: Number) -> Number: ...
     def log(self, a: Number) -> Number: ...
     def exp(self, a: Number) -> Number: ...
+    def sqrt(self, a: Number) -> Number: ...
+    def hypot(self, a: Number, b: Number) -> Number: ...
     def settled(self, miss: Number, bracket: Number) -> bool: ...
     def converged(self, new: Number, old: Number) -> bool: ...
 
@@ -42,6 +44,12 @@ class _Floats:
     def exp(self, a: Number) -> Number:
         return math.exp(a)
 
+    def sqrt(self, a: Number) -> Number:
+        return math.sqrt(a)
+
+    def hypot(self, a: Number, b: Number) -> Number:
+        return math.hypot(a, b)
+
     def settled(self, miss: Number, bracket: Number) -> bool:
         return bool(abs(miss) <= 2e-4 or bracket <= 1e-5)
 
@@ -56,6 +64,8 @@ class _Arrays:
     where = staticmethod(np.where)
     log = staticmethod(np.log)
     exp = staticmethod(np.exp)
+    sqrt = staticmethod(np.sqrt)
+    hypot = staticmethod(np.hypot)
 
     def settled(self, miss: Number, bracket: Number) -> bool:
         return bool(np.all((np.abs(miss) <= 2e-5) | (bracket <= 1e-6)))

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-
+from estimators.latency.numeric import FLOATS, Number, Numeric
 from estimators.latency.serving import Request, Steady
 from estimators.workload import Load, Workload
 
@@ -16,18 +15,30 @@ def p95(state: Steady, request: Request, workload: Workload, saturated: bool) ->
     random, so their number in O steps is Poisson: + 1.645 sqrt(n) of the extra they cost. With one request in
     flight nothing varies but the machine, taken as 2 %.
     """
-    ttft, tpot, e2e = float(state.ttft), float(state.tpot), float(state.e2e)
-    queue, waiting = float(state.queue), float(state.waiting)
-    others = workload.load is not Load.CONCURRENCY or (workload.concurrency or 1) > 1
     if workload.load is Load.BATCH:
-        return ttft, tpot, e2e
-    if not others:
-        return 1.02 * ttft, 1.02 * tpot, 1.02 * e2e
-    poisson_wait = 2.0 if workload.load is Load.RATE else 1.0
-    late = ttft + poisson_wait * queue + 0.5 * float(state.decode_step) + (0.5 * waiting if not saturated else 0.0)
-    steps = max(1.0, float(request.output) - 1.0)
-    struck = float(state.mixed_share) * steps
-    extra = max(0.0, float(state.mixed_step) - float(state.decode_step))
-    slow = tpot + 1.645 * math.sqrt(struck) * extra / steps
-    slow = max(slow, 1.02 * tpot)
-    return late, slow, max(1.02 * e2e, e2e + math.hypot(late - ttft, (slow - tpot) * steps))
+        return float(state.ttft), float(state.tpot), float(state.e2e)
+    if workload.load is Load.CONCURRENCY and (workload.concurrency or 1) <= 1:
+        ttft, tpot, e2e = alone(state)
+    else:
+        ttft, tpot, e2e = among_others(state, request, workload.load, saturated, FLOATS)
+    return float(ttft), float(tpot), float(e2e)
+
+
+def alone(state: Steady) -> tuple[Number, Number, Number]:
+    """With one request in flight nothing varies but the machine."""
+    return 1.02 * state.ttft, 1.02 * state.tpot, 1.02 * state.e2e
+
+
+def among_others(
+    state: Steady, request: Request, load: Load, saturated: bool, n: Numeric
+) -> tuple[Number, Number, Number]:
+    """Where other requests wait and run too, for one steady state or for arrays of them."""
+    poisson_wait = 2.0 if load is Load.RATE else 1.0
+    waiting = 0.0 if saturated else 0.5 * state.waiting
+    late = state.ttft + poisson_wait * state.queue + 0.5 * state.decode_step + waiting
+    steps = n.maximum(1.0, request.output - 1.0)
+    extra = n.maximum(0.0, state.mixed_step - state.decode_step)
+    slow = state.tpot + 1.645 * n.sqrt(state.mixed_share * steps) * extra / steps
+    slow = n.maximum(slow, 1.02 * state.tpot)
+    spread = n.hypot(late - state.ttft, (slow - state.tpot) * steps)
+    return late, slow, n.maximum(1.02 * state.e2e, state.e2e + spread)

@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 
 from estimators.hardware.accelerator import Accelerator
-from estimators.latency.numeric import FLOATS
+from estimators.latency.numeric import FLOATS, Number
 from estimators.latency.serving import Request, Scheduler, Server
 from estimators.latency.sharding import Product, Shard
 from estimators.latency.step import Load, Rates, step_terms
@@ -66,21 +66,24 @@ class Draft:
     source: str
     notes: tuple[str, ...]
 
-    def seconds(self, running: float, context: float) -> float:
-        """Drafting of one step: g passes of the draft at the same load, plus the host's part."""
+    def seconds(self, running: Number, context: Number, minimum: Number = min) -> Number:
+        """Drafting of one step: g passes of the draft at the same load, plus the host's part.
+
+        With `minimum` of arrays it is the same over many drafts at once.
+        """
         if self.shard is None:
             return self.host_s
         load = Load(decode=running, context=context)
-        terms = step_terms(self.shard, self.rates, load, min, 0.0)
-        return float(self.tokens * (terms.total - terms.host)) + self.host_s
+        terms = step_terms(self.shard, self.rates, load, minimum, 0.0)
+        return self.tokens * (terms.total - terms.host) + self.host_s
 
-    def request(self, request: Request, running: float = 1.0) -> Request:
+    def request(self, request: Request, running: Number = 1.0, minimum: Number = min) -> Request:
         context = request.cached + request.prompt + 0.5 * request.output
         return replace(
             request,
             accepted=self.gained,
             verified=self.tokens + 1.0,
-            drafting=self.seconds(running, context),
+            drafting=self.seconds(running, context, minimum),
         )
 
     @property

@@ -1,0 +1,64 @@
+"""Which ways of drafting are weighed for a model, and up to which load: only those with published acceptance. Pure.
+
+A plan that drafts counts only while no more requests are in flight than some published measurement shows it to pay
+at. The estimate's own break-even needs no rule: beyond it the same layout without drafting is as cheap and faster, so
+it is ranked first.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from app.scenario import LoadMode, Scenario
+from estimators.latency.drafting_evidence import Bound, Drafted, drafted_for, published_bound
+from estimators.quality.models import canonical
+from estimators.workload import Speculation
+
+ALONE = 1.0  # requests in flight that any acceptance is published for; what a curve shows goes further
+NAMES = {
+    "ngram": "prompt look-up (n-gram)",
+    "eagle": "an EAGLE-3 head",
+    "mtp": "its own prediction layers (MTP)",
+    "draft": "a draft model",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drafting:
+    """One way to draft for one model, its published acceptance, and the published load it pays up to."""
+
+    drafted: Drafted
+    bound: Bound | None
+
+    @property
+    def pays_until(self) -> float:
+        """Requests in flight per replica up to which a gain is published."""
+        return self.bound.pays_until if self.bound else ALONE
+
+    @property
+    def speculation(self) -> Speculation:
+        row = self.drafted
+        return Speculation(method=row.method, tokens=row.tokens, acceptance=row.per_token)
+
+    @property
+    def name(self) -> str:
+        return f"{NAMES[self.drafted.method]}, {self.drafted.tokens} drafted"
+
+
+def matters(scenario: Scenario) -> bool:
+    """Drafting shortens what comes after the first token: it is weighed where a limit is set on that.
+
+    Not at an engine's maximum, which is beyond any load a gain is published for.
+    """
+    return (scenario.tpot is not None or scenario.e2e is not None) and scenario.load is not LoadMode.MAX
+
+
+def draftings_for(scenario: Scenario, model: str) -> tuple[Drafting, ...]:
+    """The ways to draft that are weighed for a model under this scenario; none without a limit they could meet."""
+    if not matters(scenario):
+        return ()
+    name = canonical(model) if "/" in model else ""
+    return tuple(
+        Drafting(drafted=row, bound=published_bound(row.method, name, scenario.engine.value))
+        for row in drafted_for(name)
+    )
