@@ -14,7 +14,7 @@ from app.storage import open_engine
 from estimators.architecture.parse import parse_config
 from estimators.architecture.spec import SpecSource
 from estimators.precision import Weights
-from estimators.profiling.environment import ROOT, is_set_up, worker_command, worker_environment
+from estimators.profiling.environment import ROOT, is_set_up, profiling_python, worker_command, worker_environment
 from estimators.profiling.job_request import DeviceJob
 from estimators.profiling.job_state import Status
 from estimators.profiling.jobs import Work, run_job
@@ -90,12 +90,35 @@ def test_a_shallow_run_scales_and_a_draft_costs_its_steps(store: MeasurementStor
     assert drafted.verify_step_s is not None
 
 
-@pytest.mark.parametrize("weights", [Weights.BF16, Weights.FP16, Weights.INT8_WEIGHT_ONLY, Weights.NF4, Weights.INT8])
-def test_other_precisions_run_or_say_why_not(store: MeasurementStore, weights: Weights) -> None:
-    end = run(store, replace(JOB, weights=weights))
-    assert end.status in (Status.DONE, Status.REFUSED), end.message
-    if end.status is Status.REFUSED:
-        assert str(weights) in end.message
+@pytest.mark.parametrize("weights", [Weights.BF16, Weights.INT8_WEIGHT_ONLY, Weights.NF4, Weights.INT8])
+def test_other_precisions_are_measured_and_name_their_library(store: MeasurementStore, weights: Weights) -> None:
+    made = measured(store, replace(JOB, weights=weights, config=CONFIG | {"intermediate_size": 704}))
+    library = {Weights.INT8_WEIGHT_ONLY: "torchao", Weights.NF4: "bitsandbytes", Weights.INT8: "bitsandbytes"}
+    assert library.get(weights, "torch") in made.provenance
+
+
+@pytest.fixture
+def hub_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A local Hub cache that holds acme/tiny with real files."""
+    snapshot = tmp_path / "hub" / "models--acme--tiny" / "snapshots" / ("a" * 40)
+    program = Path(__file__).with_name("building_checks.py")
+    subprocess.run(
+        [str(profiling_python()), str(program), str(snapshot)], cwd=ROOT, env=worker_environment(), check=True
+    )
+    refs = snapshot.parents[1] / "refs"
+    refs.mkdir()
+    (refs / "main").write_text("a" * 40)
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
+    return snapshot
+
+
+def test_real_weights_come_from_the_local_cache_and_pickles_never_do(store: MeasurementStore, hub_cache: Path) -> None:
+    config = json.loads((hub_cache / "config.json").read_text())
+    job = replace(JOB, model="acme/tiny", config=config, cached_weights=True)
+    assert "Real weights from the local cache." in measured(store, job).notes
+    assert "Real weights from the local cache." in measured(store, replace(job, weights=Weights.INT8)).notes
+    (hub_cache / "model.safetensors").rename(hub_cache / "pytorch_model.bin")
+    assert any(note.startswith("Random weights") for note in measured(store, job).notes)
 
 
 @pytest.mark.parametrize(

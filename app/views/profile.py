@@ -74,7 +74,7 @@ def draw_device(store: MeasurementStore, plan: Plan) -> None:
     st.markdown(
         "The model is built from its configuration with random weights: nothing is downloaded, gated models work too."
     )
-    first, second, third, fourth = st.columns(4)
+    first, second, third, fourth, fifth = st.columns(5)
     if cluster:
         said = "An accelerator of the Ray cluster, such as L4; empty measures on a CPU of any node."
         chip = first.text_input("Accelerator", key="job_chip", max_chars=60, placeholder="CPU", help=said)
@@ -86,6 +86,15 @@ def draw_device(store: MeasurementStore, plan: Plan) -> None:
     batch = third.number_input("Batch", 1, 256, 1, key="job_batch")
     layers = fourth.number_input(
         "Layers", 1, 500, None, key="job_layers", placeholder="all", help="Fewer run shallow and scale."
+    )
+    gpus = fifth.number_input(
+        "GPUs",
+        1,
+        16,
+        1,
+        key="job_gpus",
+        disabled=device != "cuda",
+        help="Layers are laid over several, one after another.",
     )
     left, middle, right = st.columns(3)
     prompt = left.number_input("Tokens in", 1, 131_072, min(plan.asked.prompt, 512), key="job_prompt")
@@ -104,6 +113,7 @@ def draw_device(store: MeasurementStore, plan: Plan) -> None:
                 output_tokens=output,
                 batch=batch,
                 device=device,
+                gpus=gpus if device == "cuda" else 1,
                 layers=layers,
                 threads=spare_threads(),
                 draft=draft,

@@ -42,6 +42,8 @@ def assemble(
         notes.append(f"Ran {h} and {k} of {total} layers; scaled to {total} in a straight line.")
     if facts.kind == "cpu" and peak:
         notes.append("Memory is the process's peak above what it held before the model was built.")
+    if job.gpus > 1:
+        notes.append(f"Layers laid over {job.gpus} GPUs one after another, not split across them; memory is of all.")
     transformers, torch = versions
     return Measurement(
         id=uuid.uuid4().hex,
@@ -51,6 +53,7 @@ def assemble(
         engine=Engine.TRANSFORMERS,
         engine_version=transformers,
         accelerator=_accelerator(facts),
+        gpus=job.gpus,
         device=facts,
         weights=job.weights,
         prompt_tokens=job.prompt_tokens,

@@ -23,15 +23,15 @@ from typing import Any
 from estimators.precision import Weights
 from estimators.profiling.assembly import Depth, assemble
 from estimators.profiling.bench import Bench
+from estimators.profiling.building import GPU_SHARE, build, dtype_of, libraries, out_of_memory
 from estimators.profiling.fit_check import refuse_too_big
-from estimators.profiling.job_request import DeviceJob, from_json, runnable_config, total_layers
+from estimators.profiling.job_request import DeviceJob, from_json, total_layers
 from estimators.profiling.measurement import DeviceFacts, as_dict
 from estimators.profiling.timing import Run, repeat
 from estimators.provenance import Refusal
 
 DECODE_STEPS = 24  # timed per run, round the middle of the output
 BENCHMARK_SHARE = 0.2  # of the progress bar
-DTYPES = {Weights.FP32: "float32", Weights.FP16: "float16"}  # everything else computes in bfloat16
 NICENESS = 10  # below everybody else's requests
 
 Tell = Callable[..., None]
@@ -79,12 +79,6 @@ def _step_back() -> None:
         Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
 
 
-def out_of_memory(problem: BaseException) -> bool:
-    """torch's own error on CUDA; on the CPU a RuntimeError of its allocator."""
-    said = str(problem).lower()
-    return isinstance(problem, MemoryError) or "out of memory" in said or "can't allocate memory" in said
-
-
 def run_job(job: DeviceJob, tell: Tell) -> None:
     tell("progress", share=0.01, message="loading torch and transformers", seconds_left=None)
     os.environ["OMP_NUM_THREADS"] = str(job.threads)
@@ -93,12 +87,7 @@ def run_job(job: DeviceJob, tell: Tell) -> None:
 
     torch.set_num_threads(job.threads)
     torch.set_grad_enabled(False)
-    if job.device != "cpu" and not torch.cuda.is_available():
-        raise Refusal(
-            "torch finds no CUDA device here.",
-            field="device",
-            remedy="Check nvidia-smi and the driver, or use the CPU.",
-        )
+    check_device(torch, job)
     over = time.monotonic() + job.seconds
     facts = device_facts(job)
     bench = Bench(torch, transformers, job.device, job.threads)
@@ -119,15 +108,31 @@ def run_job(job: DeviceJob, tell: Tell) -> None:
             tell("progress", share=min(share, 0.99), message=f"run {done}", seconds_left=left)
 
         seconds = max(1.0, (over - time.monotonic()) / (len(depths) - number))
-        results.append(Case(torch, bench, job, depth).measure(seconds, told))
-    versions = (str(transformers.__version__), str(torch.__version__))
+        results.append(Case(torch, transformers, bench, job, depth).measure(seconds, told))
+    versions = (str(transformers.__version__), ", ".join(filter(None, (str(torch.__version__), libraries()))))
     tell("result", measurement=as_dict(assemble(job, facts, versions, total, results)))
 
 
 def free_bytes(torch: Any, job: DeviceJob) -> int | None:
     if job.device == "cpu":
         return _proc("/proc/meminfo", "MemAvailable")
-    return int(torch.cuda.mem_get_info(job.device)[0])
+    if job.gpus == 1:
+        return int(torch.cuda.mem_get_info(job.device)[0])
+    return int(GPU_SHARE * sum(torch.cuda.mem_get_info(number)[0] for number in range(job.gpus)))
+
+
+def check_device(torch: Any, job: DeviceJob) -> None:
+    if job.device == "cpu":
+        return
+    if not torch.cuda.is_available():
+        raise Refusal(
+            "torch finds no CUDA device here.",
+            field="device",
+            remedy="Check nvidia-smi and the driver, or use the CPU.",
+        )
+    wanted, there = max(job.gpus, int(job.device.partition(":")[2] or 0) + 1), int(torch.cuda.device_count())
+    if wanted > there:
+        raise Refusal(f"{wanted} GPUs are wanted and torch finds {there}.", field="gpus", remedy="Use fewer.")
 
 
 def load_libraries(bench: Bench, job: DeviceJob) -> None:
@@ -143,10 +148,6 @@ def depth_of(job: DeviceJob) -> tuple[int | None, int | None]:
     """Layers to run, None for all of them, and the layers of the whole model."""
     total = total_layers(job.config)
     return (job.layers if job.layers and total and job.layers < total else None), total
-
-
-def dtype_of(job: DeviceJob) -> str:
-    return DTYPES.get(job.weights, "bfloat16")
 
 
 def device_facts(job: DeviceJob) -> DeviceFacts:
@@ -193,31 +194,47 @@ def give_back_memory() -> None:
 class Case:
     """One model at one depth, ready to run prompts and tokens."""
 
-    def __init__(self, torch: Any, bench: Bench, job: DeviceJob, layers: int | None) -> None:
+    def __init__(self, torch: Any, tf: Any, bench: Bench, job: DeviceJob, layers: int | None) -> None:
         self.torch, self.bench, self.job, self.layers = torch, bench, job, layers
-        self.reset_peak()
-        self.model, self.real = build(torch, job, job.config, layers, job.model)
-        self.draft = build(torch, job, job.draft_config, None, job.draft)[0] if job.draft_config else None
+        self.before = self.held_bytes()
+        built = build(torch, tf, job, job.config, layers, job.model)
+        self.model, self.real = built.model, built.real
+        self.draft = build(torch, tf, job, job.draft_config, None, job.draft).model if job.draft_config else None
+        self.reset_peak()  # loading and quantizing take memory of their own, before any request
         self.steps = min(job.output_tokens - 1, DECODE_STEPS)
         self.skipped = (job.output_tokens - 1 - self.steps) // 2
         vocabulary = int(self.model.config.get_text_config().vocab_size)
         shape = (job.batch, job.prompt_tokens + self.skipped + job.draft_tokens + 1)
         self.ids = torch.randint(0, vocabulary, shape, device=job.device)
 
-    def reset_peak(self) -> None:
-        if self.bench.cuda:
-            self.torch.cuda.reset_peak_memory_stats()
-            self.before = int(self.torch.cuda.memory_allocated())
-            return
+    def held_bytes(self) -> int:
+        """Memory in use now, once what went before is given back."""
         give_back_memory()
+        if self.bench.cuda:
+            return sum(int(self.torch.cuda.memory_allocated(number)) for number in self.numbers())
+        return _proc("/proc/self/status", "VmRSS") or 0
+
+    def reset_peak(self) -> None:
+        give_back_memory()
+        if self.bench.cuda:
+            for number in self.numbers():
+                self.torch.cuda.reset_peak_memory_stats(number)
+            return
         with contextlib.suppress(OSError):
             Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
-        self.before = _proc("/proc/self/status", "VmRSS") or 0
+
+    def numbers(self) -> range:
+        """The GPUs the model lies on, as torch numbers them."""
+        first = int(self.job.device.partition(":")[2] or 0)
+        return range(first, first + self.job.gpus)
 
     def peak_bytes(self) -> int | None:
-        """Above what was held before the model was built: libraries are not the model's."""
-        peak = int(self.torch.cuda.max_memory_allocated()) if self.bench.cuda else _proc("/proc/self/status", "VmHWM")
-        return peak - self.before if peak and peak > self.before else None
+        """Above what was held before the model was built: libraries are not the model's. Of all its GPUs together."""
+        if self.bench.cuda:
+            peak = sum(int(self.torch.cuda.max_memory_allocated(number)) for number in self.numbers())
+        else:
+            peak = _proc("/proc/self/status", "VmHWM") or 0
+        return peak - self.before if peak > self.before else None
 
     def measure(self, seconds: float, told: Any) -> Depth:
         runs = repeat(self.run, time.monotonic, seconds, told)
@@ -257,71 +274,6 @@ class Case:
             cache, token = self.forward(model, token, cache)
             marks.append(self.bench.mark())
         return median(self.bench.between(a, b) for a, b in pairwise(marks))
-
-
-def build(torch: Any, job: DeviceJob, config: Any, layers: int | None, name: str) -> tuple[Any, bool]:
-    """A model in eval mode, and whether its weights are real."""
-    import transformers as tf
-
-    auto: Any = tf.AutoModelForCausalLM
-    shaped = runnable_config(config, layers)
-    try:
-        parsed = tf.CONFIG_MAPPING[str(shaped.get("model_type"))].from_dict(shaped)
-        dtype = getattr(torch, dtype_of(job))
-        if job.cached_weights and layers is None:
-            with contextlib.suppress(OSError):
-                kept = {"local_files_only": True, "use_safetensors": True, "trust_remote_code": False}
-                model = auto.from_pretrained(name, dtype=dtype, **kept).to(job.device)
-                return quantize(torch, model.eval(), job.weights), True
-        with torch.device(job.device):
-            model = auto.from_config(parsed, dtype=dtype, trust_remote_code=False)
-    except Exception as problem:
-        if out_of_memory(problem):
-            raise
-        reason = f"{type(problem).__name__}: {problem}"[:200]
-        raise Refusal(f"transformers cannot build this model ({reason}).", field="model") from None
-    return quantize(torch, model.eval(), job.weights), False
-
-
-def quantize(torch: Any, model: Any, weights: Weights) -> Any:
-    """Linear layers of the decoder in INT8 or INT4, in place; the head and embeddings stay wide."""
-    try:
-        if weights in (Weights.INT8_WEIGHT_ONLY, Weights.INT4):
-            from torchao.quantization import Int4WeightOnlyConfig, Int8WeightOnlyConfig, quantize_
-
-            quantize_(
-                model.base_model, Int8WeightOnlyConfig() if weights is not Weights.INT4 else Int4WeightOnlyConfig()
-            )
-        elif weights in (Weights.INT8, Weights.NF4):
-            swap_linears(torch, model.base_model, weights)
-    except Exception as problem:
-        if out_of_memory(problem):
-            raise
-        raise Refusal(
-            f"{weights} does not run on this device ({type(problem).__name__}).",
-            field="weights",
-            remedy="Measure bf16.",
-        ) from None
-    return model
-
-
-def swap_linears(torch: Any, module: Any, weights: Weights) -> None:
-    from bitsandbytes import nn
-
-    for name, child in list(module.named_children()):
-        if not isinstance(child, torch.nn.Linear):
-            swap_linears(torch, child, weights)
-            continue
-        where, bias = child.weight.device, child.bias is not None
-        if weights is Weights.NF4:
-            swapped = nn.Linear4bit(child.in_features, child.out_features, bias, child.weight.dtype, quant_type="nf4")
-            swapped.weight = nn.Params4bit(child.weight.data.cpu(), requires_grad=False, quant_type="nf4")
-        else:
-            swapped = nn.Linear8bitLt(child.in_features, child.out_features, bias, has_fp16_weights=False)
-            swapped.weight = nn.Int8Params(child.weight.data.cpu(), requires_grad=False, has_fp16_weights=False)
-        if bias:
-            swapped.bias = child.bias
-        setattr(module, name, swapped.to(where))
 
 
 if __name__ == "__main__":
