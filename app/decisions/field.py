@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from decimal import Decimal
+from functools import cached_property
 
 import numpy as np
 
@@ -191,20 +192,24 @@ class Field:
             running = float(np.ceil(served.running[row] - 1e-9))
             yield Margin(key="speculation", limit=layout.drafting.pays_until, value=running)
 
+    @cached_property
+    def _failed(self) -> tuple[tuple[Margin, ...], ...]:
+        """Per layout, the limits it misses; none for one that passes, or that no engine could lay out."""
+        refused = [layout.laid.refused for layout in self.layouts]
+        return tuple(
+            () if self._w.passing[row] or refused[row] else tuple(m for m in self._margins(row) if not m.met)
+            for row in range(len(self.layouts))
+        )
+
     def killed(self) -> dict[str, int]:
         """Candidates without drafting (ways to buy included) that miss each limit."""
         counts: Counter[str] = Counter()
-        for row in range(len(self.layouts)):
-            if self._w.passing[row] or self._w.drafts[row]:
+        for row, layout in enumerate(self.layouts):
+            if layout.drafting is not None:
                 continue
-            for key in self._failed_keys(row):
+            for key in ["layout"] if layout.laid.refused else [margin.key for margin in self._failed[row]]:
                 counts[key] += max(1, int(self._w.bought.offers[row]))
         return dict(counts.most_common())
-
-    def _failed_keys(self, row: int) -> list[str]:
-        if self.layouts[row].laid.refused:
-            return ["layout"]
-        return [margin.key for margin in self._margins(row) if not margin.met]
 
     def nearest(self) -> Candidate | None:
         """The candidate that misses fewest limits, by the least: what stands last."""
@@ -212,9 +217,8 @@ class Field:
         for row, layout in enumerate(self.layouts):
             if layout.laid.refused or layout.laid.skipped:
                 continue
-            failed = [margin for margin in self._margins(row) if not margin.met]
-            worst = max((margin.shortfall for margin in failed), default=0.0)
-            key = (len(failed), worst, float(self._w.bought.usd[row]), row)
+            worst = max((margin.shortfall for margin in self._failed[row]), default=0.0)
+            key = (len(self._failed[row]), worst, float(self._w.bought.usd[row]), row)
             if best is None or key < best:
                 best = key
         return self.candidate(best[3]) if best else None
@@ -222,8 +226,7 @@ class Field:
     def loosenings(self) -> Iterable[Loosening]:
         """For each limit, the candidate that misses only it and by the least."""
         best: dict[str, tuple[float, float, int, Margin]] = {}
-        for row in range(len(self.layouts)):
-            failed = [margin for margin in self._margins(row) if not margin.met]
+        for row, failed in enumerate(self._failed):
             fixed = len(failed) != 1 or failed[0].value is None or failed[0].key not in LOOSENED
             if fixed or self.layouts[row].laid.skipped:
                 continue

@@ -201,7 +201,8 @@ def benches_of(question: Question, variants: tuple[Variant, ...]) -> tuple[Bench
         for how in draftings_for(question.scenario, variant.model):
             with suppress(Refusal):
                 check_drafting(how.speculation, variant.precision.spec)
-                drafting[how] = Bench(variant.precision, workload, replace(settings, speculation=how.speculation))
+                drafts = replace(settings, speculation=how.speculation)
+                drafting[how] = Bench(variant.precision, workload, drafts, plain)
         made.append(Benches(plain, drafting))
     return tuple(made)
 
@@ -245,10 +246,15 @@ def _runs(variant: Variant, accelerator: Accelerator, settings: EngineSettings, 
 
 
 class Bench:
-    """One precision under one length of request: its layouts, worked out once and remembered between questions."""
+    """One precision under one length of request: its layouts, worked out once and remembered between questions.
 
-    def __init__(self, precision: Precision, workload: Workload, settings: EngineSettings) -> None:
-        self._precision, self._workload, self._settings = precision, workload, settings
+    One that drafts stands on the `plain` one: the model is cut alike, and prompt look-up takes no memory.
+    """
+
+    def __init__(
+        self, precision: Precision, workload: Workload, settings: EngineSettings, plain: Bench | None = None
+    ) -> None:
+        self._precision, self._workload, self._settings, self._plain = precision, workload, settings, plain
         key = (id(precision), workload, settings)
         known = _LAID.get(key, precision)
         self._known = _LAID.put(key, precision, {}) if known is None else known
@@ -276,7 +282,16 @@ class Bench:
             need, have = held.memory_bytes_per_gpu, held.memory_budget_bytes_per_gpu
             if held.max_concurrency < 1:
                 return Laid(tp=tp, memory_bytes=need, budget_bytes=have)
-            replica = resolve(self._precision, machine.accelerator, placement, self._workload, self._settings, held)
+            base = self._plain.laid(machine, tp).replica if self._plain else None
+            replica = resolve(
+                self._precision,
+                machine.accelerator,
+                placement,
+                self._workload,
+                self._settings,
+                held,
+                base.shard if base else None,
+            )
         except Refusal as refusal:
             return Laid(tp=tp, refused=refusal.message)
         return Laid(
@@ -285,6 +300,9 @@ class Bench:
 
     def _memory(self) -> Sweep:
         """The sweep of this precision; raises the `Refusal` it was refused with."""
+        how = self._settings.speculation
+        if self._plain is not None and how is not None and how.method == "ngram":
+            return self._plain._memory()
         if self._sweep is None:
             try:
                 self._sweep = Sweep(self._precision, self._workload, self._settings)

@@ -106,10 +106,12 @@ def resolve(
     workload: Workload,
     settings: EngineSettings,
     memory: HeldMemory,
+    shard: Shard | None = None,
 ) -> ReplicaPlan:
+    """The replica's parts. `shard`, where it is at hand already, saves building it."""
     notes = list(check(precision, placement, workload))
     era = era_of(accelerator, settings)
-    shard = shard_of(precision, accelerator, placement)
+    shard = shard or shard_of(precision, accelerator, placement)
     context = case_context(accelerator, shard, era.engine, era.era, placement.tp)
     rates = case_rates(context)
     capacity = running_capacity(memory, workload, accelerator.memory_bytes)
