@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import pytest
 
-from app.decisions.levers import LOSSLESS, Group, Kept, effect_of, levers_for, ready_on_the_hub, together
+from app.decisions.levers import LOSSLESS, Group, Kept, Lever, effect_of, levers_for, ready_on_the_hub, together
 from app.decisions.retraining import experts, payback, smaller_model, sparsity
 from app.memo import VersionedSources
 from app.plan import Plan
@@ -85,11 +85,74 @@ def test_missing_evidence_is_said_not_filled(small: Plan) -> None:
     assert "no published recovery" in cache.kept.said
 
 
-def test_speculation_says_up_to_which_load_it_pays(small: Plan) -> None:
-    for lever in levers_for(small, IFEVAL):
-        if lever.group is Group.SPECULATION:
-            assert "ays" in lever.note
-            assert lever.kept is LOSSLESS
+def speculations(plan_: Plan) -> dict[str, Lever]:
+    return {lever.key: lever for lever in levers_for(plan_, IFEVAL) if lever.group is Group.SPECULATION}
+
+
+def test_speculation_says_up_to_which_load_it_is_published_to_pay(small: Plan) -> None:
+    """EAGLE-3 on this model in vLLM: 1.01 at 56 requests, the last published; prompt look-up: one request."""
+    found = speculations(small)
+    assert found["eagle"].note.startswith("Published to pay up to 56 requests in flight;")
+    assert found["ngram"].note.startswith("Published to pay up to 1 request in flight")
+    assert "arXiv:2503.01840 Table 5" in found["eagle"].evidence
+    assert "not known beyond" in found["ngram"].evidence
+    assert all(lever.kept is LOSSLESS for lever in found.values())
+
+
+def test_no_speculation_is_said_to_pay_at_every_load(sources: VersionedSources) -> None:
+    for concurrency in (1, 8, 64, 400):
+        busy = plan(Scenario(model=SMALL, instance="g6.xlarge", concurrency=concurrency), sources)
+        for lever in speculations(busy).values():
+            assert "every load" not in lever.note
+            assert "break-even" in lever.note or "Does not pay" in lever.note
+
+
+def test_a_load_beyond_what_is_published_is_said_to_be(sources: VersionedSources) -> None:
+    busy = plan(Scenario(model=SMALL, instance="p5.4xlarge", concurrency=64), sources)
+    assert "beyond that" in speculations(busy)["ngram"].note
+
+
+def test_speculation_takes_the_acceptance_of_the_model_where_it_is_published(sources: VersionedSources) -> None:
+    known = speculations(plan(Scenario(model="Qwen/Qwen3-8B"), sources))["eagle"]
+    changed = known.change(Scenario())
+    assert (changed.spec, changed.spec_tokens, changed.accept) == ("eagle", 3, 0.52)
+    unknown = speculations(plan(Scenario(model="mistralai/Mistral-7B-Instruct-v0.3"), sources))["eagle"]
+    assert unknown.change(Scenario()).accept is None
+    assert "no acceptance is published for this model" in unknown.evidence
+
+
+def test_levers_on_an_overloaded_plan_show_no_times(sources: VersionedSources) -> None:
+    """One L4 serves a few requests a second of this, not 50: whatever is pulled, its queue grows without end."""
+    drowned = plan(Scenario(model=SMALL, instance="g6.xlarge", replicas=1, rate=50), sources)
+    for levers_ in ((), *((lever,) for lever in levers_for(drowned, IFEVAL))):
+        effect = effect_of(drowned, levers_, sources)
+        assert effect.overloaded
+        assert effect.latency("tpot") is None
+        assert effect.problem.startswith("Overloaded: the plan's machine serves")
+
+
+def test_a_lever_that_makes_the_plan_fast_enough_is_not_overloaded(sources: VersionedSources) -> None:
+    """Weights in FP8 serve more than twice what BF16 does on the same L4."""
+    full = plan(Scenario(model=SMALL, instance="g6.xlarge", replicas=1, rate=1000), sources).chosen
+    assert full is not None
+    assert full.latency is not None
+    edge = plan(
+        Scenario(model=SMALL, instance="g6.xlarge", replicas=1, rate=1.3 * full.latency.req_per_s.value), sources
+    )
+    levers = {lever.key: lever for lever in levers_for(edge, IFEVAL)}
+    assert effect_of(edge, (), sources).overloaded
+    assert not effect_of(edge, (levers["fp8"],), sources).overloaded
+    assert effect_of(edge, (levers["fp8"],), sources).latency("tpot") is not None
+
+
+def test_a_lever_that_does_not_fit_says_by_how_much(sources: VersionedSources) -> None:
+    tight = plan(Scenario(model="deepseek-ai/DeepSeek-V3"), sources)
+    mtp = speculations(tight).get("mtp")
+    assert mtp is not None
+    effect = effect_of(tight, (mtp,), sources)
+    memory = effect.same.chosen.memory if effect.same.chosen else None
+    assert memory is not None
+    assert memory.fits or effect.problem.startswith("Does not fit the plan's own machine: needs")
 
 
 def test_a_published_checkpoint_comes_before_a_script(small: Plan) -> None:

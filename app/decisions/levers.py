@@ -10,14 +10,14 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from app.decisions.decision_link import unpinned
-from app.loads import settings_of, speculation_of, workload_of
+from app.decisions.drafting_load import acceptance_of, evidence_of, overloaded, pays_until
+from app.format import gib
 from app.memo import VersionedSources, remembered_plan
 from app.narrative import precision_name
 from app.plan import Plan
 from app.scenario import Scenario
 from estimators.architecture.hub import HubOffline, HubUnavailable
-from estimators.latency.plan import resolve
-from estimators.latency.speculative import acceptances, break_even, draft_for
+from estimators.latency.speculative import acceptances
 from estimators.precision import KvPrecision, Method, Weights
 from estimators.provenance import Refusal
 from estimators.quality.checkpoints import names_to_try, published_checkpoint
@@ -25,7 +25,6 @@ from estimators.quality.recipes import recipes_for
 from estimators.quality.recovery import Recovery, recovery
 from estimators.quality.suggestions import int4_methods
 from estimators.quality.tasks import Task
-from estimators.workload import Placement
 
 
 class Group(StrEnum):
@@ -93,9 +92,15 @@ class Effect:
         return float(chosen.cost.usd_per_month) if usable and chosen and chosen.cost else None
 
     def latency(self, key: str) -> float | None:
-        """The 95th percentile of "ttft", "tpot" or "e2e" on the plan's own machine, in seconds."""
+        """The 95th percentile of "ttft", "tpot" or "e2e" on the plan's own machine, in seconds; None where its queue
+        grows without end."""
         found = self.same.chosen.latency if self.same.chosen else None
-        return float(getattr(found, f"{key}_p95_s")) if found is not None else None
+        return None if found is None or self.overloaded else float(getattr(found, f"{key}_p95_s"))
+
+    @property
+    def overloaded(self) -> bool:
+        """The plan's own machine cannot serve the rate with this."""
+        return overloaded(self.same)
 
 
 def levers_for(plan: Plan, task: Task) -> tuple[Lever, ...]:
@@ -171,49 +176,33 @@ def _speculation(plan: Plan, method: str) -> Lever:
         "eagle": "A trained head for this very model; look for a published one first",
         "mtp": "One setting: the checkpoint brings it",
     }
-    source = acceptances()[method]
+    row = acceptance_of(plan, method)
+    usual = acceptances()[method]
+    evidence = (
+        f"acceptance {row.said}; {row.note}"
+        if row
+        else f"no acceptance is published for this model; {usual.per_token:.2f} a token of others, {usual.source}"
+    )
+    tokens = row.tokens if row else 1 if method == "mtp" else 3
+    accept = row.per_token if row else None
+
+    def change(scenario: Scenario) -> Scenario:
+        return replace(scenario, spec=method, spec_tokens=tokens, accept=accept)
+
     return Lever(
         key=method,
         name=f"Speculative decoding, {names[method]}",
         group=Group.SPECULATION,
-        change=lambda scenario: replace(scenario, spec=method, spec_tokens=3 if method != "mtp" else 1),
+        change=change,
         kept=LOSSLESS,
-        evidence=f"acceptance {source.per_token:.2f} a token, {source.source} ({source.as_of})",
-        effort=efforts[method],
-        note=_pays_until(plan, method),
+        evidence=f"{evidence}. {_capital(evidence_of(plan, method))}",
+        effort=f"Published head: {row.head}" if row and row.head else efforts[method],
+        note=pays_until(plan, change(plan.asked)),
     )
 
 
-def _pays_until(plan: Plan, method: str) -> str:
-    """Where the load undoes it: the requests in flight above which drafting slows the replica down."""
-    try:
-        limit = break_even_of(plan, method)
-    except Refusal as refusal:
-        return refusal.message
-    if limit is None:
-        return "Pays at every load this replica takes."
-    running = plan.chosen.latency.running_requests if plan.chosen and plan.chosen.latency else 0.0
-    if limit <= 1.0:
-        return "Does not pay here, even with one request in flight."
-    side = "below" if running < limit else "above"
-    return f"Pays up to {limit:.0f} requests in flight per replica; this load has {running:.1f}, {side} it."
-
-
-def break_even_of(plan: Plan, method: str) -> float | None:
-    """Requests in flight per replica above which `method` slows the plan down; None when it always pays."""
-    chosen, precision = plan.chosen, plan.precision
-    if chosen is None or precision is None or chosen.memory is None or chosen.placement is None:
-        raise Refusal("There is no machine to draft on.", field="spec")
-    scenario = replace(plan.asked, spec=None)
-    placement: Placement = chosen.placement
-    accelerator = chosen.machine.accelerator
-    workload = workload_of(scenario, max(1, chosen.replicas))
-    replica = resolve(precision, accelerator, placement, workload, settings_of(scenario), chosen.memory)
-    speculation = speculation_of(replace(scenario, spec=method, spec_tokens=3 if method != "mtp" else 1))
-    if speculation is None:
-        raise Refusal("No drafting method is named.", field="spec")
-    draft = draft_for(speculation, precision, accelerator, placement, replica.shard, replica.server.rates)
-    return break_even(replica.server, draft, replica.request, replica.scheduler)
+def _capital(text: str) -> str:
+    return f"{text[0].upper()}{text[1:]}."
 
 
 def ready_on_the_hub(model: str, scheme: str, sources: VersionedSources) -> tuple[tuple[str, ...], str]:
@@ -286,6 +275,12 @@ def _problem(same: Plan, cheapest: Plan) -> str:
         return str(same.refusal or "cannot be estimated")
     if same.refusal is not None:
         return str(same.refusal)
+    if not same.chosen.memory.fits:
+        need, have = same.chosen.memory.memory_bytes_per_gpu, same.chosen.memory.memory_budget_bytes_per_gpu
+        return f"Does not fit the plan's own machine: needs {gib(need)} per GPU, {gib(have)} usable."
+    if overloaded(same) and same.chosen.latency is not None:
+        able = same.chosen.latency.req_per_s.value * max(1, same.chosen.replicas)
+        return f"Overloaded: the plan's machine serves {able:.3g} of {same.asked.rate:g} requests a second like this."
     return str(cheapest.refusal) if cheapest.refusal is not None else ""
 
 

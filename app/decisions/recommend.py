@@ -6,11 +6,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from app.decisions.field import Field
-from app.decisions.layouts import Variant, benches_of, chips_of, variants_of
+from app.decisions.layouts import Benches, Variant, benches_of, chips_of, variants_of
 from app.decisions.purchase import purchases
 from app.decisions.quality_bar import Judgement, judge
 from app.decisions.question import Question
 from app.decisions.recommendation import Candidate, Margin, Ranked, Recommendation
+from app.decisions.speculation import matters
 from app.narrative import precision_name
 from app.plan import Plan
 from app.planner import Sources, plan
@@ -51,7 +52,7 @@ def recommend(question: Question, sources: Sources, *, shown: int = PLANS_SHOWN)
         loosenings=() if ranked else tuple(field.loosenings()),
         points=tuple(field.points()),
         without_evidence=_without_evidence(variants, judgements),
-        notes=(*notes, *left_out, *_about_speculation(question)),
+        notes=(*notes, *left_out, *_about_speculation(question, benches, variants)),
     )
 
 
@@ -85,9 +86,22 @@ def _typical(count: str) -> ModelSpec:
     return spec_from_parameter_count(asked.params * 1e9, asked.active * 1e9 if asked.active else None)
 
 
-def _about_speculation(question: Question) -> Iterator[str]:
-    if question.scenario.spec is not None:
-        yield "Speculative decoding is not weighed here: the Levers page shows where it pays for the chosen plan."
+def _about_speculation(question: Question, benches: Sequence[Benches], variants: Sequence[Variant]) -> Iterator[str]:
+    """What of speculative decoding was weighed, and what has no published evidence."""
+    if not matters(question.scenario):
+        if question.scenario.spec is not None:
+            yield "Speculative decoding is weighed where a limit is set per token or on the whole request."
+        return
+    heads: dict[str, bool] = {}
+    for variant, bench in zip(variants, benches, strict=True):
+        known = any(how.drafted.method != "ngram" for how in bench.drafting)
+        heads[variant.model] = heads.get(variant.model, False) or known
+    if missing := [model for model, known in heads.items() if not known]:
+        yield (
+            "No acceptance of an EAGLE head or of prediction layers is published here for "
+            f"{'; '.join(missing)}: of speculative decoding only prompt look-up was weighed."
+        )
+    yield "Draft models are not weighed: no acceptance is published for a pair of the catalogue."
 
 
 def _without_evidence(variants: Sequence[Variant], judgements: Sequence[Judgement]) -> tuple[str, ...]:

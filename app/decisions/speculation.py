@@ -62,3 +62,19 @@ def draftings_for(scenario: Scenario, model: str) -> tuple[Drafting, ...]:
         Drafting(drafted=row, bound=published_bound(row.method, name, scenario.engine.value))
         for row in drafted_for(name)
     )
+
+
+def bound_words(bound: Bound | None, name: str = "") -> str:
+    """Up to which load a gain is published, and what is known beyond: "published to pay up to 56 requests in flight
+    (1.01 times at 56, ...); not known beyond". `name` is of the model the figure is wanted for."""
+    if bound is None:
+        return "published without the load it was measured at: not known beyond one request in flight"
+    gain = bound.gain
+    whose = "" if bound.own_model or not name else f" on {gain.model.rpartition('/')[2]}"
+    setting = f"{gain.setting}{f', {gain.accelerator}' if gain.accelerator else ''}, {gain.engine}"
+    measured = f"{bound.ratio:g} times{whose} at {bound.pays_until:g} ({setting}; {gain.source}, {gain.as_of})"
+    beyond = f"no longer at {bound.stops_at:g}" if bound.stops_at else "not known beyond"
+    if bound.slowed is not None:
+        beyond += f"; {bound.slowed.ratio:g} times on {bound.slowed.model.rpartition('/')[2]}, {bound.slowed.setting}"
+        beyond += f" ({bound.slowed.source})"
+    return f"published to pay up to {bound.pays_until:g} in flight, {measured}; {beyond}"

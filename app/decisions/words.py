@@ -20,6 +20,7 @@ LIMITS: Mapping[str, str] = {
     "budget": "monthly cost",
     "offer": "not offered in the allowed regions and ways to pay",
     "layout": "attention heads that do not divide",
+    "speculation": "requests in flight, where drafting is published to pay,",
 }
 
 
@@ -73,8 +74,14 @@ def machine_of(candidate: Candidate) -> str:
     return f"{small_number(candidate.tp)} {candidate.accelerator}{copies} ({where})"
 
 
+def drafting_of(candidate: Candidate) -> str:
+    """ "prompt look-up (n-gram), 3 drafted"; nothing for a plan without."""
+    return candidate.drafting.name if candidate.drafting else ""
+
+
 def name_of(candidate: Candidate) -> str:
-    return f"{model_name(candidate.scenario)} in {precision_of(candidate)} on {machine_of(candidate)}"
+    drafting = f", drafting with {drafting_of(candidate)}," if candidate.drafting else ""
+    return f"{model_name(candidate.scenario)} in {precision_of(candidate)}{drafting} on {machine_of(candidate)}"
 
 
 def purchase_of(candidate: Candidate) -> str:
@@ -118,7 +125,9 @@ def ways_out(loosenings: tuple[Loosening, ...]) -> Iterator[str]:
 
 def weighed_sentence(answer: Recommendation) -> str:
     """ "4,172 candidates weighed, 510 of them distinct in memory and speed"; then what each limit removed."""
+    drafting = f", {answer.drafting:,} of them with speculative decoding" if answer.drafting else ""
+    weighed = f"{plural(answer.weighed, 'candidate')} weighed{drafting}"
     if not answer.killed:
-        return f"{plural(answer.weighed, 'candidate')} weighed; every one meets every limit."
+        return f"{weighed}; every one{' without it' if drafting else ''} meets every limit."
     killed = "; ".join(f"{LIMITS[key]} {count:,}" for key, count in answer.killed.items())
-    return f"{plural(answer.weighed, 'candidate')} weighed. Fail, one may miss several limits: {killed}."
+    return f"{weighed}. Fail{', without it' if drafting else ''}, one may miss several limits: {killed}."
