@@ -196,6 +196,27 @@ def test_payback_is_the_one_off_cost_over_the_monthly_saving(sources: VersionedS
     assert found.facts == ()
 
 
+def test_one_recipe_is_shown_as_half_to_double_and_ones_own_cost_as_it_is(sources: VersionedSources) -> None:
+    """$24,000 of one's own over the saving a month, whatever the recipe says."""
+    large = plan(Scenario(model=LARGE, instance="p4d.24xlarge"), sources)
+    assert large.spec is not None
+    found = payback(large, large.spec.resident_params / 2, sources)
+    assert (found.one_off_low_usd * 2, found.one_off_high_usd) == (found.one_off_usd, found.one_off_usd * 2)
+    assert found.months_low is not None
+    assert found.months_high == pytest.approx(4 * found.months_low)
+    own = payback(large, large.spec.resident_params / 2, sources, one_off_usd=Decimal(24_000))
+    assert own.own_cost
+    assert own.one_off_low_usd == own.one_off_high_usd == Decimal(24_000)
+    assert own.months == Decimal(24_000) / own.saving_usd_per_month
+    assert own.saving_usd_per_month == found.saving_usd_per_month
+
+
+def test_an_overloaded_plan_pays_nothing_back(sources: VersionedSources) -> None:
+    drowned = plan(Scenario(model=SMALL, instance="g6.xlarge", replicas=1, rate=50), sources)
+    with pytest.raises(Refusal, match="overloaded"):
+        payback(drowned, 4e9, sources)
+
+
 def test_a_student_is_smaller_than_its_teacher(small: Plan, sources: VersionedSources) -> None:
     with pytest.raises(Refusal):
         payback(small, 9e9, sources)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from app.decisions.decision_link import unpinned
+from app.decisions.drafting_load import overloaded
 from app.decisions.quality_bar import comparable
 from app.decisions.question import QualityBar, Question
 from app.decisions.recommendation import Candidate
@@ -32,6 +33,8 @@ from pricing.offers import PurchaseOption
 
 TRAINER, TRAINING_INSTANCE = "H100-SXM5", "p5.48xlarge"  # what the published recipe with a printed cost ran on
 
+ONE_RECIPE = Decimal(2)  # half to double: our allowance where one published recipe is all there is, not a measurement
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Payback:
@@ -42,18 +45,38 @@ class Payback:
     gpu_hours: Term
     usd_per_gpu_hour: Decimal
     one_off_usd: Decimal
+    one_off_low_usd: Decimal  # equal to one another where the person knows the cost
+    one_off_high_usd: Decimal
+    own_cost: bool  # typed by the person rather than taken from the recipe
     saving_usd_per_month: Decimal
     months: Decimal | None  # None: it never pays
+    months_low: Decimal | None
+    months_high: Decimal | None
     student: Plan
     facts: tuple[CompressionFact, ...]  # published on this very model; empty is missing evidence
 
 
-def payback(plan: Plan, student_params: float, sources: VersionedSources, *, tokens: float | None = None) -> Payback:
+def payback(
+    plan: Plan,
+    student_params: float,
+    sources: VersionedSources,
+    *,
+    tokens: float | None = None,
+    one_off_usd: Decimal | None = None,
+) -> Payback:
     """One-off cost of pruning and distilling to `student_params`, monthly saving, and the months between.
 
-    `tokens` None takes those of the one published recipe that prints its cost. The student is a typical architecture
-    of its size in the same precision. Raises `Refusal` where something it needs is missing.
+    `tokens` None takes those of the one published recipe that prints its cost; one point has no spread, so half and
+    double of it are shown as its range. `one_off_usd` is the person's own cost and has none. The student is a typical
+    architecture of its size in the same precision. Raises `Refusal` where something it needs is missing, and for a
+    plan that cannot serve its load, whose cost is no yardstick.
     """
+    if overloaded(plan):
+        raise Refusal(
+            "The plan's machine is overloaded, so its cost is not that of serving this load.",
+            field="rate",
+            remedy="Leave replicas on auto, or lower the rate.",
+        )
     if plan.spec is None or plan.chosen is None or plan.chosen.cost is None or plan.precision is None:
         raise Refusal("The plan has no cost to save on.", field="model")
     if not 0 < student_params < plan.spec.resident_params:
@@ -81,7 +104,10 @@ def payback(plan: Plan, student_params: float, sources: VersionedSources, *, tok
     student = remembered_plan(small, sources)
     if student.chosen is None or not student.chosen.eligible or student.chosen.cost is None:
         raise Refusal(str(student.refusal or "The student fits no machine."), field="student")
-    one_off = (Decimal(repr(hours.value)) * per_gpu).quantize(Decimal("0.01"))
+    one_off = one_off_usd
+    if one_off is None:
+        one_off = (Decimal(repr(hours.value)) * per_gpu).quantize(Decimal("0.01"))
+    spread = ONE_RECIPE if one_off_usd is None else Decimal(1)
     saving = plan.chosen.cost.usd_per_month - student.chosen.cost.usd_per_month
     name = plan.asked.model or ""
     return Payback(
@@ -90,8 +116,13 @@ def payback(plan: Plan, student_params: float, sources: VersionedSources, *, tok
         gpu_hours=hours,
         usd_per_gpu_hour=per_gpu,
         one_off_usd=one_off,
+        one_off_low_usd=one_off / spread,
+        one_off_high_usd=one_off * spread,
+        own_cost=one_off_usd is not None,
         saving_usd_per_month=saving,
         months=payback_months(one_off, saving),
+        months_low=payback_months(one_off / spread, saving),
+        months_high=payback_months(one_off * spread, saving),
         student=student,
         facts=(*facts_for(name, Lever.PRUNE_AND_DISTIL), *facts_for(name, Lever.DISTIL)) if name else (),
     )

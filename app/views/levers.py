@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 import pandas as pd
 import streamlit as st
 
 from app.decisions.article import article_rows
 from app.decisions.levers import Effect, Group, Lever, effect_of, levers_for, ready_on_the_hub
-from app.decisions.retraining import experts, payback, smaller_model, sparsity
+from app.decisions.retraining import Payback, experts, payback, smaller_model, sparsity
 from app.decisions.sensitivity import swings
 from app.decisions.words import name_of
 from app.figures_decisions import tornado
@@ -179,24 +181,46 @@ def _draw_payback(plan: Plan) -> None:
     if plan.spec is None:
         return
     share = st.slider("Parameters kept, %", 10, 90, 50, step=5, key="student", persist_state="session")
+    own = st.number_input(
+        "Your own one-off cost, $",
+        min_value=0.0,
+        max_value=1e9,
+        value=None,
+        step=1000.0,
+        format="%g",
+        key="own_one_off",
+        persist_state="session",
+        placeholder="from the published recipe",
+        help="GPU time, data and people, once. Blank: GPU time by the one recipe that prints its cost.",
+    )
+    cost = Decimal(str(own)) if own is not None else None
     try:
-        found = payback(plan, plan.spec.resident_params * share / 100, dashboard_sources())
+        found = payback(plan, plan.spec.resident_params * share / 100, dashboard_sources(), one_off_usd=cost)
     except Refusal as refusal:
         st.markdown(_escape(str(refusal)))
         return
-    hours = f"{found.gpu_hours.value:,.0f} H100 hours at {usd(found.usd_per_gpu_hour)}"
-    cost = f"About {usd(found.one_off_usd)} once ({hours})"
-    if found.months is None:
-        st.markdown(_escape(f"{cost} saves nothing a month here: the smaller model runs on no cheaper machine."))
-    else:
-        saved = f"saves {usd(found.saving_usd_per_month)} a month: paid back in {found.months:.1f} months."
-        st.markdown(_escape(f"{cost}, {saved}"))
-    st.caption(_escape(f"{found.gpu_hours.formula}; {found.gpu_hours.source}. One recipe only: expect half or double."))
+    st.markdown(_escape(_payback_sentence(found)))
+    if not found.own_cost:
+        recipe = (
+            f"{found.gpu_hours.value:,.0f} H100 hours at {usd(found.usd_per_gpu_hour)}, data and people not included"
+        )
+        st.caption(_escape(f"{recipe}. {found.gpu_hours.formula}; {found.gpu_hours.source}."))
+        st.caption("One published recipe is all there is: half to double is our allowance, not a measured spread.")
     for fact in found.facts[:3]:
         kept = f"{fact.baseline:g} to {fact.score:g} on {fact.metric}" if fact.baseline and fact.score else fact.metric
         st.caption(_escape(f"Published: {fact.result}, {kept}. {fact.source}"))
     if not found.facts:
         st.caption("Nobody has published a distilled or pruned version of this model: its quality is unknown.")
+
+
+def _payback_sentence(found: Payback) -> str:
+    low, high = found.one_off_low_usd, found.one_off_high_usd
+    cost = usd(found.one_off_usd) if found.own_cost else f"{usd(low)} to {usd(high)}"
+    if found.months is None or found.months_low is None or found.months_high is None:
+        return f"{cost} once saves nothing a month here: the smaller model runs on no cheaper machine."
+    months = f"{found.months_low:.1f} to {found.months_high:.1f}" if low != high else f"{found.months:.1f}"
+    saved = f"{usd(found.saving_usd_per_month)} a month on {found.student.resolved.instance or 'its cheapest machine'}"
+    return f"{cost} once saves {saved}: paid back in {months} months."
 
 
 def draw_sensitivity(plan: Plan) -> None:
