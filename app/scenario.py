@@ -148,8 +148,8 @@ def _number(low: float, high: float, *, above: bool = False, below: bool = False
     return parse
 
 
-def _decimal(low: str, high: str) -> Callable[[str], Decimal]:
-    number = _number(float(low), float(high), above=True)
+def _decimal(low: str, high: str, *, above: bool = True) -> Callable[[str], Decimal]:
+    number = _number(float(low), float(high), above=above)
 
     def parse(text: str) -> Decimal:
         number(text)
@@ -224,7 +224,7 @@ PARSERS: dict[str, Callable[[str], Any]] = {
     "spec": _match(_MODEL_ID, "none, ngram, eagle, mtp or a draft model's id"),
     "spec_tokens": _integer(1, 16),
     "accept": _number(0, 1),
-    "price": _decimal("0", "100000"),
+    "price": _decimal("0", "100000", above=False),  # 0: hardware one has, written off
     "price_as_of": _day,
 }
 KEYS = tuple(PARSERS)
@@ -240,6 +240,11 @@ FROZEN: dict[str, Callable[[str], Any]] = {
     "decided_e2e": _number(0, 10**6, above=True),
     "decided_cheapest": _match(_INSTANCE, "an EC2 instance type such as g6.xlarge"),
 }
+# What a link to the Recommend page adds: what may be chosen from, and the bar. Read by `app.decisions.question_link`.
+QUESTION_KEYS = (
+    "use", "models", "precisions", "regions", "ways", "vendors", "quality", "quality_of", "quality_on", "reasoning",
+    "budget", "owned",
+)  # fmt: skip
 DEFAULTS = {f.name: f.default for f in fields(Scenario)}
 
 
@@ -261,8 +266,8 @@ def decode(raw: Mapping[str, str]) -> Decoded:
                     Problem(key, f"v={shown}", f"is not a version of this link format; read as v={VERSION}.")
                 )
             continue
-        if key in FROZEN:
-            continue  # read by `decode_frozen`
+        if key in FROZEN or key in QUESTION_KEYS:
+            continue  # read by `decode_frozen`, and by the page that asks
         if key not in PARSERS:
             shown_key = key if len(key) <= 40 else key[:37] + "..."
             problems.append(Problem(key, shown_key, "is not a parameter of this page and was ignored."))

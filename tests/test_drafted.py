@@ -74,7 +74,7 @@ def test_it_finds_what_planning_every_combination_finds() -> None:
     assert {
         (ranked.candidate.accelerator, ranked.plan.precision.weights.value): ranked.candidate.usd_per_month
         for ranked in answer.plans
-        if ranked.plan and ranked.plan.precision
+        if ranked.plan.precision
     } == found
     assert any(ranked.candidate.drafting for ranked in answer.plans)
 

@@ -149,13 +149,23 @@ class Field:
             ep=1,
             replicas=replicas,
             region=purchase.offer.region if purchase and purchase.offer else asked.region,
-            buy=purchase.offer.option if purchase and purchase.offer else PurchaseOption.ON_DEMAND,
+            buy=purchase.offer.option if purchase and purchase.offer else self._unbought,
             spec=drafted.method if drafted else None,
             spec_tokens=drafted.tokens if drafted else None,
             accept=drafted.per_token if drafted else None,
-            price=None,
+            price=self._own_price(layout),
             price_as_of=None,
         )
+
+    @property
+    def _unbought(self) -> PurchaseOption:
+        return PurchaseOption.OWNED if self.question.owned else PurchaseOption.ON_DEMAND
+
+    def _own_price(self, layout: Layout) -> Decimal | None:
+        """What one replica on accelerators of one's own costs an hour, as a plan of them is priced; None on AWS."""
+        if not self.question.owned:
+            return None
+        return layout.laid.tp * self.question.owned[layout.chip].usd_per_gpu_hour
 
     def _margins(self, row: int) -> Iterator[Margin]:
         layout = self.layouts[row]

@@ -142,10 +142,10 @@ def _ranked(field: Field, sources: Sources, shown: int) -> Iterator[Ranked]:
     count = 0
     for row in field.passing():
         candidate = field.candidate(row)
-        exact = plan(candidate.scenario, sources) if candidate.offer is not None else None
-        if exact is not None and (exact.chosen is None or not exact.chosen.eligible):
+        exact = plan(candidate.scenario, sources)
+        if exact.chosen is None or not exact.chosen.eligible:
             continue
-        candidate = _as_planned(candidate, exact) if exact is not None else candidate
+        candidate = _as_planned(candidate, exact)
         usd = float(candidate.usd_per_month or 0)
         below = field.rejected_below(usd)
         yield Ranked(candidate=candidate, plan=exact, next_cheaper=None if below is None else field.candidate(below))

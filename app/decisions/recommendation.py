@@ -75,7 +75,7 @@ class Ranked:
     """A plan that meets every limit. `plan` is the same as the estimate page makes of its link."""
 
     candidate: Candidate
-    plan: Plan | None  # None for owned hardware, which has no offer
+    plan: Plan
     next_cheaper: Candidate | None  # the costliest candidate that is cheaper and fails
 
 

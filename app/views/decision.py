@@ -41,10 +41,7 @@ def _root() -> str:
 def draw_exports(answer: Recommendation) -> None:
     """Open, link and report of the first plan; all plans as CSV and JSON."""
     best = answer.plans[0]
-    plans = [ranked.plan for ranked in answer.plans if ranked.plan is not None]
-    if best.plan is None or not plans:
-        st.caption("Hardware of your own has no link: set its price per hour with payment `owned` on the first page.")
-        return
+    plans = [ranked.plan for ranked in answer.plans]
     query = query_of(best.plan)
     page = report_html(
         best.plan, link=f"{_root()}?{query}", today=datetime.now(UTC).date(), answer=answer, chosen=best.candidate

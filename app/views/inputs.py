@@ -14,6 +14,7 @@ from app.scenario import (
     FROZEN,
     KEYS,
     PAGE_MODEL,
+    QUESTION_KEYS,
     Decoded,
     LoadMode,
     Problem,
@@ -79,6 +80,7 @@ def canonicalise() -> None:
     kept = {key: value for key, value in flat.items() if not _is_default(key, value)}
     if decision is not None:
         kept |= {key: value for key, value in raw.items() if key in FROZEN}
+    kept |= {key: value for key, value in raw.items() if key in QUESTION_KEYS}  # the Recommend page reads them
     if kept != raw:
         st.query_params.from_dict(kept)
     if problems:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from decimal import Decimal
 
 import streamlit as st
 
 from app.decisions.question import USUAL_WEIGHTS
+from app.decisions.question_link import REFERENCE, Asked, decode_question
 from app.narrative import option_name, precision_name
 from app.presets import PRESETS
+from app.scenario import QUESTION_KEYS
 from estimators.hardware.catalogue import accelerators
 from estimators.precision import Weights
 from estimators.provenance import Refusal
@@ -27,23 +30,73 @@ MIRRORED = {  # shared key -> label, placeholder
 }
 
 
-def draw(reference: str, models: list[str], regions: list[str]) -> None:
+def draw(models: list[str], regions: list[str]) -> None:
     """Draw the question. What is set here for load and objectives sets the shared inputs, and the other way round."""
+    _read_link(models, regions)
     st.markdown("#### What is needed")
+    if problems := st.session_state.get("question_problems"):
+        lines = [f"- `{problem.subject.replace('`', ' ')}` {problem.reason}; it was left out." for problem in problems]
+        st.warning("\n".join(lines).replace("$", "\\$"), icon=":material/info:")
     st.pills("Use", list(PRESETS), key="q_task", on_change=_use, help="Sets tokens in and out, and the quality task.")
     for column, key in zip(st.columns(4), MIRRORED, strict=True):
         label, blank = MIRRORED[key]
         st.session_state[f"q_{key}"] = st.session_state.get(key) or ""
         with column:
             st.text_input(label, key=f"q_{key}", on_change=_mirror, args=(key,), placeholder=blank, max_chars=20)
-    _draw_bar(reference, models)
+    _draw_bar(models)
     with st.expander("What may be chosen: models, precisions, regions, payment, hardware", key="choices"):
         _draw_choices(models, regions)
     with st.expander("Your own LM Evaluation Harness results", key="harness"):
         _draw_harness(models)
 
 
-def _draw_bar(reference: str, models: list[str]) -> None:
+def _read_link(models: list[str], regions: list[str]) -> None:
+    """Once per session, before any box: what the link of the visit asks."""
+    state = st.session_state
+    if "question_problems" in state:
+        return
+    vendors = {chip.vendor for chip in accelerators().values()}
+    raw = {key: st.query_params.get_all(key)[-1] for key in QUESTION_KEYS if st.query_params.get_all(key)}
+    link, state.question_problems = decode_question(raw, models=models, regions=regions, vendors=vendors)
+    boxes = {
+        "q_task": link.use or None,
+        "q_models": list(link.models),
+        "q_weights": list(link.weights),
+        "q_regions": list(link.regions),
+        "q_ways": list(link.options),
+        "q_vendors": list(link.vendors),
+        "bar_percent": link.percent,
+        "bar_reference": link.reference if raw.get("quality_of") else None,
+        "bar_task": link.task if raw.get("quality_on") else None,
+        "bar_reasoning": link.reasoning,
+        "budget": float(link.budget) if link.budget is not None else None,
+        "q_owned": link.owned,
+    }
+    for key, value in boxes.items():
+        if value:
+            state[key] = value
+
+
+def asked() -> Asked:
+    """What the boxes hold now."""
+    state = st.session_state
+    return Asked(
+        use=state.get("q_task") or "",
+        models=tuple(state.get("q_models") or ()),
+        weights=tuple(state.get("q_weights") or ()),
+        regions=tuple(state.get("q_regions") or ()),
+        options=tuple(state.get("q_ways") or ()),
+        vendors=tuple(state.get("q_vendors") or ()),
+        percent=state.get("bar_percent") or None,
+        reference=state.get("bar_reference") or REFERENCE,
+        task=Task(state.get("bar_task") or Task.INSTRUCTION_FOLLOWING),
+        reasoning=bool(state.get("bar_reasoning")),
+        budget=Decimal(str(state.budget)) if state.get("budget") else None,
+        owned=state.get("q_owned") or "",
+    )
+
+
+def _draw_bar(models: list[str]) -> None:
     first, second, third, fourth = st.columns([1.2, 2, 1.6, 1.2])
     first.number_input(
         "Keep at least, %",
@@ -60,7 +113,7 @@ def _draw_bar(reference: str, models: list[str]) -> None:
     second.selectbox(
         "of the quality of",
         models,
-        index=models.index(reference) if reference in models else 0,
+        index=models.index(st.session_state.get("bar_reference") or REFERENCE),
         key="bar_reference",
         persist_state="session",
     )
@@ -87,6 +140,8 @@ def _draw_choices(models: list[str], regions: list[str]) -> None:
             key="q_models",
             persist_state="session",
             placeholder="all measured beside the reference; without a bar, the model above",
+            accept_new_options=True,
+            help="Or type any Hub id, or a size such as 8B or 30B-A3B.",
         )
         st.multiselect(
             "Precisions",

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from decimal import Decimal
+from urllib.parse import urlencode
 
 import pandas as pd
 import streamlit as st
 
-from app.decisions.quality_bar import comparable
-from app.decisions.question import USUAL_WEIGHTS, QualityBar, Question, owned_from
+from app.components.copy_link import copy_link
+from app.decisions.question_link import Asked, encode_question, link_of, question_of
 from app.decisions.recommendation import Candidate, Recommendation
 from app.decisions.remembered import remembered_recommendation
 from app.decisions.words import (
@@ -27,14 +26,11 @@ from app.decisions.words import (
 from app.figures_decisions import LATENCIES, cost_against_latency, cost_against_quality
 from app.format import usd
 from app.narrative import load_phrase, model_name
-from app.scenario import Scenario, model_text
+from app.scenario import QUESTION_KEYS, Scenario
 from app.sources import dashboard_sources
 from app.views import current, question_inputs
 from app.views.decision import draw_exports
 from estimators.provenance import Refusal
-from estimators.quality.tasks import Task
-
-REFERENCE = "meta-llama/Llama-3.1-70B-Instruct"
 
 
 def _escape(text: str) -> str:
@@ -143,46 +139,29 @@ def draw_evidence(answer: Recommendation) -> None:
         st.caption("Replicas are the fewest that keep up and meet the objectives at the 95th percentile.")
 
 
-def _models(chosen: list[str], bar: QualityBar | None, scenario: Scenario) -> tuple[str, ...]:
-    """The models to weigh: those named, else all that were measured beside the reference, else the one above."""
-    if chosen:
-        return tuple(dict.fromkeys(chosen))
-    if bar is not None:
-        found = comparable(tuple(current.model_ids()), bar.reference, bar.task)
-        return found[:60] or (bar.reference,)
-    return (model_text(scenario),)
+def draw_link(asked: Asked, scenario: Scenario) -> None:
+    """The question as a link, and in the address bar, so that a reload asks it again."""
+    flat = encode_question(asked)
+    for key in QUESTION_KEYS:
+        if key in flat and st.query_params.get(key) != flat[key]:
+            st.query_params[key] = flat[key]
+        elif key not in flat and key in st.query_params:
+            del st.query_params[key]
+    text, button = st.columns([3, 2], vertical_alignment="center")
+    own = " Your own results files stay with you: they are not in it." if st.session_state.get("own_scores") else ""
+    text.caption(f"The link asks this question again, at the prices of the day it is opened.{own}")
+    with button:
+        copy_link(urlencode(link_of(asked, scenario)), label="Copy link to this question", key="copy_question")
 
 
-def ask(scenario: Scenario) -> Question:
-    """The question the boxes hold. Raises `Refusal`."""
-    state = st.session_state
-    bar = None
-    if state.get("bar_percent"):
-        bar = QualityBar(
-            task=Task(state.bar_task),
-            reference=state.bar_reference,
-            minimum_ratio=state.bar_percent / 100,
-            reasoning=bool(state.get("bar_reasoning")),
-            own=tuple(state.get("own_scores") or ()),
-        )
-    return Question(
-        scenario=replace(scenario, model=None, params=None, active=None, gpu=None, instance=None, gpus=None,
-                         price=None, price_as_of=None, replicas=None),
-        models=_models(state.get("q_models") or [], bar, scenario),
-        weights=tuple(state.get("q_weights") or USUAL_WEIGHTS),
-        regions=tuple(state.get("q_regions") or (scenario.region,)),
-        options=tuple(state.get("q_ways") or (scenario.buy,)),
-        vendors=frozenset(state.get("q_vendors") or ("NVIDIA",)),
-        bar=bar,
-        budget_usd_per_month=Decimal(str(state.budget)) if state.get("budget") else None,
-        owned=owned_from(state.get("q_owned") or ""),
-    )  # fmt: skip
-
-
-question_inputs.draw(REFERENCE, list(current.model_ids()), list(dashboard_sources().book.regions))
+models = list(current.model_ids())
+question_inputs.draw(models, list(dashboard_sources().book.regions))
+asked = question_inputs.asked()
+draw_link(asked, current.plan().asked)
 try:
+    question = question_of(asked, current.plan().asked, models, tuple(st.session_state.get("own_scores") or ()))
     with st.spinner("Weighing every combination"):
-        found = remembered_recommendation(ask(current.plan().asked), dashboard_sources())
+        found = remembered_recommendation(question, dashboard_sources())
 except Refusal as refusal:
     st.error(_escape(str(refusal)), icon=":material/error:")
 else:
