@@ -24,7 +24,7 @@ from pricing.offers import PurchaseOption
 
 T = TypeVar("T")
 REFERENCE = "meta-llama/Llama-3.1-70B-Instruct"
-LONGEST = {"models": 6_000, "owned": 800}  # characters; everything else fits in 600
+LONGEST = {"models": 6_000, "owned": 800}  # characters; everything else fits in 2,000
 MOST_UNLISTED = 5  # models outside the catalogue in one link: each may be a question to the Hub
 MOST_NAMED = 5  # things that could not be used, of one key
 _NUMBER = re.compile(r"[0-9]{1,10}(\.[0-9]{1,4})?", re.ASCII)
@@ -126,7 +126,7 @@ class _Reader:
 
     def text(self, key: str) -> str:
         text = self._raw.get(key, "").strip()
-        if len(text) > LONGEST.get(key, 600):
+        if len(text) > LONGEST.get(key, 2_000):
             self.reject(key, text, "is too long")
             return ""
         return text
