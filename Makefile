@@ -86,7 +86,7 @@ ray-setup: .venv-ray/setup.stamp
 
 # Measures how well measuring works, on a quiet machine, and keeps the figures with their date.
 bench-profile: $(VENV)/run.stamp profile-setup
-	$(BIN)/python -m estimators.profiling.figures
+	$(BIN)/python -m app.profile_figures
 
 clean:
 	rm -rf $(VENV) .venv-profile .venv-ray .pytest_cache .mypy_cache .ruff_cache
