@@ -112,7 +112,7 @@ def main(arguments: Sequence[str]) -> int:
         nodes = sum(1 for node in ray.nodes() if node["Alive"] and node["Resources"].get("CPU"))
 
         def on_the_cluster(rows: Iterable[Row], sources: Sources) -> Iterator[Row]:
-            recorded = record(_models(cases), sources)
+            recorded = record(models_of(cases), sources)
             for answered in spread(ray, answer_piece, recorded, pieces_of(rows)):
                 yield from answered
 
@@ -132,7 +132,7 @@ def main(arguments: Sequence[str]) -> int:
     return 0
 
 
-def _models(cases: Path) -> list[str]:
+def models_of(cases: Path) -> list[str]:
     """Every model and draft the rows name, once each, as a scenario reads them."""
     found: dict[str, None] = {}
     seen: set[tuple[str, str]] = set()

@@ -322,13 +322,3 @@ def test_a_clusters_assignment_survives_the_pipe(monkeypatch: pytest.MonkeyPatch
     assert from_line(as_line(made)) == made
     assert made.work().scheduled
     assert "HF_TOKEN" not in made.work().environment
-
-
-def test_few_rows_stay_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    cases = tmp_path / "cases.csv"
-    write_cases(cases, 30)
-    assert not batch_cluster.worth_spreading(cases)
-    monkeypatch.setenv("RAY_ADDRESS", "head:6379")
-    assert not batch_cluster.worth_spreading(cases)
-    monkeypatch.setattr(batch_cluster, "MANY_ROWS", 29)
-    assert batch_cluster.worth_spreading(cases)

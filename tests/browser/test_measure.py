@@ -7,6 +7,7 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
+from estimators.profiling.environment import is_set_up
 from tests.browser.conftest import dashboard
 from tests.openai_server import openai_server
 
@@ -60,3 +61,27 @@ def test_a_running_server_is_measured_end_to_end(page: Page, tmp_path_factory: p
         assert TOKEN not in page.url
     log = (folder / "dashboard.log").read_text(encoding="utf-8", errors="replace")
     assert TOKEN not in log
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not is_set_up(), reason="no .venv-profile: run make profile-setup")
+def test_a_small_model_is_measured_on_the_cpu_and_stands_beside_its_estimate(
+    page: Page, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    folder = tmp_path_factory.mktemp("measure-cpu")
+    settings = {"RIGHTSIZE_PROFILING": "1", "RIGHTSIZE_PROFILING_TOKEN": TOKEN}
+    with dashboard(folder, **settings) as base:
+        page.set_viewport_size({"width": 1300, "height": 1600})
+        page.goto(f"{base}/measure?model=HuggingFaceTB/SmolLM2-135M-Instruct&prompt=32&output=8")
+        token = page.get_by_label("Profiling token")
+        token.fill(TOKEN)
+        token.press("Enter")
+        page.get_by_role("button", name="Measure HuggingFaceTB/SmolLM2-135M-Instruct").click()
+        use = page.get_by_role("button", name="Use this measurement in the plan")
+        expect(use).to_be_visible(timeout=2 * WAIT_MS)
+        expect(page.get_by_text(re.compile("The estimate holds|times the estimate"))).to_be_visible()
+        # The plan is of vLLM on a GPU: plain transformers on a CPU has nothing to say about it.
+        expect(page.get_by_text("It says nothing of the plan above")).to_be_visible()
+        use.click()
+        expect(page.get_by_role("button", name="Stop using it in the plan")).to_be_visible(timeout=WAIT_MS)
+        expect(page.get_by_test_id("stException")).to_have_count(0)
