@@ -13,31 +13,46 @@ from app.decisions.sensitivity import Swing
 from app.figures import BLUE, GREY, ORANGE, RED, SKY, styled
 from app.format import seconds, usd
 
-MOST_NAMED = 4  # of the points on the front, so that names do not overlap
+NAMES_APART = 0.09  # of the height: points on the front closer than this share one name
+ROOM = 0.6  # of the width, beside the front, where its names stand: nothing is cheaper and better there
+FEWEST_TICKS = 4
+TICKS = ((1, 3), (1, 2, 5), (1, 1.5, 2, 3, 5, 7), (1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8))
 MOST_TIMES_THE_CHEAPEST = 100
 
-LATENCIES: dict[str, tuple[str, Callable[[Point], float]]] = {
-    "ttft": ("p95 time to first token, s", lambda point: point.ttft_p95_s),
-    "tpot": ("p95 time per output token, s", lambda point: point.tpot_p95_s),
-    "e2e": ("p95 whole request, s", lambda point: point.e2e_p95_s),
+LATENCIES: dict[str, tuple[str, float, Callable[[Point], float]]] = {  # title, units a second, seconds of a point
+    "ttft": ("p95 time to first token, s", 1.0, lambda point: point.ttft_p95_s),
+    "tpot": ("p95 time per output token, ms", 1e3, lambda point: point.tpot_p95_s),
+    "e2e": ("p95 whole request, s", 1.0, lambda point: point.e2e_p95_s),
 }
 
 
 def cost_against_latency(points: Sequence[Point], key: str, limit: float | None) -> go.Figure:
     """Monthly cost over one latency for the plans that meet every limit, those nobody beats on both joined."""
-    title, latency = LATENCIES[key]
+    title, scale, in_seconds = LATENCIES[key]
+
+    def latency(point: Point) -> float:
+        return scale * in_seconds(point)
+
     passing = [point for point in points if point.passes]
     shown = _affordable(passing or list(points))
     figure = go.Figure()
-    _add(figure, shown, latency, lambda point: seconds(latency(point)))
-    _add_front(figure, front(passing, lambda point: point.usd_per_month, latency), latency)
+    _add(figure, shown, latency, lambda point: seconds(in_seconds(point)))
+    costs = [point.usd_per_month for point in shown]
+    best = front([p for p in shown if p.passes], lambda point: point.usd_per_month, latency)
+    _add_front(figure, best, latency, costs, "bottom left")
     if limit is not None:
-        figure.add_vline(x=limit, line_width=2, line_color=RED)
-        _name_line(figure, _log10(limit), f"limit {seconds(limit)}", "right")
-    ends = [latency(point) for point in shown] + ([limit] if limit is not None else [])
+        figure.add_vline(x=scale * limit, line_width=2, line_color=RED)
+        _name_line(figure, _log10(scale * limit), f"limit {seconds(limit)}")
+    ends = [latency(point) for point in shown] + ([scale * limit] if limit is not None else []) or [1.0]
     ticks = _ticks(min(ends), max(ends))
+    low, high = _log10(min(ends)), _log10(max(ends))
     figure.update_xaxes(
-        type="log", title=title, fixedrange=True, tickvals=ticks, ticktext=[f"{tick:g}" for tick in ticks]
+        type="log",
+        title=title,
+        fixedrange=True,
+        tickvals=ticks,
+        ticktext=[f"{tick:g}" for tick in ticks],
+        range=[low - ROOM * max(high - low, 0.1), high + 0.05 * max(high - low, 0.1)],
     )
     return _money(figure, shown)
 
@@ -56,11 +71,16 @@ def cost_against_quality(points: Sequence[Point], bar: float | None, reference: 
     figure = go.Figure()
     _add(figure, shown, _percent, lambda point: f"{_percent(point):.1f} % of {reference}")
     best = front(shown, lambda point: point.usd_per_month, lambda point: -(point.quality or 0.0))
-    _add_front(figure, best, _percent)
+    _add_front(figure, best, _percent, [point.usd_per_month for point in shown], "bottom right")
     if bar is not None:
         figure.add_vline(x=100 * bar, line_width=2, line_color=RED)
-        _name_line(figure, 100 * bar, f"bar {100 * bar:g} %", "right")
-    figure.update_xaxes(title=f"quality, % of {reference}", fixedrange=True)
+        _name_line(figure, 100 * bar, f"bar {100 * bar:g} %")
+    ends = [_percent(point) for point in shown] + ([100 * bar] if bar is not None else [])
+    low, high = (min(ends), max(ends)) if ends else (0.0, 100.0)
+    span = max(high - low, 1.0)
+    figure.update_xaxes(
+        title=f"quality, % of {reference}", fixedrange=True, range=[low - 0.05 * span, high + ROOM * span]
+    )
     return _money(figure, shown)
 
 
@@ -86,21 +106,30 @@ def tornado(swings: Sequence[Swing]) -> go.Figure:
 
 
 def _affordable(points: Sequence[Point]) -> list[Point]:
-    """What costs up to a hundred times the cheapest: dearer points only flatten the picture."""
-    least = min((point.usd_per_month for point in points), default=0.0)
-    return [point for point in points if point.usd_per_month <= MOST_TIMES_THE_CHEAPEST * least]
+    """What costs up to a hundred times the cheapest: dearer points only flatten the picture. What costs nothing has no
+    place on a logarithmic axis."""
+    costing = [point for point in points if point.usd_per_month > 0]
+    least = min((point.usd_per_month for point in costing), default=0.0)
+    return [point for point in costing if point.usd_per_month <= MOST_TIMES_THE_CHEAPEST * least]
 
 
 def _ticks(low: float, high: float) -> list[float]:
-    """1, 3, 10, 30 ... around the range, so that a logarithmic axis reads in round numbers."""
-    exponents = range(math.floor(_log10(max(low, 1e-9))), math.ceil(_log10(max(high, 1e-9))) + 1)
-    return [digit * 10.0**exponent for exponent in exponents for digit in (1, 3)]
+    """Round numbers of a logarithmic axis: as coarse as leaves four of them between the ends."""
+    exponents = range(math.floor(_log10(max(low, 1e-9))) - 1, math.ceil(_log10(max(high, 1e-9))) + 1)
+    for digits in TICKS:
+        ticks = [digit * 10.0**exponent for exponent in exponents for digit in digits]
+        if sum(low <= tick <= high for tick in ticks) >= FEWEST_TICKS:
+            break
+    inside = [tick for tick in ticks if low <= tick <= high]
+    below = [tick for tick in ticks if tick < low][-1:]
+    above = [tick for tick in ticks if tick > high][:1]
+    return below + inside + above
 
 
-def _name_line(figure: go.Figure, x: float, text: str, side: str) -> None:
-    shift = 5 if side == "left" else -5
+def _name_line(figure: go.Figure, x: float, text: str) -> None:
+    """The name of a limit above the picture, where no point is."""
     figure.add_annotation(
-        x=x, y=1, yref="paper", text=text, showarrow=False, xanchor=side, xshift=shift, font={"color": RED}
+        x=x, y=1, yref="paper", text=text, showarrow=False, xanchor="right", yanchor="bottom", font={"color": RED}
     )
 
 
@@ -131,28 +160,36 @@ def _add(figure: go.Figure, points: Sequence[Point], x: Callable[[Point], float]
             )
 
 
-def _add_front(figure: go.Figure, best: Sequence[Point], x: Callable[[Point], float]) -> None:
+def _add_front(
+    figure: go.Figure, best: Sequence[Point], x: Callable[[Point], float], costs: Sequence[float], side: str
+) -> None:
+    """The points nobody beats, joined; their names stand on the side of the front where nothing can be."""
     if not best:
         return
-    step = max(1, -(-len(best) // MOST_NAMED))
-    names = [f"{_short(p.model)} {p.precision}" if i % step == 0 else "" for i, p in enumerate(best)]
     figure.add_scatter(
         name="Nothing is cheaper and better",
         mode="lines+text",
         x=[x(p) for p in best],
         y=[p.usd_per_month for p in best],
-        text=names,
-        textposition=_sides([x(p) for p in best]),
+        text=_names(best, costs),
+        textposition=side,
         cliponaxis=False,
         line={"color": ORANGE, "width": 2},
         hoverinfo="skip",
     )
 
 
-def _sides(values: Sequence[float]) -> list[str]:
-    """Names of points in the left half stand to their right, so that none is cut off at an edge."""
-    middle = (min(values) + max(values)) / 2
-    return ["top right" if value <= middle else "top left" for value in values]
+def _names(best: Sequence[Point], costs: Sequence[float]) -> list[str]:
+    """Names of the points of a front, the cheapest first, leaving out those too near one that is named."""
+    height = max(_log10(max(costs)) - _log10(min(costs)), 0.1)
+    named: list[float] = []
+    names = [""] * len(best)
+    for i in sorted(range(len(best)), key=lambda i: best[i].usd_per_month):
+        at = _log10(best[i].usd_per_month) / height
+        if all(abs(at - other) >= NAMES_APART for other in named):
+            named.append(at)
+            names[i] = f"  {_short(best[i].model)} {best[i].precision}  "  # clear of the marker
+    return names
 
 
 def _short(model: str) -> str:
@@ -165,7 +202,9 @@ def _money(figure: go.Figure, points: Sequence[Point]) -> go.Figure:
     figure.update_yaxes(
         type="log", title="USD a month", fixedrange=True, tickvals=ticks, ticktext=[f"${tick:,.0f}" for tick in ticks]
     )
-    return styled(figure, height=400)
+    figure = styled(figure, height=440)
+    figure.update_layout(legend={"y": 1.08})
+    return figure
 
 
 def _log10(value: float) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from decimal import Decimal
 
 from app.decisions.recommendation import Candidate, Loosening, Margin, Recommendation
 from app.format import gib, plural, seconds, small_number, usd
@@ -20,7 +21,7 @@ LIMITS: Mapping[str, str] = {
     "budget": "monthly cost",
     "offer": "not offered in the allowed regions and ways to pay",
     "layout": "attention heads that do not divide",
-    "speculation": "requests in flight, where drafting is published to pay,",
+    "speculation": "requests in flight while drafting",
 }
 
 
@@ -95,7 +96,7 @@ def headline(answer: Recommendation) -> str:
     """The one sentence of a recommendation."""
     if answer.plans:
         best = answer.plans[0].candidate
-        return f"{name_of(best)}: {usd(best.usd_per_month or 0)} a month."
+        return f"{name_of(best)}: {usd(best.usd_per_month or Decimal(0))} a month."
     if answer.nearest is None:
         return "Nothing that was named could be weighed."
     failed = " and ".join(margin_text(margin) for margin in answer.nearest.failed) or answer.nearest.remark

@@ -35,12 +35,10 @@ def _row(name: str, effect: Effect, lever: Lever | None) -> dict[str, object]:
         "Lever": name,
         "A month": effect.usd_per_month,
         "Memory, GiB per GPU": memory / GIB if memory is not None else None,
-        "p95 first token, ms": _ms(effect.latency("ttft")),
-        "p95 per token, ms": _ms(effect.latency("tpot")),
+        "p95 first token": _time(effect, "ttft"),
+        "p95 per token": _time(effect, "tpot"),
         "Quality": _quality(effect) if lever else "",
-        "Quality evidence": effect.kept.said if lever else "",
         "Effort": lever.effort if lever else "",
-        "Note": effect.problem or (lever.note if lever else ""),
     }
 
 
@@ -48,14 +46,18 @@ def _quality(effect: Effect) -> str:
     return "not published" if effect.kept.ratio is None else f"{100 * effect.kept.ratio:.1f} %"
 
 
-def _ms(value: float | None) -> float | None:
-    return None if value is None else value * 1e3
+def _time(effect: Effect, key: str) -> str:
+    if effect.overloaded:
+        return "overloaded"
+    value = effect.latency(key)
+    return "unknown" if value is None else seconds(value)
 
 
 def draw_table(plan: Plan, levers: tuple[Lever, ...]) -> None:
     sources = dashboard_sources()
-    rows = [_row("As it is", effect_of(plan, (), sources), None)]
-    rows += [_row(lever.name, effect_of(plan, (lever,), sources), lever) for lever in levers]
+    base = effect_of(plan, (), sources)
+    effects = [(lever, effect_of(plan, (lever,), sources)) for lever in levers]
+    rows = [_row("As it is", base, None), *(_row(lever.name, effect, lever) for lever, effect in effects)]
     number = st.column_config.NumberColumn
     st.dataframe(
         pd.DataFrame(rows),
@@ -64,10 +66,25 @@ def draw_table(plan: Plan, levers: tuple[Lever, ...]) -> None:
         column_config={
             "A month": number(format="dollar", help="On the cheapest machine that then meets load and objectives."),
             "Memory, GiB per GPU": number(format="%.1f", help="On the plan's own machine."),
-            "p95 first token, ms": number(format="%.0f", help="On the plan's own machine."),
-            "p95 per token, ms": number(format="%.1f", help="On the plan's own machine."),
         },
     )
+    if base.overloaded:
+        st.warning(_escape(base.problem), icon=":material/info:")
+    st.caption(
+        f"{plural(len(levers), 'lever')}. Memory and times on the plan's own machine, cost on the cheapest that then "
+        "meets the load and its objectives."
+    )
+    draw_evidence(effects)
+
+
+def draw_evidence(effects: list[tuple[Lever, Effect]]) -> None:
+    """What is known of each lever, in full: a table would cut it off."""
+    with st.expander("What is known of each lever", key="lever_evidence", expanded=True):
+        for lever, effect in effects:
+            said = [f"Quality: {effect.kept.said}", effect.problem.rstrip("."), lever.note.rstrip(".")]
+            st.markdown(_escape(f"**{lever.name}.** {'. '.join(part for part in said if part)}."))
+            if lever.group is Group.SPECULATION:
+                st.caption(_escape(lever.evidence))
 
 
 def draw_combined(plan: Plan, levers: tuple[Lever, ...]) -> None:
@@ -171,7 +188,7 @@ def _draw_smaller(plan: Plan, task: Task) -> None:
     if found is None:
         st.markdown("No smaller model has a published score within 1 % of this one on this task, on one suite.")
         return
-    st.markdown(_escape(f"{name_of(found)}: {usd(found.usd_per_month or 0)} a month."))
+    st.markdown(_escape(f"{name_of(found)}: {usd(found.usd_per_month or Decimal(0))} a month."))
     if found.quality.result is not None and found.quality.verdict is not None:
         st.caption(_escape(f"{found.quality.result.reason} {found.quality.verdict.reason}."))
 
@@ -276,10 +293,6 @@ if not found_levers:
 else:
     draw_combined(result, found_levers)
     draw_table(result, found_levers)
-    st.caption(
-        f"{plural(len(found_levers), 'lever')}. Memory and latency on the plan's own machine, cost on the cheapest "
-        "that then meets the load and its objectives."
-    )
     draw_recipes(result, found_levers)
     draw_training(result, task)
     draw_sensitivity(result)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from urllib.parse import urlencode
 
 import pandas as pd
@@ -11,9 +12,11 @@ from app.components.copy_link import copy_link
 from app.decisions.question_link import Asked, encode_question, link_of, question_of
 from app.decisions.recommendation import Candidate, Recommendation
 from app.decisions.remembered import remembered_recommendation
+from app.decisions.speculation import bound_words
 from app.decisions.words import (
     LIMITS,
     cheaper_sentence,
+    drafting_of,
     headline,
     left_text,
     machine_of,
@@ -61,7 +64,7 @@ def draw_margins(best: Candidate) -> None:
     budget = [margin for margin in best.margins if margin.key == "budget"]
     columns = st.columns(len(shown) + 1)
     left = left_text(budget[0]) if budget else purchase_of(best)
-    cost = usd(best.usd_per_month or 0)
+    cost = usd(best.usd_per_month or Decimal(0))
     columns[0].metric("Monthly cost", cost, delta=left, delta_color="off", delta_arrow="off", border=True)
     for column, margin in zip(columns[1:], shown, strict=True):
         name = LIMITS[margin.key]
@@ -77,19 +80,21 @@ def draw_margins(best: Candidate) -> None:
 
 def draw_plans(answer: Recommendation) -> None:
     st.markdown("#### Plans that meet every limit")
+    drafting = any(ranked.candidate.drafting for ranked in answer.plans)
     rows = [
         {
+            "": number,
             "Model": model_name(ranked.candidate.scenario),
-            "Precision": precision_of(ranked.candidate),
+            "Precision": precision_of(ranked.candidate).replace("its published precision", "as published"),
+            **({"Speculative decoding": drafting_of(ranked.candidate)} if drafting else {}),
             "Machines": machine_of(ranked.candidate),
             "A month": float(ranked.candidate.usd_per_month or 0),
             "p95 first token, s": ranked.candidate.ttft_p95_s,
             "p95 per token, ms": (ranked.candidate.tpot_p95_s or 0) * 1e3,
-            "Quality": 100 * ranked.candidate.quality.ratio if ranked.candidate.quality.ratio else None,
+            **({"Quality": 100 * (ranked.candidate.quality.ratio or 0)} if answer.question.bar else {}),
             "Bought": purchase_of(ranked.candidate),
-            "Why the next cheaper fails": cheaper_sentence(ranked.next_cheaper),
         }
-        for ranked in answer.plans
+        for number, ranked in enumerate(answer.plans, start=1)
     ]
     number = st.column_config.NumberColumn
     st.dataframe(
@@ -104,11 +109,36 @@ def draw_plans(answer: Recommendation) -> None:
         },
     )
     st.caption("One line per model, precision and accelerator: its cheapest layout, machine size, region and payment.")
+    draw_reasons(answer)
+
+
+def draw_reasons(answer: Recommendation) -> None:
+    """Why the next cheaper candidate of each line fails, and what is known of the drafting, in full."""
+    reasons: dict[str, list[int]] = {}
+    evidence: dict[str, list[int]] = {}
+    for number, ranked in enumerate(answer.plans, start=1):
+        reasons.setdefault(cheaper_sentence(ranked.next_cheaper), []).append(number)
+        if drafting := ranked.candidate.drafting:
+            known = f"{drafting.name}: acceptance {drafting.drafted.said}. {drafting.drafted.note}. "
+            bound = bound_words(drafting.bound, ranked.candidate.model)
+            known += f"{bound[0].upper()}{bound[1:]}."
+            evidence.setdefault(known, []).append(number)
+    st.markdown("**Why the next cheaper fails**")
+    for said, lines in reasons.items():
+        st.markdown(_escape(f"- {_numbers(lines)}: {said}"))
+    if evidence:
+        st.markdown("**What is known of speculative decoding here**")
+    for said, lines in evidence.items():
+        st.markdown(_escape(f"- {_numbers(lines)}: {said}"))
+
+
+def _numbers(lines: list[int]) -> str:
+    return f"Line{'s' if len(lines) > 1 else ''} {', '.join(map(str, lines))}"
 
 
 def draw_pictures(answer: Recommendation) -> None:
-    if not answer.points:
-        return
+    if not any(point.usd_per_month > 0 for point in answer.points):
+        return  # nothing that could be laid over cost: hardware that is written off
     asked = answer.question.scenario
     left, right = st.columns(2)
     with left:
