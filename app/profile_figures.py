@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import os
+import signal
 import socket
 import statistics
 import subprocess
@@ -16,7 +17,7 @@ import tempfile
 import time
 import urllib.request
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -46,8 +47,9 @@ SMALL_CONFIG = {
 }
 MODELS = ("HuggingFaceTB/SmolLM2-135M-Instruct", "HuggingFaceTB/SmolLM2-360M-Instruct", "Qwen/Qwen2.5-0.5B-Instruct")
 REPEATS = 5
-REQUESTS = 150
+REQUESTS = 300
 EVERY_S = 0.1
+BLOCKS = 10  # of requests with and without the measurement, in turn
 IDLE_MODEL = MODELS[2]  # keeps the device busy for as long as requests are sent
 
 Row = dict[str, object]
@@ -132,24 +134,45 @@ def cancelling(store: MeasurementStore) -> Iterator[Row]:
 
 
 def other_people(store: MeasurementStore) -> Iterator[Row]:
-    """Rise of the 95th percentile of estimate requests to a running dashboard while the CPU is measured."""
+    """Rise of the 95th percentile of estimate requests to a running dashboard while the CPU is measured.
+
+    The measurement is held and let go in turn, so that whatever else the machine does weighs on both alike.
+    """
+    during: list[float] = []
+    without: list[float] = []
     with dashboard() as address:
         requests(address, 30)
-        before = requests(address, REQUESTS)
-        job_id = start(store, device_assignment(job(IDLE_MODEL, seconds=120.0)), "figures")
+        job_id = start(store, device_assignment(job(IDLE_MODEL, seconds=240.0, output_tokens=1024)), "figures")
         while (state := store.job(job_id)) is None or not state.message.startswith("run"):
             time.sleep(0.05)
-        during = requests(address, REQUESTS)
+        for _ in range(BLOCKS):
+            during += requests(address, REQUESTS // BLOCKS)
+            with held_workers():
+                without += requests(address, REQUESTS // BLOCKS)
         still = (state := store.job(job_id)) is not None and state.open
         store.cancel(job_id)
         finished(store, job_id)
-        after = requests(address, REQUESTS)
-    quiet = max(p95(before), p95(after))
-    case = (
-        f"{REQUESTS} estimates at {1 / EVERY_S:.0f} a second; {1e3 * quiet:.1f} ms without, {1e3 * p95(during):.1f} ms"
-    )
-    case += "" if still else " (the job ended first)"
-    yield row("other people's p95 during a measurement", case, 100 * (p95(during) / quiet - 1), "%", "20")
+    if not still:
+        raise SystemExit("The measurement ended before the requests did: measure a larger model.")
+    case = f"{REQUESTS} estimates at {1 / EVERY_S:.0f} a second, {1e3 * p95(without):.1f} ms without"
+    yield row("other people's p95 during a measurement", case, 100 * (p95(during) / p95(without) - 1), "%", "20")
+
+
+@contextmanager
+def held_workers() -> Iterator[None]:
+    """Stops the workers of measurements for a while."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):  # it ended meanwhile
+            if b"estimators.profiling.worker" in path.read_bytes():
+                found.append(int(path.parent.name))
+    for pid in found:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for pid in found:
+            os.kill(pid, signal.SIGCONT)
 
 
 def p95(seconds: Sequence[float]) -> float:
@@ -193,11 +216,37 @@ def dashboard() -> Iterator[str]:
         server.wait(10)
 
 
+BEGIN, END = "<!-- figures:begin -->", "<!-- figures:end -->"
+
+
+def as_markdown() -> str:
+    """The figures, each at its worst case."""
+    with TABLE.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    lines = ["| what | worst | target | of | on |", "|---|---|---|---|---|"]
+    for figure in dict.fromkeys(found["figure"] for found in rows):
+        cases = [found for found in rows if found["figure"] == figure]
+        worst = max(cases, key=lambda found: abs(float(found["value"])))
+        of = worst["case"] if len(cases) == 1 else f"{len(cases)} cases, {worst['case']}"
+        unit = {"second": " s", "%": " %"}[worst["unit"]]
+        busy = worst["source"].partition("; ")[2]
+        value = f"{float(worst['value']):.2g}{unit}"
+        lines.append(f"| {figure} | {value} | {worst['target']}{unit} | {of} | {busy}, {worst['as_of']} |")
+    return "\n".join(lines)
+
+
+def into_readme(text: str) -> str:
+    """The README with its table of these figures made anew, between its markers."""
+    before, rest = text.split(BEGIN)
+    _, after = rest.split(END)
+    return f"{before}{BEGIN}\n{as_markdown()}\n{END}{after}"
+
+
 FIGURES = (first_figure, cancelling, repeated_medians, estimates, other_people)
 
 
 def main(names: Sequence[str]) -> int:
-    """Measures the figures named, or all, and replaces their rows in the table."""
+    """Measures the figures named, or all, and replaces their rows in the table and in the README."""
     with tempfile.TemporaryDirectory() as folder:
         os.environ["RIGHTSIZE_DATA"] = folder
         os.environ.pop("DATABASE_URL", None)
@@ -213,6 +262,8 @@ def main(names: Sequence[str]) -> int:
         writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
         writer.writeheader()
         writer.writerows(kept + made)
+    readme = ROOT / "README.md"
+    readme.write_text(into_readme(readme.read_text(encoding="utf-8")), encoding="utf-8")
     return 0
 
 
