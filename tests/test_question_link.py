@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.decisions.question import MOST_MODELS
@@ -31,6 +31,7 @@ from tests.test_recommend import book
 MODELS = ("meta-llama/Llama-3.1-8B-Instruct", "meta-llama/Llama-3.1-70B-Instruct", "Qwen/Qwen3-8B")
 REGIONS = ("us-east-1", "eu-west-1")
 VENDORS = ("NVIDIA", "AMD", "AWS")
+UNHURRIED = settings(deadline=None)  # the machine may be busy
 RAG = Scenario(rate=2, prompt=4096, output=256, ttft=1.0)
 
 asked_questions = st.builds(
@@ -55,6 +56,7 @@ def read(raw: dict[str, str]) -> tuple[Asked, list[str]]:
     return found, [problem.key for problem in problems]
 
 
+@UNHURRIED
 @given(asked=asked_questions)
 def test_a_question_comes_back_as_it_went(asked: Asked) -> None:
     found, problems = read(encode_question(asked))
@@ -70,6 +72,7 @@ def test_a_question_comes_back_as_it_went(asked: Asked) -> None:
         assert (found.percent, found.reference, found.task) == (asked.percent, asked.reference, asked.task)
 
 
+@UNHURRIED
 @given(raw=st.dictionaries(st.sampled_from(QUESTION_KEYS), st.text(max_size=400)))
 def test_whatever_a_link_holds_is_read_without_an_error(raw: dict[str, str]) -> None:
     found, _ = decode_question(raw, models=MODELS, regions=REGIONS, vendors=VENDORS)

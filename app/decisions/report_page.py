@@ -6,12 +6,14 @@ import csv
 import io
 from collections.abc import Iterable, Sequence
 from datetime import date
+from decimal import Decimal
 from html import escape
 
 from app.columns import as_json, as_text, columns_of
 from app.decisions.decision_link import formula_version
 from app.decisions.quality_bar import Judgement
 from app.decisions.recommendation import Candidate, Recommendation
+from app.decisions.speculation import Drafting, bound_words
 from app.decisions.words import (
     LIMITS,
     cheaper_sentence,
@@ -61,6 +63,8 @@ def report_html(
         parts.append(_others(answer))
     if chosen is not None and chosen.quality.verdict is not None:
         parts.append(_quality(chosen.quality))
+    if chosen is not None and chosen.drafting is not None:
+        parts.append(_drafting(chosen.drafting, chosen.model))
     parts.append(_foot(plan, link))
     body = "\n".join(parts)
     return (
@@ -95,6 +99,11 @@ def _limits(chosen: Candidate) -> str:
         if margin.key not in ("rate", "capacity")
     ]
     return "<h2>Limits</h2>" + _table(("Limit", "Asked", "This plan", "Margin"), rows)
+
+
+def _drafting(drafting: Drafting, model: str) -> str:
+    said = f"{drafting.name}: acceptance {drafting.drafted.said}; {bound_words(drafting.bound, model)}."
+    return f'<h2>Speculative decoding</h2><p class="small">{escape(said)}</p>'
 
 
 def _figures(plan: Plan) -> str:
@@ -133,7 +142,7 @@ def _others(answer: Recommendation) -> str:
         lines = "".join(f"<p>{escape(line)}</p>" for line in (headline(answer), *ways_out(answer.loosenings)))
         return "<h2>No plan meets every limit</h2>" + lines
     rows = [
-        (name_of(ranked.candidate), purchase_of(ranked.candidate), usd(ranked.candidate.usd_per_month or 0))
+        (name_of(ranked.candidate), purchase_of(ranked.candidate), usd(ranked.candidate.usd_per_month or Decimal(0)))
         for ranked in answer.plans[1:4]
     ]
     cheaper = f"<h2>Why nothing cheaper</h2><p>{escape(cheaper_sentence(answer.plans[0].next_cheaper))}</p>"

@@ -119,7 +119,7 @@ def draw_reasons(answer: Recommendation) -> None:
     for number, ranked in enumerate(answer.plans, start=1):
         reasons.setdefault(cheaper_sentence(ranked.next_cheaper), []).append(number)
         if drafting := ranked.candidate.drafting:
-            known = f"{drafting.name}: acceptance {drafting.drafted.said}. {drafting.drafted.note}. "
+            known = f"{drafting.name}: acceptance {drafting.drafted.said}; {drafting.drafted.note}. "
             bound = bound_words(drafting.bound, ranked.candidate.model)
             known += f"{bound[0].upper()}{bound[1:]}."
             evidence.setdefault(known, []).append(number)
