@@ -14,7 +14,8 @@ from app.figures import BLUE, GREY, ORANGE, RED, SKY, styled
 from app.format import seconds, usd
 
 NAMES_APART = 0.09  # of the height: points on the front closer than this share one name
-ROOM = 0.6  # of the width, beside the front, where its names stand: nothing is cheaper and better there
+LONGEST_NAME = 15  # characters; what a phone shows beside a point. Hovering names a point in full
+ROOM = 0.75  # of the width, beside the front, where its names stand: nothing is cheaper and better there
 FEWEST_TICKS = 4
 TICKS = ((1, 3), (1, 2, 5), (1, 1.5, 2, 3, 5, 7), (1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8))
 MOST_TIMES_THE_CHEAPEST = 100
@@ -173,6 +174,7 @@ def _add_front(
         y=[p.usd_per_month for p in best],
         text=_names(best, costs),
         textposition=side,
+        textfont={"size": 12},
         cliponaxis=False,
         line={"color": ORANGE, "width": 2},
         hoverinfo="skip",
@@ -180,15 +182,18 @@ def _add_front(
 
 
 def _names(best: Sequence[Point], costs: Sequence[float]) -> list[str]:
-    """Names of the points of a front, the cheapest first, leaving out those too near one that is named."""
+    """Names of the points of a front, leaving out those too near one that is named: plans that pass come first, the
+    cheapest before the others."""
     height = max(_log10(max(costs)) - _log10(min(costs)), 0.1)
     named: list[float] = []
     names = [""] * len(best)
-    for i in sorted(range(len(best)), key=lambda i: best[i].usd_per_month):
+    for i in sorted(range(len(best)), key=lambda i: (not best[i].passes, best[i].usd_per_month)):
         at = _log10(best[i].usd_per_month) / height
         if all(abs(at - other) >= NAMES_APART for other in named):
             named.append(at)
-            names[i] = f"  {_short(best[i].model)} {best[i].precision}  "  # clear of the marker
+            name = _short(best[i].model)
+            name = name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 1]}…"
+            names[i] = f"  {name} {best[i].precision}  "  # clear of the marker
     return names
 
 

@@ -86,12 +86,12 @@ def draw_plans(answer: Recommendation) -> None:
             "": number,
             "Model": model_name(ranked.candidate.scenario),
             "Precision": precision_of(ranked.candidate).replace("its published precision", "as published"),
-            **({"Speculative decoding": drafting_of(ranked.candidate)} if drafting else {}),
-            "Machines": machine_of(ranked.candidate),
             "A month": float(ranked.candidate.usd_per_month or 0),
             "p95 first token, s": ranked.candidate.ttft_p95_s,
             "p95 per token, ms": (ranked.candidate.tpot_p95_s or 0) * 1e3,
             **({"Quality": 100 * (ranked.candidate.quality.ratio or 0)} if answer.question.bar else {}),
+            "Machines": machine_of(ranked.candidate),
+            **({"Speculative decoding": drafting_of(ranked.candidate)} if drafting else {}),
             "Bought": purchase_of(ranked.candidate),
         }
         for number, ranked in enumerate(answer.plans, start=1)
@@ -117,7 +117,9 @@ def draw_reasons(answer: Recommendation) -> None:
     reasons: dict[str, list[int]] = {}
     evidence: dict[str, list[int]] = {}
     for number, ranked in enumerate(answer.plans, start=1):
-        reasons.setdefault(cheaper_sentence(ranked.next_cheaper), []).append(number)
+        listed = number > 1 and ranked.next_cheaper is None
+        said = "All that is cheaper stands above." if listed else cheaper_sentence(ranked.next_cheaper)
+        reasons.setdefault(said, []).append(number)
         if drafting := ranked.candidate.drafting:
             known = f"{drafting.name}: acceptance {drafting.drafted.said}; {drafting.drafted.note}. "
             bound = bound_words(drafting.bound, ranked.candidate.model)
@@ -140,21 +142,17 @@ def draw_pictures(answer: Recommendation) -> None:
     if not any(point.usd_per_month > 0 for point in answer.points):
         return  # nothing that could be laid over cost: hardware that is written off
     asked = answer.question.scenario
-    left, right = st.columns(2)
-    with left:
-        st.markdown("#### Cost against latency")
-        keys = [key for key in LATENCIES if getattr(asked, key) is not None] or ["ttft"]
-        figure = cost_against_latency(answer.points, keys[0], getattr(asked, keys[0]))
-        st.plotly_chart(figure, key="cost_latency", config={"displayModeBar": False}, alt=f"{LATENCIES[keys[0]][0]}.")
+    st.markdown("#### Cost against latency")
+    keys = [key for key in LATENCIES if getattr(asked, key) is not None] or ["ttft"]
+    figure = cost_against_latency(answer.points, keys[0], getattr(asked, keys[0]))
+    st.plotly_chart(figure, key="cost_latency", config={"displayModeBar": False}, alt=f"{LATENCIES[keys[0]][0]}.")
     bar = answer.question.bar
-    with right:
-        st.markdown("#### Cost against quality")
-        if bar is None:
-            st.caption("Set a quality bar above to see published quality here.")
-            return
-        reference = model_name(Scenario(model=bar.reference))
-        figure = cost_against_quality(answer.points, bar.minimum_ratio, reference)
-        st.plotly_chart(figure, key="cost_quality", config={"displayModeBar": False}, alt=f"Quality on {bar.task}.")
+    st.markdown("#### Cost against quality")
+    if bar is None:
+        st.caption("Set a quality bar above to see published quality here.")
+        return
+    figure = cost_against_quality(answer.points, bar.minimum_ratio, model_name(Scenario(model=bar.reference)))
+    st.plotly_chart(figure, key="cost_quality", config={"displayModeBar": False}, alt=f"Quality on {bar.task}.")
 
 
 def draw_evidence(answer: Recommendation) -> None:

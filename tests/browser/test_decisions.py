@@ -71,6 +71,44 @@ def test_a_new_user_reaches_recommendation_report_and_link(page: Page, base: str
     other.context.close()
 
 
+def test_the_question_travels_in_a_link(page: Page, base: str, browser: Browser) -> None:
+    """Load, objective, models, budget and hardware of one's own, copied, and opened by somebody else."""
+    page.goto(
+        f"{base}/recommend?rate=2&ttft=1&models={SMALL},Qwen/Qwen3-8B&budget=50000&owned=20%20x%20L40S%20%40%200.5"
+    )
+    settle(page)
+    answer = page.locator(".st-key-recommendation h3")
+    headline = answer.inner_text(timeout=WAIT_MS)
+    assert "(yours)" in headline
+    enter(page, "Requests a second", "3")
+    headline = answer.inner_text(timeout=WAIT_MS)
+    button = page.get_by_role("button", name="Copy link to this question")
+    button.click()
+    page.get_by_text("Copied").or_(page.get_by_text("Press Ctrl+C to copy")).first.wait_for()
+    link = button.get_attribute("data-link")
+    assert link
+    asked = parse_qs(urlsplit(link).query)
+    assert (asked["rate"], asked["budget"], asked["owned"]) == (["3"], ["50000"], ["20 x L40S @ 0.5"])
+    assert "price" not in asked
+    other = browser.new_context().new_page()
+    other.goto(f"{base}/recommend?{urlsplit(link).query}")
+    settle(other)
+    expect(other.locator(".st-key-recommendation h3")).to_have_text(headline, timeout=WAIT_MS)
+    with other.expect_download() as download:
+        other.get_by_role("button", name="Report, one page").click()
+    assert "Monthly cost" in download.value.path().read_text(encoding="utf-8")
+    other.context.close()
+
+
+def test_a_question_no_link_should_hold_is_named(page: Page, base: str) -> None:
+    page.goto(f"{base}/recommend?model={SMALL}&regions=mars-1&budget=lots")
+    settle(page)
+    notice = page.get_by_text("is no region with known prices")
+    expect(notice).to_be_visible(timeout=WAIT_MS)
+    expect(page.get_by_text("needs a number from 1 to 1,000,000,000")).to_be_visible()
+    assert "mars" not in page.url
+
+
 def test_an_impossible_bar_says_which_limit_kills_it(page: Page, base: str) -> None:
     page.goto(f"{base}/recommend?model={SMALL}&rate=2&ttft=0.0001")
     settle(page)
