@@ -166,7 +166,13 @@ def _device(asked: argparse.Namespace, config: dict[str, object]) -> Any:
     from estimators.profiling.environment import ray_address
     from estimators.profiling.job_request import DeviceJob, spare_threads
 
-    accelerator = _accelerator(asked.gpu) if ray_address() else ""
+    if asked.gpu and not ray_address():
+        raise Refusal(
+            "Without a Ray cluster there is no accelerator to choose by name.",
+            field="gpu",
+            remedy="Use --device cuda for this machine's, or set RAY_ADDRESS.",
+        )
+    accelerator = _accelerator(asked.gpu)
     return device_assignment(
         DeviceJob(
             model=asked.model or asked.config.stem,

@@ -75,6 +75,8 @@ def test_an_export_is_imported(capsys: pytest.CaptureFixture[str], tmp_path: Pat
         (["--model", "no/such-model"], "no/such-model is not in the local cache"),
         ([], "No model is named"),
         (["--model", "meta-llama/Llama-3.1-8B-Instruct", "--weights", "fp9"], "no precision"),
+        (["--model", "meta-llama/Llama-3.1-8B-Instruct", "--gpu", "L4"], "set RAY_ADDRESS"),
+        (["--model", "meta-llama/Llama-3.1-8B-Instruct", "--device", "cuda:1", "--gpus", "2"], "Use device cuda"),
         (["--endpoint", "http://169.254.169.254/"], "metadata"),
         (["--endpoint", "ftp://x"], "http"),
         (["--endpoint", "http://127.0.0.1:1", "--concurrency", "many"], "cannot be read"),
