@@ -115,16 +115,26 @@ def _affordable(points: Sequence[Point]) -> list[Point]:
 
 
 def _ticks(low: float, high: float) -> list[float]:
-    """Round numbers of a logarithmic axis: as coarse as leaves four of them between the ends."""
+    """Round numbers of a logarithmic axis: as coarse as leaves four between the ends; on a short axis, even steps."""
     exponents = range(math.floor(_log10(max(low, 1e-9))) - 1, math.ceil(_log10(max(high, 1e-9))) + 1)
     for digits in TICKS:
         ticks = [digit * 10.0**exponent for exponent in exponents for digit in digits]
         if sum(low <= tick <= high for tick in ticks) >= FEWEST_TICKS:
             break
+    else:
+        ticks = _steps(low, high)
     inside = [tick for tick in ticks if low <= tick <= high]
     below = [tick for tick in ticks if tick < low][-1:]
     above = [tick for tick in ticks if tick > high][:1]
     return below + inside + above
+
+
+def _steps(low: float, high: float) -> list[float]:
+    """Even steps of 1, 2 or 5 in their decade, some four between the ends."""
+    least = max((high - low) / FEWEST_TICKS, 1e-3 * high, 1e-12)
+    power = 10.0 ** math.floor(_log10(least))
+    step = min(power * digit for digit in (1, 2, 5, 10) if power * digit >= 0.999 * least)
+    return [round(n * step, 12) for n in range(math.floor(low / step), math.ceil(high / step) + 1)]
 
 
 def _name_line(figure: go.Figure, x: float, text: str) -> None:

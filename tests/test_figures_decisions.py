@@ -19,7 +19,7 @@ BASE = Point(
 
 
 @UNHURRIED
-@given(low=st.floats(0.001, 10), times=st.floats(1.3, 1000))
+@given(low=st.floats(0.001, 10), times=st.floats(1.01, 1000))
 def test_a_latency_axis_has_at_least_three_ticks_and_not_a_crowd(low: float, times: float) -> None:
     points = [replace(BASE, ttft_p95_s=low), replace(BASE, ttft_p95_s=low * times, usd_per_month=300.0)]
     ticks = cost_against_latency(points, "ttft", None).layout.xaxis.tickvals

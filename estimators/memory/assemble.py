@@ -108,7 +108,7 @@ def _assemble(
         kv_bytes_per_token_per_gpu=full.cache.marginal_bytes(tokens),
         state_bytes_per_request=whole.state_bytes,
         load_bytes_per_gpu=load - prompts,
-        load_bytes_per_gpu_floor=requests * full.cache.floor_bytes(tokens),
+        load_bytes_per_gpu_floor=min(load - prompts, requests * full.cache.floor_bytes(tokens)),
         load_bytes_per_gpu_ceiling=max(load - prompts, requests * full.cache.ceiling_bytes(tokens)),
         activation_bytes_per_gpu=full.activation + prompts,
         overhead_bytes_per_gpu=full.overhead,
