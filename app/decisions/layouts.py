@@ -19,6 +19,7 @@ from estimators.hardware.accelerator import Accelerator
 from estimators.hardware.catalogue import find_accelerator
 from estimators.hardware.support import kv_support, support
 from estimators.latency.plan import ReplicaPlan, resolve
+from estimators.latency.sharding import Shard
 from estimators.memory import Sweep
 from estimators.memory.drafting import check as check_drafting
 from estimators.precision import KV_BYTES, KvPrecision, Precision, Weights, resolve_precision
@@ -196,8 +197,12 @@ def benches_of(question: Question, variants: tuple[Variant, ...]) -> tuple[Bench
         workload_of(question.scenario, 1), load=Load.CONCURRENCY, concurrency=1, requests_per_second=None
     )
     made = []
+    wider: dict[tuple[str, Weights], Bench] = {}  # the first cache a model and precision is weighed with
     for variant in variants:
-        plain, drafting = Bench(variant.precision, workload, settings), {}
+        key = (variant.model, variant.precision.weights)
+        plain = Bench(variant.precision, workload, settings, sibling=wider.get(key))
+        wider.setdefault(key, plain)
+        drafting: dict[Drafting, Bench] = {}
         for how in draftings_for(question.scenario, variant.model):
             with suppress(Refusal):
                 check_drafting(how.speculation, variant.precision.spec)
@@ -248,13 +253,20 @@ def _runs(variant: Variant, accelerator: Accelerator, settings: EngineSettings, 
 class Bench:
     """One precision under one length of request: its layouts, worked out once and remembered between questions.
 
-    One that drafts stands on the `plain` one: the model is cut alike, and prompt look-up takes no memory.
+    One that drafts stands on the `plain` one: the model is cut alike, and prompt look-up takes no memory. A `sibling`
+    has the same weights and another cache, so that of its shares only the bytes of the cache differ.
     """
 
     def __init__(
-        self, precision: Precision, workload: Workload, settings: EngineSettings, plain: Bench | None = None
+        self,
+        precision: Precision,
+        workload: Workload,
+        settings: EngineSettings,
+        plain: Bench | None = None,
+        sibling: Bench | None = None,
     ) -> None:
-        self._precision, self._workload, self._settings, self._plain = precision, workload, settings, plain
+        self._precision, self._workload, self._settings = precision, workload, settings
+        self._plain, self._sibling = plain, None if _has_index(precision) else sibling
         key = (id(precision), workload, settings)
         known = _LAID.get(key, precision)
         self._known = _LAID.put(key, precision, {}) if known is None else known
@@ -282,7 +294,6 @@ class Bench:
             need, have = held.memory_bytes_per_gpu, held.memory_budget_bytes_per_gpu
             if held.max_concurrency < 1:
                 return Laid(tp=tp, memory_bytes=need, budget_bytes=have)
-            base = self._plain.laid(machine, tp).replica if self._plain else None
             replica = resolve(
                 self._precision,
                 machine.accelerator,
@@ -290,12 +301,24 @@ class Bench:
                 self._workload,
                 self._settings,
                 held,
-                base.shard if base else None,
+                self._shard(machine, tp),
             )
         except Refusal as refusal:
             return Laid(tp=tp, refused=refusal.message)
         return Laid(
             tp=tp, max_concurrency=held.max_concurrency, memory_bytes=need, budget_bytes=have, replica=replica
+        )  # fmt: skip
+
+    def _shard(self, machine: Machine, tp: int) -> Shard | None:
+        """What one GPU reads and computes, where another bench has worked it out."""
+        known = self._plain or self._sibling
+        base = known.laid(machine, tp).replica if known else None
+        if base is None or known is None or known is self._plain:
+            return base.shard if base else None
+        narrower = self._precision.kv_bytes_per_element / known._precision.kv_bytes_per_element
+        shard = base.shard
+        return replace(
+            shard, kv_bytes=shard.kv_bytes * narrower, window_kv_bytes=shard.window_kv_bytes * narrower
         )  # fmt: skip
 
     def _memory(self) -> Sweep:
@@ -311,6 +334,11 @@ class Bench:
         if isinstance(self._sweep, Refusal):
             raise self._sweep
         return self._sweep
+
+
+def _has_index(precision: Precision) -> bool:
+    """A sparse-attention index is read beside the cache, in a type of its own."""
+    return any(group.attention is not None and group.attention.indexer_dim for group in precision.spec.groups)
 
 
 def _heads_that_do_not_divide(precision: Precision, tp: int) -> int:

@@ -105,19 +105,19 @@ class Sweep:
         replica = footprint.build(
             self._precision, placement, self._workload, self._settings, running, memory_bytes, self._draft
         )
-        full, tokens, prompt = replica.fullest(), replica.tokens, replica.prompt
+        tokens, prompt = replica.tokens, replica.prompt
+        stages = tuple(
+            _Stage(fixed=share.fixed, each=share.per_request(tokens, prompt), writing_extra=share.writing_extra(tokens))
+            for share in replica.shares
+        )
+        demands = [stage.fixed + math.ceil(stage.each) + stage.writing_extra for stage in stages]
+        demand = max(demands)
+        full = replica.shares[demands.index(demand)]
         return _Laid(
-            stages=tuple(
-                _Stage(
-                    fixed=share.fixed,
-                    each=share.per_request(tokens, prompt),
-                    writing_extra=share.writing_extra(tokens),
-                )
-                for share in replica.shares
-            ),
+            stages=stages,
             weights=full.weights,
             kv_bytes_per_token=full.cache.marginal_bytes(tokens),
             activation=full.activation + math.ceil(full.request_activation * prompt),
             overhead=full.overhead,
-            demand=full.fixed + full.load(1, tokens, prompt),
+            demand=demand,
         )
