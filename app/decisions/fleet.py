@@ -23,7 +23,7 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
 
-ARRAY_LENGTH = 4096  # below this, numpy spends its time on calls rather than on numbers
+ARRAY_LENGTH = 2048  # below this, numpy spends its time on calls rather than on numbers
 MOST_TRIES = 8
 SLACK = 0.999  # of a bound from another solution of the same steady state, which is found to 1e-4
 
