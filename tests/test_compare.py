@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 from urllib.parse import urlencode
 
@@ -78,3 +79,21 @@ def test_a_link_of_an_unknown_machine_opens_with_its_reason() -> None:
     lines = {row.name: row for row in rows([opened("model=Qwen/Qwen3-8B&instance=g1.gone", SOURCES)])}
     assert "g1.gone" in lines["Verdict"].cells[0]
     assert lines["A month"].cells == ("unknown",)
+
+
+def test_a_plan_that_cannot_serve_its_rate_is_never_the_cheapest() -> None:
+    """One L4 at $588 a month does not serve 50 requests a second, so the 30 that do are not beaten by it."""
+    drowned, served = compared(
+        Scenario(model=ARTICLE[0].model, instance="g6.xlarge", rate=50, replicas=1),
+        Scenario(model=ARTICLE[0].model, instance="g6.xlarge", rate=50),
+    )
+    lines = {row.name: row for row in rows([drowned, served])}
+    for name in ("A month", "p95 time per token", "p95 whole request"):
+        assert lines[name].cells[0] == "overloaded"
+        assert lines[name].best == (1,)
+
+
+def test_speculative_decoding_is_a_line_of_its_own() -> None:
+    lines = {row.name: row for row in rows(compared(ARTICLE[0], replace(ARTICLE[0], spec="eagle", accept=0.62)))}
+    assert lines["Speculative decoding"].cells == ("none", "eagle, 3 tokens, acceptance 0.62")
+    assert lines["Speculative decoding"].differs

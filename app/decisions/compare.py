@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from urllib.parse import parse_qsl, urlsplit
 
 from app.decisions.decision_link import Decision, read_decision
+from app.decisions.drafting_load import overloaded
 from app.format import gib, seconds, usd
 from app.memo import VersionedSources, remembered_plan
 from app.narrative import load_phrase, machine_phrase, model_name, option_name, precision_name, source_phrase, verdict
 from app.plan import Plan
-from app.scenario import Problem, decode, with_page_defaults
+from app.scenario import Problem, Scenario, decode, with_page_defaults
 from estimators.provenance import Refusal
 
 MOST_SCENARIOS = 6
@@ -67,6 +68,11 @@ def opened(link: str, sources: VersionedSources) -> Compared:
 def rows(compared: Sequence[Compared]) -> tuple[Row, ...]:
     """The comparison, line by line: what was asked, what it came to, and which column wins where less is better."""
     plans = [entry.plan for entry in compared]
+    drowned = [overloaded(plan) for plan in plans]
+
+    def timed(name: str, key: str) -> Row:
+        return _measured(name, [_latency(plan, key) for plan in plans], seconds, drowned)
+
     return (
         _row("Verdict", [verdict(plan) for plan in plans]),
         _row("Model", [model_name(plan.asked) for plan in plans]),
@@ -76,12 +82,13 @@ def rows(compared: Sequence[Compared]) -> tuple[Row, ...]:
         _row("Machines", [machine_phrase(plan.chosen) if plan.chosen else "none" for plan in plans]),
         _row("Region and payment", [f"{p.asked.region}, {option_name(p.asked.buy)}" for p in plans]),
         _row("Engine", [_engine(plan) for plan in plans]),
-        _measured("A month", [_usd_month(plan) for plan in plans], usd),
-        _measured("Per million output tokens", [_usd_million(plan) for plan in plans], usd),
+        _row("Speculative decoding", [_drafting(plan.asked) for plan in plans]),
+        _measured("A month", [_usd_month(plan) for plan in plans], usd, drowned),
+        _measured("Per million output tokens", [_usd_million(plan) for plan in plans], usd, drowned),
         _measured("Memory per GPU", [_memory(plan) for plan in plans], gib),
-        _measured("p95 time to first token", [_latency(plan, "ttft") for plan in plans], seconds),
-        _measured("p95 time per token", [_latency(plan, "tpot") for plan in plans], seconds),
-        _measured("p95 whole request", [_latency(plan, "e2e") for plan in plans], seconds),
+        timed("p95 time to first token", "ttft"),
+        timed("p95 time per token", "tpot"),
+        timed("p95 whole request", "e2e"),
         _row("Objectives", [_objectives(plan) for plan in plans]),
         _row("Price", [_price(plan) for plan in plans]),
         _row("Decided, from the link", [_decided(entry) for entry in compared]),
@@ -92,13 +99,27 @@ def _row(name: str, cells: Sequence[str]) -> Row:
     return Row(name=name, cells=tuple(cells), differs=len(set(cells)) > 1)
 
 
-def _measured(name: str, values: Sequence[float | None], text: Callable[[float], str]) -> Row:
-    said = tuple("unknown" if value is None else text(value) for value in values)
+def _measured(
+    name: str, values: Sequence[float | None], text: Callable[[float], str], drowned: Sequence[bool] = ()
+) -> Row:
+    """A line of figures with the least of them marked. What does not serve its load (`drowned`) has no figure."""
+    values = [None if drowned and drowned[i] else value for i, value in enumerate(values)]
+    said = tuple(
+        "overloaded" if drowned and drowned[i] else "unknown" if value is None else text(value)
+        for i, value in enumerate(values)
+    )
     known = [value for value in values if value is not None]
     differs = len(set(said)) > 1
     least = min(known, default=None)
     best = tuple(i for i, value in enumerate(values) if differs and least is not None and value == least)
     return Row(name=name, cells=said, differs=differs, best=best)
+
+
+def _drafting(scenario: Scenario) -> str:
+    if scenario.spec is None:
+        return "none"
+    acceptance = "published acceptance" if scenario.accept is None else f"acceptance {scenario.accept:g}"
+    return f"{scenario.spec}, {scenario.spec_tokens or 3} tokens, {acceptance}"
 
 
 def _engine(plan: Plan) -> str:

@@ -6,6 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from app.decisions.compare import MOST_SCENARIOS, Compared, Row, opened, rows
+from app.decisions.drafting_load import overloaded
 from app.narrative import machine_phrase, model_name, precision_name
 from app.sources import dashboard_sources
 from app.views import current
@@ -86,7 +87,7 @@ def draw_sentence(compared: list[Compared]) -> None:
     costed = [
         (float(entry.plan.chosen.cost.usd_per_month), number, entry)
         for number, entry in enumerate(compared, start=1)
-        if entry.plan.chosen and entry.plan.chosen.fits and entry.plan.chosen.cost
+        if entry.plan.chosen and entry.plan.chosen.fits and entry.plan.chosen.cost and not overloaded(entry.plan)
     ]
     if len(costed) < 2:
         return
