@@ -223,6 +223,12 @@ def test_hardware_one_has_gets_a_plan_and_a_link_like_any_other() -> None:
     assert free.plan.chosen.eligible
 
 
+def test_lengths_no_engine_starts_with_are_refused_by_name() -> None:
+    with pytest.raises(Refusal) as refused:
+        recommend(Question(scenario=replace(RAG, max_len=200), models=(SMALL,)), SOURCES)
+    assert refused.value.field == "max_len"
+
+
 def test_a_question_without_models_is_refused() -> None:
     with pytest.raises(Refusal):
         Question(scenario=RAG, models=())

@@ -21,6 +21,7 @@ from estimators.hardware.support import kv_support, support
 from estimators.latency.plan import ReplicaPlan, resolve
 from estimators.latency.sharding import Shard
 from estimators.memory import Sweep
+from estimators.memory.assemble import check as check_request
 from estimators.memory.drafting import check as check_drafting
 from estimators.precision import KV_BYTES, KvPrecision, Precision, Weights, resolve_precision
 from estimators.provenance import Refusal
@@ -191,11 +192,15 @@ class Benches:
 
 
 def benches_of(question: Question, variants: tuple[Variant, ...]) -> tuple[Benches, ...]:
-    """Where the layouts of each variant are worked out; a way to draft that its layers do not allow is left out."""
+    """Where the layouts of each variant are worked out; a way to draft that its layers do not allow is left out.
+
+    Raises `Refusal` for lengths and settings that no engine starts with, whatever the model and machine.
+    """
     settings = replace(settings_of(question.scenario), speculation=None)
     workload = replace(
         workload_of(question.scenario, 1), load=Load.CONCURRENCY, concurrency=1, requests_per_second=None
     )
+    check_request(workload, settings)
     made = []
     wider: dict[tuple[str, Weights], Bench] = {}  # the first cache a model and precision is weighed with
     for variant in variants:
