@@ -1,6 +1,7 @@
 """Speed of a replica: published cases, the physics no estimate may break, and loads pushed to their edges."""
 
 import math
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -8,14 +9,17 @@ from hypothesis import strategies as st
 
 from estimators.hardware.catalogue import accelerators, find_accelerator
 from estimators.latency import curve
+from estimators.latency.calibration import case_context, case_rates
 from estimators.latency.physical_floor import physical_floor
 from estimators.latency.serving import Request
 from estimators.latency.sharding import build_shard
+from estimators.latency.step import Load as StepLoad
+from estimators.latency.step import step_terms
 from estimators.memory import estimate_memory
 from estimators.precision import Weights
 from estimators.provenance import Refusal
 from estimators.workload import Engine, EngineSettings, Load, Placement, Workload
-from tests.latency_cases import LLAMA, arrivals, at_maximum, estimate, precision_of, workload
+from tests.latency_cases import LLAMA, ONE_GPU, arrivals, at_maximum, estimate, precision_of, workload
 
 GRANITE = "ibm-granite/granite-3.1-8b-instruct"
 VLLM_V0 = EngineSettings(engine=Engine.VLLM, version="0.6.6")
@@ -182,3 +186,35 @@ def test_the_curve_rises_in_throughput_and_ends_where_requests_wait() -> None:
     assert [p.concurrency for p in points] == sorted(p.concurrency for p in points)
     assert points[-1].waits_for_memory
     assert points[1].output_tok_per_s.value > points[0].output_tok_per_s.value
+
+
+@given(st.integers(1, 8192), st.integers(1, 512), st.sampled_from([1.0, 4.0, 64.0]))
+@settings(max_examples=25, deadline=None)
+def test_no_range_says_a_request_may_end_before_its_first_token(prompt: int, output: int, in_flight: float) -> None:
+    found = estimate(workload(prompt, output, in_flight))
+    assert found.ttft_s.low <= found.e2e_s.low
+    assert found.ttft_s.high <= found.e2e_s.high
+
+
+def test_norms_over_all_heads_exchange_once_more_under_tensor_parallelism() -> None:
+    """MiniMax-M2 has 62 layers: two all-reduces each, and one for the variance of its queries and keys."""
+    four = Placement(tp=4)
+    minimax = build_shard(precision_of("MiniMaxAI/MiniMax-M2"), find_accelerator("H200"), four)
+    assert minimax.collectives == 62 * 3
+    qwen = build_shard(precision_of("Qwen/Qwen3-8B"), find_accelerator("H200"), four)
+    assert qwen.collectives == 36 * 2  # normed head by head
+    assert qwen.collective_bytes == 72 * 2 * 3 / 4 * 2 * 4096
+
+
+def test_a_cached_head_shared_by_more_query_heads_is_read_again_by_old_kernels() -> None:
+    """Llama-2-7B caches every head; Llama-3.1-8B has 4 query heads to each of its 8 cached ones."""
+    h100 = find_accelerator("H100")
+    assert build_shard(precision_of("meta-llama/Llama-2-7b-hf"), h100, ONE_GPU).group == 1.0
+    grouped = build_shard(precision_of(LLAMA), h100, ONE_GPU)
+    assert grouped.group == 4.0
+    load = StepLoad(decode=64.0, context=4096.0)
+    context = case_context(h100, grouped, "vllm", "vllm-0.14", 1)
+    once = replace(case_rates(context), regroup=0.0)
+    again = replace(once, regroup=0.5)
+    ratio = step_terms(grouped, again, load, min, 0.0).cache / step_terms(grouped, once, load, min, 0.0).cache
+    assert ratio == pytest.approx(2.0, rel=0.02)  # 4 ** 0.5, where bandwidth binds

@@ -60,7 +60,7 @@ FAMILIES: dict[str, Family] = {
             name="cache_memory",
             share=True,
             prior=_logit(0.6),
-            levels=(*_HARDWARE, *_ENGINE, "attention", "attention*engine"),
+            levels=(*_HARDWARE, *_ENGINE, "attention", "attention*engine", "class*engine"),
         ),
         Family(
             name="attention_compute",
@@ -68,9 +68,9 @@ FAMILIES: dict[str, Family] = {
             prior=_logit(0.4),
             levels=(*_HARDWARE, *_ENGINE, "attention", "attention*engine"),
         ),
+        Family(name="regroup", share=True, prior=_logit(0.2), levels=(*_ENGINE, "class")),
         Family(name="activation_memory", share=True, prior=_logit(0.6), levels=("class",)),
-        Family(name="decode_gain", share=False, prior=0.0, levels=("path", "class", "path*class", *_ENGINE)),
-        Family(name="tile", share=False, prior=math.log(24.0), levels=("path",)),
+        Family(name="decode", share=True, prior=_logit(0.5), levels=("kind", "class", "path", "path*class", "engine")),
         Family(name="expert_tile", share=False, prior=math.log(8.0), levels=("expert_path",)),
         Family(name="routing", share=False, prior=math.log(2.0), levels=()),
         Family(
@@ -91,6 +91,8 @@ FAMILIES: dict[str, Family] = {
     )
 }
 SLOTS = ("linear", "wide", "expert", "head")
+# Families with a value per product. The head is computed for sampled tokens only, so never at the prompts' share.
+SLOTTED: Mapping[str, tuple[str, ...]] = {"memory": SLOTS, "compute": SLOTS[:3], "decode": SLOTS}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,14 +180,9 @@ def rates_from(context: Context, effects: Mapping[str, float]) -> Rates:
         family = FAMILIES[name]
         return value(family, sum(effects.get(effect, 0.0) for effect in context.effects(family, slot)))
 
-    memory = [rate("memory", slot) for slot in range(4)]
-    compute = [rate("compute", slot) for slot in range(4)]
-    single = {name: rate(name) for name in FAMILIES if name not in ("memory", "compute")}
-    return Rates(
-        linear_memory=memory[0], wide_memory=memory[1], expert_memory=memory[2], head_memory=memory[3],
-        linear_compute=compute[0], wide_compute=compute[1], expert_compute=compute[2], head_compute=compute[3],
-        **single,
-    )  # fmt: skip
+    slots = {f"{slot}_{name}": rate(name, i) for name, used in SLOTTED.items() for i, slot in enumerate(used)}
+    single = {name: rate(name) for name in FAMILIES if name not in SLOTTED}
+    return Rates(**slots, **single)
 
 
 _CACHE: dict[Context, Rates] = {}

@@ -9,7 +9,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 from numpy.typing import NDArray
 
-from estimators.latency.calibration import FAMILIES, SLOTS, Context, case_context
+from estimators.latency.calibration import FAMILIES, SLOTTED, Context, case_context
 from estimators.latency.engines import default_chunk, default_running, find_era
 from estimators.latency.measured import Row
 from estimators.latency.numeric import ARRAYS
@@ -24,7 +24,7 @@ from estimators.provenance import Refusal
 Array = NDArray[np.float64]
 # One predictor per family, and one per slot of matrix products where the family has slots.
 PREDICTORS: tuple[tuple[str, int | None], ...] = tuple(
-    (name, slot) for name in FAMILIES for slot in (range(len(SLOTS)) if "slot" in FAMILIES[name].levels else (None,))
+    (name, slot) for name in FAMILIES for slot in (range(len(SLOTTED[name])) if name in SLOTTED else (None,))
 )
 
 
@@ -118,7 +118,7 @@ def stack(shards: Sequence[Shard]) -> Shard:
 
 def rates_of(values: Mapping[tuple[str, int | None], Array]) -> Rates:
     single = {name: values[name, None] for name, slot in values if slot is None}
-    slots = {f"{slot}_{name}": values[name, i] for name in ("memory", "compute") for i, slot in enumerate(SLOTS)}
+    slots = {f"{slot}_{name}": values[name, i] for name, used in SLOTTED.items() for i, slot in enumerate(used)}
     return Rates(**slots, **single)
 
 

@@ -18,10 +18,10 @@ from estimators.latency.fit_cases import PREDICTORS, Array, Bench, Case
 # Prior standard deviation of an effect on the logit or log scale, by level: how unlike chips, engines or formats
 # are expected to be. Scales of whole levels were compared by the error on left-out models and accelerators.
 SPREAD: Mapping[str, float] = {
-    "global": 1.0, "kind": 0.11, "class": 0.14, "chip": 0.25, "engine": 0.16, "era": 0.2, "path": 0.24,
-    "path*class": 0.14, "path*engine": 0.14, "slot": 0.24, "slot*engine": 0.16, "slot*class": 0.12,
+    "global": 1.0, "kind": 0.11, "class": 0.2, "chip": 0.15, "engine": 0.16, "era": 0.2, "path": 0.24,
+    "path*class": 0.08, "path*engine": 0.14, "slot": 0.24, "slot*engine": 0.16, "slot*class": 0.07,
     "layout*era": 0.2, "attention": 0.16, "ffn": 0.16, "attention*engine": 0.16, "ffn*engine": 0.16, "link": 0.32,
-    "tp": 0.16, "expert_path": 0.24,
+    "tp": 0.16, "class*engine": 0.16, "expert_path": 0.24,
 }  # fmt: skip
 # Times vary more than shares of a ceiling, and host work most: a C++ loop and an HTTP server differ tenfold.
 _WIDER: Mapping[str, float] = {
@@ -36,6 +36,8 @@ NOISE: Mapping[tuple[str, str], float] = {
 }  # fmt: skip
 _FREEDOM = 4.0  # degrees of freedom of the error's Student distribution
 _STEP = 0.02
+_STAGES = (0.3, 0.6, 1.0)  # shares of the prior deviations
+_REACH = 0.5  # furthest an effect moves in one step
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -204,13 +206,25 @@ class Problem:
         fit = (_FREEDOM + 1.0) * np.log1p(residual**2 / _FREEDOM) * weight
         return float(np.sum(fit) + np.sum((theta / self.sd) ** 2))
 
-    def fit(self, weight: Array, start: Array | None = None, steps: int = 40) -> Array:
-        """Gauss-Newton with backtracking, from zero (every effect at its prior) or from a fit nearby."""
-        theta = np.zeros(len(self.names)) if start is None else start
-        best = self.loss(theta, self.predict(theta), weight)
+    def fit(self, weight: Array) -> Array:
+        """Effects of least loss, from zero (every effect at its prior).
+
+        The loss has many shallow valleys. Effects are held tightly first and let go in stages, which ends lower than
+        letting all go at once.
+        """
+        theta, own = np.zeros(len(self.names)), self.sd
+        for share in _STAGES:
+            self.sd = share * own
+            theta = self._descend(theta, weight)
+        self.sd = own
+        return theta
+
+    def _descend(self, theta: Array, weight: Array, steps: int = 60) -> Array:
+        """Gauss-Newton with backtracking, until two steps in a row gain next to nothing."""
+        best, idle = self.loss(theta, self.predict(theta), weight), 0
         for _ in range(steps):
             f, jacobian = self.linearise(theta)
-            move = np.clip(self.solve(theta, f, jacobian, weight) - theta, -1.0, 1.0)
+            move = np.clip(self.solve(theta, f, jacobian, weight) - theta, -_REACH, _REACH)
             scale, before = 1.0, best
             while scale > 0.05:
                 trial = theta + scale * move
@@ -219,7 +233,8 @@ class Problem:
                     theta, best = trial, found
                     break
                 scale *= 0.5
-            if before - best < 1e-4 * before:
+            idle = idle + 1 if before - best < 1e-4 * before else 0
+            if idle == 2:
                 break
         return theta
 

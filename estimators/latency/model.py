@@ -86,7 +86,11 @@ def solve(plan: ReplicaPlan, workload: Workload) -> tuple[Steady, bool, tuple[st
         )
         return server.batch(size), False, notes
     if workload.load is Load.MAX:
-        return server.maximum(), False, (f"Maximum throughput, {limit:.0f} requests running.",)
+        sentence = (
+            f"Maximum throughput, {limit:.0f} requests running, as offline runs show it: a steady load of as many "
+            f"without their start and end reaches {float(1.0 / plan.server.rates.filling):.2f} times that."
+        )
+        return server.maximum(), False, (sentence,)
     if workload.load is Load.CONCURRENCY:
         population = float(workload.concurrency or 1)
         waiting = population > limit
@@ -133,6 +137,9 @@ def _ranges(
     ttft = around(float(state.ttft), find_spread(kind, "ttft", evidence.level, path), floor.ttft_s)
     tpot = around(float(state.tpot), find_spread(kind, "tpot", evidence.level, path), floor.tpot_s)
     e2e = around(float(state.e2e), find_spread(kind, "e2e", evidence.level, path), floor.e2e_s)
+    # A request ends no earlier than its first token: so do the ends of both ranges, the wider one deciding.
+    ttft = Interval(value=ttft.value, low=min(ttft.low, e2e.low), high=ttft.high)
+    e2e = Interval(value=e2e.value, low=e2e.low, high=max(e2e.high, ttft.high))
     if workload.load is Load.RATE:
         requests = Interval(value=rate, low=rate, high=rate)
     elif workload.load is Load.MAX:

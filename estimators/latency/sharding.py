@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass
 
 from estimators.architecture.spec import Attention, AttentionKind, LayerGroup, ModelSpec, Role, Split
@@ -37,6 +38,7 @@ class Shard:
     head: Product  # LM head, computed for sampled tokens only
     experts: Number = 1.0  # n
     experts_per_token: Number = 0.0  # k
+    group: Number = 1.0  # query heads that share a cached head on one GPU, mean over the cache
     kv_bytes: Number = 0.0  # cache read per context token, layers that attend to all
     pair_decode: Number = 0.0
     pair_prefill: Number = 0.0
@@ -46,7 +48,7 @@ class Shard:
     state_bytes: Number = 0.0  # read and written per request and step
     activation_bytes: Number = 0.0  # element-wise traffic per token
     collectives: Number = 0.0  # all-reduces per pass
-    collective_bytes: Number = 0.0  # moved over one GPU's link per token and all-reduce, one way
+    collective_bytes: Number = 0.0  # moved over one GPU's link per token and pass, one way
     stages: Number = 1.0  # pipeline stages PP
     kernels: Number = 0.0
     peak_16bit: Number = 1.0
@@ -105,10 +107,23 @@ def _attention(attention: Attention, count: int, tp: int, kv_width: float) -> di
     if attention.kind is AttentionKind.MLA:
         stored = attention.latent_dim + attention.rope_dim  # replicated over TP ranks
         absorbed = 2.0 * heads * (2 * attention.latent_dim + attention.rope_dim) * count
-        return {"bytes": stored * kv_width * count, "decode": absorbed, "prefill": pair}
+        return {"bytes": stored * kv_width * count, "decode": absorbed, "prefill": pair, "group": 1.0}
     width = attention.head_dim if attention.keys_are_values else attention.head_dim + attention.value_dim
     share = attention.kv_heads / min(tp, attention.kv_heads)
-    return {"bytes": share * width * kv_width * count, "decode": pair, "prefill": pair}
+    size = share * width * kv_width * count
+    return {"bytes": size, "decode": pair, "prefill": pair, "group": max(1.0, heads / share)}
+
+
+def _norm_exchanges(group: LayerGroup) -> int:
+    """1 where queries and keys are normalized over all heads at once: under TP, GPUs add up their variances first.
+
+    MiniMax-M2 and OLMo 2 norm so; Qwen3 norms head by head and exchanges nothing.
+    """
+    attention = group.attention
+    if attention is None or attention.q_heads == 1:
+        return 0
+    wide = (attention.q_heads * attention.head_dim,)
+    return int(any(t.role is Role.NORM and t.shape == wide and "q_norm" in t.name for t in group.tensors))
 
 
 def _window(attention: Attention) -> int | None:
@@ -121,15 +136,18 @@ def _window(attention: Attention) -> int | None:
 
 def _kernels(group: LayerGroup, quantizes_activations: bool) -> float:
     """Kernels launched per layer: counted from the operators a fused engine runs, not measured."""
+    quant = 1.0 if quantizes_activations else 0.0
     count = 0.0
-    if group.attention is not None:
-        count += 6 if group.attention.kind is AttentionKind.MLA else 5
+    if group.attention is not None:  # norm, QKV, rotary with cache write, attention, output; MLA projects thrice more
+        count += (9.0 if group.attention.kind is AttentionKind.MLA else 5.0) + quant
+        count += any("q_norm" in tensor.name for tensor in group.tensors)
     if group.state is not None:
-        count += 6
-    if group.ffn is not None:
-        count += 12 if group.ffn.experts else 4
-        count += 3 if group.ffn.shared_experts else 0
-    return count + (2 if quantizes_activations else 0)
+        count += 8.0 + quant
+    if group.ffn is not None and group.ffn.experts:  # router, top-k, sorting, two grouped products, sum
+        count += 9.0 + 2.0 * quant + (3.0 if group.ffn.shared_experts else 0.0)
+    elif group.ffn is not None:
+        count += 4.0 + quant
+    return count
 
 
 def build_shard(precision: Precision, accelerator: Accelerator, placement: Placement) -> Shard:
@@ -154,9 +172,7 @@ def build_shard(precision: Precision, accelerator: Accelerator, placement: Place
         )
     sums = _Sum()
     tp, kv_width = placement.tp, precision.kv_bytes_per_element
-    totals = dict.fromkeys(
-        ("kv", "decode", "prefill", "window_kv", "window_pair", "window", "state", "act", "coll", "kernels"), 0.0
-    )
+    totals: defaultdict[str, float] = defaultdict(float)
     resident = 0.0
     experts = experts_per_token = 0.0
     layout = ""
@@ -184,6 +200,7 @@ def build_shard(precision: Precision, accelerator: Accelerator, placement: Place
         has_mla = has_mla or (group.attention is not None and group.attention.kind is AttentionKind.MLA)
         blocks = (group.attention is not None or group.state is not None) + (group.ffn is not None)
         totals["coll"] += group.count * blocks
+        totals["waits"] += group.count * (blocks + _norm_exchanges(group))
         totals["kernels"] += group.count * _kernels(group, on_the_fly)
         totals["act"] += group.count * _activation_bytes(spec, group, tp)
     head, embedding = _head(precision, accelerator, tp)
@@ -198,6 +215,7 @@ def build_shard(precision: Precision, accelerator: Accelerator, placement: Place
         head=head,
         experts=experts or 1.0,
         experts_per_token=experts_per_token,
+        group=totals["group"] / totals["read"] if totals["read"] else 1.0,
         kv_bytes=totals["kv"],
         pair_decode=totals["decode"],
         pair_prefill=totals["prefill"],
@@ -206,8 +224,8 @@ def build_shard(precision: Precision, accelerator: Accelerator, placement: Place
         window_pair=totals["window_pair"],
         state_bytes=totals["state"],
         activation_bytes=totals["act"],
-        collectives=totals["coll"] if tp > 1 else 0.0,
-        collective_bytes=2.0 * (tp - 1) / tp * 2.0 * spec.hidden_size,
+        collectives=totals["waits"] if tp > 1 else 0.0,
+        collective_bytes=totals["coll"] * 2.0 * (tp - 1) / tp * 2.0 * spec.hidden_size,
         stages=float(placement.pp),
         kernels=totals["kernels"] + 6.0,
         peak_16bit=accelerator.flops_16bit,
@@ -227,6 +245,8 @@ def _add_attention(totals: dict[str, float], group: LayerGroup, tp: int, kv_widt
         return
     part = _attention(attention, group.count, tp, kv_width)
     window = _window(attention)
+    totals["read"] += part["bytes"]
+    totals["group"] += part["group"] * part["bytes"]
     if window is None:
         totals["kv"] += part["bytes"]
         totals["decode"] += part["decode"]

@@ -166,6 +166,7 @@ def _one_layer(shard: Shard, layers: float) -> Shard:
         state_bytes=shard.state_bytes / layers,
         activation_bytes=shard.activation_bytes / layers,
         collectives=shard.collectives / layers,
+        collective_bytes=shard.collective_bytes / layers,
         kernels=shard.kernels / layers + 6.0,
         stages=1.0,
     )

@@ -21,13 +21,15 @@ class Rates:
     expert_memory: Number
     expert_compute: Number
     head_memory: Number
-    head_compute: Number
     cache_memory: Number  # share of bandwidth while reading the KV cache
     attention_compute: Number
+    regroup: Number  # power of the query heads per cached head by which reads of the cache grow
     activation_memory: Number
-    decode_gain: Number  # odds of the compute shares in a step without prompts, against one with
-    tile: Number  # tokens a matrix product costs beyond those it has: the partly filled tile
-    expert_tile: Number  # the same for one expert
+    linear_decode: Number  # share of peak in products of few tokens: a step without prompts
+    wide_decode: Number
+    expert_decode: Number
+    head_decode: Number
+    expert_tile: Number  # tokens the product of one expert costs beyond those it has: the partly filled tile
     routing: Number  # evenness a of expert popularity (gamma shape); uniform routing is a = infinity
     kernel_s: Number  # start and drain of one kernel in a captured graph
     eager_s: Number  # launch of one kernel outside a graph; hidden behind the GPU when that is busy longer
@@ -73,18 +75,9 @@ class Terms:
         return gpu + self.collective + self.kernel + self.host + self.exposed
 
 
-def _product(
-    product: Product, tokens: Number, memory: Number, compute: Number, tile: Number, bandwidth: Number
-) -> Number:
-    """max(bytes / (BW e_mem), 2 E (t + tile) / (peak e_flop)), smoothed on the ridge."""
-    return smooth_max(
-        product.bytes / (bandwidth * memory), 2.0 * product.elements * (tokens + tile) / (product.peak * compute)
-    )
-
-
-def _at_odds(share: Number, gain: Number) -> Number:
-    """A share whose odds s / (1 - s) are multiplied by `gain`; stays below 1."""
-    return share * gain / (1.0 - share + share * gain)
+def _product(product: Product, tokens: Number, memory: Number, compute: Number, bandwidth: Number) -> Number:
+    """max(bytes / (BW e_mem), 2 E t / (peak e_flop)), smoothed on the ridge."""
+    return smooth_max(product.bytes / (bandwidth * memory), 2.0 * product.elements * tokens / (product.peak * compute))
 
 
 def touched_share(shard: Shard, tokens: Number, routing: Number = math.inf) -> Number:
@@ -110,11 +103,12 @@ def step_terms(shard: Shard, rates: Rates, load: Load, minimum: Number, eager: N
     tokens = decode_tokens + load.prefill
     bandwidth, peak = shard.bandwidth, shard.peak_16bit
     prompts = (load.prefill > 0) * 1.0
-    gain = prompts + (1.0 - prompts) * rates.decode_gain
-    linear_compute, wide_compute = _at_odds(rates.linear_compute, gain), _at_odds(rates.wide_compute, gain)
-    expert_compute = _at_odds(rates.expert_compute, gain)
-    linear = _product(shard.linear, tokens, rates.linear_memory, linear_compute, rates.tile, bandwidth)
-    linear = linear + _product(shard.wide, tokens, rates.wide_memory, wide_compute, rates.tile, bandwidth)
+    rest = 1.0 - prompts
+    linear_compute = prompts * rates.linear_compute + rest * rates.linear_decode
+    wide_compute = prompts * rates.wide_compute + rest * rates.wide_decode
+    expert_compute = prompts * rates.expert_compute + rest * rates.expert_decode
+    linear = _product(shard.linear, tokens, rates.linear_memory, linear_compute, bandwidth)
+    linear = linear + _product(shard.wide, tokens, rates.wide_memory, wide_compute, bandwidth)
     share = touched_share(shard, tokens, rates.routing)
     expert_tokens = tokens * shard.experts_per_token / shard.experts + share * rates.expert_tile
     expert = smooth_max(
@@ -122,17 +116,18 @@ def step_terms(shard: Shard, rates: Rates, load: Load, minimum: Number, eager: N
         2.0 * shard.expert.elements * expert_tokens / (shard.expert.peak * expert_compute),
     )
     sampled = decode_tokens + prompts
-    head = _product(shard.head, sampled, rates.head_memory, rates.head_compute, rates.tile, bandwidth)
+    head = _product(shard.head, sampled, rates.head_memory, rates.head_decode, bandwidth)
     windowed = minimum(load.context, shard.window)
     cache_bytes = load.decode * (shard.kv_bytes * load.context + shard.window_kv_bytes * windowed + shard.state_bytes)
     pairs = decode_tokens * (shard.pair_decode * load.context + shard.window_pair * windowed)
-    cache = smooth_max(cache_bytes / (bandwidth * rates.cache_memory), pairs / (peak * rates.attention_compute))
+    reread = cache_bytes * shard.group**rates.regroup  # kernels that run head by head read a shared head again
+    cache = smooth_max(reread / (bandwidth * rates.cache_memory), pairs / (peak * rates.attention_compute))
     prompt_pairs = shard.pair_prefill * load.prefill_context
     prompt_pairs = prompt_pairs + shard.window_pair * minimum(load.prefill_context, shard.window)
     attention = load.prefill * prompt_pairs / (peak * rates.attention_compute)
     activation = tokens * shard.activation_bytes / (bandwidth * rates.activation_memory)
     moved = tokens * shard.collective_bytes / (shard.link * rates.link_share)
-    collective = shard.collectives * (rates.collective_s + moved) + (shard.stages - 1.0) * rates.collective_s
+    collective = (shard.collectives + shard.stages - 1.0) * rates.collective_s + moved
     kernel = shard.kernels * rates.kernel_s
     busy = linear + expert + head + cache + attention + activation + collective + kernel
     launches = eager * shard.kernels * rates.eager_s
@@ -161,7 +156,7 @@ def operators(shard: Shard, rates: Rates, load: Load) -> tuple[OperatorTime, ...
     expert_flops = 2.0 * shard.expert.elements * tokens * shard.experts_per_token / shard.experts
     head_flops = 2.0 * sampled * shard.head.elements
     activation = tokens * shard.activation_bytes
-    moved = shard.collectives * tokens * shard.collective_bytes
+    moved = tokens * shard.collective_bytes
     rows = [
         _row(
             "projections and dense layers",
@@ -191,7 +186,7 @@ def operators(shard: Shard, rates: Rates, load: Load) -> tuple[OperatorTime, ...
             shard,
             shard.head.peak,
             rates.head_memory,
-            rates.head_compute,
+            rates.head_decode,
         ),
         _row(
             "kv cache",
