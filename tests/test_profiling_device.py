@@ -12,7 +12,7 @@ from estimators.architecture.parse import parse_config
 from estimators.architecture.spec import SpecSource
 from estimators.precision import Weights
 from estimators.profiling.device_estimate import calibrated, estimate_from_device, product_seconds, step_seconds
-from estimators.profiling.device_profile import DeviceProfile, Product, read_profile
+from estimators.profiling.device_profile import CPU_GRID, GPU_GRID, DeviceProfile, Grid, Product, read_profile
 from estimators.profiling.fit_check import needed_bytes, refuse_too_big
 from estimators.profiling.foreign import ForeignInput
 from estimators.profiling.job_request import DeviceJob, check, from_json, runnable_config, total_layers
@@ -175,6 +175,21 @@ def test_a_config_brings_no_code_and_no_quantization() -> None:
         "model_type": "t",
         "num_hidden_layers": 3,
     }
+
+
+def test_timed_matrices_are_read_from_memory_and_not_from_a_cache() -> None:
+    """16 Mi bf16 elements are 32 MiB: two of them for a CPU, eight for a GPU; of the smallest 64 are enough."""
+    assert CPU_GRID.pool(4096 * 4096, 2) == 2
+    assert GPU_GRID.pool(4096 * 4096, 2) == 8
+    assert CPU_GRID.pool(64 * 64, 2) == 64
+    assert CPU_GRID.pool(8192 * 8192, 4) == 1
+
+
+@pytest.mark.parametrize("grid", [CPU_GRID, GPU_GRID], ids=["cpu", "gpu"])
+def test_every_matrix_is_timed_for_one_token_and_the_largest_for_a_prompt(grid: Grid) -> None:
+    sizes = [out * inner for out, inner in grid.shapes]
+    assert grid.tokens[0] == 1
+    assert 128 * max(sizes) <= grid.most_work
 
 
 def test_a_case_needs_its_weights_and_its_cache() -> None:

@@ -95,14 +95,15 @@ class Bench:
 
     def products(self, dtype: Any) -> Iterator[Product]:
         linear = self.torch.nn.functional.linear
-        for out, inner in device_profile.SHAPES:
-            pool = max(1, min(64, device_profile.POOL_BYTES // (out * inner * dtype.itemsize)))
+        grid = device_profile.GPU_GRID if self.cuda else device_profile.CPU_GRID
+        for out, inner in grid.shapes:
+            pool = grid.pool(out * inner, dtype.itemsize)
             weights = [self.random(dtype, out, inner) for _ in range(pool)]
-            for tokens in device_profile.TOKENS:
+            for tokens in grid.tokens:
                 work = tokens * out * inner
-                if work > device_profile.MOST_WORK:
+                if work > grid.most_work:
                     continue
-                some = weights[: max(1, min(pool, int(device_profile.MOST_WORK // work)))]
+                some = weights[: max(1, min(pool, int(grid.most_work // work)))]
                 x = self.random(dtype, 1, tokens, inner)
                 seconds = self.timed(partial(_through, linear, x, some)) / len(some)
                 yield Product(tokens=tokens, elements=out * inner, seconds=seconds)

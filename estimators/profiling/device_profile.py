@@ -7,12 +7,38 @@ from dataclasses import asdict, dataclass
 
 from estimators.profiling.foreign import ForeignInput, at, count, number, text
 
-# Matrices (out, in) and tokens per product that are timed: from next to nothing to a 16 Mi-element projection.
-SHAPES = ((64, 64), (256, 256), (512, 512), (1408, 512), (1024, 1024), (2816, 1024), (4096, 4096))
-TOKENS = (1, 4, 32, 128, 512)
-MOST_WORK = 2.2e9  # tokens x elements of the largest product timed: 128 tokens of the largest matrix
 CACHE_BYTES = 32 << 20  # last-level cache of a server CPU
-POOL_BYTES = 64 << 20  # twice the last-level cache of a server CPU: weights come from memory, as in a model
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grid:
+    """The products that are timed: matrices (out, in), each for numbers of tokens as long as the work is bounded."""
+
+    shapes: tuple[tuple[int, int], ...]
+    tokens: tuple[int, ...]
+    most_work: float  # tokens x elements
+    pool_bytes: int  # beyond the last-level cache, so that weights come from memory, as in a model
+
+    def pool(self, elements: int, element_bytes: int) -> int:
+        """Matrices of a size that are read in turn."""
+        return max(1, min(64, self.pool_bytes // (elements * element_bytes)))
+
+
+# From next to nothing to 128 tokens of a 16 Mi-element projection, a tenth of a second on a slow core. 64 MB is twice
+# the last-level cache of a server CPU.
+CPU_GRID = Grid(
+    shapes=((64, 64), (256, 256), (512, 512), (1408, 512), (1024, 1024), (2816, 1024), (4096, 4096)),
+    tokens=(1, 4, 32, 128, 512),
+    most_work=2.2e9,
+    pool_bytes=64 << 20,
+)
+# To 8,192 tokens of a 64 Mi-element projection, 1.1 PFLOP. 256 MB is twice the second-level cache of a B200.
+GPU_GRID = Grid(
+    shapes=(*CPU_GRID.shapes, (8192, 8192)),
+    tokens=(*CPU_GRID.tokens, 2048, 8192),
+    most_work=5.6e11,
+    pool_bytes=256 << 20,
+)
 TINY_LAYERS = (2, 10)
 # A layer of a real size, timed as the difference of two depths: its weights do not fit the cache together.
 REFERENCE = {

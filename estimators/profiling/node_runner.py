@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from estimators.profiling.environment import OVERRIDE, ROOT, NotSetUp, worker_environment
@@ -68,7 +69,7 @@ class NodeRunner:
             self._tell(ended=True)
 
     @contextlib.contextmanager
-    def _turn(self, device: str):  # type: ignore[no-untyped-def]
+    def _turn(self, device: str) -> Iterator[int]:
         """The device's lock, the same that measurements started on this machine itself take."""
         handle = os.open(lock_path(device_key(_own(device))), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
         try:
