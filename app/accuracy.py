@@ -9,6 +9,7 @@ from pathlib import Path
 
 import estimators
 from estimators.latency import accuracy as latency
+from estimators.latency.misses import Group, groups_behind, scatter
 from estimators.provenance import read_table
 
 DATA = Path(estimators.__file__).parent
@@ -151,7 +152,36 @@ def worst_figures() -> tuple[latency.Checked, ...]:
     return tuple(latency.worst(latency.checked(), 20))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Miss:
+    """A figure short of its reach: how far repeated publications of a case differ, and the rows it comes from."""
+
+    what: str
+    reach: str
+    noise: str
+    groups: tuple[Group, ...]
+
+
 @lru_cache(maxsize=1)
+def misses() -> tuple[Miss, ...]:
+    short = [question for question in latency.questions() if not question.reached]
+    return tuple(
+        Miss(
+            what=question.what,
+            reach=question.reach,
+            noise=_noise(scatter(question)),
+            groups=tuple(groups_behind(question)),
+        )
+        for question in short
+    )
+
+
+def _noise(repeated: tuple[int, float] | None) -> str:
+    if repeated is None:
+        return ""
+    return f"{repeated[0]} of its figures were published more than once and differ by {repeated[1]:.1%}."
+
+
 def figures() -> tuple[latency.Checked, ...]:
     return latency.checked()
 

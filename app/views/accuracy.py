@@ -12,6 +12,7 @@ from app.accuracy import (
     group_scores,
     interval_scores,
     memory_scores,
+    misses,
     public_estimators,
     speed_scores,
     worst_figures,
@@ -81,6 +82,26 @@ st.caption(
     f"`{LATENCY_COMMAND}`. Each row is predicted by a fit that left out every row of its model, or of its accelerator "
     "where it says so."
 )
+with st.expander("What is not reached, and which rows it comes from"):
+    for miss in misses():
+        st.markdown(f"**{miss.what}**: to reach {miss.reach}. {miss.noise}")
+        st.dataframe(
+            pd.DataFrame(
+                [
+                    {
+                        "Model": group.model,
+                        "Engine": group.engine,
+                        "Format": group.path,
+                        "Rows": group.rows,
+                        "Beyond the reach": group.beyond,
+                        "Estimate, and what it rests on": group.sentence,
+                    }
+                    for group in miss.groups
+                ]
+            ),
+            hide_index=True,
+            key=f"missed_{miss.what}",
+        )
 st.plotly_chart(
     predicted_against_published(figures()),
     key="predicted",
