@@ -17,6 +17,7 @@ from estimators.workload import EngineSettings, Load, Placement
 from pricing.offers import PriceBook
 
 MOST_REPLICAS = 10_000  # beyond this a rate is refused rather than searched
+IDLE_RUNNING = 0.05  # requests in flight below which a replica is called idle
 
 
 @dataclass
@@ -86,7 +87,7 @@ def _keeps_up(scenario: Scenario, latency: LatencyEstimate | None) -> bool:
 def _idle(served: Served) -> bool:
     """Each replica has next to nothing to do: what is missed now is missed with any number of them."""
     latency = served.latency
-    return latency is not None and not latency.saturated and latency.running_requests < 0.05
+    return latency is not None and not latency.saturated and latency.running_requests < IDLE_RUNNING
 
 
 def _estimate(case: Case, machine: Machine, placement: Placement, replicas: int) -> Served:

@@ -265,3 +265,18 @@ def test_the_real_book_is_weighed_whole() -> None:
     )
     assert answer.weighed > 3_000
     assert answer.plans
+
+
+def test_a_limit_only_idle_replicas_meet_by_a_hair_is_missed_with_its_margin() -> None:
+    """Just above what an empty server takes, thousands of idle replicas would meet it: as one plan does, that search
+    is given up, and what stands is a limit missed."""
+    alone = recommend(Question(scenario=replace(RAG, ttft=60.0, rate=0.001), models=(SMALL,), weights=(Weights.BF16,)),
+                      SOURCES, shown=99)  # fmt: skip
+    on_l4 = next(ranked.candidate for ranked in alone.plans if ranked.candidate.accelerator == "L4")
+    hair = replace(RAG, ttft=(on_l4.ttft_p95_s or 0) * 1.0001)
+    question = Question(scenario=hair, models=(SMALL,), weights=(Weights.BF16,), kv=(KvPrecision.AUTO,))
+    only = LocalSources(book(**{"g6.xlarge": "0.8048"}), HubClient(offline=True))
+    answer = recommend(question, only)
+    assert answer.plans == ()
+    assert answer.nearest is not None
+    assert [margin.key for margin in answer.nearest.failed] == ["ttft"]

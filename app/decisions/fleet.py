@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.loads import workload_of
-from app.replicas import MOST_REPLICAS
+from app.replicas import IDLE_RUNNING, MOST_REPLICAS
 from app.scenario import LoadMode, Scenario
 from estimators.latency.numeric import ARRAYS
 from estimators.latency.plan import ReplicaPlan
@@ -111,11 +111,18 @@ class Fleet:
         in_flight = idle.running * self._idle_copies()
         possible = self._good(every, idle) & (least < MOST_REPLICAS)
         copies = self._fewest(every[possible], np.maximum(least, self._crowded(in_flight)))
-        meets = possible & (copies > 0)
+        meets, served = possible & (copies > 0), idle
+        given_up = np.where(possible & ~meets, MOST_REPLICAS, 0)  # where the search ended, were it without success
         copies = np.where(meets, copies, least)
-        served = idle
         if meets.any():
             served = _merged(idle, self.serve(every[meets], copies[meets]), meets)
+            before = _power_below(copies)
+            idling = served.running * copies / before < IDLE_RUNNING
+            wasted = meets & (scenario.rate is not None) & (copies > 1) & idling
+            meets, given_up = meets & ~wasted, np.where(wasted, before, given_up)
+        if (short := given_up > 0).any():  # shown as it stood there: all but idle, and a limit missed
+            copies = np.where(short, given_up, copies)
+            served = _merged(served, self.serve(every[short], copies[short]), short)
         return Outcome(
             replicas=copies, meets=meets, served=served, most_requests_per_s=most, idle=idle, in_flight=in_flight
         )
@@ -237,6 +244,12 @@ def _probes(low: Ints, high: Ints, tries: int) -> Ints:
         (high > 0)[:, None], np.minimum(between, high[:, None]), np.minimum(doubled, 2 * MOST_REPLICAS)
     )
     return tried
+
+
+def _power_below(copies: Ints) -> Ints:
+    """The power of two below each number of copies: where a search that doubles stood before it found them. Replicas
+    that are idle there, with n / 2^j of the requests in flight each, were not worth doubling."""
+    return np.maximum(2.0 ** (np.ceil(np.log2(np.maximum(copies, 2))) - 1.0), 1.0).astype(np.int64)
 
 
 def _merged(base: Served, better: Served, where: Bools) -> Served:
