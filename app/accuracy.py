@@ -132,7 +132,7 @@ def interval_scores() -> tuple[IntervalScore, ...]:
         IntervalScore(
             kind=found.kind.replace("_", " "),
             metric=found.metric,
-            left_out="model" if found.measured_chip else "accelerator",
+            left_out=latency.LEFT_OUT[found.evidence],
             rows=found.rows,
             covered=found.covered,
             half_width=found.half_width,

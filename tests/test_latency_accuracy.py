@@ -86,9 +86,11 @@ def test_the_articles_case_without_its_model() -> None:
 def test_intervals_keep_their_word() -> None:
     """80 % intervals made without the model they are judged on hold 75 to 85 % of its measurements."""
     for entry in accuracy.interval_record():
-        if entry.measured_chip and entry.rows >= 400:
+        if entry.evidence == "chip" and entry.rows >= 400:
             assert 0.75 <= entry.covered <= 0.85, entry
-        if (entry.kind, entry.metric, entry.measured_chip) == ("single_stream", "e2e", True):
+        if entry.evidence == "class" and entry.rows >= 400:  # the accelerator left out, its class measured
+            assert 0.73 <= entry.covered <= 0.87, entry
+        if (entry.kind, entry.metric, entry.evidence) == ("single_stream", "e2e", "chip"):
             assert entry.half_width < 0.25
 
 

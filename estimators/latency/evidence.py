@@ -14,7 +14,7 @@ from estimators.latency.engines import EngineEra
 from estimators.provenance import read_table
 
 _TABLE = Path(__file__).parent / "data" / "evidence.csv"
-_ENOUGH = 20  # rows from which an accelerator speaks for itself
+ENOUGH = 20  # rows from which an accelerator speaks for itself
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,10 +43,10 @@ def _find(chip: str, class_: str, kind: str, engine: str, path: str) -> Evidence
     on_chip = sum(n for (c, _, _, _), n in table.items() if c == chip)
     exact = sum(n for (c, _, e, p), n in table.items() if c == chip and e == engine and p == path)
     in_class = sum(n for (_, g, _, _), n in table.items() if g == class_)
-    if on_chip >= _ENOUGH:
+    if on_chip >= ENOUGH:
         text = f"{on_chip} published rows on {chip}, {exact} of them with {engine} and {path} products"
         return Evidence(level="chip", rows=on_chip, sentence=text)
-    if in_class >= _ENOUGH:
+    if in_class >= ENOUGH:
         text = f"{on_chip} published rows on {chip}; calibrated on {in_class} rows of its class ({class_})"
         return Evidence(level="class", rows=in_class, sentence=text)
     text = f"no published rows on {chip} or its class ({class_}); calibrated on chips with {kind} memory"

@@ -19,6 +19,7 @@ import numpy as np
 
 from estimators.latency.accuracy import held_out
 from estimators.latency.calibration import chip_class
+from estimators.latency.evidence import ENOUGH
 from estimators.latency.fit_cases import Array, Case, floor_of, make_case
 from estimators.latency.fit_solver import Problem
 from estimators.latency.measured import excluded, rows
@@ -33,10 +34,14 @@ def path_of(case: Case) -> str:
     return str(case.shard.expert.path if case.shard.has_experts else case.shard.linear.path)
 
 
-def _siblings(cases: Sequence[Case]) -> dict[str, int]:
-    """Measured accelerators per class."""
-    chips = {c.row.accelerator.name: chip_class(c.row.accelerator) for c in cases}
-    return dict(Counter(chips.values()))
+def evidence_left_out(cases: Sequence[Case]) -> dict[str, str]:
+    """What an estimate for each accelerator would rest on, had it not been measured: its class, or nothing like it."""
+    chips = Counter(c.row.accelerator.name for c in cases)
+    class_of = {c.row.accelerator.name: chip_class(c.row.accelerator) for c in cases}
+    classes: Counter[str] = Counter()
+    for chip, rows_of_chip in chips.items():
+        classes[class_of[chip]] += rows_of_chip
+    return {chip: "class" if classes[class_of[chip]] - n >= ENOUGH else "none" for chip, n in chips.items()}
 
 
 def architecture_of(case: Case) -> tuple[int, ...]:
@@ -107,7 +112,7 @@ def main() -> None:
     print(f"without its checkpoint: {time.monotonic() - begun:.0f} s")
     by_chip = left_out(problem, theta, chip_of, weight)
     print(f"without its accelerator: {time.monotonic() - begun:.0f} s")
-    siblings = _siblings(cases)
+    resting = evidence_left_out(cases)
     write(
         "cross_validation.csv",
         ("id", "metric", "fitted_to", "architecture", "path", "evidence", "floor", "published", "fit", "without_model",
@@ -119,7 +124,7 @@ def main() -> None:
                 int(problem.weight[n] > 0.0),
                 "-".join(str(part) for part in architecture_of(problem.case_of(n))),
                 path_of(problem.case_of(n)),
-                "class" if siblings[chip_class(problem.case_of(n).row.accelerator)] > 1 else "none",
+                resting[problem.case_of(n).row.accelerator.name],
                 f"{floor_of(problem.case_of(n), o.metric.removesuffix('_median')):.5g}",
                 *(f"{np.exp(v):.5g}" for v in (o.value, fitted[n], by_model[n], by_checkpoint[n], by_chip[n])),
                 "measured.csv",
@@ -142,7 +147,7 @@ def write_intervals(today: str) -> None:
         [
             (*cell, n, f"{factor:.3f}", f"{factor * low:.4f}", f"{factor * high:.4f}", "cross_validation.csv", today)
             for cell, (n, low, high) in sorted(quantiles(errors).items())
-            for factor in (factors.get((cell[0], cell[1], cell[2] == "chip"), 1.0),)
+            for factor in (factors.get(cell[:3], 1.0),)
         ],
     )
 

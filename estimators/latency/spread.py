@@ -50,17 +50,17 @@ class Coverage:
 
     kind: str
     metric: str
-    measured_chip: bool  # the accelerator was in the fit and the model left out; else the other way round
+    evidence: str  # "chip": the model was left out; "class", "none": the accelerator was, its class measured or not
     rows: int
     covered: float
     half_width: float  # (high - low) / 2 over the estimate
 
 
-Family = tuple[str, str, bool]  # kind, metric, whether the accelerator was measured
+Family = tuple[str, str, str]  # kind, metric, evidence
 
 
 def family_of(held: HeldOut) -> Family:
-    return held.cell[0], held.cell[1], held.cell[2] == "chip"
+    return held.cell[0], held.cell[1], held.cell[2]
 
 
 def nested(errors: Sequence[HeldOut]) -> dict[Family, Array]:
@@ -100,7 +100,7 @@ def coverage(errors: Sequence[HeldOut], factors: Mapping[Family, float] | None =
             Coverage(
                 kind=family[0],
                 metric=family[1],
-                measured_chip=family[2],
+                evidence=family[2],
                 rows=len(marks),
                 covered=float(np.mean(inside)),
                 half_width=float(np.median(width)),
