@@ -47,8 +47,8 @@ SMALL_CONFIG = {
 }
 MODELS = ("HuggingFaceTB/SmolLM2-135M-Instruct", "HuggingFaceTB/SmolLM2-360M-Instruct", "Qwen/Qwen2.5-0.5B-Instruct")
 REPEATS = 5
-REQUESTS = 300
-EVERY_S = 0.1
+REQUESTS = 200
+EVERY_S = 0.2
 BLOCKS = 10  # of requests with and without the measurement, in turn
 IDLE_MODEL = MODELS[2]  # keeps the device busy for as long as requests are sent
 
@@ -142,7 +142,9 @@ def other_people(store: MeasurementStore) -> Iterator[Row]:
     without: list[float] = []
     with dashboard() as address:
         requests(address, 30)
-        job_id = start(store, device_assignment(job(IDLE_MODEL, seconds=240.0, output_tokens=1024)), "figures")
+        job_id = start(
+            store, device_assignment(job(IDLE_MODEL, seconds=240.0, prompt_tokens=1024, output_tokens=1024)), "figures"
+        )
         while (state := store.job(job_id)) is None or not state.message.startswith("run"):
             time.sleep(0.05)
         for _ in range(BLOCKS):
@@ -180,11 +182,11 @@ def p95(seconds: Sequence[float]) -> float:
 
 
 def requests(address: str, count: int) -> list[float]:
-    """Times of requests that come at fixed moments, each for another scenario."""
+    """Times of requests that come at fixed moments, each the question of the first screen for another prompt."""
     taken = []
     for number in range(count):
         due = time.monotonic() + EVERY_S
-        scenario = f"model=meta-llama/Llama-3.1-8B-Instruct&gpu=L4&prompt={512 + 7 * number}&output=64"
+        scenario = f"model=meta-llama/Llama-3.1-8B-Instruct&prompt={512 + 7 * number}&output=64"
         started = time.monotonic()
         with urllib.request.urlopen(f"{address}/api/v1/estimate?{scenario}", timeout=30) as answer:  # noqa: S310
             answer.read()
