@@ -85,6 +85,7 @@ class Plan:
     resolved: Scenario  # every auto replaced by what it came to
     spec: ModelSpec | None = None
     precision: Precision | None = None
+    draft: Precision | None = None  # of the model that drafts, where one does
     chosen: Candidate | None = None
     candidates: tuple[Candidate, ...] = ()  # every machine weighed, eligible ones first, cheapest first
     refusal: Refusal | None = None

@@ -52,7 +52,7 @@ def plan(scenario: Scenario, sources: Sources) -> Plan:
         )
         _check(scenario)
         draft = draft_precision(speculation_of(scenario), precision.kv, sources.spec)
-        return _place(result, Case(scenario, precision, draft, sources.book))
+        return _place(replace(result, draft=draft), Case(scenario, precision, draft, sources.book))
     except Refusal as refusal:
         return replace(result, refusal=refusal)
 

@@ -104,7 +104,9 @@ def _estimate(case: Case, machine: Machine, placement: Placement, replicas: int)
     )
     latency = None
     if memory.max_concurrency >= 1:
-        latency = estimate_latency(case.precision, machine.accelerator, placement, workload, settings, memory)
+        latency = estimate_latency(
+            case.precision, machine.accelerator, placement, workload, settings, memory, case.draft
+        )
     if latency is not None and workload.load is Load.RATE:
         # Never more than the engine holds: what comes beyond waits, and `saturated` says so.
         running = min(math.ceil(latency.running_requests), memory.max_concurrency)

@@ -10,16 +10,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.columns import columns_of
+from app.decisions.what_if import serving_curve
 from app.plan import Plan
 from app.planner import plan
 from app.scenario import LoadMode, Scenario, decode, encode
 from app.sources import shared_sources
+from estimators.architecture.catalogue import load_spec
+from estimators.architecture.spec import ModelSpec
 from estimators.precision import KvPrecision, Weights
 from pricing.offers import PriceSource, PurchaseOption
 
 LLAMA_8B = "meta-llama/Llama-3.1-8B-Instruct"
 LLAMA_70B = "meta-llama/Llama-3.1-70B-Instruct"
 LLAMA_405B = "meta-llama/Llama-3.1-405B"
+SMALL_DRAFT = "meta-llama/Llama-3.2-1B-Instruct"
 
 
 def planned(**fields: object) -> Plan:
@@ -235,3 +239,27 @@ def test_more_requests_never_take_less_memory(one: int, more: int) -> None:
 @given(st.floats(0.02, 0.2))
 def test_loosening_an_objective_never_raises_the_cost(limit: float) -> None:
     assert month(planned(tpot=round(limit * 1.5, 4))) <= month(planned(tpot=round(limit, 4)))
+
+
+class _WithADraftOfTheHub:
+    """Knows one model that the catalogue does not: a draft read from the Hub."""
+
+    def __init__(self) -> None:
+        self.book = shared_sources().book
+        self.file_bytes = shared_sources().file_bytes
+
+    def spec(self, model: str) -> ModelSpec:
+        return load_spec(SMALL_DRAFT) if model == "someone/a-draft" else shared_sources().spec(model)
+
+
+def test_a_draft_that_only_the_hub_knows_is_timed_as_well_as_held() -> None:
+    asked = Scenario(model=LLAMA_8B, gpu="H100", spec="someone/a-draft", spec_tokens=4, accept=0.7)
+    of_the_hub = plan(asked, _WithADraftOfTheHub())
+    of_the_catalogue = plan(replace(asked, spec=SMALL_DRAFT), shared_sources())
+    assert of_the_hub.refusal is None
+    assert of_the_hub.chosen is not None
+    assert of_the_catalogue.chosen is not None
+    assert of_the_hub.chosen.latency is not None
+    assert of_the_catalogue.chosen.latency is not None
+    assert of_the_hub.chosen.latency.tpot_s == of_the_catalogue.chosen.latency.tpot_s
+    assert serving_curve(of_the_hub) == serving_curve(of_the_catalogue)

@@ -78,6 +78,7 @@ def break_even_of(plan: Plan, change: Scenario) -> tuple[float | None, float]:
     workload = workload_of(plan.asked, max(1, chosen.replicas))
     accelerator = chosen.machine.accelerator
     replica = resolve(precision, accelerator, chosen.placement, workload, plain, chosen.memory)
-    draft = draft_for(speculation, precision, accelerator, chosen.placement, replica.shard, replica.server.rates)
+    known = plan.draft if change.spec == plan.asked.spec else None
+    draft = draft_for(speculation, precision, accelerator, chosen.placement, replica.shard, replica.server.rates, known)
     found = break_even(replica.server, draft, replica.request, replica.scheduler)
     return found, float(replica.scheduler.running)

@@ -173,4 +173,5 @@ def serving_curve(plan: Plan) -> tuple[CurvePoint, ...]:
         setting.settings,
         setting.chosen.memory,
         CONCURRENCIES,
+        plan.draft,
     )

@@ -42,12 +42,14 @@ def estimate_latency(
     workload: Workload,
     settings: EngineSettings,
     memory: MemoryEstimate,
+    draft_model: Precision | None = None,
 ) -> LatencyEstimate:
     """TTFT, TPOT, end to end and throughput of one replica in steady state, each with its 80 % interval.
 
+    `draft_model` is the model that drafts, where one does and the catalogue does not hold it.
     Raises `Refusal` for lengths, loads and accelerators that have no answer.
     """
-    plan = resolve(precision, accelerator, placement, workload, settings, memory)
+    plan = resolve(precision, accelerator, placement, workload, settings, memory, draft_model=draft_model)
     state, saturated, notes = solve(plan, workload)
     kind = kind_of(workload)
     evidence = evidence_for(accelerator, plan.era, str(plan.shard.linear.path), kind)
@@ -226,6 +228,7 @@ def curve(
     settings: EngineSettings,
     memory: MemoryEstimate,
     concurrencies: tuple[float, ...] = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512),
+    draft_model: Precision | None = None,
 ) -> tuple[CurvePoint, ...]:
     """Throughput and latency of the plan at each concurrency, whatever load the workload states.
 
@@ -235,7 +238,7 @@ def curve(
     base = Workload(
         prompt_tokens=workload.prompt_tokens, output_tokens=workload.output_tokens, prefix_share=workload.prefix_share
     )
-    plan = resolve(precision, accelerator, placement, base, settings, memory)
+    plan = resolve(precision, accelerator, placement, base, settings, memory, draft_model=draft_model)
     floor = physical_floor(plan.shard, plan.request)
     for population in concurrencies:
         load = Workload(

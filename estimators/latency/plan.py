@@ -107,8 +107,12 @@ def resolve(
     settings: EngineSettings,
     memory: HeldMemory,
     shard: Shard | None = None,
+    draft_model: Precision | None = None,
 ) -> ReplicaPlan:
-    """The replica's parts. `shard`, where it is at hand already, saves building it."""
+    """The replica's parts. `shard`, where it is at hand already, saves building it.
+
+    `draft_model` is the model that drafts, where one does; a model of the catalogue need not be given.
+    """
     notes = list(check(precision, placement, workload))
     era = era_of(accelerator, settings)
     shard = shard or shard_of(precision, accelerator, placement)
@@ -130,7 +134,7 @@ def resolve(
     request = Request(prompt=computed, cached=workload.prompt_tokens - computed, output=float(workload.output_tokens))
     draft = None
     if settings.speculation is not None:
-        draft = draft_for(settings.speculation, precision, accelerator, placement, shard, rates)
+        draft = draft_for(settings.speculation, precision, accelerator, placement, shard, rates, draft_model)
         request = draft.request(request)
         notes.extend(draft.notes)
     notes.extend(_path_notes(precision, accelerator, shard))

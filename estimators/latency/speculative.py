@@ -107,8 +107,12 @@ def draft_for(
     placement: Placement,
     shard: Shard,
     rates: Rates,
+    draft: Precision | None = None,
 ) -> Draft:
-    """The drafting this asks for. Raises `Refusal` for a method, a token count or an acceptance out of range."""
+    """The drafting this asks for; `draft` is the draft model, looked up in the catalogue where it is not given.
+
+    Raises `Refusal` for a method, a token count or an acceptance out of range, and for a draft that is not known.
+    """
     method, tokens = speculation.method, speculation.tokens
     if method not in _METHODS:
         raise Refusal(f"{method!r} is no drafting method.", field="spec", remedy=f"Use {', '.join(_METHODS)}.")
@@ -121,7 +125,7 @@ def draft_for(
         acceptance, source = speculation.acceptance, "given"
     if not 0.0 <= acceptance <= 1.0:
         raise Refusal("Acceptance is a share between 0 and 1.", field="accept")
-    made, notes = _draft_shard(speculation, precision, accelerator, placement, shard)
+    made, notes = _draft_shard(speculation, precision, accelerator, placement, shard, draft)
     return Draft(
         method=method,
         tokens=tokens,
@@ -136,12 +140,17 @@ def draft_for(
 
 
 def _draft_shard(
-    speculation: Speculation, precision: Precision, accelerator: Accelerator, placement: Placement, shard: Shard
+    speculation: Speculation,
+    precision: Precision,
+    accelerator: Accelerator,
+    placement: Placement,
+    shard: Shard,
+    draft: Precision | None,
 ) -> tuple[Shard | None, tuple[str, ...]]:
     if speculation.method == "ngram":
         return None, ()
     if speculation.method == "draft":
-        return _draft_model(speculation, accelerator, placement)
+        return _draft_model(speculation, accelerator, placement, draft)
     layers = float(max(1, precision.spec.layer_count))
     one = _one_layer(shard, layers)
     if speculation.method == "mtp":
@@ -173,7 +182,7 @@ def _one_layer(shard: Shard, layers: float) -> Shard:
 
 
 def _draft_model(
-    speculation: Speculation, accelerator: Accelerator, placement: Placement
+    speculation: Speculation, accelerator: Accelerator, placement: Placement, draft: Precision | None
 ) -> tuple[Shard, tuple[str, ...]]:
     from estimators.architecture.catalogue import load_spec
     from estimators.latency.sharding import build_shard
@@ -181,7 +190,7 @@ def _draft_model(
 
     if not speculation.draft_model:
         raise Refusal("No draft model is named.", field="spec", remedy="Give its Hub id.")
-    draft = resolve_precision(load_spec(speculation.draft_model))
+    draft = draft or resolve_precision(load_spec(speculation.draft_model))
     made = build_shard(draft, accelerator, Placement(tp=placement.tp))
     return made, (f"{speculation.draft_model} is split over the same {placement.tp} GPUs.",)
 
