@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from estimators.hardware.catalogue import accelerators, find_accelerator
 from estimators.latency import curve
-from estimators.latency.calibration import case_context, case_rates
+from estimators.latency.calibration import FAMILIES, SLOTTED, case_context, case_rates, constants, value
 from estimators.latency.physical_floor import physical_floor
 from estimators.latency.serving import Request
 from estimators.latency.sharding import build_shard
@@ -218,3 +218,18 @@ def test_a_cached_head_shared_by_more_query_heads_is_read_again_by_old_kernels()
     again = replace(once, regroup=0.5)
     ratio = step_terms(grouped, again, load, min, 0.0).cache / step_terms(grouped, once, load, min, 0.0).cache
     assert ratio == pytest.approx(2.0, rel=0.02)  # 4 ** 0.5, where bandwidth binds
+
+
+@pytest.mark.parametrize(
+    "model", [LLAMA, "deepseek-ai/DeepSeek-R1", "MiniMaxAI/MiniMax-M2", "Qwen/Qwen2.5-7B-Instruct-AWQ"]
+)
+@pytest.mark.parametrize("gpu", ["H100", "L4", "MI300X", "T4"])
+def test_rates_are_the_prior_and_every_fitted_effect_that_names_the_case(model: str, gpu: str) -> None:
+    shard = build_shard(precision_of(model), find_accelerator(gpu), Placement(tp=2))
+    context = case_context(find_accelerator(gpu), shard, "vllm", "vllm-0.14", 2)
+    rates, effects = case_rates(context), constants()
+    for name, family in FAMILIES.items():
+        for number, slot in enumerate(SLOTTED.get(name, (None,))):
+            total = sum(effects.get(e, 0.0) for e in context.effects(family, None if slot is None else number))
+            found = getattr(rates, f"{slot}_{name}" if slot else name)
+            assert found == pytest.approx(value(family, total))

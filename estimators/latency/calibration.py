@@ -173,26 +173,58 @@ def value(family: Family, total: float) -> float:
     return 1.0 / (1.0 + math.exp(-x)) if family.share else math.exp(x)
 
 
-def rates_from(context: Context, effects: Mapping[str, float]) -> Rates:
+# Per family: its effect everywhere, and per level the labels it is looked up by and the effect of each value.
+Levels = tuple[float, tuple[tuple[tuple[str, ...], Mapping[str, float]], ...]]
+
+
+@cache
+def _levels() -> Mapping[str, Levels]:
+    """The fitted effects by family and level, so that a case is summed without spelling the effects' names."""
+    found: dict[tuple[str, str], dict[str, float]] = {}
+    for name, effect in constants().items():
+        family, *rest = name.split("|")
+        if rest:
+            found.setdefault((family, rest[0]), {})[rest[1]] = effect
+    return {
+        family.name: (
+            constants().get(family.name, 0.0),
+            tuple((tuple(level.split("*")), found.get((family.name, level), {})) for level in family.levels),
+        )
+        for family in FAMILIES.values()
+    }
+
+
+def _total(family: str, values: Mapping[str, str]) -> float:
+    total, levels = _levels()[family]
+    for parts, effects in levels:
+        key = values.get(parts[0], "") if len(parts) == 1 else "*".join(values.get(part, "") for part in parts)
+        total += effects.get(key, 0.0)
+    return total
+
+
+def _rates_of(context: Context) -> Rates:
     """The rates of a case: each family's prior plus the effects that apply to it."""
-
-    def rate(name: str, slot: int | None = None) -> float:
-        family = FAMILIES[name]
-        return value(family, sum(effects.get(effect, 0.0) for effect in context.effects(family, slot)))
-
-    slots = {f"{slot}_{name}": rate(name, i) for name, used in SLOTTED.items() for i, slot in enumerate(used)}
-    single = {name: rate(name) for name in FAMILIES if name not in SLOTTED}
-    return Rates(**slots, **single)
+    found: dict[str, float] = {}
+    for name, family in FAMILIES.items():
+        values = dict(context.labels)
+        if name not in SLOTTED:
+            values["path"] = context.paths[0]
+            found[name] = value(family, _total(name, values))
+            continue
+        for slot, path in zip(SLOTTED[name], context.paths, strict=False):
+            values["path"], values["slot"] = path, slot
+            found[f"{slot}_{name}"] = value(family, _total(name, values))
+    return Rates(**found)
 
 
 _CACHE: dict[Context, Rates] = {}
 
 
 def case_rates(context: Context) -> Rates:
-    """`rates_from` with the committed constants, remembered."""
+    """What a case achieves by the committed constants, remembered."""
     found = _CACHE.get(context)
     if found is None:
         if len(_CACHE) > 4096:
             _CACHE.clear()
-        found = _CACHE[context] = rates_from(context, constants())
+        found = _CACHE[context] = _rates_of(context)
     return found
