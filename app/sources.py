@@ -125,7 +125,7 @@ class LocalSources:
         key = f"{model_id}@{revision}" if revision else model_id
         if refusal := self._refusals.get(key):
             raise refusal
-        if time.monotonic() < self._hub_rests_until:
+        if time.monotonic() < self._hub_rests_until and not self._hub.offline:
             raise HubUnavailable(
                 f"The Hub could not be reached a moment ago, and {model_id} is not in the bundled catalogue.",
                 "Try again in two minutes, pick a catalogue model, or give a size such as 8B.",
