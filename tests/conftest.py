@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
+os.environ["HF_HUB_OFFLINE"] = "1"  # sources may be opened while tests are collected, before any fixture
 REFERENCE = Path(__file__).parent / "reference"
 
 
