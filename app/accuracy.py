@@ -202,13 +202,15 @@ def _speed_lines() -> Iterator[str]:
 
 
 def _interval_lines() -> Iterator[str]:
-    yield "The 80 % intervals, on models and accelerators they were not made from:"
+    yield "<details><summary>The 80 % intervals, on models and accelerators they were not made from</summary>"
     yield ""
     yield "| load | figure | left out | rows | held | median half width |"
     yield "|---|---|---|---|---|---|"
     for found in interval_scores():
         held = f"{found.covered:.0%} | {found.half_width:.0%}"
         yield f"| {found.kind} | {found.metric} | {found.left_out} | {found.rows:,} | {held} |"
+    yield ""
+    yield "</details>"
 
 
 def _memory_lines() -> Iterator[str]:
