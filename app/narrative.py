@@ -104,13 +104,12 @@ def conditions(plan: Plan) -> str:
     scenario, chosen = plan.asked, plan.chosen
     if chosen is None or chosen.offer is None or chosen.cost is None:
         return f"{scenario.region}, {option_name(scenario.buy)}"
-    hours = (
-        f"{chosen.cost.billed_hours:f}".rstrip("0").rstrip(".")
-        if "." in f"{chosen.cost.billed_hours:f}"
-        else f"{chosen.cost.billed_hours:f}"
-    )
+    billed = chosen.cost.billed_hours
+    hours = f"{_plain(float(billed))} h"
+    if billed != scenario.hours:
+        hours += f" (a commitment bills them all, not {_plain(float(scenario.hours))})"
     return (
-        f"{scenario.region}, {option_name(scenario.buy)}, {hours} h, {source_phrase(chosen.offer)}; "
+        f"{scenario.region}, {option_name(scenario.buy)}, {hours}, {source_phrase(chosen.offer)}; "
         "storage and transfer not included"
     )
 

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from decimal import Decimal
+
 import pytest
 
-from app.narrative import load_phrase, model_name, option_name
+from app.narrative import conditions, load_phrase, model_name, option_name
+from app.planner import plan
 from app.scenario import LoadMode, Scenario
+from app.sources import shared_sources
 from pricing.offers import PurchaseOption
 
 
@@ -53,3 +58,12 @@ def test_ways_to_pay(option: PurchaseOption, text: str) -> None:
 )
 def test_loads(scenario: Scenario, text: str) -> None:
     assert load_phrase(scenario) == text
+
+
+def test_a_commitment_says_that_it_bills_hours_nobody_asked_for() -> None:
+    asked = Scenario(params=8, instance="g5.xlarge", buy=PurchaseOption.RESERVED_1YR_NO_UPFRONT, hours=Decimal(100))
+    assert "730 h (a commitment bills them all, not 100)" in conditions(plan(asked, shared_sources()))
+    whole = replace(asked, hours=Decimal(730))
+    assert "reserved 1 year, no upfront, 730 h, " in conditions(plan(whole, shared_sources()))
+    used = replace(asked, buy=PurchaseOption.ON_DEMAND)
+    assert "on demand, 100 h, " in conditions(plan(used, shared_sources()))
