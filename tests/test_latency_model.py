@@ -233,3 +233,34 @@ def test_rates_are_the_prior_and_every_fitted_effect_that_names_the_case(model: 
             total = sum(effects.get(e, 0.0) for e in context.effects(family, None if slot is None else number))
             found = getattr(rates, f"{slot}_{name}" if slot else name)
             assert found == pytest.approx(value(family, total))
+
+
+def test_the_floor_of_many_requests_reads_the_cache_of_all_of_them() -> None:
+    """Llama-3.1-8B in bf16: 15.009 GB of weights, 131,072 B a cached token; 64 requests of 1,088 on 3.35 TB/s."""
+    shard = build_shard(precision_of(LLAMA, Weights.BF16), find_accelerator("H100"), ONE_GPU)
+    asked = Request(prompt=1024.0, cached=0.0, output=128.0)
+    alone, together = physical_floor(shard, asked), physical_floor(shard, asked, 64.0)
+    assert together.tpot_s - alone.tpot_s == pytest.approx(63 * 1088 * 131_072 / 3.35e12, rel=1e-6)
+
+
+@pytest.mark.parametrize("gpu", ["L4", "H100", "L40S"])
+@pytest.mark.parametrize("weights", [Weights.BF16, Weights.FP8, Weights.INT4])
+@pytest.mark.parametrize("in_flight", [2, 16, 64])
+def test_no_range_under_load_passes_the_floor_of_that_load(gpu: str, weights: Weights, in_flight: int) -> None:
+    found = estimate(workload(1024, 128, in_flight), weights=weights, gpu=gpu)
+    shard = build_shard(precision_of(LLAMA, weights), find_accelerator(gpu), ONE_GPU)
+    floor = physical_floor(shard, Request(prompt=1024.0, cached=0.0, output=128.0), found.running_requests)
+    assert found.tpot_s.low >= floor.tpot_s * 0.999
+    assert found.tpot_s.low < found.tpot_s.value < found.tpot_s.high
+
+
+@pytest.mark.parametrize("weights", [Weights.BF16, Weights.FP8, Weights.INT8, Weights.INT4])
+@pytest.mark.parametrize("in_flight", [1, 8, 25])
+def test_ranges_of_a_request_and_of_its_parts_agree(weights: Weights, in_flight: int) -> None:
+    found = estimate(workload(1024, 128, in_flight), weights=weights, gpu="L4")
+    slowest = found.ttft_s.high + 127 * found.tpot_s.high
+    fastest = found.ttft_s.low + 127 * found.tpot_s.low
+    assert found.e2e_s.high <= slowest * 1.001
+    assert found.e2e_s.low >= fastest * 0.999
+    for figure in (found.ttft_s, found.tpot_s, found.e2e_s):
+        assert figure.low < figure.value < figure.high

@@ -53,7 +53,7 @@ def estimate_latency(
     state, saturated, notes = solve(plan, workload)
     kind = kind_of(workload)
     evidence = evidence_for(accelerator, plan.era, str(plan.shard.linear.path), kind)
-    floor = physical_floor(plan.shard, plan.request)
+    floor = physical_floor(plan.shard, plan.request, float(state.running))
     ranges = _ranges(plan, state, kind, evidence, floor, workload)
     ttft95, tpot95, e2e95 = p95(state, plan.request, workload, saturated)
     return LatencyEstimate(
@@ -139,9 +139,7 @@ def _ranges(
     ttft = around(float(state.ttft), find_spread(kind, "ttft", evidence.level, path), floor.ttft_s)
     tpot = around(float(state.tpot), find_spread(kind, "tpot", evidence.level, path), floor.tpot_s)
     e2e = around(float(state.e2e), find_spread(kind, "e2e", evidence.level, path), floor.e2e_s)
-    # A request ends no earlier than its first token: so do the ends of both ranges, the wider one deciding.
-    ttft = Interval(value=ttft.value, low=min(ttft.low, e2e.low), high=ttft.high)
-    e2e = Interval(value=e2e.value, low=e2e.low, high=max(e2e.high, ttft.high))
+    ttft, tpot, e2e = _in_accord(ttft, tpot, e2e, max(0.0, output - 1.0), floor.tpot_s)
     if workload.load is Load.RATE:
         requests = Interval(value=rate, low=rate, high=rate)
     elif workload.load is Load.MAX:
@@ -150,6 +148,24 @@ def _ranges(
         requests = Interval(value=rate, low=rate * e2e.value / e2e.high, high=rate * e2e.value / max(e2e.low, 1e-12))
     scaled = Interval(value=requests.value * output, low=requests.low * output, high=requests.high * output)
     return {"ttft": ttft, "tpot": tpot, "e2e": e2e, "requests": requests, "throughput": scaled}
+
+
+def _in_accord(
+    ttft: Interval, tpot: Interval, e2e: Interval, steps: float, least_tpot: float
+) -> tuple[Interval, Interval, Interval]:
+    """The three ranges, widened where they contradict each other; each comes from measurements of its own.
+
+    A request ends no earlier than its first token, and so do the ends of its range. And where most of it is decoding,
+    its range lies within the sum of its parts' ends, which hold if both parts are at their worst at once.
+    """
+    ttft = Interval(value=ttft.value, low=min(ttft.low, e2e.low), high=ttft.high)
+    e2e = Interval(value=e2e.value, low=e2e.low, high=max(e2e.high, ttft.high))
+    if steps * tpot.value > 0.5 * e2e.value:
+        slowest, fastest = (e2e.high - ttft.high) / steps, (e2e.low - ttft.low) / steps
+        low = max(least_tpot, min(tpot.low, fastest))
+        tpot = Interval(value=tpot.value, low=min(low, tpot.value), high=max(tpot.high, slowest))
+        e2e = Interval(value=e2e.value, low=max(e2e.low, ttft.low + steps * tpot.low), high=e2e.high)
+    return ttft, tpot, e2e
 
 
 def _decode_load(plan: ReplicaPlan, state: Steady) -> StepLoad:
@@ -239,7 +255,6 @@ def curve(
         prompt_tokens=workload.prompt_tokens, output_tokens=workload.output_tokens, prefix_share=workload.prefix_share
     )
     plan = resolve(precision, accelerator, placement, base, settings, memory, draft_model=draft_model)
-    floor = physical_floor(plan.shard, plan.request)
     for population in concurrencies:
         load = Workload(
             prompt_tokens=workload.prompt_tokens,
@@ -250,6 +265,7 @@ def curve(
         state, waiting, _ = solve(plan, load)
         kind = kind_of(load)
         evidence = evidence_for(accelerator, plan.era, str(plan.shard.linear.path), kind)
+        floor = physical_floor(plan.shard, plan.request, float(state.running))
         ranges = _ranges(plan, state, kind, evidence, floor, load)
         points.append(
             CurvePoint(

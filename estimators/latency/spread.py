@@ -10,7 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 LEAST = 25  # rows from which a cell has quantiles of its own
+LEAST_GROUPS = 4  # models or accelerators among the rows of one path's cell: the rows of each err alike
 _LOW, _HIGH = 0.10, 0.90
+_NARROW = 1.0 / 3.0  # least share of the wider side on the narrower one: a cell that erred one way may err the other
 
 Array = NDArray[np.float64]
 Cell = tuple[str, str, str, str]  # kind, metric, evidence, path
@@ -32,16 +34,22 @@ def parents(cell: Cell) -> tuple[Cell, Cell, Cell]:
 
 
 def quantiles(errors: Iterable[HeldOut]) -> Mapping[Cell, tuple[int, float, float]]:
-    """rows, 10 % and 90 % of every cell with enough rows; the coarsest cells whatever their rows."""
-    values: dict[Cell, list[float]] = defaultdict(list)
+    """rows, 10 % and 90 % of every cell with enough rows (and groups); the coarsest cells whatever their rows."""
+    values: dict[Cell, list[HeldOut]] = defaultdict(list)
     for held in errors:
         for cell in parents(held.cell):
-            values[cell].append(held.error)
+            values[cell].append(held)
     return {
-        cell: (len(found), float(np.quantile(found, _LOW)), float(np.quantile(found, _HIGH)))
+        cell: (len(found), *_ends([held.error for held in found]))
         for cell, found in values.items()
-        if len(found) >= LEAST or not cell[2]
+        if not cell[2] or (len(found) >= LEAST and (not cell[3] or len({h.group for h in found}) >= LEAST_GROUPS))
     }
+
+
+def _ends(errors: Sequence[float]) -> tuple[float, float]:
+    """10 % and 90 % quantiles, either side of zero: the estimate lies inside its own interval."""
+    low, high = float(np.quantile(errors, _LOW)), float(np.quantile(errors, _HIGH))
+    return min(low, -_NARROW * high), max(high, -_NARROW * low)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
