@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 LEAST = 25  # rows from which a cell has quantiles of its own
-LEAST_GROUPS = 4  # models or accelerators among the rows of one path's cell: the rows of each err alike
+# A path's cell is made of few models or accelerators, whose rows err alike: it takes more rows, of enough of them.
+LEAST_OF_PATH, LEAST_GROUPS = 100, 4
 _LOW, _HIGH = 0.10, 0.90
 _NARROW = 1.0 / 3.0  # least share of the wider side on the narrower one: a cell that erred one way may err the other
 
@@ -42,8 +43,15 @@ def quantiles(errors: Iterable[HeldOut]) -> Mapping[Cell, tuple[int, float, floa
     return {
         cell: (len(found), *_ends([held.error for held in found]))
         for cell, found in values.items()
-        if not cell[2] or (len(found) >= LEAST and (not cell[3] or len({h.group for h in found}) >= LEAST_GROUPS))
+        if _speaks(cell, found)
     }
+
+
+def _speaks(cell: Cell, found: Sequence[HeldOut]) -> bool:
+    _, _, evidence, path = cell
+    if path:
+        return len(found) >= LEAST_OF_PATH and len({held.group for held in found}) >= LEAST_GROUPS
+    return not evidence or len(found) >= LEAST
 
 
 def _ends(errors: Sequence[float]) -> tuple[float, float]:
