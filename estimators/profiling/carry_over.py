@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from estimators.hardware.accelerator import Accelerator
-from estimators.latency.physical_floor import flop_seconds, read_seconds
+from estimators.latency.physical_floor import cache_seconds, flop_seconds, read_seconds
 from estimators.latency.plan import shard_of
 from estimators.precision import Precision
 from estimators.workload import Placement
@@ -38,11 +38,8 @@ def roofline(
     """
     shard = shard_of(precision, accelerator, placement)
     context = prompt_tokens + output_tokens / 2
-    windowed = min(context, float(shard.window))
-    cache = batch * (
-        float(shard.kv_bytes) * context + float(shard.window_kv_bytes) * windowed + float(shard.state_bytes)
-    )
-    step = max(read_seconds(shard, batch) + cache / float(shard.bandwidth), flop_seconds(shard, batch, batch))
+    read = read_seconds(shard, batch) + batch * cache_seconds(shard, context)
+    step = max(read, flop_seconds(shard, batch, batch))
     prompts = batch if prompts_together else 1.0
     tokens = prompts * prompt_tokens
     first = max(read_seconds(shard, tokens), flop_seconds(shard, tokens, prompts))
