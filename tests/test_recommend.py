@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from app.decisions.question import OwnedHardware, QualityBar, Question
 from app.decisions.recommend import recommend
+from app.decisions.words import headline
 from app.planner import plan
 from app.scenario import Scenario, decode, encode
 from app.sources import LocalSources
@@ -280,3 +281,23 @@ def test_a_limit_only_idle_replicas_meet_by_a_hair_is_missed_with_its_margin() -
     assert answer.plans == ()
     assert answer.nearest is not None
     assert [margin.key for margin in answer.nearest.failed] == ["ttft"]
+
+
+def test_a_population_gets_replicas_that_hold_and_run_its_share() -> None:
+    """An L4 holds 25 requests of 1,152 tokens in BF16: 3,000 at once take 120 replicas of it, whatever the layout."""
+    scenario = Scenario(prompt=1024, output=128, concurrency=3000)
+    question = Question(scenario=scenario, models=(SMALL,), weights=(Weights.BF16,), kv=(KvPrecision.AUTO,))
+    only = LocalSources(book(**{"g6.xlarge": "0.8048"}), HubClient(offline=True))
+    first = recommend(question, only).plans[0]
+    assert first.candidate.replicas == 120
+    assert first.plan.chosen is not None
+    assert first.plan.chosen.eligible
+    assert {margin.key: margin.value for margin in first.candidate.margins}["capacity"] == 25
+
+
+@pytest.mark.parametrize("concurrency", [1, 300, 3_000, 10_000, 1_000_000])
+def test_a_population_without_limits_is_served_or_told_what_is_missed(concurrency: int) -> None:
+    scenario = Scenario(concurrency=concurrency)
+    answer = recommend(Question(scenario=scenario, models=(SMALL,), weights=(Weights.BF16,)), SOURCES)
+    assert answer.plans or (answer.nearest is not None and (answer.nearest.failed or answer.nearest.remark))
+    assert "fails on ." not in headline(answer)

@@ -19,7 +19,7 @@ from app.decisions.question import Question
 from app.decisions.recommendation import Candidate, Loosening, Margin, Point
 from app.decisions.weighing import Market, Weighing, joined, weigh
 from app.narrative import precision_name
-from app.scenario import Scenario, decode
+from app.scenario import LoadMode, Scenario, decode
 from estimators.precision import Method
 from pricing.cost import monthly_cost
 from pricing.offers import PurchaseOption
@@ -197,10 +197,23 @@ class Field:
         if asked.rate is not None:
             able = float(self._w.outcome.most_requests_per_s[row]) * int(self._w.outcome.replicas[row])
             yield Margin(key="rate", limit=asked.rate, value=able, floor=True)
-        yield Margin(key="capacity", limit=float(layout.laid.max_concurrency), value=float(served.running[row]))
+        yield from self._capacity_margin(row)
         if layout.drafting is not None:
             running = float(np.ceil(served.running[row] - 1e-9))
             yield Margin(key="speculation", limit=layout.drafting.pays_until, value=running)
+
+    def _capacity_margin(self, row: int) -> Iterator[Margin]:
+        """Requests one replica has against those it holds; of a population the share that is its, which must run too.
+        The engine's maximum fills the cache by itself."""
+        layout, asked = self.layouts[row], self.question.scenario
+        replica, held = layout.laid.replica, float(layout.laid.max_concurrency)
+        if replica is None or asked.load is LoadMode.MAX:
+            return
+        if asked.requests_in_flight is None or asked.load is LoadMode.BATCH:
+            yield Margin(key="capacity", limit=held, value=float(self._w.outcome.served.running[row]))
+            return
+        share = float(np.ceil(asked.requests_in_flight / self._w.outcome.replicas[row]))
+        yield Margin(key="capacity", limit=min(held, float(np.floor(replica.scheduler.running))), value=share)
 
     @cached_property
     def _failed(self) -> tuple[tuple[Margin, ...], ...]:

@@ -73,9 +73,12 @@ class Outcome:
 
 
 class Fleet:
-    """Layouts with a server each, under one scenario's load. `most_running` is what each may have in flight."""
+    """Layouts with a server each, under one scenario's load. `most_running` is what each may have decoding, `most_held`
+    the requests of full length its cache holds."""
 
-    def __init__(self, plans: Sequence[ReplicaPlan], most_running: Floats, scenario: Scenario) -> None:
+    def __init__(
+        self, plans: Sequence[ReplicaPlan], most_running: Floats, most_held: Floats, scenario: Scenario
+    ) -> None:
         self._plans = plans
         self._parts = tuple(
             stacked(parts)
@@ -88,6 +91,7 @@ class Fleet:
         )
         self._draft = _drafts(plans, self._parts[1]) if any(plan.draft for plan in plans) else None
         self._capacity = most_running
+        self._share = np.minimum(most_held, self._parts[2].running)  # of a population: held, and run at once
         self._scenario = scenario
 
     def answer(self) -> Outcome:
@@ -100,16 +104,20 @@ class Fleet:
         if scenario.rate is None and (scenario.requests_in_flight is None or scenario.load is LoadMode.BATCH):
             copies = np.full(len(every), scenario.replicas or 1, dtype=np.int64)
             served = self.serve(every, copies)
-            meets, none = self._good(every, served), np.zeros(len(every))
+            meets, none = self._good(every, copies, served), np.zeros(len(every))
             return Outcome(
                 replicas=copies, meets=meets, served=served, most_requests_per_s=most, idle=served, in_flight=none
             )
         least = np.ones(len(every), dtype=np.int64)
         if scenario.rate is not None:  # below R = floor(rate / most) + 1 the queue grows without end
             least = np.minimum(np.floor(scenario.rate / most) + 1, MOST_REPLICAS).astype(np.int64)
-        idle = self.serve(every, np.full(len(every), self._idle_copies(), dtype=np.int64))
+        else:
+            shares = np.ceil((scenario.requests_in_flight or 1) / np.maximum(np.floor(self._share), 1.0))
+            least = np.minimum(shares, MOST_REPLICAS).astype(np.int64)
+        many = np.full(len(every), self._idle_copies(), dtype=np.int64)
+        idle = self.serve(every, many)
         in_flight = idle.running * self._idle_copies()
-        possible = self._good(every, idle) & (least < MOST_REPLICAS)
+        possible = self._good(every, many, idle) & (least < MOST_REPLICAS)
         copies = self._fewest(every[possible], np.maximum(least, self._crowded(in_flight)))
         meets, served = possible & (copies > 0), idle
         given_up = np.where(possible & ~meets, MOST_REPLICAS, 0)  # where the search ended, were it without success
@@ -135,6 +143,10 @@ class Fleet:
         needed = np.ceil(SLACK * in_flight / np.maximum(self._capacity, 1.0))
         return np.clip(needed, 1, MOST_REPLICAS).astype(np.int64)
 
+    def _flight(self, copies: Ints) -> Floats:
+        """Requests of a population on the fullest of so many copies."""
+        return np.ceil((self._scenario.requests_in_flight or 1) / copies)
+
     def _idle_copies(self) -> int:
         flight = self._scenario.requests_in_flight
         return MOST_REPLICAS * 1000 if flight is None else flight
@@ -152,7 +164,8 @@ class Fleet:
             tries = int(np.clip(ARRAY_LENGTH // len(pending), 1, MOST_TRIES))
             copies = _probes(low[pending], found[pending], tries)
             rows = np.repeat(pending, tries)
-            good = self._good(rows, self.serve(rows, copies.ravel())).reshape(copies.shape)
+            tried = copies.ravel()
+            good = self._good(rows, tried, self.serve(rows, tried)).reshape(copies.shape)
             first = np.where(good.any(axis=1), good.argmax(axis=1), tries)
             line = np.arange(len(pending))
             hit, missed = first < tries, first > 0
@@ -167,7 +180,7 @@ class Fleet:
     def serve(self, which: Ints, copies: Ints) -> Served:
         """Steady state of the layouts `which`, each with its number of copies, none of them overloaded."""
         scenario = self._scenario
-        flight = np.ceil((scenario.requests_in_flight or 1) / copies)
+        flight = self._flight(copies)
         server = self._server(which, None if scenario.requests_in_flight is None else flight)
         if scenario.rate is not None:
             state = server.arrivals(scenario.rate / copies)
@@ -207,9 +220,11 @@ class Fleet:
     def _load(self) -> Load:
         return workload_of(self._scenario, 1).load
 
-    def _good(self, which: Ints, served: Served) -> Bools:
+    def _good(self, which: Ints, copies: Ints, served: Served) -> Bools:
         scenario = self._scenario
         good = np.ones(len(which), dtype=np.bool_)
+        if self._load is Load.CONCURRENCY:
+            good &= self._flight(copies) <= self._share[which]
         for limit, values in ((scenario.ttft, served.ttft), (scenario.tpot, served.tpot), (scenario.e2e, served.e2e)):
             if limit is not None:
                 good &= values <= limit

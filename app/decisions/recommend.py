@@ -40,7 +40,7 @@ def recommend(question: Question, sources: Sources, *, shown: int = PLANS_SHOWN)
     field = Field(question, variants, chips, market, judgements, benches, skipped=_hopeless(variants, judgements))
     if not field.layouts:
         raise Refusal("No accelerator runs these precisions.", field="weights", remedy="Allow another precision.")
-    ranked = tuple(_ranked(field, sources, shown))
+    ranked, unlike = _ranked(field, sources, shown)
     return Recommendation(
         question=question,
         plans=ranked,
@@ -48,7 +48,7 @@ def recommend(question: Question, sources: Sources, *, shown: int = PLANS_SHOWN)
         drafting=field.drafting,
         layouts=len(field.layouts),
         killed=field.killed(),
-        nearest=None if ranked else field.nearest(),
+        nearest=None if ranked else unlike or field.nearest(),
         loosenings=() if ranked else tuple(field.loosenings()),
         points=tuple(field.points()),
         without_evidence=_without_evidence(variants, judgements),
@@ -137,18 +137,28 @@ def _as_planned(candidate: Candidate, exact: Plan) -> Candidate:
     )
 
 
-def _ranked(field: Field, sources: Sources, shown: int) -> Iterator[Ranked]:
-    """The first passing groups, each planned as its link would be; one whose plan disagrees is left out."""
-    count = 0
+def _ranked(field: Field, sources: Sources, shown: int) -> tuple[tuple[Ranked, ...], Candidate | None]:
+    """(the first passing groups, each planned as its link would be; the first whose plan disagrees and is left out,
+    with what the plan says against it)."""
+    found: list[Ranked] = []
+    unlike: Candidate | None = None
     for row in field.passing():
         candidate = field.candidate(row)
         exact = plan(candidate.scenario, sources)
         if exact.chosen is None or not exact.chosen.eligible:
+            unlike = unlike or replace(candidate, remark=_against(exact))
             continue
         candidate = _as_planned(candidate, exact)
         usd = float(candidate.usd_per_month or 0)
         below = field.rejected_below(usd)
-        yield Ranked(candidate=candidate, plan=exact, next_cheaper=None if below is None else field.candidate(below))
-        count += 1
-        if count == shown:
-            return
+        cheaper = None if below is None else field.candidate(below)
+        found.append(Ranked(candidate=candidate, plan=exact, next_cheaper=cheaper))
+        if len(found) == shown:
+            break
+    return tuple(found), unlike
+
+
+def _against(exact: Plan) -> str:
+    """What a plan says against the layout it was given."""
+    reasons = exact.chosen.reasons if exact.chosen else ()
+    return "; ".join(reasons) or str(exact.refusal or "a plan of its own")

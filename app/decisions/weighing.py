@@ -105,7 +105,9 @@ def _serve(question: Question, layouts: Sequence[Layout]) -> Outcome:
 
 def _fleet(question: Question, layouts: Sequence[Layout]) -> Outcome:
     plans = [layout.laid.replica for layout in layouts if layout.laid.replica is not None]
-    return Fleet(plans, np.array([layout.most_running for layout in layouts]), question.scenario).answer()
+    running = np.array([layout.most_running for layout in layouts])
+    held = np.array([float(layout.laid.max_concurrency) for layout in layouts])
+    return Fleet(plans, running, held, question.scenario).answer()
 
 
 def _placed(base: Any, values: Any, rows: Ints) -> Any:

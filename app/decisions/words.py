@@ -99,15 +99,21 @@ def headline(answer: Recommendation) -> str:
         return f"{name_of(best)}: {usd(best.usd_per_month or Decimal(0))} a month."
     if answer.nearest is None:
         return "Nothing that was named could be weighed."
-    failed = " and ".join(margin_text(margin) for margin in answer.nearest.failed) or answer.nearest.remark
+    failed = _failing(answer.nearest)
     return f"No plan meets every limit. The last one standing, {name_of(answer.nearest)}, fails on {failed}."
+
+
+def _failing(candidate: Candidate) -> str:
+    """The limits a candidate misses, or what else is said against it."""
+    missed = [margin_text(margin) for margin in candidate.failed]
+    return " and ".join(missed or [candidate.remark or "a limit of the plan made of it"])
 
 
 def cheaper_sentence(rejected: Candidate | None) -> str:
     """Why the next cheaper candidate is not the answer."""
     if rejected is None:
         return "Nothing that runs this load is cheaper."
-    failed = " and ".join(margin_text(margin) for margin in rejected.failed) or rejected.remark
+    failed = _failing(rejected)
     cost = f" at {usd(rejected.usd_per_month)}" if rejected.usd_per_month is not None else ""
     return f"The next cheaper, {name_of(rejected)}{cost}, fails on {failed}."
 
