@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from app.decisions.question import OwnedHardware, QualityBar, Question
 from app.decisions.recommend import recommend
-from app.decisions.words import headline
+from app.decisions.words import headline, weighed_sentence
 from app.planner import plan
 from app.scenario import Scenario, decode, encode
 from app.sources import LocalSources
@@ -301,3 +301,24 @@ def test_a_population_without_limits_is_served_or_told_what_is_missed(concurrenc
     answer = recommend(Question(scenario=scenario, models=(SMALL,), weights=(Weights.BF16,)), SOURCES)
     assert answer.plans or (answer.nearest is not None and (answer.nearest.failed or answer.nearest.remark))
     assert "fails on ." not in headline(answer)
+
+
+def test_no_limit_removes_more_candidates_than_were_weighed() -> None:
+    """Only the L4 has a price: layouts on machines nobody sells here are counted apart."""
+    question = Question(scenario=replace(RAG, ttft=0.001, tpot=None), models=(SMALL,), weights=(Weights.BF16,))
+    only = LocalSources(book(**{"g6.xlarge": "0.8048"}), HubClient(offline=True))
+    answer = recommend(question, only)
+    assert answer.weighed == 2  # two caches, one size
+    assert answer.killed["ttft"] == 2
+    assert answer.killed["offer"] > 2
+    assert "layouts more are not offered" in weighed_sentence(answer)
+
+
+def test_weights_that_exceed_a_machine_are_held_against_the_share_an_engine_may_take() -> None:
+    """A 70B in BF16 is 141.1 GB on one L4 of 22.1 GiB: vLLM takes 92 % of it; nothing is said of speed."""
+    only = LocalSources(book(**{"g6.xlarge": "0.8048"}), HubClient(offline=True))
+    answer = recommend(Question(scenario=RAG, models=(LARGE,), weights=(Weights.BF16,)), only)
+    assert answer.nearest is not None
+    assert answer.nearest.unweighed == ("ttft",)
+    assert "20.3 GiB" in headline(answer)
+    assert "p95 time to first token not worked out for it" in headline(answer)

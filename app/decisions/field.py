@@ -225,26 +225,34 @@ class Field:
         )
 
     def killed(self) -> dict[str, int]:
-        """Candidates without drafting (ways to buy included) that miss each limit."""
+        """Candidates without drafting (ways to buy included) that miss each limit; under "offer" the layouts that
+        nobody sells here, which are no candidates."""
         counts: Counter[str] = Counter()
         for row, layout in enumerate(self.layouts):
             if layout.drafting is not None:
                 continue
-            for key in ["layout"] if layout.laid.refused else [margin.key for margin in self._failed[row]]:
-                counts[key] += max(1, int(self._w.bought.offers[row]))
+            offers = int(self._w.bought.offers[row])
+            missed = ["layout"] if layout.laid.refused else [margin.key for margin in self._failed[row]]
+            for key in missed if offers else ["offer"]:
+                counts[key] += offers or 1
         return dict(counts.most_common())
 
     def nearest(self) -> Candidate | None:
-        """The candidate that misses fewest limits, by the least: what stands last."""
-        best: tuple[int, float, float, int] | None = None
+        """The candidate that misses fewest limits, by the least: what stands last. One that is not sold comes after all
+        that are; a limit nothing could be held against, for want of a speed, counts as missed."""
+        asked = self.question.scenario
+        untimed = sum(limit is not None for limit in (asked.ttft, asked.tpot, asked.e2e))
+        best: tuple[bool, int, float, float, int] | None = None
         for row, layout in enumerate(self.layouts):
             if layout.laid.refused or layout.laid.skipped:
                 continue
             worst = max((margin.shortfall for margin in self._failed[row]), default=0.0)
-            key = (len(self._failed[row]), worst, float(self._w.bought.usd[row]), row)
+            usd = float(self._w.bought.usd[row])
+            missed = len(self._failed[row]) + (0 if layout.laid.replica is not None else untimed)
+            key = (not np.isfinite(usd), missed, worst, usd, row)
             if best is None or key < best:
                 best = key
-        return self.candidate(best[3]) if best else None
+        return self.candidate(best[-1]) if best else None
 
     def loosenings(self) -> Iterable[Loosening]:
         """For each limit, the candidate that misses only it and by the least."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
@@ -23,6 +24,7 @@ from estimators.latency.sharding import Shard
 from estimators.memory import Sweep
 from estimators.memory.assemble import check as check_request
 from estimators.memory.drafting import check as check_drafting
+from estimators.memory.engine import start
 from estimators.precision import KV_BYTES, KvPrecision, Precision, Weights, resolve_precision
 from estimators.provenance import Refusal
 from estimators.workload import EngineSettings, Load, Placement, Workload
@@ -292,7 +294,7 @@ class Bench:
             return Laid(tp=tp, refused=f"{heads} attention heads do not divide over {tp}")
         least = self._precision.weights_bytes / tp
         if least > machine.memory_bytes:
-            return Laid(tp=tp, memory_bytes=least, budget_bytes=machine.memory_bytes)
+            return Laid(tp=tp, memory_bytes=least, budget_bytes=self._budget(machine))
         placement = Placement(tp=tp)
         try:
             held = self._memory().held(machine.accelerator, placement, machine.memory_bytes)
@@ -313,6 +315,12 @@ class Bench:
         return Laid(
             tp=tp, max_concurrency=held.max_concurrency, memory_bytes=need, budget_bytes=have, replica=replica
         )  # fmt: skip
+
+    def _budget(self, machine: Machine) -> float:
+        """What the engine may take of one accelerator's memory: its share, or that of the settings."""
+        longest = self._settings.max_model_len or self._workload.tokens_per_request
+        running = start(self._settings, machine.accelerator, machine.memory_bytes, longest)
+        return float(math.floor(machine.memory_bytes * running.utilization))
 
     def _shard(self, machine: Machine, tp: int) -> Shard | None:
         """What one GPU reads and computes, where another bench has worked it out."""

@@ -66,6 +66,14 @@ class Candidate:
         return tuple(margin for margin in self.margins if not margin.met)
 
     @property
+    def unweighed(self) -> tuple[str, ...]:
+        """Objectives that were asked for and not held against it: it has no speed where it does not fit."""
+        held = {margin.key for margin in self.margins}
+        return tuple(
+            key for key in ("ttft", "tpot", "e2e") if getattr(self.scenario, key) is not None and key not in held
+        )
+
+    @property
     def passes(self) -> bool:
         return not self.failed and not self.remark
 
@@ -113,7 +121,7 @@ class Recommendation:
     plans: tuple[Ranked, ...]
     weighed: int  # candidates: model x precision x cache x layout x instance x region x way to pay
     layouts: int  # of which distinct in memory and speed
-    killed: Mapping[str, int]  # candidates that miss a limit, by limit; one may miss several
+    killed: Mapping[str, int]  # candidates that miss a limit, by limit; one may miss several. "offer": layouts not sold
     nearest: Candidate | None
     loosenings: tuple[Loosening, ...]
     points: tuple[Point, ...]

@@ -106,7 +106,9 @@ def headline(answer: Recommendation) -> str:
 def _failing(candidate: Candidate) -> str:
     """The limits a candidate misses, or what else is said against it."""
     missed = [margin_text(margin) for margin in candidate.failed]
-    return " and ".join(missed or [candidate.remark or "a limit of the plan made of it"])
+    failed = " and ".join(missed or [candidate.remark or "a limit of the plan made of it"])
+    untried = " and ".join(LIMITS[key] for key in candidate.unweighed)
+    return f"{failed} ({untried} not worked out for it)" if untried else failed
 
 
 def cheaper_sentence(rejected: Candidate | None) -> str:
@@ -134,7 +136,11 @@ def weighed_sentence(answer: Recommendation) -> str:
     """ "4,172 candidates weighed, 510 of them distinct in memory and speed"; then what each limit removed."""
     drafting = f", {answer.drafting:,} of them with speculative decoding" if answer.drafting else ""
     weighed = f"{plural(answer.weighed, 'candidate')} weighed{drafting}"
-    if not answer.killed:
-        return f"{weighed}; every one{' without it' if drafting else ''} meets every limit."
-    killed = "; ".join(f"{LIMITS[key]} {count:,}" for key, count in answer.killed.items())
-    return f"{weighed}. Fail{', without it' if drafting else ''}, one may miss several limits: {killed}."
+    unsold = answer.killed.get("offer", 0)
+    elsewhere = (
+        f" {plural(unsold, 'layout')} more {'is' if unsold == 1 else 'are'} {LIMITS['offer']}." if unsold else ""
+    )
+    killed = "; ".join(f"{LIMITS[key]} {count:,}" for key, count in answer.killed.items() if key != "offer")
+    if not killed:
+        return f"{weighed}; every one{' without it' if drafting else ''} meets every limit.{elsewhere}"
+    return f"{weighed}. Fail{', without it' if drafting else ''}, one may miss several limits: {killed}.{elsewhere}"
