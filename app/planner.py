@@ -13,7 +13,7 @@ from app.format import gib
 from app.loads import settings_of, speculation_of, workload_of
 from app.machines import automatic_machines, named_machines, placements
 from app.plan import Candidate, Machine, Plan
-from app.replicas import Case
+from app.replicas import Case, replicas_that_do
 from app.scenario import Scenario
 from estimators.architecture.spec import ModelSpec
 from estimators.architecture.typical import spec_from_parameter_count
@@ -106,6 +106,8 @@ def _place(result: Plan, case: Case) -> Plan:
         return replace(result, refusal=refusals.of_automatic_choice(scenario, weighed))
     if scenario.gpu is not None and chosen.offer is None and chosen.machine.instance is not None:
         chosen = min(weighed, key=lambda c: (bool(c.reasons) and not c.fits, c.placement.gpus if c.placement else 0))
+    if named is not None:
+        chosen = _with_replicas_that_do(case, chosen)
     result = replace(result, chosen=chosen, resolved=_resolve(case, chosen))
     refusal = refusals.of_named_machine(scenario, chosen, unsupported(case, chosen.machine))
     return replace(result, refusal=refusal) if refusal else result
@@ -136,7 +138,7 @@ def _best_on(case: Case, machine: Machine) -> Candidate:
             or (not first.fits and candidate.fits)
         ):
             first = candidate
-        if best is not None and case.scenario.rate is None:
+        if best is not None and _settled(case.scenario, best):
             break
     if best is not None:
         return best
@@ -144,6 +146,27 @@ def _best_on(case: Case, machine: Machine) -> Candidate:
         reason = f"has fewer accelerators than pp={case.scenario.pp} needs"
         return Candidate(machine=machine, placement=None, replicas=0, instances=0, reasons=(reason,))
     return first
+
+
+def _settled(scenario: Scenario, best: Candidate) -> bool:
+    """Whether no other layout of the machine costs less: one machine is the least, and a named accelerator starts from
+    the smallest layout."""
+    return scenario.rate is None and (best.instances <= 1 or scenario.gpu is not None)
+
+
+def _with_replicas_that_do(case: Case, chosen: Candidate) -> Candidate:
+    """A named machine that does not hold its load in one replica, with the number of replicas that would."""
+    waits = chosen.latency is not None and chosen.latency.saturated
+    missed = any(check.met is False for check in chosen.objectives)
+    if chosen.placement is None or chosen.memory is None or (chosen.fits and not waits and not missed):
+        return chosen
+    if (count := replicas_that_do(case, chosen.machine, chosen.placement)) is None:
+        return chosen
+    note = (
+        f"One replica does not serve {case.scenario.requests_in_flight or 1:,} requests at once as asked; "
+        f"replicas={count} would."
+    )
+    return replace(chosen, notes=(*chosen.notes, note))
 
 
 def _resolve(case: Case, chosen: Candidate) -> Scenario:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from app.loads import settings_of, workload_of
 from app.plan import Machine, ObjectiveCheck
-from app.scenario import Scenario
+from app.scenario import LoadMode, Scenario
 from estimators.latency import estimate_latency
 from estimators.latency.estimate import LatencyEstimate
 from estimators.memory import estimate_memory
@@ -52,8 +52,11 @@ def serve(case: Case, machine: Machine, placement: Placement) -> Served:
 
 
 def _replicate(case: Case, machine: Machine, placement: Placement) -> Served:
-    """One layout with the replicas it was given, or for a rate the fewest that keep up and meet the objectives."""
+    """One layout with the replicas it was given, or the fewest that keep up with the load and meet the objectives: for
+    a rate always, for a population where the machine is chosen too (a machine that was named is one replica)."""
     scenario = case.scenario
+    if scenario.replicas is None and _is_population(scenario) and scenario.gpu is None and scenario.instance is None:
+        return spread(case, machine, placement)
     if scenario.replicas is not None or scenario.rate is None:
         return _estimate(case, machine, placement, scenario.replicas or 1)
     served = _estimate(case, machine, placement, 1)
@@ -76,6 +79,66 @@ def _replicate(case: Case, machine: Machine, placement: Placement) -> Served:
         else:
             low = middle
     return served
+
+
+def _is_population(scenario: Scenario) -> bool:
+    """Requests in flight, each replaced when it ends; a batch has no such share: it runs in waves."""
+    return scenario.requests_in_flight is not None and scenario.load is not LoadMode.BATCH
+
+
+def spread(case: Case, machine: Machine, placement: Placement) -> Served:
+    """The fewest replicas whose share of the requests in flight is held, runs at once and meets the objectives.
+
+    R >= ceil(C / held), and from there upwards; the one replica as it is where no number is enough. 25 requests of
+    1,152 tokens fit an L4 beside an 8B in BF16, so 40 at once take two.
+    """
+    scenario = case.scenario
+    alone = _estimate(case, machine, placement, 1)
+    flight = scenario.requests_in_flight or 1
+    if _carries(scenario, alone) or flight == 1:
+        return alone
+    most = min(flight, MOST_REPLICAS)
+    idlest = _estimate(case, machine, placement, most)
+    if not _carries(scenario, idlest):
+        held = idlest.memory.fits and idlest.latency is not None
+        return _held(case, machine, placement, idlest) if held else replace(idlest, replicas=1)
+    low = max(1, math.ceil(flight / max(1, idlest.memory.max_concurrency)) - 1)  # falls short
+    high, step, served = most, 1, idlest
+    while low + step < high:
+        tried = _estimate(case, machine, placement, low + step)
+        if _carries(scenario, tried):
+            high, served = low + step, tried
+            break
+        low, step = low + step, 2 * step
+    while high - low > 1:
+        middle = (low + high) // 2
+        tried = _estimate(case, machine, placement, middle)
+        if _carries(scenario, tried):
+            high, served = middle, tried
+        else:
+            low = middle
+    return served
+
+
+def replicas_that_do(case: Case, machine: Machine, placement: Placement) -> int | None:
+    """For a named machine whose one replica does not do for a population: how many would, if any number does."""
+    scenario = case.scenario
+    if scenario.replicas is not None or not _is_population(scenario) or scenario.requests_in_flight == 1:
+        return None
+    served = spread(case, machine, placement)
+    return served.replicas if served.replicas > 1 and _carries(scenario, served) else None
+
+
+def _held(case: Case, machine: Machine, placement: Placement, idlest: Served) -> Served:
+    """Where an objective is missed by every number: the fewest replicas that hold the load."""
+    flight = case.scenario.requests_in_flight or 1
+    least = math.ceil(flight / max(1, idlest.memory.max_concurrency))
+    held = _estimate(case, machine, placement, least)
+    return held if held.memory.fits else idlest
+
+
+def _carries(scenario: Scenario, served: Served) -> bool:
+    return served.memory.fits and served.latency is not None and _keeps_up(scenario, served.latency)
 
 
 def _keeps_up(scenario: Scenario, latency: LatencyEstimate | None) -> bool:
