@@ -22,6 +22,7 @@ from app.narrative import conditions, verdict
 from app.plan import Plan
 from app.views import current, inputs
 from app.views.explain import how
+from app.views.old_price import old_price
 from pricing.api_prices import ApiPrice
 from pricing.bill import Extras
 from pricing.cost import monthly_cost
@@ -195,11 +196,13 @@ def draw_owned(plan: Plan) -> None:
     name = chosen.machine.accelerator.name
     purchase = first.number_input(
         f"Price of a machine with {chosen.placement.gpus} x {name}, USD",
-        0,
-        10_000_000,
-        30_000,
+        min_value=0,
+        max_value=10_000_000,
+        value=None,
         step=1_000,
         key="own_purchase",
+        placeholder="what you paid",
+        help="The whole machine: accelerators, host and network.",
     )
     years = second.number_input("Years in use", 0.5, 15.0, 4.0, step=0.5, key="own_years")
     watts = chosen.machine.accelerator.tdp_watts or 350.0
@@ -221,6 +224,9 @@ def draw_owned(plan: Plan) -> None:
     upkeep = third.number_input(
         "Upkeep, USD a year", 0, 1_000_000, 0, key="own_upkeep", help="Colocation, support, spares."
     )
+    if purchase is None:
+        st.info(f"Give the price of the machine, with its {chosen.placement.gpus} x {name}, to see what an hour costs.")
+        return
     machine = OwnedMachine(
         name=name,
         purchase_usd=Decimal(purchase),
@@ -251,6 +257,8 @@ def draw_owned(plan: Plan) -> None:
 
 result = current.plan()
 st.markdown(_escape(f"### {verdict(result)}"))
+if warning := old_price(result):
+    st.warning(_escape(warning), icon=":material/history:")
 draw_bill(result)
 draw_tokens(result)
 draw_break_even(result)
