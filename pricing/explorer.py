@@ -123,9 +123,10 @@ def _candidates(book: PriceBook, wanted: Filter, machines: frozenset[str]) -> li
 def cheapest_regions(
     book: PriceBook, instance_type: str, option: PurchaseOption, *, allowed: frozenset[str] | None = None
 ) -> tuple[Offer, ...]:
-    """One machine and one way to pay in every region that has it, the cheapest first."""
+    """One machine and one way to pay in every region that has it, the cheapest first, prices that are too old after the others."""
     found = book.find(PriceQuery(option=option, instance_types=frozenset({find_instance(instance_type).instance_type})))
-    return tuple(offer for offer in found if allowed is None or offer.region in allowed)
+    within = (offer for offer in found if allowed is None or offer.region in allowed)
+    return tuple(sorted(within, key=lambda offer: offer.stale))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -73,3 +73,18 @@ def test_a_bare_count_is_labelled_an_approximation() -> None:
 def test_every_other_page_opens(view: str) -> None:
     page = run().switch_page(view).run()
     assert not page.exception
+
+
+def test_owned_hardware_is_priced_only_once_its_price_is_given() -> None:
+    page = run(instance="g6.xlarge").switch_page("views/cost.py").run()
+    assert not page.exception
+    assert page.number_input(key="own_purchase").value is None
+    assert "Owned, a month" not in [metric.label for metric in page.metric]
+    assert any("Give the price of the machine" in box.value for box in page.info)
+    page.number_input(key="own_purchase").set_value(8_000).run()
+    assert "Owned, a month" in [metric.label for metric in page.metric]
+
+
+def test_a_spot_price_of_last_year_is_said_to_be_old_beside_the_verdict() -> None:
+    page = run(instance="g5.2xlarge", buy="spot")
+    assert "too old to count on" in " ".join(box.value for box in page.warning)

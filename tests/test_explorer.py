@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 
@@ -116,3 +117,11 @@ def test_a_difference_is_changed_new_and_gone() -> None:
 def test_a_book_does_not_differ_from_itself() -> None:
     assert diff(load_snapshot(TODAY), load_snapshot(TODAY)) == ()
     assert diff(load_snapshot(TODAY), book(), PriceQuery(region="mx-central-1")) == ()
+
+
+def test_an_old_price_comes_after_fresh_ones_however_low() -> None:
+    old = make("g6.xlarge", "us-east-1", PurchaseOption.SPOT, "0.1")
+    fresh = make("g6.xlarge", "us-west-2", PurchaseOption.SPOT, "0.3")
+    old = replace(old, stale=True)
+    book = OfferTable((old, fresh))
+    assert list(cheapest_regions(book, "g6.xlarge", PurchaseOption.SPOT)) == [fresh, old]

@@ -14,6 +14,7 @@ from app.plan import Candidate
 from app.scenario import Scenario, with_page_defaults
 from app.sources import LocalSources
 from app.views import inputs
+from app.views.old_price import old_price
 from estimators.precision import Weights
 
 
@@ -24,6 +25,8 @@ def draw(sources: LocalSources) -> None:
     result = remembered_plan(scenario, sources)
     with answer:
         st.markdown(f"##### {verdict(result)}".replace("$", "\\$"))
+        if warning := old_price(result):
+            st.caption(f":material/history: {warning}".replace("$", "\\$"))
         st.caption(conditions(result).replace("$", "\\$"))
         if result.chosen is not None:
             _draw_machine(result.chosen)

@@ -14,6 +14,7 @@ from app.plan import Candidate, Plan
 from app.sources import dashboard_sources
 from app.views import current
 from app.views.explain import how
+from app.views.old_price import old_price
 from pricing.cost import usd_per_million_tokens
 
 
@@ -26,6 +27,8 @@ def draw_verdict(plan: Plan) -> None:
         st.markdown(f"### {_escape(verdict(plan))}")
         if plan.spec is None:
             return
+        if warning := old_price(plan):
+            st.warning(_escape(warning), icon=":material/history:")
         st.markdown(_escape(f"{conditions(plan)}. Load: {load_phrase(plan.asked)}."))
         if plan.refusal is not None and str(plan.refusal) not in verdict(plan):
             st.error(_escape(str(plan.refusal)), icon=":material/error:")

@@ -33,6 +33,7 @@ from app.scenario import QUESTION_KEYS, Scenario
 from app.sources import dashboard_sources
 from app.views import current, question_inputs
 from app.views.decision import draw_exports
+from app.views.old_price import old_price
 from estimators.provenance import Refusal
 
 
@@ -49,6 +50,8 @@ def draw_answer(answer: Recommendation) -> None:
             st.caption(_escape(weighed_sentence(answer)))
             return
         best = answer.plans[0]
+        if warning := old_price(best.plan):
+            st.warning(_escape(warning), icon=":material/history:")
         st.markdown(_escape(f"{purchase_of(best.candidate)}. Load: {load_phrase(answer.question.scenario)}."))
         st.markdown(f"- {_escape(cheaper_sentence(best.next_cheaper))}")
         judged = best.candidate.quality
