@@ -12,6 +12,7 @@ from app.sources import dashboard_sources
 from app.views import card, current, header, inputs
 
 FOLDED = ("accuracy", "recommend", "compare")  # pages that ask something of their own
+OWN_LINKS = ("recommend",)  # pages whose answer is another plan than that of the shared inputs
 ICON = str(Path(__file__).with_name("static") / "icon.svg")
 
 st.set_page_config(page_title="Rightsize", page_icon=ICON, layout="wide", initial_sidebar_state="collapsed")
@@ -46,6 +47,7 @@ else:
         sources.check_hub(scenario.model)
     result = current.with_measurements(remembered_plan(scenario, sources))
     current.remember(result, decoded.problems)
-    header.draw_actions(top, result)
+    if page.url_path not in OWN_LINKS:
+        header.draw_actions(top, result)
     header.draw_notices(result)
     page.run()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -70,3 +71,9 @@ def test_ones_own_cost_replaces_the_recipe() -> None:
     page.number_input(key="own_one_off").set_value(24_000.0).run()
     assert not page.exception
     assert any(element.value.replace("\\", "").startswith("$24,000 once saves") for element in page.markdown)
+
+
+def test_recommend_offers_no_link_to_a_plan_it_does_not_show() -> None:
+    page = run(model=SMALL)
+    labels = [json.loads(element.proto.json)["label"] for element in page.get("bidi_component") if element.proto.json]
+    assert "Copy link" not in labels

@@ -23,6 +23,7 @@ def draw_title() -> DeltaGenerator:
 
 
 def draw_actions(place: DeltaGenerator, plan: Plan) -> None:
+    """The link to this plan and the date of its price; for pages whose answer is this plan."""
     with place:
         copy_link(query_of(plan))
         if plan.chosen is not None and plan.chosen.offer is not None:
