@@ -117,12 +117,16 @@ def _caveats(case: Case, machine: Machine, memory: MemoryEstimate) -> Iterable[s
     limit = case.precision.spec.max_positions
     context = max(case.scenario.max_len or 0, case.scenario.prompt + case.scenario.output)
     if limit is not None and context > limit:
-        yield f"{context:,} tokens are more than the model's config allows, {limit:,}: engines refuse to start so."
+        yield (
+            f"{context:,} tokens are more than the {limit:,} the model's config allows: engines refuse to start so, "
+            "unless its context is extended (rope scaling) and they are told to allow it."
+        )
     runs = _weights_support(case, machine)
+    name = precision_name(case.precision.weights)
     if runs.path == "native" and runs.reason:
-        yield f"{runs.reason.removesuffix('.')}."
+        said = runs.reason.removesuffix(".").replace("W8A8", "weights and activations both in 8 bits (W8A8)")
+        yield f"{name} on {machine.accelerator.name}: {said}."
     if runs.path == "weight-only" and runs.reason:
-        name = precision_name(case.precision.weights)
         yield f"{name} is stored but not computed in here: {runs.reason.removesuffix('.')}."
 
 

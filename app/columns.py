@@ -152,6 +152,6 @@ def as_json(plan: Plan, problems: tuple[Problem, ...] = ()) -> dict[str, object]
     row: dict[str, object] = {key: _json_value(getattr(plan.resolved, key)) for key in KEYS}
     row["v"] = VERSION
     row |= {key: _json_value(value) for key, value in columns_of(plan).items()}
-    row["notes"] = list(plan.notes)
+    row["notes"] = list(plan.all_notes)
     row["problems"] = [problem.message for problem in problems]
     return row

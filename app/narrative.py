@@ -81,9 +81,17 @@ def verdict(plan: Plan) -> str:
     verb = "fits" if plan.asked.rate is None else "is served by"
     if unmet:
         verb = "fits, but misses an objective on,"
-    if chosen.cost is None:
-        return f"{who} {verb} {where}."
-    return f"{who} {verb} {where}: {usd(chosen.cost.usd_per_month)} a month."
+    cost = "" if chosen.cost is None else f": {usd(chosen.cost.usd_per_month)} a month"
+    return f"{who} {verb} {where}{cost}{beyond_context(plan)}."
+
+
+def beyond_context(plan: Plan) -> str:
+    """ ", if its context is extended: its config allows 1,024 tokens, not 4,128"; nothing within what it allows."""
+    limit = plan.spec.max_positions if plan.spec else None
+    asked = max(plan.asked.max_len or 0, plan.asked.prompt + plan.asked.output)
+    if limit is None or asked <= limit:
+        return ""
+    return f", if its context is extended: its config allows {limit:,} tokens, not {asked:,}"
 
 
 def source_phrase(offer: Offer) -> str:

@@ -90,3 +90,8 @@ class Plan:
     candidates: tuple[Candidate, ...] = ()  # every machine weighed, eligible ones first, cheapest first
     refusal: Refusal | None = None
     notes: tuple[str, ...] = ()
+
+    @property
+    def all_notes(self) -> tuple[str, ...]:
+        """What is noted of the model, then of the machine that was chosen, each once."""
+        return tuple(dict.fromkeys((*self.notes, *(self.chosen.notes if self.chosen else ()))))

@@ -28,7 +28,7 @@ def as_lines(plan: Plan) -> Iterator[str]:
     for other in others:
         if other.cost is not None and other.offer is not None:
             yield f"  or {other.label}: {usd(other.cost.usd_per_month)} a month ({source_phrase(other.offer)})"
-    for note in plan.notes:
+    for note in plan.all_notes:
         yield f"  note: {note}"
 
 

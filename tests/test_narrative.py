@@ -7,10 +7,12 @@ from decimal import Decimal
 
 import pytest
 
-from app.narrative import conditions, load_phrase, model_name, option_name
+from app.columns import as_json
+from app.narrative import conditions, load_phrase, model_name, option_name, verdict
 from app.planner import plan
 from app.scenario import LoadMode, Scenario
 from app.sources import shared_sources
+from estimators.precision import Weights
 from pricing.offers import PurchaseOption
 
 
@@ -67,3 +69,19 @@ def test_a_commitment_says_that_it_bills_hours_nobody_asked_for() -> None:
     assert "reserved 1 year, no upfront, 730 h, " in conditions(plan(whole, shared_sources()))
     used = replace(asked, buy=PurchaseOption.ON_DEMAND)
     assert "on demand, 100 h, " in conditions(plan(used, shared_sources()))
+
+
+def test_more_context_than_the_config_allows_is_in_the_sentence_and_the_notes() -> None:
+    """GPT-2 has 1,024 learned positions: no engine starts it at 4,128 tokens."""
+    result = plan(Scenario(model="openai-community/gpt2", prompt=4000, instance="g6.xlarge"), shared_sources())
+    assert verdict(result).endswith("if its context is extended: its config allows 1,024 tokens, not 4,128.")
+    notes = as_json(result)["notes"]
+    assert isinstance(notes, list)
+    assert any("1,024 the model's config allows" in note for note in notes)
+    within = plan(Scenario(model="openai-community/gpt2", prompt=896, instance="g6.xlarge"), shared_sources())
+    assert verdict(within).endswith("a month.")
+
+
+def test_a_precision_computed_in_8_bits_says_so_in_a_sentence() -> None:
+    result = plan(Scenario(params=8, weights=Weights.FP8, instance="g6.xlarge"), shared_sources())
+    assert "FP8 on L4: weights and activations both in 8 bits (W8A8)." in result.all_notes

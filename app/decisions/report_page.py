@@ -159,7 +159,7 @@ def _quality(judged: Judgement) -> str:
 
 
 def _foot(plan: Plan, link: str) -> str:
-    notes = " ".join((*plan.notes, NOT_INCLUDED))
+    notes = " ".join((*plan.all_notes, NOT_INCLUDED))
     source = f"Model: {plan.spec.source_note}. " if plan.spec else ""
     return (
         f'<h2>Conditions</h2><p class="small">{escape(source + notes)}</p>'
