@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from app.format import usd
+from app.format import plural, usd
 from app.memo import VersionedSources, remembered_plan
 from app.narrative import machine_phrase, precision_name
 from app.plan import Candidate, Plan
@@ -40,7 +40,7 @@ def alternatives(current: Plan, sources: VersionedSources) -> tuple[str, ...]:
             price_as_of=None,
         )
         other = remembered_plan(scenario, sources)
-        if other.chosen and other.chosen.eligible and other.chosen.cost:
+        if other.chosen and other.chosen.eligible and other.chosen.cost and _gains(chosen, other.chosen):
             cost = other.chosen.cost.usd_per_month
             kept = quality_phrase(current.asked.model, weights)
             room = _room(chosen, other.chosen)
@@ -48,18 +48,34 @@ def alternatives(current: Plan, sources: VersionedSources) -> tuple[str, ...]:
     return tuple(lines)
 
 
+def _gains(now: Candidate, other: Candidate) -> bool:
+    """Whether another precision is worth a line: it costs less, or as much and holds more."""
+    if now.cost is None or other.cost is None or now.memory is None or other.memory is None:
+        return False
+    if other.cost.usd_per_month != now.cost.usd_per_month:
+        return other.cost.usd_per_month < now.cost.usd_per_month
+    return _holds(other) > _holds(now)
+
+
+def _holds(candidate: Candidate) -> int:
+    """Requests that all replicas hold at once."""
+    return candidate.memory.max_concurrency * max(1, candidate.replicas) if candidate.memory else 0
+
+
 def _room(now: Candidate, other: Candidate) -> str:
-    """What the same machine gains: ", holds 71 requests at once instead of 25"."""
-    if now.machine != other.machine or now.memory is None or other.memory is None:
+    """What the same machines gain: ", holds 71 requests at once instead of 25"."""
+    same = now.machine == other.machine and now.replicas == other.replicas
+    if not same or _holds(other) <= _holds(now):
         return ""
-    return f", holds {other.memory.max_concurrency:,} requests at once instead of {now.memory.max_concurrency:,}"
+    return f", holds {plural(_holds(other), 'request')} at once instead of {_holds(now):,}"
 
 
 def quality_phrase(model: str | None, weights: Weights) -> str:
-    """Published quality of a precision against the 16-bit model: "keeps 100.9 % of its score (2 comparisons)"."""
+    """Published quality of a precision against the 16-bit model, over averages of whole suites of tasks, which single
+    tasks may fall short of: "keeps 98.3 % of its published suite averages (6 published comparisons of this model)"."""
     found = recovery(model, weights.value) if model else None
     if found is None or found.median is None:
-        return "no published quality comparison"
+        return "no published comparison of suite averages"
     if found.median >= 1:
-        return f"published scores hold ({found.label})"
-    return f"keeps {found.median:.1%} of its published score ({found.label})".replace("%", " %")
+        return f"published averages over suites of tasks hold ({found.label})"
+    return f"keeps {found.median:.1%} of its published averages over suites of tasks ({found.label})".replace("%", " %")
