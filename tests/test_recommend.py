@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from app.decisions.question import OwnedHardware, QualityBar, Question
 from app.decisions.recommend import recommend
-from app.decisions.words import headline, weighed_sentence
+from app.decisions.recommendation import Margin
+from app.decisions.words import cautions, headline, left_text, weighed_sentence
 from app.planner import plan
 from app.scenario import Scenario, decode, encode
 from app.sources import LocalSources
@@ -322,3 +323,23 @@ def test_weights_that_exceed_a_machine_are_held_against_the_share_an_engine_may_
     assert answer.nearest.unweighed == ("ttft",)
     assert "20.3 GiB" in headline(answer)
     assert "p95 time to first token not worked out for it" in headline(answer)
+
+
+def test_a_limit_met_by_the_estimate_alone_says_so() -> None:
+    """Just above the estimate, the limit lies within its interval; at ten times, it does not."""
+    question = Question(scenario=replace(RAG, rate=2, ttft=60.0), models=(SMALL,), weights=(Weights.BF16,))
+    easy = recommend(question, SOURCES).plans[0]
+    hair = replace(question, scenario=replace(RAG, rate=2, ttft=(easy.candidate.ttft_p95_s or 0) * 1.02))
+    tight = recommend(hair, SOURCES).plans[0]
+    said = " ".join(cautions(tight))
+    assert "within its interval" in said
+    assert "P95 whole request: " in said
+    assert "within its interval" not in " ".join(cautions(easy))
+
+
+def test_a_margin_says_where_its_interval_ends_and_when_memory_is_tight() -> None:
+    time = Margin(key="ttft", limit=1.0, value=0.9, low=0.7, high=1.2)
+    assert left_text(time) == "10 % below the limit, may miss: interval to 1.20 s"
+    assert left_text(replace(time, high=0.99)) == "10 % below the limit"
+    assert left_text(Margin(key="memory", limit=100, value=99)) == "1 % below the limit: tight"
+    assert left_text(Margin(key="memory", limit=100, value=97)) == "3 % below the limit"

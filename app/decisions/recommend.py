@@ -10,7 +10,7 @@ from app.decisions.layouts import Benches, Variant, benches_of, chips_of, varian
 from app.decisions.purchase import purchases
 from app.decisions.quality_bar import Judgement, judge
 from app.decisions.question import Question
-from app.decisions.recommendation import Candidate, Margin, Ranked, Recommendation
+from app.decisions.recommendation import Candidate, Margin, Ranked, Recommendation, p95_of
 from app.decisions.speculation import matters
 from app.narrative import precision_name
 from app.plan import Plan
@@ -118,21 +118,22 @@ def _as_planned(candidate: Candidate, exact: Plan) -> Candidate:
     chosen = exact.chosen
     if chosen is None or chosen.memory is None or chosen.latency is None:
         return candidate
-    times = {key: getattr(chosen.latency, f"{key}_p95_s") for key in ("ttft", "tpot", "e2e")}
+    times = {key: p95_of(chosen.latency, key) for key in ("ttft", "tpot", "e2e")}
     margins = []
     for margin in candidate.margins:
         if margin.key == "memory":
             need, have = chosen.memory.memory_bytes_per_gpu, chosen.memory.memory_budget_bytes_per_gpu
             margins.append(Margin(key="memory", limit=have, value=need))
         elif margin.key in times:
-            margins.append(replace(margin, value=times[margin.key]))
+            found = times[margin.key]
+            margins.append(replace(margin, value=found.value, low=found.low, high=found.high))
         else:
             margins.append(margin)
     return replace(
         candidate,
-        ttft_p95_s=times["ttft"],
-        tpot_p95_s=times["tpot"],
-        e2e_p95_s=times["e2e"],
+        ttft_p95_s=times["ttft"].value,
+        tpot_p95_s=times["tpot"].value,
+        e2e_p95_s=times["e2e"].value,
         margins=tuple(margins),
     )
 

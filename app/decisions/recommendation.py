@@ -11,6 +11,7 @@ from app.decisions.question import Question
 from app.decisions.speculation import Drafting
 from app.plan import Plan
 from app.scenario import Scenario
+from estimators.latency.estimate import Interval, LatencyEstimate
 from pricing.offers import Offer
 
 
@@ -22,12 +23,19 @@ class Margin:
     limit: float
     value: float | None
     floor: bool = False  # the limit is a least value (quality), not a most
+    low: float | None = None  # ends of the value's 80 % interval, where it is an estimate of a plan
+    high: float | None = None
 
     @property
     def met(self) -> bool:
         if self.value is None:
             return False
         return self.value >= self.limit if self.floor else self.value <= self.limit
+
+    @property
+    def may_miss(self) -> bool:
+        """Met by the estimate, and missed by the upper end of its interval."""
+        return self.met and self.high is not None and self.high > self.limit
 
     @property
     def shortfall(self) -> float:
@@ -38,6 +46,16 @@ class Margin:
             return float("inf") if self.value > 0 else 0.0
         share = self.value / self.limit - 1.0
         return -share if self.floor else share
+
+
+def p95_of(latency: LatencyEstimate, key: str) -> Interval:
+    """The 95th percentile of "ttft", "tpot" or "e2e" with the relative interval of its mean: 0.9 s, where the mean is
+    0.6 s within 0.5 to 0.8 s, lies within 0.75 to 1.2 s."""
+    mean: Interval = getattr(latency, f"{key}_s")
+    late: float = getattr(latency, f"{key}_p95_s")
+    if mean.value <= 0:
+        return Interval(value=late, low=late, high=late)
+    return Interval(value=late, low=late * mean.low / mean.value, high=late * mean.high / mean.value)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

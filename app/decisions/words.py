@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
 
-from app.decisions.recommendation import Candidate, Loosening, Margin, Recommendation
+from app.decisions.recommendation import Candidate, Loosening, Margin, Ranked, Recommendation, p95_of
 from app.format import gib, plural, seconds, small_number, usd
-from app.narrative import model_name, option_name, precision_name
+from app.narrative import beyond_context, model_name, option_name, precision_name
 from estimators.precision import KvPrecision, Weights
 
 LIMITS: Mapping[str, str] = {
@@ -23,6 +23,9 @@ LIMITS: Mapping[str, str] = {
     "layout": "attention heads that do not divide",
     "speculation": "requests in flight while drafting",
 }
+
+
+TIGHT_MEMORY = 0.02  # share of the budget left, below which a plan is called tight
 
 
 def value_text(key: str, value: float | None) -> str:
@@ -57,7 +60,40 @@ def left_text(margin: Margin) -> str:
         return f"{100 * (margin.value - margin.limit):+.1f} points to the bar"
     share = abs(margin.shortfall)
     side = "above" if margin.value > margin.limit else "below"
-    return f"{100 * share:.0f} % {side} the limit"
+    said = f"{100 * share:.0f} % {side} the limit"
+    if margin.may_miss and margin.high is not None:
+        return f"{said}, may miss: interval to {value_text(margin.key, margin.high)}"
+    return f"{said}: tight" if is_tight(margin) else said
+
+
+def is_tight(margin: Margin) -> bool:
+    """Memory of which next to nothing is left."""
+    return margin.key == "memory" and margin.met and margin.shortfall > -TIGHT_MEMORY
+
+
+def cautions(ranked: Ranked) -> Iterator[str]:
+    """What stands beside a plan that meets every limit: how wide its estimates are, and where they may miss."""
+    chosen = ranked.plan.chosen
+    for margin in ranked.candidate.margins:
+        if margin.value is not None and margin.low is not None and margin.high is not None:
+            may = f"; it may miss {value_text(margin.key, margin.limit)} within its interval" if margin.may_miss else ""
+            yield f"{_first_up(LIMITS[margin.key])}: {_ranged(margin.value, margin.low, margin.high)}{may}."
+    if chosen is not None and chosen.latency is not None and ranked.candidate.scenario.e2e is None:
+        whole = p95_of(chosen.latency, "e2e")
+        yield f"{_first_up(LIMITS['e2e'])}: {_ranged(whole.value, whole.low, whole.high)}."
+    for margin in filter(is_tight, ranked.candidate.margins):
+        left = 100 * abs(margin.shortfall)
+        yield f"Memory is tight: {left:.1f} % of what the engine may take is left. Try it before committing."
+    if context := beyond_context(ranked.plan):
+        yield f"It works only{context.removeprefix(',')}."
+
+
+def _ranged(value: float, low: float, high: float) -> str:
+    return f"{seconds(value)} (80 % interval {seconds(low)} to {seconds(high)})"
+
+
+def _first_up(text: str) -> str:
+    return f"{text[0].upper()}{text[1:]}"
 
 
 def precision_of(candidate: Candidate) -> str:
@@ -126,7 +162,7 @@ def ways_out(loosenings: tuple[Loosening, ...]) -> Iterator[str]:
         least = "be lowered to" if found.key == "quality" else "be raised to"
         cost = f", {usd(found.candidate.usd_per_month)} a month" if found.candidate.usd_per_month is not None else ""
         yield (
-            f"{LIMITS[found.key][0].upper()}{LIMITS[found.key][1:]} would have to {least} "
+            f"{_first_up(LIMITS[found.key])} would have to {least} "
             f"{value_text(found.key, found.needed)} (now {value_text(found.key, found.limit)}): "
             f"{name_of(found.candidate)}{cost}."
         )
