@@ -35,11 +35,15 @@ def of_named_machine(scenario: Scenario, chosen: Candidate, unsupported: Iterabl
     """Why the machine that was named cannot be used as asked, if it cannot."""
     for reason in unsupported:
         return Refusal(f"{reason}.", field="weights", remedy="Choose another precision or machine.")
+    if chosen.refusal is not None and chosen.refusal.field == "gpus":
+        return chosen.refusal  # of the layout itself: no larger machine changes it
     if chosen.machine.instance and chosen.placement and chosen.placement.tp > chosen.machine.instance.accelerator_count:
         return Refusal(
             f"T{beyond_the_machine(chosen.machine, chosen.placement)[1:]}.",
             field="gpus",
-            remedy="Name a larger instance, or use pp to span machines.",
+            remedy="Name a larger instance, or use pp to span machines."
+            if scenario.instance is not None
+            else "Use fewer gpus, or pp to span machines: none that carries it has so many.",
         )
     if chosen.refusal is not None and chosen.refusal.field in _OF_THE_QUESTION:
         return chosen.refusal
@@ -59,6 +63,13 @@ def of_automatic_choice(scenario: Scenario, weighed: Sequence[Candidate]) -> Ref
     for candidate in weighed:
         if candidate.refusal is not None and candidate.refusal.field in _OF_THE_QUESTION:
             return candidate.refusal
+    if all(candidate.placement is None for candidate in weighed):
+        most = max(c.machine.instance.accelerator_count for c in weighed if c.machine.instance)
+        return Refusal(
+            f"No machine has the {scenario.pp} accelerators that pp={scenario.pp} needs; the largest has {most}.",
+            field="pp",
+            remedy=f"Use pp up to {most}, or name gpu and gpus so that a replica spans machines.",
+        )
     offered = [candidate for candidate in weighed if candidate.offer is not None]
     if not offered:
         return Refusal(

@@ -14,6 +14,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
+from estimators.memory.footprint import LONGEST_CONTEXT
 from estimators.precision import KvPrecision, Method, Weights
 from estimators.workload import Engine
 from pricing.offers import PurchaseOption
@@ -198,7 +199,7 @@ PARSERS: dict[str, Callable[[str], Any]] = {
     "weights": _choice(Weights),
     "method": _choice(Method),
     "kv": _choice(KvPrecision),
-    "prompt": _integer(1, 100_000_000),
+    "prompt": _integer(1, LONGEST_CONTEXT),
     "output": _integer(1, 10_000_000),
     "concurrency": _integer(1, 1_000_000),
     "rate": _number(0.000_001, 1_000_000),
@@ -218,7 +219,7 @@ PARSERS: dict[str, Callable[[str], Any]] = {
     "engine": _choice(Engine),
     "engine_version": _match(_VERSION, "a version such as 0.11.0"),
     "util": _number(0.05, 1.0),
-    "max_len": _integer(1, 100_000_000),
+    "max_len": _integer(1, LONGEST_CONTEXT),
     "batched_tokens": _integer(1, 10_000_000),
     "prefix": _number(0, 1, below=True),
     "spec": _match(_MODEL_ID, "none, ngram, eagle, mtp or a draft model's id"),

@@ -221,7 +221,10 @@ def _owned(reader: _Reader) -> str:
         try:
             owned_from("\n".join([*kept, line]))
         except Refusal as refusal:
-            reader.reject("owned", line, refusal.message)
+            reason = refusal.message.removeprefix(f"{line[:60]!r} ").removesuffix(".")
+            reader.reject(
+                "owned", line, reason if reason != refusal.message.removesuffix(".") else f"is left out: {reason}"
+            )
             continue
         kept.append(line)
     return "\n".join(kept)
