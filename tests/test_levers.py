@@ -6,6 +6,7 @@ from decimal import Decimal
 
 import pytest
 
+from app.decisions.alternatives import quality_phrase
 from app.decisions.levers import LOSSLESS, Group, Kept, Lever, effect_of, levers_for, ready_on_the_hub, together
 from app.decisions.retraining import experts, payback, smaller_model, sparsity
 from app.memo import VersionedSources
@@ -250,3 +251,12 @@ def test_a_smaller_model_needs_a_score_on_the_same_suite(small: Plan, sources: V
     assert found.quality.ratio is not None
     assert found.quality.ratio >= 0.99
     assert smaller_model(large, Task.LONG_CONTEXT, sources) is None
+
+
+def test_a_task_without_evidence_still_says_what_the_estimate_says_of_suites(small: Plan) -> None:
+    """IFEval is unpublished for INT8; the estimate quotes two comparisons of averages over suites, and so do levers."""
+    found = {lever.key: lever.kept for lever in levers_for(small, Task.INSTRUCTION_FOLLOWING)}
+    assert found["int8"].ratio is None
+    assert "no published recovery of INT8 on instruction following" in found["int8"].said
+    assert "averages over suites of tasks keep 100.9 % (2 published comparisons of this model)" in found["int8"].said
+    assert quality_phrase(small.asked.model, Weights.INT8).endswith("(2 published comparisons of this model)")

@@ -140,7 +140,9 @@ def _quantization(model: str, weights: Weights, task: Task) -> Lever:
         name=f"Weights in {precision_name(weights)}",
         group=Group.QUANTIZATION,
         change=lambda scenario: replace(scenario, weights=weights, method=Method.AUTO),
-        kept=_kept(recovery(model, weights.value, None, task), weights.value, task),
+        kept=_kept(
+            recovery(model, weights.value, None, task), recovery(model, weights.value), precision_name(weights), task
+        ),
         evidence="published recoveries of the task, this model first, then its kin",
         effort=effort,
         note=note,
@@ -150,23 +152,35 @@ def _quantization(model: str, weights: Weights, task: Task) -> Lever:
 def _cache(plan: Plan, task: Task) -> Lever:
     model = plan.asked.model
     found = recovery(model, "kv-fp8", None, task) if model else None
+    overall = recovery(model, "kv-fp8") if model else None
     return Lever(
         key="kv-fp8",
         name="KV cache in FP8",
         group=Group.CACHE,
         change=lambda scenario: replace(scenario, kv=KvPrecision.FP8),
-        kept=_kept(found, "an FP8 cache", task),
+        kept=_kept(found, overall, "an FP8 cache", task),
         evidence="published recoveries of the task",
         effort="One flag: --kv-cache-dtype fp8",
     )
 
 
-def _kept(found: Recovery | None, scheme: str, task: Task) -> Kept:
+def _kept(found: Recovery | None, overall: Recovery | None, scheme: str, task: Task) -> Kept:
+    """Quality kept on the task; beside it, what the averages over suites of tasks keep, which the estimate names."""
+    if task is Task.GENERAL:
+        on, beside = "over suites of tasks", ""
+    else:
+        on, beside = f"on {task.value.replace('-', ' ')}", _over_suites(overall)
     if found is None:
-        return Kept(ratio=None, low=None, said=f"no published recovery of {scheme} on {task.value.replace('-', ' ')}")
+        return Kept(ratio=None, low=None, said=f"no published recovery of {scheme} {on}{beside}")
     middle = "only a worst case" if found.median is None else f"{100 * found.median:.1f} %"
-    said = f"{middle} kept, down to {100 * found.low:.1f} %; {found.label}"
+    said = f"{middle} kept {on}, down to {100 * found.low:.1f} %; {found.label}{beside}"
     return Kept(ratio=found.median, low=found.low, said=said, sources=found.sources)
+
+
+def _over_suites(overall: Recovery | None) -> str:
+    if overall is None or overall.median is None:
+        return ""
+    return f"; averages over suites of tasks keep {100 * overall.median:.1f} % ({overall.label})"
 
 
 def _speculation(plan: Plan, method: str) -> Lever:
