@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import date
 from decimal import Decimal
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from app.decisions.decision_link import freeze, read_decision
 from app.decisions.question import MOST_MODELS
 from app.decisions.question_link import (
     MOST_UNLISTED,
@@ -16,11 +18,12 @@ from app.decisions.question_link import (
     encode_question,
     link_of,
     question_of,
+    with_question,
 )
 from app.decisions.recommend import recommend
 from app.presets import PRESETS
 from app.scenario import QUESTION_KEYS, Scenario, decode
-from app.sources import LocalSources
+from app.sources import LocalSources, shared_sources
 from estimators.architecture.hub import HubClient
 from estimators.precision import Weights
 from estimators.provenance import Refusal
@@ -142,3 +145,24 @@ def test_it_opens_to_the_same_ranking(asked: Asked) -> None:
         ranked.candidate.scenario for ranked in before.plans
     ]
     assert before.plans
+
+
+def test_the_link_of_a_chosen_plan_asks_the_question_it_answers() -> None:
+    """Opened on the page it was copied from, it recommends that plan again; the decision in it still reads."""
+    sources = shared_sources()
+    asked = Asked(models=MODELS[:2], weights=(Weights.BF16, Weights.FP8), percent=99.0)
+    best = recommend(question_of(asked, RAG, MODELS), sources).plans[0]
+    link = with_question(freeze(best.plan, date(2026, 11, 21), sources), encode_question(asked))
+    assert "decision" in link
+    again, problems = decode_question(link, models=MODELS, regions=REGIONS, vendors=VENDORS)
+    opened = decode(link).scenario
+    assert problems == ()
+    assert again == asked
+    assert read_decision(link, opened)[0] is not None
+    reopened = recommend(question_of(again, opened, MODELS), sources).plans[0]
+    assert reopened.candidate.scenario.model == best.candidate.scenario.model
+    assert reopened.candidate.usd_per_month == best.candidate.usd_per_month
+
+
+def test_a_question_too_long_for_an_address_is_left_out_of_the_plans_link() -> None:
+    assert with_question({"v": "1"}, {"models": "org/name," * 300}) == {"v": "1"}

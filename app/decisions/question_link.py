@@ -11,6 +11,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import TypeVar
+from urllib.parse import urlencode
 
 from app.decisions.quality_bar import comparable
 from app.decisions.question import MOST_MODELS, USUAL_WEIGHTS, QualityBar, Question, owned_from
@@ -25,6 +26,7 @@ from pricing.offers import PurchaseOption
 T = TypeVar("T")
 REFERENCE = "meta-llama/Llama-3.1-70B-Instruct"
 LONGEST = {"models": 6_000, "owned": 800}  # characters; everything else fits in 2,000
+LONGEST_LINK = 2_000  # characters that every browser and mail program passes on whole
 MOST_UNLISTED = 5  # models outside the catalogue in one link: each may be a question to the Hub
 MOST_NAMED = 5  # things that could not be used, of one key
 _NUMBER = re.compile(r"[0-9]{1,10}(\.[0-9]{1,4})?", re.ASCII)
@@ -115,6 +117,13 @@ def link_of(asked: Asked, scenario: Scenario) -> dict[str, str]:
     """The whole question: its own keys, and every field of the scenario it is asked under."""
     frozen = replace(scenario, price=None, price_as_of=None)
     return encode(frozen, every_field=True) | encode_question(asked)
+
+
+def with_question(link: Mapping[str, str], question: Mapping[str, str]) -> dict[str, str]:
+    """A plan's link that also asks the question it answers, so that it opens alike on either page; as it was where the
+    two together are longer than an address should be."""
+    both = {**link, **question}
+    return both if len(urlencode(both)) <= LONGEST_LINK else dict(link)
 
 
 class _Reader:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from urllib.parse import urlencode
 
@@ -12,6 +12,7 @@ import streamlit as st
 
 from app.components.copy_link import copy_link
 from app.decisions.decision_link import Decision, Review, freeze, review
+from app.decisions.question_link import with_question
 from app.decisions.recommendation import Recommendation
 from app.decisions.report_page import plans_csv, plans_json, report_html
 from app.format import gib, seconds, usd
@@ -38,11 +39,12 @@ def _root() -> str:
     return f"{address.rsplit('/', 1)[0]}/" if "://" in address else ""
 
 
-def draw_exports(answer: Recommendation) -> None:
-    """Open, link and report of the first plan; all plans as CSV and JSON."""
+def draw_exports(answer: Recommendation, question: Mapping[str, str]) -> None:
+    """Open, link and report of the first plan; all plans as CSV and JSON. The links ask `question` too."""
     best = answer.plans[0]
     plans = [ranked.plan for ranked in answer.plans]
-    query = query_of(best.plan)
+    link = freeze(best.plan, datetime.now(UTC).date(), dashboard_sources())
+    query = urlencode(with_question(link, question))
     page = report_html(
         best.plan, link=f"{_root()}?{query}", today=datetime.now(UTC).date(), answer=answer, chosen=best.candidate
     )

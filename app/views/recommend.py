@@ -15,6 +15,7 @@ from app.decisions.remembered import remembered_recommendation
 from app.decisions.speculation import bound_words
 from app.decisions.words import (
     LIMITS,
+    cautions,
     cheaper_sentence,
     drafting_of,
     headline,
@@ -54,6 +55,8 @@ def draw_answer(answer: Recommendation) -> None:
             st.warning(_escape(warning), icon=":material/history:")
         st.markdown(_escape(f"{purchase_of(best.candidate)}. Load: {load_phrase(answer.question.scenario)}."))
         st.markdown(f"- {_escape(cheaper_sentence(best.next_cheaper))}")
+        for line in cautions(best):
+            st.markdown(f"- {_escape(line)}")
         judged = best.candidate.quality
         if judged.result is not None:
             evidence = f" {judged.verdict.reason}." if judged.verdict else ""
@@ -199,7 +202,7 @@ else:
     draw_answer(found)
     if found.plans:
         draw_margins(found.plans[0].candidate)
-        draw_exports(found)
+        draw_exports(found, encode_question(asked))
         draw_plans(found)
     draw_pictures(found)
     draw_evidence(found)
