@@ -9,7 +9,7 @@ import pytest
 
 from app.decisions.token_cost import bill_of, compare_with_api, equal_cost_with_api, prices_of_tokens
 from app.planner import plan
-from app.scenario import Scenario
+from app.scenario import LoadMode, Scenario
 from app.sources import shared_sources
 from pricing.api_prices import api_prices_of
 from pricing.bill import Extras
@@ -76,3 +76,15 @@ def test_both_ends_of_the_line_of_equal_cost_cost_a_replicas_month() -> None:
     assert all_input * float(api.usd_per_million_input) == pytest.approx(587.504)  # $0.8048 x 730
     assert all_output * float(api.usd_per_million_output) == pytest.approx(587.504)
     assert load[0] / load[1] == pytest.approx(1024 / 128)
+
+
+def test_a_load_at_the_engines_most_has_one_price_a_million() -> None:
+    result = plan(Scenario(model=MODEL, instance="g6.xlarge", load=LoadMode.MAX), shared_sources())
+    found = compare_with_api(result, api_prices_of(MODEL)[0])
+    assert found is not None
+    assert result.chosen is not None
+    assert result.chosen.cost is not None
+    assert result.chosen.cost.usd_per_million_output_tokens is not None
+    assert float(found[0].machine_usd_per_million_output) == pytest.approx(
+        float(result.chosen.cost.usd_per_million_output_tokens)
+    )

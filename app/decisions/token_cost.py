@@ -8,6 +8,7 @@ from decimal import Decimal
 
 from app.decisions.what_if import serving_curve
 from app.plan import Candidate, Plan
+from app.scenario import LoadMode
 from pricing.api_prices import ApiPrice, BreakEven, api_prices, api_prices_of, break_even, equal_cost_line
 from pricing.bill import Bill, Extras, TokenPrices, monthly_bill, token_prices
 from pricing.hours import Scaling, WeekProfile
@@ -104,14 +105,19 @@ def equal_cost_with_api(
 def compare_with_api(plan: Plan, api: ApiPrice) -> tuple[BreakEven, tuple[VolumeCost, ...]] | None:
     """Break-even of one replica of the plan against an API, and the two costs over volume.
 
-    A replica is taken to serve as many requests at once as its memory holds, all month: the machines' best case.
+    A replica is taken to serve as many requests at once as its memory holds, all month: the machines' best case. A load
+    that is already the engine's most is taken as it was estimated, so that a page shows one price for it.
     """
     chosen = plan.chosen
     if chosen is None or chosen.cost is None or chosen.latency is None:
         return None
     replicas = max(1, chosen.replicas)
     per_replica = chosen.cost.usd_per_month / replicas
-    rate = max((point.output_tok_per_s.value for point in serving_curve(plan)), default=0.0)
+    rate = (
+        chosen.latency.output_tok_per_s.value
+        if plan.asked.load is LoadMode.MAX
+        else max((point.output_tok_per_s.value for point in serving_curve(plan)), default=0.0)
+    )
     capacity = Decimal(repr(rate * SECONDS_PER_MONTH / 1e6))
     if capacity <= 0:
         return None

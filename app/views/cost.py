@@ -18,9 +18,10 @@ from app.decisions.token_cost import (
 )
 from app.figures_prices import equal_cost, rent_tokens_or_machines
 from app.format import significant, usd
-from app.narrative import conditions, verdict
+from app.narrative import conditions, load_phrase, verdict
 from app.plan import Plan
 from app.views import current, inputs
+from app.views.chart import chart
 from app.views.explain import how
 from app.views.old_price import old_price
 from pricing.api_prices import ApiPrice
@@ -30,7 +31,6 @@ from pricing.hours import WeekProfile, always, business_hours
 from pricing.offers import PurchaseOption
 from pricing.owned import OwnedMachine, owned_offer, owned_terms
 
-CHART = {"displayModeBar": False}
 ALWAYS, OFFICE, WEEK = "every hour", "business hours", "hour by weekday"
 DAYS = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"]
 
@@ -69,7 +69,7 @@ def _own_week() -> WeekProfile:
 
 
 def draw_bill(plan: Plan) -> None:
-    st.markdown("#### The month's bill")
+    st.markdown("### The month's bill")
     profile = _profile()
     first, second, third, fourth = st.columns(4)
     spare = first.number_input("Spare machines (N+1)", 0, 10, 0, key="spare")
@@ -110,9 +110,9 @@ def draw_bill(plan: Plan) -> None:
 
 
 def draw_tokens(plan: Plan) -> None:
-    st.markdown("#### What a million tokens cost")
+    st.markdown("### What a million tokens cost")
     share = st.slider(
-        "Utilisation: share of the hours the machines work at this load, %", 1, 100, 30, key="utilisation"
+        "Utilisation: share of the hours the machines work at this load, %", 1, 100, 100, key="utilisation"
     )
     prices, full = prices_of_tokens(plan, share / 100), prices_of_tokens(plan, 1.0)
     if prices is None or full is None:
@@ -132,9 +132,16 @@ def draw_tokens(plan: Plan) -> None:
             delta_color="off",
             delta_arrow="off",
         )
+    cost = plan.chosen.cost if plan.chosen else None
+    whole = cost.usd_per_million_output_tokens if cost else None
+    alone = f"; with nothing charged for input it is {usd(whole)}, the figure of the Estimate page" if whole else ""
     st.caption(
-        "As billed spreads the whole bill over the tokens served; if busy is the same machines without an idle second. "
-        "Input and output are split by the machine time each takes in the speed estimate."
+        _escape(
+            f"At this load ({load_phrase(plan.asked)}). As billed spreads the bill over the tokens served; if busy is "
+            "the same machines without an idle second. Input and output are split by the machine time each takes: a "
+            f"million output tokens, always busy, cost {usd(full.usd_per_million_output)}{alone}. More requests at a "
+            "time make every token cheaper; the section below prices a replica that is full."
+        )
     )
 
 
@@ -144,7 +151,7 @@ def _api_label(price: ApiPrice) -> str:
 
 
 def draw_break_even(plan: Plan) -> None:
-    st.markdown("#### Rent tokens or rent machines?")
+    st.markdown("### Rent tokens or rent machines?")
     choices = candidates_for_comparison(plan)
     api = st.selectbox(
         "Hosted API",
@@ -171,14 +178,12 @@ def draw_break_even(plan: Plan) -> None:
         )
     st.markdown(f"**{_escape(sentence)}**")
     first = float(even.first_output_millions) if even.first_output_millions is not None else None
-    st.plotly_chart(rent_tokens_or_machines(line, first), key="break_even", config=CHART, alt=sentence)
+    chart(rent_tokens_or_machines(line, first), key="break_even", alt=sentence)
     apart = equal_cost_with_api(plan, api)
     if apart is not None:
         st.markdown("**Input and output apart**, one replica for a month")
         figure = equal_cost(*apart)
-        st.plotly_chart(
-            figure, key="equal_cost", config=CHART, alt="Volumes at which tokens and machines cost the same."
-        )
+        chart(figure, key="equal_cost", alt="Volumes at which tokens and machines cost the same.")
     st.caption(
         _escape(
             f"API price: {api.source}, {api.as_of.isoformat()}. {api.note} Machines: {conditions(plan)}; one replica "
@@ -188,7 +193,7 @@ def draw_break_even(plan: Plan) -> None:
 
 
 def draw_owned(plan: Plan) -> None:
-    st.markdown("#### Hardware you own, as an offer beside the others")
+    st.markdown("### Hardware you own, as an offer beside the others")
     chosen = plan.chosen
     if chosen is None or chosen.placement is None:
         return
@@ -256,7 +261,7 @@ def draw_owned(plan: Plan) -> None:
 
 
 result = current.plan()
-st.markdown(_escape(f"### {verdict(result)}"))
+st.markdown(_escape(f"## {verdict(result)}"))
 if warning := old_price(result):
     st.warning(_escape(warning), icon=":material/history:")
 draw_bill(result)
