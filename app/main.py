@@ -16,6 +16,7 @@ OWN_LINKS = ("recommend",)  # pages whose answer is another plan than that of th
 ICON = str(Path(__file__).with_name("static") / "icon.svg")
 
 st.set_page_config(page_title="Rightsize", page_icon=ICON, layout="wide", initial_sidebar_state="collapsed")
+st.html(Path(__file__).with_name("static") / "page.css")
 sources = dashboard_sources()
 
 if st.context.is_embedded:
@@ -37,6 +38,7 @@ else:
         ],
         position="top",
     )
+    st.set_page_config(page_title=f"{page.title} - Rightsize", page_icon=ICON)
     inputs.canonicalise()  # after the navigation, so that a rerun stays on the page the link named
     top = header.draw_title()
     inputs.draw(current.model_ids(), sources.book.regions, folded=page.url_path in FOLDED)

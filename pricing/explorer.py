@@ -123,7 +123,7 @@ def _candidates(book: PriceBook, wanted: Filter, machines: frozenset[str]) -> li
 def cheapest_regions(
     book: PriceBook, instance_type: str, option: PurchaseOption, *, allowed: frozenset[str] | None = None
 ) -> tuple[Offer, ...]:
-    """One machine and one way to pay in every region that has it, the cheapest first, prices that are too old after the others."""
+    """One machine and one way to pay in every region that has it, the cheapest first; too old prices come last."""
     found = book.find(PriceQuery(option=option, instance_types=frozenset({find_instance(instance_type).instance_type})))
     within = (offer for offer in found if allowed is None or offer.region in allowed)
     return tuple(sorted(within, key=lambda offer: offer.stale))

@@ -20,7 +20,7 @@ def run(view: str = "recommend", **query: str) -> AppTest:
 
 
 def headline(page: AppTest) -> str:
-    found = next(element.value for element in page.markdown if element.value.startswith("### "))
+    found = next(element.value for element in page.markdown if element.value.startswith("## "))
     return str(found).replace("\\", "")
 
 

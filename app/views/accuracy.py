@@ -18,14 +18,15 @@ from app.accuracy import (
     worst_figures,
 )
 from app.figures_accuracy import predicted_against_published
+from app.views.chart import chart
 
-st.markdown("### How accurate are these estimates?")
+st.markdown("## How accurate are these estimates?")
 st.markdown(
     "Every figure here is the result of a command that anyone can run on facts in the repository. "
     "Its output is kept as dated data and shown as it is."
 )
 
-st.markdown("#### Memory, against what servers logged")
+st.markdown("### Memory, against what servers logged")
 memory = memory_scores()
 percent = {
     name: st.column_config.NumberColumn(format="percent") for name in ("Median error", "90th percentile", "Worst")
@@ -58,7 +59,7 @@ with st.expander("Rows left out, and why"):
 
 PERCENT = st.column_config.NumberColumn(format="percent")
 
-st.markdown("#### Speed, against published benchmarks the fit never saw")
+st.markdown("### Speed, against published benchmarks the fit never saw")
 st.dataframe(
     pd.DataFrame(
         [
@@ -102,14 +103,13 @@ with st.expander("What is not reached, and which rows it comes from"):
             hide_index=True,
             key=f"missed_{miss.what}",
         )
-st.plotly_chart(
+chart(
     predicted_against_published(figures()),
     key="predicted",
-    config={"displayModeBar": False},
     alt="Predicted against published times on logarithmic axes, with a band of 20 % either way.",
 )
 
-st.markdown("#### Do the 80 % intervals hold?")
+st.markdown("### Do the 80 % intervals hold?")
 st.dataframe(
     pd.DataFrame(
         [
@@ -129,7 +129,7 @@ st.dataframe(
     column_config={"Held": PERCENT, "Median half width": PERCENT},
 )
 
-st.markdown("#### Where it is good, and where not")
+st.markdown("### Where it is good, and where not")
 group = st.selectbox("By", list(GROUPS), key="accuracy_group")
 st.dataframe(
     pd.DataFrame(

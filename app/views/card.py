@@ -14,6 +14,7 @@ from app.plan import Candidate
 from app.scenario import Scenario, with_page_defaults
 from app.sources import LocalSources
 from app.views import inputs
+from app.views.chart import chart
 from app.views.old_price import old_price
 from estimators.precision import Weights
 
@@ -58,9 +59,8 @@ def _draw_machine(chosen: Candidate) -> None:
     memory = f"{gib(chosen.memory.memory_bytes_per_gpu)} of {gib(chosen.memory.memory_budget_bytes_per_gpu)} per GPU"
     cost = f"**{usd(chosen.cost.usd_per_month)}** a month, " if chosen.cost else ""
     st.markdown(f"{cost}{memory}".replace("$", "\\$"))
-    st.plotly_chart(
+    chart(
         memory_bar(chosen.memory, compact=True),
         key="memory_bar",
-        config={"displayModeBar": False},
         alt=f"Memory: {memory}.",
     )

@@ -24,7 +24,7 @@ def _pasted() -> list[str]:
 
 def draw_input() -> list[Compared]:
     """The box for links and what became of each line."""
-    st.markdown("#### Scenarios side by side")
+    st.markdown("## Scenarios side by side")
     st.text_area(
         "Links, a line each",
         key="links",
@@ -97,7 +97,7 @@ def draw_sentence(compared: list[Compared]) -> None:
     plan = entry.plan
     where = machine_phrase(plan.chosen) if plan.chosen else ""
     times = f", {most / least:.1f} times less than number {costed[-1][1]}" if most > least * 1.005 else ""
-    st.markdown(f"### {_escape(f'Number {number} is the cheapest: ${least:,.0f} a month on {where}{times}.')}")
+    st.markdown(f"## {_escape(f'Number {number} is the cheapest: ${least:,.0f} a month on {where}{times}.')}")
 
 
 found = draw_input()

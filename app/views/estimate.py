@@ -13,6 +13,7 @@ from app.narrative import conditions, load_phrase, model_name, precision_name, s
 from app.plan import Candidate, Plan
 from app.sources import dashboard_sources
 from app.views import current
+from app.views.chart import chart
 from app.views.explain import how
 from app.views.old_price import old_price
 from pricing.cost import usd_per_million_tokens
@@ -24,7 +25,7 @@ def _escape(text: str) -> str:
 
 def draw_verdict(plan: Plan) -> None:
     with st.container(border=True, key="verdict"):
-        st.markdown(f"### {_escape(verdict(plan))}")
+        st.markdown(f"## {_escape(verdict(plan))}")
         if plan.spec is None:
             return
         if warning := old_price(plan):
@@ -104,10 +105,10 @@ def draw_memory(plan: Plan, chosen: Candidate) -> None:
     memory = chosen.memory
     if memory is None:
         return
-    st.markdown("#### Memory of one GPU")
+    st.markdown("### Memory of one GPU")
     figure = memory_bar(memory)
     used = f"{gib(memory.memory_bytes_per_gpu)} of {gib(memory.memory_budget_bytes_per_gpu)} usable"
-    st.plotly_chart(figure, key="memory_bar", config={"displayModeBar": False}, alt=f"Memory per GPU: {used}.")
+    chart(figure, key="memory_bar", alt=f"Memory per GPU: {used}.")
     tokens = plan.asked.prompt + plan.asked.output
     low, high = gib(memory.memory_bytes_per_gpu_low), gib(memory.memory_bytes_per_gpu_high)
     st.markdown(
@@ -122,7 +123,7 @@ def draw_latency(chosen: Candidate) -> None:
     latency = chosen.latency
     if latency is None:
         return
-    st.markdown("#### Speed at this load")
+    st.markdown("### Speed at this load")
     rows = [
         ("Time to first token", span(latency.ttft_s.low, latency.ttft_s.high), seconds(latency.ttft_p95_s)),
         ("Time per output token", span(latency.tpot_s.low, latency.tpot_s.high), seconds(latency.tpot_p95_s)),
@@ -136,7 +137,7 @@ def draw_latency(chosen: Candidate) -> None:
 
 
 def draw_machines(plan: Plan) -> None:
-    st.markdown("#### Machines")
+    st.markdown("### Machines")
     rows = [_machine_row(candidate) for candidate in plan.candidates]
     if not rows:
         return
@@ -174,7 +175,7 @@ def _machine_row(candidate: Candidate) -> dict[str, object]:
 
 
 def draw_sizes(plan: Plan) -> None:
-    st.markdown("#### Monthly cost by model size")
+    st.markdown("### Monthly cost by model size")
     article, cheapest = cost_by_model_size(plan.asked, dashboard_sources())
     chosen = plan.chosen
     own = None
@@ -188,7 +189,7 @@ def draw_sizes(plan: Plan) -> None:
         )
     figure = cost_by_size(_points(article), _points(cheapest), own)
     spoken = "; ".join(f"{c.label} on {c.machine} {usd(c.usd_per_month)}" for c in article if c.usd_per_month)
-    st.plotly_chart(figure, key="sizes", config={"displayModeBar": False}, alt=f"Monthly cost by model size. {spoken}.")
+    chart(figure, key="sizes", alt=f"Monthly cost by model size. {spoken}.")
     rows = [
         {
             "Model": a.label,

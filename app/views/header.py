@@ -18,7 +18,7 @@ from pricing.offers import PriceSource
 def draw_title() -> DeltaGenerator:
     """Title on the left; returns the place on the right that the link button fills once the plan is known."""
     left, right = st.columns([3, 2], vertical_alignment="center")
-    left.markdown("## Rightsize\nWhich model fits which machine, and what it costs a month.")
+    left.markdown("# Rightsize\nWhich model fits which machine, and what it costs a month.")
     return right
 
 

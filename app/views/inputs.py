@@ -133,7 +133,8 @@ def draw(models: list[str], regions: tuple[str, ...], *, folded: bool) -> None:
             _draw_first(models, list(regions))
             _draw_more()
         return
-    _draw_first(models, list(regions))
+    with st.container(key="inputs"):
+        _draw_first(models, list(regions))
     with st.expander("More: tokens, objectives, machine, payment, engine", key="more"):
         _draw_more()
 
@@ -167,8 +168,8 @@ def _draw_first(models: list[str], regions: list[str]) -> None:
             step=1,
             key="concurrency",
             bind="query-params",
-            placeholder="1, or a rate",
-            help="In flight together, each replaced when it ends.",
+            placeholder="1",
+            help="In flight together, each replaced when it ends. Blank: 1, or the rate under More.",
         )
     with fourth:
         _select("region", "Region", _with_current("region", regions), "us-east-1", "Where the machine is rented.")

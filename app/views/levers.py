@@ -18,6 +18,7 @@ from app.narrative import load_phrase, precision_name, verdict
 from app.plan import Plan
 from app.sources import dashboard_sources
 from app.views import current
+from app.views.chart import chart
 from estimators.provenance import Refusal
 from estimators.quality.checkpoints import published_checkpoints
 from estimators.quality.recipes import recipe_script, recipes_for
@@ -103,7 +104,7 @@ def draw_combined(plan: Plan, levers: tuple[Lever, ...]) -> None:
     sources = dashboard_sources()
     before, effect = effect_of(plan, (), sources), effect_of(plan, [names[key] for key in chosen], sources)
     with st.container(border=True, key="combined"):
-        st.markdown(f"### {_escape(_sentence(before, effect))}")
+        st.markdown(f"## {_escape(_sentence(before, effect))}")
         st.markdown(f"- Quality: {_escape(effect.kept.said)}.")
         if effect.problem:
             st.markdown(f"- {_escape(effect.problem)}")
@@ -129,7 +130,7 @@ def draw_recipes(plan: Plan, levers: tuple[Lever, ...]) -> None:
     quantizations = [lever for lever in levers if lever.group is Group.QUANTIZATION]
     if model is None or not quantizations:
         return
-    st.markdown("#### Make it yourself")
+    st.markdown("### Make it yourself")
     kinds = [kind for lever in quantizations for kind in recipes_for(lever.key)] + [*recipes_for(Scheme.SPARSE_2_4)]
     moe = experts(plan) is not None
     kind = st.selectbox("LLM Compressor recipe", kinds, key="recipe", persist_state="session")
@@ -161,7 +162,7 @@ def _draw_lookup(model: str, scheme: Scheme) -> None:
 
 def draw_training(plan: Plan, task: Task) -> None:
     """What needs training, or another model."""
-    st.markdown("#### With training, or another model")
+    st.markdown("### With training, or another model")
     left, right = st.columns(2)
     with left:
         _draw_smaller(plan, task)
@@ -242,7 +243,7 @@ def _payback_sentence(found: Payback) -> str:
 
 def draw_sensitivity(plan: Plan) -> None:
     """Which assumption matters, on request: it plans some fifty scenarios."""
-    st.markdown("#### Which assumption matters")
+    st.markdown("### Which assumption matters")
     if not st.toggle("Move each assumption by half", key="sensitivity", persist_state="session"):
         return
     with st.spinner("Moving each assumption"):
@@ -250,7 +251,7 @@ def draw_sensitivity(plan: Plan) -> None:
     if not found:
         st.markdown("No machine does the job as it is.")
         return
-    st.plotly_chart(tornado(found), key="tornado", config={"displayModeBar": False}, alt="Cost by assumption.")
+    chart(tornado(found), key="tornado", alt="Cost by assumption.")
     for swing in found:
         if swing.flips_at is not None:
             value = f"{significant(swing.flips_at)} (now {significant(swing.assumption.value)})"
@@ -278,7 +279,7 @@ def draw_article() -> None:
 
 
 result = current.plan()
-st.markdown("#### What would change this plan")
+st.markdown("## What would change this plan")
 st.markdown(_escape(f"{verdict(result)} Load: {load_phrase(result.asked)}."))
 task = st.selectbox(
     "Quality on",

@@ -11,14 +11,13 @@ from app.format import GIB, gib, plural
 from app.narrative import verdict
 from app.plan import Candidate, Plan
 from app.views import current
+from app.views.chart import chart
 from app.views.explain import how
 from estimators.memory import MemoryEstimate
 
-CHART = {"displayModeBar": False}
-
 
 def draw(plan: Plan, chosen: Candidate, memory: MemoryEstimate) -> None:
-    st.markdown(f"### {verdict(plan)}".replace("$", "\\$"))
+    st.markdown(f"## {verdict(plan)}".replace("$", "\\$"))
     used = f"{gib(memory.memory_bytes_per_gpu)} of {gib(memory.memory_budget_bytes_per_gpu)}"
     interval = f"{gib(memory.memory_bytes_per_gpu_low)} to {gib(memory.memory_bytes_per_gpu_high)}"
     tokens = plan.asked.prompt + plan.asked.output
@@ -31,11 +30,11 @@ def draw(plan: Plan, chosen: Candidate, memory: MemoryEstimate) -> None:
         st.info(note.replace("$", "\\$"), icon=":material/info:")
     left, right = st.columns([3, 2], gap="large")
     with left:
-        st.markdown("#### What fills it")
-        st.plotly_chart(memory_by_role(memory), key="by_role", config=CHART, alt=f"Memory per GPU by term: {used}.")
+        st.markdown("### What fills it")
+        chart(memory_by_role(memory), key="by_role", alt=f"Memory per GPU by term: {used}.")
         how(memory.terms, key="why_memory", label="Formula and source of every term")
     with right:
-        st.markdown("#### Start it")
+        st.markdown("### Start it")
         command = start_command(plan)
         if command:
             st.code(command, language="bash", wrap_lines=True)
@@ -50,19 +49,19 @@ def _draw_lines(plan: Plan, memory: MemoryEstimate) -> None:
     left, right = st.columns(2, gap="large")
     limit = memory.memory_budget_bytes_per_gpu
     with left:
-        st.markdown("#### As requests grow")
+        st.markdown("### As requests grow")
         figure = memory_line(memory_by_concurrency(plan), limit, "requests at a time")
-        st.plotly_chart(figure, key="by_flight", config=CHART, alt="Memory per GPU against concurrency.")
+        chart(figure, key="by_flight", alt="Memory per GPU against concurrency.")
     points = memory_by_context(plan)
     with right:
-        st.markdown("#### As the context grows")
+        st.markdown("### As the context grows")
         if points:
             figure = memory_line(points, limit, "tokens of context")
-            st.plotly_chart(figure, key="by_context", config=CHART, alt="Memory per GPU against context length.")
+            chart(figure, key="by_context", alt="Memory per GPU against context length.")
 
 
 def _draw_variants(variants: tuple[Variant, ...]) -> None:
-    st.markdown("#### What if")
+    st.markdown("### What if")
     rows = [
         {
             "Weights": variant.weights.value,

@@ -13,6 +13,7 @@ from app.narrative import option_name, source_phrase
 from app.plan import Plan
 from app.sources import LocalSources, dashboard_sources
 from app.views import current
+from app.views.chart import chart
 from estimators.hardware.catalogue import accelerators
 from pricing.explorer import ExplorerRow, Filter, RankBy, cheapest_regions, explore
 from pricing.instances import instances
@@ -20,7 +21,6 @@ from pricing.offers import Listing, PurchaseOption
 from pricing.regions import regions as all_regions
 from pricing.regions import regions_within
 
-CHART = {"displayModeBar": False}
 MOST_ROWS = 500
 RANKS = {
     "an hour": RankBy.HOUR,
@@ -49,7 +49,7 @@ def draw_status(sources: LocalSources, region: str) -> None:
 
 
 def draw_explorer(sources: LocalSources, plan: Plan) -> None:
-    st.markdown("#### Every offer")
+    st.markdown("### Every offer")
     first, second, third, fourth = st.columns(4)
     names = sorted({instance.accelerator for instance in instances()})
     chips = first.multiselect("Accelerators", names, key="price_chips", placeholder="any")
@@ -116,26 +116,26 @@ def draw_machine(sources: LocalSources, plan: Plan) -> None:
     name, option = chosen.machine.instance.instance_type, plan.asked.buy
     left, right = st.columns(2, gap="large")
     with left:
-        st.markdown(f"#### Cheapest regions for {name}")
+        st.markdown(f"### Cheapest regions for {name}")
         ranked = cheapest_regions(sources.book, name, option)
         if ranked:
             figure = region_ranking(ranked[:12], plan.asked.region)
-            st.plotly_chart(figure, key="regions", config=CHART, alt=f"Hourly price of {name} by region.")
+            chart(figure, key="regions", alt=f"Hourly price of {name} by region.")
             st.caption(f"{option_name(option)}; {len(ranked)} regions known to offer it. Dates differ by region.")
         else:
             st.info(f"{name} is not offered as {option_name(option)} in any known region.")
     with right:
-        st.markdown(f"#### Price of {name} in {plan.asked.region}")
+        st.markdown(f"### Price of {name} in {plan.asked.region}")
         points = sources.book.history(name, plan.asked.region, option)
         if points:
-            st.plotly_chart(price_history(points), key="history", config=CHART, alt=f"Dated prices of {name}.")
+            chart(price_history(points), key="history", alt=f"Dated prices of {name}.")
             st.caption("Each mark is a dated row or a live reading; a change is a new row and old ones are kept.")
         else:
             st.info("No dated price is known here.")
 
 
 result, book_sources = current.plan(), dashboard_sources()
-st.markdown("### What machines cost")
+st.markdown("## What machines cost")
 draw_status(book_sources, result.asked.region)
 draw_machine(book_sources, result)
 draw_explorer(book_sources, result)

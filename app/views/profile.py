@@ -305,7 +305,7 @@ def _interval(found: Interval) -> str:
 
 
 def draw(plan: Plan) -> None:
-    st.markdown("### Measured beside estimated")
+    st.markdown("## Measured beside estimated")
     try:
         store = measurement_store()
         store.close_dead()
@@ -316,7 +316,7 @@ def draw(plan: Plan) -> None:
         st.info(_escape(ended))
     draw_queue()
     draw_history(store, plan)
-    st.markdown("#### Measure")
+    st.markdown("### Measure")
     if not may_measure():
         return
     device, server, report = st.tabs(["On this machine", "A running server", "A report you have"])

@@ -22,8 +22,8 @@ from pricing.offers import PurchaseOption
 
 MOST_RESULTS = 2_000_000  # characters of one results file
 MOST_SCORES = 400
-MIRRORED = {  # shared key -> label, placeholder
-    "rate": ("Requests a second", "one at a time"),
+MIRRORED = {  # shared key -> label, placeholder; that of the rate says the load there is instead
+    "rate": ("Requests a second", "none"),
     "ttft": ("First token within, s", "no limit"),
     "tpot": ("Each token within, s", "no limit"),
     "e2e": ("Whole request within, s", "no limit"),
@@ -33,13 +33,15 @@ MIRRORED = {  # shared key -> label, placeholder
 def draw(models: list[str], regions: list[str]) -> None:
     """Draw the question. What is set here for load and objectives sets the shared inputs, and the other way round."""
     _read_link(models, regions)
-    st.markdown("#### What is needed")
+    st.markdown("## What is needed")
     if problems := st.session_state.get("question_problems"):
         lines = [f"- `{problem.subject.replace('`', ' ')}` {problem.reason}; it was left out." for problem in problems]
         st.warning("\n".join(lines).replace("$", "\\$"), icon=":material/info:")
     st.pills("Use", list(PRESETS), key="q_task", on_change=_use, help="Sets tokens in and out, and the quality task.")
     for column, key in zip(st.columns(4), MIRRORED, strict=True):
         label, blank = MIRRORED[key]
+        if key == "rate" and (flight := st.session_state.get("concurrency") or 1):
+            blank = f"{flight:,} at a time"
         st.session_state[f"q_{key}"] = st.session_state.get(key) or ""
         with column:
             st.text_input(label, key=f"q_{key}", on_change=_mirror, args=(key,), placeholder=blank, max_chars=20)
@@ -97,7 +99,7 @@ def asked() -> Asked:
 
 
 def _draw_bar(models: list[str]) -> None:
-    first, second, third, fourth = st.columns([1.2, 2, 1.6, 1.2])
+    first, second, third, fourth = st.columns([1.1, 2.4, 1.6, 1.2])
     first.number_input(
         "Keep at least, %",
         min_value=1.0,
@@ -106,7 +108,7 @@ def _draw_bar(models: list[str]) -> None:
         step=1.0,
         format="%g",
         key="bar_percent",
-        placeholder="no quality bar",
+        placeholder="no bar",
         persist_state="session",
         help="Of the reference model's published score. 99 is within 1 %.",
     )

@@ -33,6 +33,7 @@ from app.narrative import load_phrase, model_name
 from app.scenario import QUESTION_KEYS, Scenario
 from app.sources import dashboard_sources
 from app.views import current, question_inputs
+from app.views.chart import chart
 from app.views.decision import draw_exports
 from app.views.old_price import old_price
 from estimators.provenance import Refusal
@@ -44,7 +45,7 @@ def _escape(text: str) -> str:
 
 def draw_answer(answer: Recommendation) -> None:
     with st.container(border=True, key="recommendation"):
-        st.markdown(f"### {_escape(headline(answer))}")
+        st.markdown(f"## {_escape(headline(answer))}")
         if not answer.plans:
             for line in ways_out(answer.loosenings):
                 st.markdown(f"- {_escape(line)}")
@@ -85,7 +86,7 @@ def draw_margins(best: Candidate) -> None:
 
 
 def draw_plans(answer: Recommendation) -> None:
-    st.markdown("#### Plans that meet every limit")
+    st.markdown("### Plans that meet every limit")
     drafting = any(ranked.candidate.drafting for ranked in answer.plans)
     rows = [
         {
@@ -148,17 +149,17 @@ def draw_pictures(answer: Recommendation) -> None:
     if not any(point.usd_per_month > 0 for point in answer.points):
         return  # nothing that could be laid over cost: hardware that is written off
     asked = answer.question.scenario
-    st.markdown("#### Cost against latency")
+    st.markdown("### Cost against latency")
     keys = [key for key in LATENCIES if getattr(asked, key) is not None] or ["ttft"]
     figure = cost_against_latency(answer.points, keys[0], getattr(asked, keys[0]))
-    st.plotly_chart(figure, key="cost_latency", config={"displayModeBar": False}, alt=f"{LATENCIES[keys[0]][0]}.")
+    chart(figure, key="cost_latency", alt=f"{LATENCIES[keys[0]][0]}.")
     bar = answer.question.bar
-    st.markdown("#### Cost against quality")
+    st.markdown("### Cost against quality")
     if bar is None:
         st.caption("Set a quality bar above to see published quality here.")
         return
     figure = cost_against_quality(answer.points, bar.minimum_ratio, model_name(Scenario(model=bar.reference)))
-    st.plotly_chart(figure, key="cost_quality", config={"displayModeBar": False}, alt=f"Quality on {bar.task}.")
+    chart(figure, key="cost_quality", alt=f"Quality on {bar.task}.")
 
 
 def draw_evidence(answer: Recommendation) -> None:

@@ -11,14 +11,13 @@ from app.format import seconds, significant, span, usd
 from app.narrative import load_phrase, verdict
 from app.plan import Plan
 from app.views import current
+from app.views.chart import chart
 from app.views.explain import how
 from estimators.latency import CurvePoint, Interval, LatencyEstimate
 
-CHART = {"displayModeBar": False}
-
 
 def draw(plan: Plan, latency: LatencyEstimate) -> None:
-    st.markdown(f"### {verdict(plan)}".replace("$", "\\$"))
+    st.markdown(f"## {verdict(plan)}".replace("$", "\\$"))
     st.markdown(f"Load: {load_phrase(plan.asked)}.")
     if latency.saturated:
         st.warning("The load is more than this plan serves; the times below are of a saturated server.")
@@ -37,11 +36,10 @@ def draw(plan: Plan, latency: LatencyEstimate) -> None:
     points = serving_curve(plan)
     if points:
         _draw_curve(plan, latency, points)
-    st.markdown("#### What bounds it")
-    st.plotly_chart(
+    st.markdown("### What bounds it")
+    chart(
         step_bound(latency.decode_step, latency.prefill_step),
         key="bound",
-        config=CHART,
         alt="Share of a decode step and of a prompt's prefill by operator, and the ceiling that binds each.",
     )
     st.caption(
@@ -50,11 +48,9 @@ def draw(plan: Plan, latency: LatencyEstimate) -> None:
 
 
 def _draw_curve(plan: Plan, latency: LatencyEstimate, points: tuple[CurvePoint, ...]) -> None:
-    st.markdown("#### Throughput against latency")
+    st.markdown("### Throughput against latency")
     figure = throughput_latency(points, plan.asked.tpot, latency.running_requests)
-    st.plotly_chart(
-        figure, key="curve", config=CHART, alt="Time per token against tokens per second at rising concurrency."
-    )
+    chart(figure, key="curve", alt="Time per token against tokens per second at rising concurrency.")
     cost = plan.chosen.cost if plan.chosen else None
     replicas = max(1, plan.chosen.replicas) if plan.chosen else 1
     rows = [

@@ -22,7 +22,7 @@ def open_page(page: Page, address: str) -> None:
 
 
 def verdict(page: Page) -> str:
-    return page.locator(".st-key-verdict h3").inner_text(timeout=WAIT_MS)
+    return page.locator(".st-key-verdict h2").inner_text(timeout=WAIT_MS)
 
 
 def metrics(page: Page) -> list[str]:

@@ -59,14 +59,14 @@ def test_a_new_user_reaches_recommendation_report_and_link(page: Page, base: str
     link = button.get_attribute("data-link")
     assert link
 
-    headline = answer.locator("h3").inner_text()
+    headline = answer.locator("h2").inner_text()
     other = browser.new_context().new_page()
     parts = urlsplit(link)
     other.goto(f"{base}/?{parts.query}")
     settle(other)
     expect(other.locator(".st-key-decision")).to_contain_text("from the link", timeout=WAIT_MS)
     cost = headline.rsplit(": ", 1)[1]
-    expect(other.locator(".st-key-verdict h3")).to_contain_text(cost)
+    expect(other.locator(".st-key-verdict h2")).to_contain_text(cost)
     assert parse_qs(parts.query)["rate"] == ["20"]
     other.context.close()
 
@@ -77,7 +77,7 @@ def test_the_question_travels_in_a_link(page: Page, base: str, browser: Browser)
         f"{base}/recommend?rate=2&ttft=1&models={SMALL},Qwen/Qwen3-8B&budget=50000&owned=20%20x%20L40S%20%40%200.5"
     )
     settle(page)
-    answer = page.locator(".st-key-recommendation h3")
+    answer = page.locator(".st-key-recommendation h2")
     headline = answer.inner_text(timeout=WAIT_MS)
     assert "(yours)" in headline
     enter(page, "Requests a second", "3")
@@ -93,7 +93,7 @@ def test_the_question_travels_in_a_link(page: Page, base: str, browser: Browser)
     other = browser.new_context().new_page()
     other.goto(f"{base}/recommend?{urlsplit(link).query}")
     settle(other)
-    expect(other.locator(".st-key-recommendation h3")).to_have_text(headline, timeout=WAIT_MS)
+    expect(other.locator(".st-key-recommendation h2")).to_have_text(headline, timeout=WAIT_MS)
     with other.expect_download() as download:
         other.get_by_role("button", name="Report, one page").click()
     assert "Monthly cost" in download.value.path().read_text(encoding="utf-8")
@@ -145,10 +145,10 @@ def test_a_frozen_price_stays_and_today_is_shown_beside_it(page: Page, base: str
     expect(box).to_contain_text("At today's price: $588 a month, +61.0 %")
     expect(box).to_contain_text("no price list this page knows")
     expect(box).to_contain_text("The decision flips")
-    expect(page.locator(".st-key-verdict h3")).to_contain_text("$365 a month")
+    expect(page.locator(".st-key-verdict h2")).to_contain_text("$365 a month")
     page.get_by_role("button", name="Use today's price").click()
     settle(page)
-    expect(page.locator(".st-key-verdict h3")).to_contain_text("$588 a month")
+    expect(page.locator(".st-key-verdict h2")).to_contain_text("$588 a month")
     expect(box).to_have_count(0)
 
 
@@ -156,7 +156,7 @@ def test_a_forged_figure_is_never_shown_as_ours(page: Page, base: str) -> None:
     page.goto(f"{base}/?{frozen(decided_usd_month='5')}")
     settle(page)
     expect(page.locator(".st-key-decision")).to_contain_text("Not ours: monthly cost", timeout=WAIT_MS)
-    expect(page.locator(".st-key-verdict h3")).to_contain_text("$588 a month")
+    expect(page.locator(".st-key-verdict h2")).to_contain_text("$588 a month")
     assert "$5.00" not in page.locator(".st-key-verdict").inner_text()
 
 
@@ -165,7 +165,7 @@ def test_changed_inputs_drop_the_decision(page: Page, base: str) -> None:
     settle(page)
     expect(page.get_by_test_id("stAlert").first).to_contain_text("frozen for other inputs", timeout=WAIT_MS)
     expect(page.locator(".st-key-decision")).to_have_count(0)
-    expect(page.locator(".st-key-verdict h3")).to_contain_text("$588 a month")
+    expect(page.locator(".st-key-verdict h2")).to_contain_text("$588 a month")
 
 
 def test_two_links_are_compared_with_their_differences_marked(page: Page, base: str) -> None:
@@ -198,7 +198,7 @@ def test_levers_combine_on_the_page(page: Page, base: str) -> None:
         box.click()
         page.get_by_role("option", name=name).click()
         settle(page)
-    expect(page.locator(".st-key-combined h3")).to_contain_text("Weights in INT4 and KV cache in FP8")
+    expect(page.locator(".st-key-combined h2")).to_contain_text("Weights in INT4 and KV cache in FP8")
 
 
 @pytest.mark.parametrize("path", ["recommend", "levers", "compare"])

@@ -34,7 +34,7 @@ def test_a_copied_link_opens_to_the_same_numbers(page: Page, base: str, browser:
     open_page(page, base)
     before = verdict(page)
     choose(page, "Precision", "int4")
-    expect(page.locator(".st-key-verdict h3")).to_contain_text("INT4")
+    expect(page.locator(".st-key-verdict h2")).to_contain_text("INT4")
     assert verdict(page) != before
     link = copied_link(page)
     shown = (verdict(page), metrics(page))

@@ -19,7 +19,7 @@ def test_every_page_opens(browser: Browser, base: str, width: int, scheme: str) 
     page.on("pageerror", lambda error: errors.append(str(error)))
     for name in PAGES:
         page.goto(f"{base}/{name}")
-        page.locator("h2, h3, h4").nth(1).wait_for(timeout=WAIT_MS)
+        page.locator("h1, h2, h3").nth(1).wait_for(timeout=WAIT_MS)
         page.locator(SETTLED).wait_for(timeout=WAIT_MS)
         expect(page.get_by_test_id("stException")).to_have_count(0)
         assert page.get_by_text("Something went wrong").count() == 0, name
