@@ -56,7 +56,7 @@ def _replicate(case: Case, machine: Machine, placement: Placement) -> Served:
     a rate always, for a population where the machine is chosen too (a machine that was named is one replica)."""
     scenario = case.scenario
     if scenario.replicas is None and _is_population(scenario) and scenario.gpu is None and scenario.instance is None:
-        return spread(case, machine, placement)
+        return spread(case, machine, placement, _estimate(case, machine, placement, 1))
     if scenario.replicas is not None or scenario.rate is None:
         return _estimate(case, machine, placement, scenario.replicas or 1)
     served = _estimate(case, machine, placement, 1)
@@ -86,14 +86,13 @@ def _is_population(scenario: Scenario) -> bool:
     return scenario.requests_in_flight is not None and scenario.load is not LoadMode.BATCH
 
 
-def spread(case: Case, machine: Machine, placement: Placement) -> Served:
+def spread(case: Case, machine: Machine, placement: Placement, alone: Served) -> Served:
     """The fewest replicas whose share of the requests in flight is held, runs at once and meets the objectives.
 
     R >= ceil(C / held), and from there upwards; the one replica as it is where no number is enough. 25 requests of
     1,152 tokens fit an L4 beside an 8B in BF16, so 40 at once take two.
     """
     scenario = case.scenario
-    alone = _estimate(case, machine, placement, 1)
     flight = scenario.requests_in_flight or 1
     if _carries(scenario, alone) or flight == 1:
         return alone
@@ -125,7 +124,7 @@ def replicas_that_do(case: Case, machine: Machine, placement: Placement) -> int 
     scenario = case.scenario
     if scenario.replicas is not None or not _is_population(scenario) or scenario.requests_in_flight == 1:
         return None
-    served = spread(case, machine, placement)
+    served = spread(case, machine, placement, serve(case, machine, placement))
     return served.replicas if served.replicas > 1 and _carries(scenario, served) else None
 
 

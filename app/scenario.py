@@ -58,7 +58,7 @@ class Scenario:
     pp: int = 1
     ep: int = 1
     instance: str | None = None
-    replicas: int | None = None
+    replicas: int | None = None  # what the load needs; a machine that is named is one replica, but for a rate
     region: str = "us-east-1"
     buy: PurchaseOption = PurchaseOption.ON_DEMAND
     hours: Decimal = Decimal(730)
