@@ -57,6 +57,6 @@ def predicted_against_published(figures: Sequence[Checked]) -> go.Figure:
     figure.add_scatter(
         x=[low, high], y=[low, high], mode="lines", line={"color": GREY, "width": 1}, showlegend=False, hoverinfo="skip"
     )
-    figure.update_xaxes(type="log", title="published, seconds", fixedrange=True)
-    figure.update_yaxes(type="log", title="predicted, seconds", fixedrange=True)
+    figure.update_xaxes(type="log", dtick=1, title="published, seconds", fixedrange=True)
+    figure.update_yaxes(type="log", dtick=1, title="predicted, seconds", fixedrange=True)
     return styled(figure, height=460)

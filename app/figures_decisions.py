@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Sequence
 
 import plotly.graph_objects as go
@@ -197,13 +198,17 @@ def _names(best: Sequence[Point], costs: Sequence[float]) -> list[str]:
     height = max(_log10(max(costs)) - _log10(min(costs)), 0.1)
     named: list[float] = []
     names = [""] * len(best)
+    twins = Counter((point.model, point.precision) for point in best)
     for i in sorted(range(len(best)), key=lambda i: (not best[i].passes, best[i].usd_per_month)):
         at = _log10(best[i].usd_per_month) / height
         if all(abs(at - other) >= NAMES_APART for other in named):
             named.append(at)
             name = _short(best[i].model)
             name = name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 1]}…"
-            names[i] = f"  {name} {best[i].precision}  "  # clear of the marker
+            called = f"{name} {best[i].precision}"
+            if twins[best[i].model, best[i].precision] > 1:  # told apart by where they run
+                called += f" {best[i].accelerator.split('-')[0]}"
+            names[i] = f"  {called}  "  # clear of the marker
     return names
 
 

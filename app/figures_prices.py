@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import timedelta
 
 import plotly.graph_objects as go
 
@@ -11,6 +12,8 @@ from app.figures import BLUE, GREEN, ORANGE, RED, styled
 from app.format import usd
 from pricing.offers import Offer
 from pricing.snapshot import PricePoint
+
+MOST_DAYS_NAMED = 3
 
 
 def region_ranking(offers: Sequence[Offer], current: str) -> go.Figure:
@@ -30,7 +33,7 @@ def region_ranking(offers: Sequence[Offer], current: str) -> go.Figure:
     )
     figure.update_yaxes(autorange="reversed", fixedrange=True)
     top = max(float(offer.usd_per_hour) for offer in offers)
-    figure.update_xaxes(tickprefix="$", title="an hour", range=[0, top * 1.18], fixedrange=True)
+    figure.update_xaxes(tickprefix="$", title="USD an hour", range=[0, top * 1.18], fixedrange=True)
     return styled(figure, height=70 + 26 * len(offers))
 
 
@@ -46,8 +49,13 @@ def price_history(points: Sequence[PricePoint]) -> go.Figure:
             hovertemplate="%{x|%Y-%m-%d}: $%{y:.4f} an hour<br>%{customdata}<extra></extra>",
         )
     )
-    figure.update_yaxes(tickprefix="$", title="an hour", rangemode="tozero", fixedrange=True)
-    figure.update_xaxes(fixedrange=True)
+    figure.update_yaxes(tickprefix="$", tickformat=".2f", title="USD an hour", rangemode="tozero", fixedrange=True)
+    days = sorted({point.as_of for point in points})
+    if len(days) <= MOST_DAYS_NAMED:
+        figure.update_xaxes(tickvals=days, ticktext=[day.isoformat() for day in days])
+    figure.update_xaxes(type="date", tickformat="%Y-%m-%d", fixedrange=True)
+    if len(days) == 1:  # left alone, the axis of one day counts its milliseconds
+        figure.update_xaxes(range=[days[0] - timedelta(days=30), days[0] + timedelta(days=30)])
     return styled(figure, height=330)
 
 
@@ -80,7 +88,8 @@ def rent_tokens_or_machines(points: Sequence[VolumeCost], first: float | None) -
             text="your load, all hours",
             showarrow=False,
             font={"color": GREEN},
-            yanchor="bottom",
+            yanchor="top",
+            xanchor="left",
         )
     if first is not None:
         figure.add_vline(x=first, line={"color": RED, "dash": "dash"})
@@ -94,8 +103,8 @@ def rent_tokens_or_machines(points: Sequence[VolumeCost], first: float | None) -
             yanchor="bottom",
             xanchor="left",
         )
-    figure.update_xaxes(type="log", title="million output tokens a month", fixedrange=True)
-    figure.update_yaxes(type="log", title="USD a month", tickprefix="$", fixedrange=True)
+    figure.update_xaxes(type="log", dtick=1, title="million output tokens a month", fixedrange=True)
+    figure.update_yaxes(type="log", dtick=1, title="USD a month", tickprefix="$", fixedrange=True)
     return styled(figure, height=380)
 
 

@@ -77,7 +77,10 @@ st.dataframe(
     ),
     hide_index=True,
     key="speed_scores",
-    column_config=dict.fromkeys(("Median error", "Within 20 %", "Within 30 %"), PERCENT),
+    column_config={
+        **dict.fromkeys(("Median error", "Within 20 %", "Within 30 %"), PERCENT),
+        **dict.fromkeys(("To reach", "Best public estimator"), st.column_config.TextColumn(width="large")),
+    },
 )
 st.caption(
     f"`{LATENCY_COMMAND}`. Each row is predicted by a fit that left out every row of its model, or of its accelerator "

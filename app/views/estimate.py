@@ -78,7 +78,7 @@ def draw_metrics(plan: Plan, chosen: Candidate) -> None:
     with fourth:
         million = cost.usd_per_million_output_tokens if cost else None
         st.metric(
-            "A million output tokens",
+            "Million output tokens",
             usd(million) if million else "not estimated",
             border=True,
             delta=_million_range(chosen) if million else None,

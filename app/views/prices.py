@@ -9,6 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from app.figures_prices import price_history, region_ranking
+from app.format import plural
 from app.narrative import option_name, source_phrase
 from app.plan import Plan
 from app.sources import LocalSources, dashboard_sources
@@ -60,6 +61,7 @@ def draw_explorer(sources: LocalSources, plan: Plan) -> None:
         "Payment",
         [option.value for option in PurchaseOption],
         default=[plan.asked.buy.value],
+        format_func=lambda option: option_name(PurchaseOption(option)),
         key="price_options",
         placeholder="any",
     )
@@ -121,7 +123,9 @@ def draw_machine(sources: LocalSources, plan: Plan) -> None:
         if ranked:
             figure = region_ranking(ranked[:12], plan.asked.region)
             chart(figure, key="regions", alt=f"Hourly price of {name} by region.")
-            st.caption(f"{option_name(option)}; {len(ranked)} regions known to offer it. Dates differ by region.")
+            st.caption(
+                f"{option_name(option)}; {plural(len(ranked), 'region')} known to offer it. Dates differ by region."
+            )
         else:
             st.info(f"{name} is not offered as {option_name(option)} in any known region.")
     with right:
@@ -129,7 +133,11 @@ def draw_machine(sources: LocalSources, plan: Plan) -> None:
         points = sources.book.history(name, plan.asked.region, option)
         if points:
             chart(price_history(points), key="history", alt=f"Dated prices of {name}.")
-            st.caption("Each mark is a dated row or a live reading; a change is a new row and old ones are kept.")
+            st.caption(
+                "Each mark is a dated row or a live reading; a change is a new row and old ones are kept. "
+                "The plan takes the newest price; where an older row of the same price names a source that can be "
+                "looked up and the newest does not, it is that row and its date that are shown."
+            )
         else:
             st.info("No dated price is known here.")
 

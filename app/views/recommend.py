@@ -109,6 +109,7 @@ def draw_plans(answer: Recommendation) -> None:
         hide_index=True,
         key="plans",
         column_config={
+            "Model": st.column_config.TextColumn(width="medium"),
             "A month": number(format="dollar"),
             "p95 first token, s": number(format="%.2f"),
             "p95 per token, ms": number(format="%.1f"),
