@@ -34,7 +34,7 @@ def region_ranking(offers: Sequence[Offer], current: str) -> go.Figure:
     figure.update_yaxes(autorange="reversed", fixedrange=True)
     top = max(float(offer.usd_per_hour) for offer in offers)
     figure.update_xaxes(tickprefix="$", title="USD an hour", range=[0, top * 1.18], fixedrange=True)
-    return styled(figure, height=70 + 26 * len(offers))
+    return styled(figure, height=100 + 26 * len(offers))
 
 
 def price_history(points: Sequence[PricePoint]) -> go.Figure:
