@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import plotly.graph_objects as go
 
@@ -14,7 +15,7 @@ from estimators.memory.estimate import MemoryEstimate
 BLUE, ORANGE, GREEN, PINK, SKY, RED = "#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00"
 GREY = "#8A949E"
 _FONT = 13
-Figure = go.Figure  # for those who hand a figure on
+Figure: TypeAlias = go.Figure  # for those who hand a figure on
 
 
 def styled(figure: go.Figure, *, height: int) -> go.Figure:

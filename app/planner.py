@@ -113,11 +113,16 @@ def _place(result: Plan, case: Case) -> Plan:
     return replace(result, refusal=refusal) if refusal else result
 
 
-def _rank(candidate: Candidate) -> tuple[bool, bool, bool, Decimal, int, int]:
-    """Eligible first, then those sold here, then those that fit, then by monthly cost; ties go to fewer machines."""
+def _rank(candidate: Candidate) -> tuple[bool, bool, bool, bool, Decimal, int, int]:
+    """Eligible first, then those sold here, then those that fit, then by monthly cost; ties go to fewer machines.
+
+    A spot price moves by the hour: an old one is no price to choose by, and comes after every fresh one.
+    """
     cost = _month(candidate)
     gpus = candidate.placement.gpus if candidate.placement else 0
-    return (not candidate.eligible, cost.is_infinite(), not candidate.fits, cost, candidate.instances, gpus)
+    offer = candidate.offer
+    gone = offer is not None and offer.option is PurchaseOption.SPOT and offer.stale
+    return (not candidate.eligible, cost.is_infinite(), not candidate.fits, gone, cost, candidate.instances, gpus)
 
 
 def _month(candidate: Candidate) -> Decimal:

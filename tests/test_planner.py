@@ -263,3 +263,13 @@ def test_a_draft_that_only_the_hub_knows_is_timed_as_well_as_held() -> None:
     assert of_the_catalogue.chosen.latency is not None
     assert of_the_hub.chosen.latency.tpot_s == of_the_catalogue.chosen.latency.tpot_s
     assert serving_curve(of_the_hub) == serving_curve(of_the_catalogue)
+
+
+def test_a_spot_price_of_long_ago_is_no_price_to_choose_by() -> None:
+    """In the bundled table g5.2xlarge has a spot price of April 2025 below every fresh one."""
+    found = planned(buy=PurchaseOption.SPOT)
+    assert found.chosen is not None
+    assert found.chosen.offer is not None
+    assert not found.chosen.offer.stale
+    older = [c for c in found.candidates if c.eligible and c.offer is not None and c.offer.stale]
+    assert any(c.cost is not None and c.cost.usd_per_month < month(found) for c in older)
