@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from datetime import date, timedelta
 from decimal import Decimal
 from typing import Protocol
 
@@ -24,6 +25,7 @@ from pricing.offers import PriceBook, PurchaseOption
 
 __all__ = ["Sources", "plan", "settings_of", "workload_of"]
 
+SPOT_AGES_APART = timedelta(days=90)
 FILES_AGREE = 0.03  # headers and duplicated tied heads make files and formula differ by less than this
 
 
@@ -97,7 +99,8 @@ def _place(result: Plan, case: Case) -> Plan:
     named = named_machines(scenario)
     machines = tuple(automatic_machines()) if named is None else named
     weighed = [_best_on(case, machine) for machine in machines]
-    weighed.sort(key=_rank)
+    newest = max((c.offer.as_of for c in weighed if c.offer is not None), default=None)
+    weighed.sort(key=lambda candidate: _rank(candidate, newest))
     if not weighed:
         raise Refusal("No machine is known for this request.", field="gpu", remedy="Name an accelerator.")
     chosen = weighed[0]
@@ -113,15 +116,20 @@ def _place(result: Plan, case: Case) -> Plan:
     return replace(result, refusal=refusal) if refusal else result
 
 
-def _rank(candidate: Candidate) -> tuple[bool, bool, bool, bool, Decimal, int, int]:
+def _rank(candidate: Candidate, newest: date | None) -> tuple[bool, bool, bool, bool, Decimal, int, int]:
     """Eligible first, then those sold here, then those that fit, then by monthly cost; ties go to fewer machines.
 
-    A spot price moves by the hour: an old one is no price to choose by, and comes after every fresh one.
+    A spot price moves by the hour: one much older than the newest is no price to choose by, and comes after the others.
     """
     cost = _month(candidate)
     gpus = candidate.placement.gpus if candidate.placement else 0
     offer = candidate.offer
-    gone = offer is not None and offer.option is PurchaseOption.SPOT and offer.stale
+    gone = (
+        offer is not None
+        and newest is not None
+        and offer.option is PurchaseOption.SPOT
+        and newest - offer.as_of > SPOT_AGES_APART
+    )
     return (not candidate.eligible, cost.is_infinite(), not candidate.fits, gone, cost, candidate.instances, gpus)
 
 

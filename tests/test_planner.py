@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import date
 from decimal import Decimal
 
 import pytest
@@ -270,6 +271,6 @@ def test_a_spot_price_of_long_ago_is_no_price_to_choose_by() -> None:
     found = planned(buy=PurchaseOption.SPOT)
     assert found.chosen is not None
     assert found.chosen.offer is not None
-    assert not found.chosen.offer.stale
-    older = [c for c in found.candidates if c.eligible and c.offer is not None and c.offer.stale]
+    assert found.chosen.offer.as_of >= date(2026, 9, 1)
+    older = [c for c in found.candidates if c.eligible and c.offer is not None and c.offer.as_of < date(2026, 1, 1)]
     assert any(c.cost is not None and c.cost.usd_per_month < month(found) for c in older)
