@@ -36,12 +36,12 @@ pictures: $(VENV)/dev.stamp browser
 
 # Fits the latency constants on the published measurements and writes constants and cross-validation tables.
 calibrate: $(VENV)/dev.stamp
-	$(BIN)/python -m estimators.latency.fit
+	$(BIN)/python -m estimators.fitting.latency_fit
 
 accuracy: $(VENV)/dev.stamp
-	$(BIN)/python -m estimators.memory.accuracy
-	$(BIN)/python -m estimators.latency.accuracy
-	$(BIN)/python -m app.accuracy
+	$(BIN)/python -m estimators.fitting.memory_accuracy
+	$(BIN)/python -m estimators.fitting.latency_accuracy
+	$(BIN)/python -m app.measuring.accuracy
 
 # Resolves requirements*.in into pinned requirements*.txt for every platform and Python from 3.11.
 lock: $(VENV)/dev.stamp
@@ -86,7 +86,7 @@ ray-setup: .venv-ray/setup.stamp
 
 # Measures how well measuring works, on a quiet machine, and keeps the figures with their date.
 bench-profile: $(VENV)/run.stamp profile-setup
-	$(BIN)/python -m app.profile_figures
+	$(BIN)/python -m app.measuring.bench
 
 clean:
 	rm -rf $(VENV) .venv-profile .venv-ray .pytest_cache .mypy_cache .ruff_cache

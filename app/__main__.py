@@ -28,8 +28,8 @@ def main(arguments: list[str] | None = None) -> int:
     serve.add_argument("--port", type=int, default=8501)
     serve.add_argument("--address", default="localhost")
 
+    from app.measuring.command import add_profile_command
     from app.prices_command import add_prices_command
-    from app.profile_command import add_profile_command
 
     add_prices_command(commands)
     add_profile_command(commands)
@@ -49,7 +49,7 @@ def _metavar(key: str) -> str:
 
 def _estimate(asked: argparse.Namespace) -> int:
     from app.columns import as_json
-    from app.planner import plan
+    from app.planning.planner import plan
     from app.report import as_lines
     from app.sources import shared_sources
 

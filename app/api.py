@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 
 from app.columns import as_json
-from app.planner import plan
+from app.planning.planner import plan
 from app.scenario import KEYS, decode
 from app.sources import dashboard_sources
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TextIO
 
 from app.columns import COLUMNS, as_text, columns_of
-from app.planner import Sources, plan
+from app.planning.planner import Sources, plan
 from app.scenario import DEFAULTS, decode
 from estimators.provenance import Refusal
 

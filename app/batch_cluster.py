@@ -17,10 +17,10 @@ from itertools import islice
 from pathlib import Path
 
 from app.batch import Row, answer, run_batch
-from app.planner import Sources
+from app.planning.planner import Sources
 from app.scenario import decode
 from estimators.architecture.spec import ModelSpec
-from estimators.profiling.environment import ROOT, cluster_environment, ray_address, ray_python
+from estimators.measuring.jobs.environment import ROOT, cluster_environment, ray_address, ray_python
 from estimators.provenance import Refusal
 from pricing.offers import PriceQuery
 from pricing.table import OfferTable
@@ -102,7 +102,7 @@ def pieces_of(rows: Iterable[Row], size: int = ROWS_OF_A_PIECE) -> Iterator[list
 def main(arguments: Sequence[str]) -> int:
     """Answers the rows of the first file into the second; `python -m app batch` starts it."""
     from app.sources import shared_sources
-    from estimators.profiling.cluster import connect, spread
+    from estimators.measuring.jobs.cluster import connect, spread
 
     cases, output = map(Path, arguments)
     started, done = time.perf_counter(), 0

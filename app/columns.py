@@ -7,7 +7,7 @@ from datetime import date
 from decimal import Decimal
 from enum import StrEnum
 
-from app.plan import Candidate, Plan
+from app.planning.plan import Candidate, Plan
 from app.scenario import KEYS, VERSION, Problem
 from estimators.latency.estimate import Interval, LatencyEstimate
 from estimators.memory.estimate import MemoryEstimate

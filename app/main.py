@@ -6,7 +6,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from app.memo import remembered_plan
+from app.planning.memo import remembered_plan
 from app.scenario import with_page_defaults
 from app.sources import dashboard_sources
 from app.views import card, current, header, inputs

@@ -90,7 +90,7 @@ def _regions(asked: argparse.Namespace) -> tuple[str, ...]:
 
 
 def _show(asked: argparse.Namespace) -> int:
-    from app.narrative import option_name, source_phrase
+    from app.planning.sentences import option_name, source_phrase
     from app.sources import shared_sources
     from pricing.instances import find_instance
     from pricing.offers import PriceQuery

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from app.format import count, gib, plural, seconds, span, usd
-from app.narrative import conditions, load_phrase, source_phrase, verdict
-from app.plan import Candidate, Plan
+from app.planning.plan import Candidate, Plan
+from app.planning.sentences import conditions, load_phrase, source_phrase, verdict
 
 
 def as_lines(plan: Plan) -> Iterator[str]:

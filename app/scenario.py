@@ -241,7 +241,7 @@ FROZEN: dict[str, Callable[[str], Any]] = {
     "decided_e2e": _number(0, 10**6, above=True),
     "decided_cheapest": _match(_INSTANCE, "an EC2 instance type such as g6.xlarge"),
 }
-# What a link to the Recommend page adds: what may be chosen from, and the bar. Read by `app.decisions.question_link`.
+# What a link to the Recommend page adds: what may be chosen from, and the bar. Read by `app.exploring.question_link`.
 QUESTION_KEYS = (
     "use", "models", "precisions", "regions", "ways", "vendors", "quality", "quality_of", "quality_on", "reasoning",
     "budget", "owned",

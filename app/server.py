@@ -29,7 +29,7 @@ def _warm() -> None:
     import pandas  # noqa: F401
     import plotly.graph_objects  # noqa: F401
 
-    from app.planner import plan
+    from app.planning.planner import plan
     from app.scenario import Scenario, with_page_defaults
 
     plan(with_page_defaults(Scenario()), dashboard_sources())
@@ -39,7 +39,7 @@ def _warm() -> None:
 
 def _prepare_hub() -> None:
     """The Hub's libraries take a second to import; do it before somebody types an id, and after start-up."""
-    from estimators.architecture import hub
+    from estimators.architecture.hub.client import client as hub
 
     hub.preload()
     gc.freeze()

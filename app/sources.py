@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from app.timed_cache import TimedCache
 from estimators.architecture import catalogue
-from estimators.architecture.hub import HubClient, HubModel, HubOffline, HubUnavailable
+from estimators.architecture.hub.client import HubClient, HubModel, HubOffline, HubUnavailable
 from estimators.architecture.spec import ModelSpec
 from estimators.provenance import Refusal
 from pricing.book import Book

@@ -107,7 +107,7 @@ def bench_explorer() -> None:
 
 def bench_memory() -> None:
     """`estimate_memory` alone, with the config parsed."""
-    from app.planner import settings_of, workload_of
+    from app.planning.planner import settings_of, workload_of
     from app.scenario import Scenario
     from estimators.architecture import catalogue
     from estimators.hardware.catalogue import find_accelerator

@@ -11,10 +11,10 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 
-from app.decisions.quality_bar import comparable
-from app.decisions.question import QualityBar, Question
-from app.decisions.recommend import recommend
-from app.planner import plan
+from app.planning.planner import plan
+from app.planning.quality_bar import comparable
+from app.planning.question import QualityBar, Question
+from app.planning.recommend import recommend
 from app.scenario import Scenario
 from app.sources import shared_sources
 from estimators.architecture import catalogue

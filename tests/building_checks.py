@@ -10,9 +10,9 @@ from dataclasses import replace
 import torch
 import transformers as tf
 
+from estimators.measuring.device.building import build, random_model, random_state
+from estimators.measuring.jobs.job_request import DeviceJob
 from estimators.precision import Weights
-from estimators.profiling.building import build, random_model, random_state
-from estimators.profiling.job_request import DeviceJob
 from estimators.provenance import Refusal
 
 DENSE = {

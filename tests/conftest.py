@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # sources may be opened while tests are collected, before any fixture
+ROOT = Path(__file__).parents[1]
 REFERENCE = Path(__file__).parent / "reference"
 
 

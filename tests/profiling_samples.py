@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime
 
+from estimators.measuring.measurement import DeviceFacts, Measurement, Spread, Way
 from estimators.precision import Weights
-from estimators.profiling.measurement import DeviceFacts, Measurement, Spread, Way
 from estimators.workload import Engine
 
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
+from tests.conftest import ROOT
+
 TABLES = sorted(p for package in ("app", "pricing", "estimators") for p in (ROOT / package).rglob("data/*.csv"))
 DAY = re.compile(r"\d{4}(-\d{2}(-\d{2})?)?")
 

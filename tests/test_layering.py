@@ -10,21 +10,22 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
+from tests.conftest import ROOT
+
 SOURCES = sorted(path for package in ("app", "pricing", "estimators") for path in (ROOT / package).rglob("*.py"))
 
 # module -> folders or files that may import it
 ALLOWED = {
-    "streamlit": ("app/main.py", "app/server.py", "app/components/", "app/views/"),
+    "streamlit": ("app/main.py", "app/server.py", "app/views/"),
     "plotly": ("app/figures", "app/server.py"),
     "boto3": ("pricing/aws/",),
     "botocore": ("pricing/aws/",),
-    "huggingface_hub": ("estimators/architecture/hub", "estimators/profiling/worker.py"),
-    "transformers": ("estimators/architecture/hub", "estimators/profiling/worker.py"),
-    "torch": ("estimators/profiling/worker.py",),
-    "ray": ("estimators/profiling/cluster.py",),
-    "sqlalchemy": ("app/storage.py", "pricing/store.py", "estimators/profiling/store.py"),
-    "scipy": ("estimators/latency/fit", "estimators/memory/fit"),
+    "huggingface_hub": ("estimators/architecture/hub", "estimators/measuring/device/worker.py"),
+    "transformers": ("estimators/architecture/hub", "estimators/measuring/device/worker.py"),
+    "torch": ("estimators/measuring/device/worker.py",),
+    "ray": ("estimators/measuring/jobs/cluster.py",),
+    "sqlalchemy": ("app/storage.py", "pricing/store.py", "estimators/measuring/jobs/store.py"),
+    "scipy": ("estimators/fitting/",),
 }
 
 
@@ -51,7 +52,7 @@ def test_a_module_imports_only_what_its_layer_may(path: Path) -> None:
             assert here.startswith(ALLOWED[package]), f"{here} imports {module}"
 
 
-@pytest.mark.parametrize("module", ["app.planner", "app.batch", "app.api", "app.sources"])
+@pytest.mark.parametrize("module", ["app.planning.planner", "app.batch", "app.api", "app.sources"])
 def test_planning_loads_no_heavy_library(module: str) -> None:
     heavy = "streamlit plotly boto3 huggingface_hub transformers torch scipy pandas"
     code = f"import sys, {module}; print(*[m for m in '{heavy}'.split() if m in sys.modules])"
@@ -60,6 +61,6 @@ def test_planning_loads_no_heavy_library(module: str) -> None:
 
 
 def test_the_command_line_opens_no_database_to_read_its_flags() -> None:
-    code = "import sys, app.__main__, app.profile_command, app.profile_jobs; print('sqlalchemy' in sys.modules)"
+    code = "import sys, app.__main__, app.measuring.command, app.measuring.jobs; print('sqlalchemy' in sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     assert loaded.strip() == "False"

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from app.accuracy import (
+from app.figures.accuracy import predicted_against_published
+from app.measuring.accuracy import (
     GROUPS,
     LATENCY_COMMAND,
     figures,
@@ -17,7 +18,6 @@ from app.accuracy import (
     speed_scores,
     worst_figures,
 )
-from app.figures_accuracy import predicted_against_published
 from app.views.chart import chart
 
 st.markdown("## How accurate are these estimates?")

@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import streamlit as st
 
-from app.figures import memory_bar
+from app.figures.base import memory_bar
 from app.format import gib, usd
-from app.memo import remembered_plan
-from app.narrative import conditions, verdict
-from app.plan import Candidate
+from app.planning.memo import remembered_plan
+from app.planning.plan import Candidate
+from app.planning.sentences import conditions, verdict
 from app.scenario import Scenario, with_page_defaults
 from app.sources import LocalSources
 from app.views import inputs

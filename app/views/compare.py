@@ -5,9 +5,9 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from app.decisions.compare import MOST_SCENARIOS, Compared, Row, opened, rows
-from app.decisions.drafting_load import overloaded
-from app.narrative import machine_phrase, model_name, precision_name
+from app.exploring.compare import MOST_SCENARIOS, Compared, Row, opened, rows
+from app.exploring.drafting_load import overloaded
+from app.planning.sentences import machine_phrase, model_name, precision_name
 from app.sources import dashboard_sources
 from app.views import current
 from estimators.provenance import Refusal

@@ -9,17 +9,17 @@ from decimal import Decimal
 import pandas as pd
 import streamlit as st
 
-from app.decisions.token_cost import (
+from app.exploring.token_cost import (
     bill_of,
     candidates_for_comparison,
     compare_with_api,
     equal_cost_with_api,
     prices_of_tokens,
 )
-from app.figures_prices import equal_cost, rent_tokens_or_machines
+from app.figures.prices import equal_cost, rent_tokens_or_machines
 from app.format import significant, usd
-from app.narrative import conditions, load_phrase, verdict
-from app.plan import Plan
+from app.planning.plan import Plan
+from app.planning.sentences import conditions, load_phrase, verdict
 from app.views import current, inputs
 from app.views.chart import chart
 from app.views.explain import how

@@ -6,8 +6,8 @@ from functools import lru_cache
 
 import streamlit as st
 
-from app.decisions.measured import with_own_measurements
-from app.plan import Plan
+from app.measuring.overlay import with_own_measurements
+from app.planning.plan import Plan
 from app.scenario import Problem
 from estimators.architecture import catalogue
 from estimators.provenance import Refusal
@@ -41,7 +41,7 @@ def with_measurements(plan: Plan) -> Plan:
     chosen: list[str] = st.session_state.get("own_measurements", [])
     if not chosen:
         return plan
-    from app.profile_jobs import measurement_store
+    from app.measuring.jobs import measurement_store
 
     try:
         return with_own_measurements(plan, measurement_store().find(chosen))

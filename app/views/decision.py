@@ -10,14 +10,14 @@ from urllib.parse import urlencode
 import pandas as pd
 import streamlit as st
 
-from app.components.copy_link import copy_link
-from app.decisions.decision_link import Decision, Review, freeze, review
-from app.decisions.question_link import with_question
-from app.decisions.recommendation import Recommendation
-from app.decisions.report_page import plans_csv, plans_json, report_html
+from app.exploring.decision_link import Decision, Review, freeze, review
+from app.exploring.question_link import with_question
+from app.exploring.report_page import plans_csv, plans_json, report_html
 from app.format import gib, seconds, usd
-from app.plan import Plan
+from app.planning.plan import Plan
+from app.planning.recommendation import Recommendation
 from app.sources import dashboard_sources
+from app.views.copy_link import copy_link
 
 NAMES = {
     "usd_month": "Monthly cost",

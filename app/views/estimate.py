@@ -5,12 +5,12 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from app.decisions.alternatives import alternatives
-from app.decisions.model_sizes import SizedCost, cost_by_model_size
-from app.figures import CostPoint, cost_by_size, memory_bar
+from app.exploring.alternatives import alternatives
+from app.exploring.model_sizes import SizedCost, cost_by_model_size
+from app.figures.base import CostPoint, cost_by_size, memory_bar
 from app.format import GIB, count, gib, plural, seconds, span, usd
-from app.narrative import conditions, load_phrase, model_name, precision_name, source_phrase, verdict
-from app.plan import Candidate, Plan
+from app.planning.plan import Candidate, Plan
+from app.planning.sentences import conditions, load_phrase, model_name, precision_name, source_phrase, verdict
 from app.sources import dashboard_sources
 from app.views import current
 from app.views.chart import chart

@@ -5,12 +5,12 @@ from __future__ import annotations
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from app.components.copy_link import copy_link
-from app.decisions.decision_link import Decision, mark_of
-from app.narrative import source_phrase
-from app.plan import Plan
+from app.exploring.decision_link import Decision, mark_of
+from app.planning.plan import Plan
+from app.planning.sentences import source_phrase
 from app.scenario import Problem
 from app.views import current
+from app.views.copy_link import copy_link
 from app.views.decision import draw_decision, query_of
 from pricing.offers import PriceSource
 

@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 
 import streamlit as st
 
-from app.decisions.decision_link import read_decision
+from app.exploring.decision_link import read_decision
 from app.presets import PRESETS
 from app.scenario import (
     DEFAULTS,

@@ -7,15 +7,15 @@ from decimal import Decimal
 import pandas as pd
 import streamlit as st
 
-from app.decisions.article import article_rows
-from app.decisions.levers import Effect, Group, Lever, effect_of, levers_for, ready_on_the_hub
-from app.decisions.retraining import Payback, experts, payback, smaller_model, sparsity
-from app.decisions.sensitivity import swings
-from app.decisions.words import name_of
-from app.figures_decisions import tornado
+from app.exploring.article import article_rows
+from app.exploring.levers import Effect, Group, Lever, effect_of, levers_for, ready_on_the_hub
+from app.exploring.retraining import Payback, experts, payback, smaller_model, sparsity
+from app.exploring.sensitivity import swings
+from app.figures.decisions import tornado
 from app.format import GIB, gib, plural, seconds, significant, span, usd
-from app.narrative import load_phrase, precision_name, verdict
-from app.plan import Plan
+from app.planning.plan import Plan
+from app.planning.sentences import load_phrase, precision_name, verdict
+from app.planning.words import name_of
 from app.sources import dashboard_sources
 from app.views import current
 from app.views.chart import chart

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from app.decisions.what_if import Variant, memory_by_concurrency, memory_by_context, memory_variants, start_command
-from app.figures_serving import memory_by_role, memory_line
+from app.exploring.what_if import Variant, memory_by_concurrency, memory_by_context, memory_variants, start_command
+from app.figures.serving import memory_by_role, memory_line
 from app.format import GIB, gib, plural
-from app.narrative import verdict
-from app.plan import Candidate, Plan
+from app.planning.plan import Candidate, Plan
+from app.planning.sentences import verdict
 from app.views import current
 from app.views.chart import chart
 from app.views.explain import how

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from app.format import usd
-from app.narrative import machine_phrase
-from app.plan import Plan
+from app.planning.plan import Plan
+from app.planning.sentences import machine_phrase
 
 
 def old_price(plan: Plan) -> str:

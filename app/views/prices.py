@@ -8,10 +8,10 @@ from functools import lru_cache
 import pandas as pd
 import streamlit as st
 
-from app.figures_prices import price_history, region_ranking
+from app.figures.prices import price_history, region_ranking
 from app.format import plural
-from app.narrative import option_name, source_phrase
-from app.plan import Plan
+from app.planning.plan import Plan
+from app.planning.sentences import option_name, source_phrase
 from app.sources import LocalSources, dashboard_sources
 from app.views import current
 from app.views.chart import chart

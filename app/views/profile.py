@@ -5,26 +5,26 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from app.decisions.measured import beside_plan, effects, sentences, with_own_measurements
 from app.format import gib, seconds, significant, usd
-from app.plan import Plan
-from app.profile_estimates import device_estimates
-from app.profile_jobs import device_assignment, endpoint_assignment, measurement_store, start
+from app.measuring.estimates import device_estimates
+from app.measuring.jobs import device_assignment, endpoint_assignment, measurement_store, start
+from app.measuring.overlay import beside_plan, effects, sentences, with_own_measurements
+from app.planning.plan import Plan
 from app.sources import dashboard_sources
 from app.views import current
 from estimators.architecture import catalogue
 from estimators.hardware.catalogue import find_accelerator
 from estimators.latency.estimate import Interval
+from estimators.measuring.comparison import Comparison, compare, verdict, vllm_serve_line
+from estimators.measuring.jobs.authority import NotAuthorised, authorise, profiling_enabled
+from estimators.measuring.jobs.environment import is_set_up, ray_address
+from estimators.measuring.jobs.job_request import DeviceJob, spare_threads
+from estimators.measuring.jobs.store import MeasurementStore
+from estimators.measuring.measurement import Measurement, export_json, import_json
+from estimators.measuring.server.guard import EndpointPolicy
+from estimators.measuring.server.reports import read_guidellm
+from estimators.measuring.server.sweep import SweepPlan
 from estimators.precision import Weights
-from estimators.profiling.authority import NotAuthorised, authorise, profiling_enabled
-from estimators.profiling.comparison import Comparison, compare, verdict, vllm_serve_line
-from estimators.profiling.environment import is_set_up, ray_address
-from estimators.profiling.guard import EndpointPolicy
-from estimators.profiling.job_request import DeviceJob, spare_threads
-from estimators.profiling.measurement import Measurement, export_json, import_json
-from estimators.profiling.reports import read_guidellm
-from estimators.profiling.store import MeasurementStore
-from estimators.profiling.sweep import SweepPlan
 from estimators.provenance import Refusal
 from estimators.workload import Engine
 

@@ -7,9 +7,9 @@ from decimal import Decimal
 
 import streamlit as st
 
-from app.decisions.question import USUAL_WEIGHTS
-from app.decisions.question_link import REFERENCE, Asked, decode_question
-from app.narrative import option_name, precision_name
+from app.exploring.question_link import REFERENCE, Asked, decode_question
+from app.planning.question import USUAL_WEIGHTS
+from app.planning.sentences import option_name, precision_name
 from app.presets import PRESETS
 from app.scenario import QUESTION_KEYS
 from estimators.hardware.catalogue import accelerators

@@ -8,12 +8,14 @@ from urllib.parse import urlencode
 import pandas as pd
 import streamlit as st
 
-from app.components.copy_link import copy_link
-from app.decisions.question_link import Asked, encode_question, link_of, question_of
-from app.decisions.recommendation import Candidate, Recommendation
-from app.decisions.remembered import remembered_recommendation
-from app.decisions.speculation import bound_words
-from app.decisions.words import (
+from app.exploring.question_link import Asked, encode_question, link_of, question_of
+from app.figures.decisions import LATENCIES, cost_against_latency, cost_against_quality
+from app.format import usd
+from app.planning.recommendation import Candidate, Recommendation
+from app.planning.remembered import remembered_recommendation
+from app.planning.sentences import load_phrase, model_name
+from app.planning.speculation import bound_words
+from app.planning.words import (
     LIMITS,
     cautions,
     cheaper_sentence,
@@ -27,13 +29,11 @@ from app.decisions.words import (
     ways_out,
     weighed_sentence,
 )
-from app.figures_decisions import LATENCIES, cost_against_latency, cost_against_quality
-from app.format import usd
-from app.narrative import load_phrase, model_name
 from app.scenario import QUESTION_KEYS, Scenario
 from app.sources import dashboard_sources
 from app.views import current, question_inputs
 from app.views.chart import chart
+from app.views.copy_link import copy_link
 from app.views.decision import draw_exports
 from app.views.old_price import old_price
 from estimators.provenance import Refusal

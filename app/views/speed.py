@@ -5,11 +5,11 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from app.decisions.what_if import serving_curve
-from app.figures_serving import step_bound, throughput_latency
+from app.exploring.what_if import serving_curve
+from app.figures.serving import step_bound, throughput_latency
 from app.format import seconds, significant, span, usd
-from app.narrative import load_phrase, verdict
-from app.plan import Plan
+from app.planning.plan import Plan
+from app.planning.sentences import load_phrase, verdict
 from app.views import current
 from app.views.chart import chart
 from app.views.explain import how

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from estimators.engines.eras import EngineEra
 from estimators.hardware.accelerator import Accelerator
 from estimators.latency.calibration import chip_class, memory_kind
-from estimators.latency.engines import EngineEra
 from estimators.provenance import read_table
 
 _TABLE = Path(__file__).parent / "data" / "evidence.csv"

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from estimators.architecture.spec import ModelSpec
+from estimators.engines.eras import EngineEra, default_chunk, default_running, find_era
+from estimators.engines.paths import Path
 from estimators.hardware.accelerator import Accelerator
 from estimators.latency.calibration import Context, case_context, case_rates
-from estimators.latency.engines import EngineEra, default_chunk, default_running, find_era
 from estimators.latency.numeric import FLOATS
-from estimators.latency.paths import Path
 from estimators.latency.serving import Request, Scheduler, Server
 from estimators.latency.sharding import Shard, build_shard
 from estimators.latency.speculative import Draft, draft_for

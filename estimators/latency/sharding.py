@@ -6,9 +6,9 @@ from collections import defaultdict
 from dataclasses import dataclass
 
 from estimators.architecture.spec import Attention, AttentionKind, LayerGroup, ModelSpec, Role, Split
+from estimators.engines.paths import Path, compute_path
 from estimators.hardware.accelerator import Accelerator
 from estimators.latency.numeric import Number
-from estimators.latency.paths import Path, compute_path
 from estimators.latency.tensor_walk import decoder_tensors
 from estimators.precision import Precision
 from estimators.provenance import Refusal

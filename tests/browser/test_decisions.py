@@ -8,8 +8,8 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from app.decisions.decision_link import freeze, mark_of
-from app.planner import plan
+from app.exploring.decision_link import freeze, mark_of
+from app.planning.planner import plan
 from app.scenario import Scenario, decode
 from app.sources import shared_sources
 from tests.browser.pages import SETTLED, WAIT_MS

@@ -8,9 +8,9 @@ import time
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.aws_server import AwsServer
 from tests.browser.conftest import dashboard
 from tests.browser.pages import open_page, verdict
+from tests.servers.aws import AwsServer
 
 pytestmark = pytest.mark.browser
 

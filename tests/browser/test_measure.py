@@ -7,9 +7,9 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
-from estimators.profiling.environment import is_set_up
+from estimators.measuring.jobs.environment import is_set_up
 from tests.browser.conftest import dashboard
-from tests.openai_server import openai_server
+from tests.servers.openai import openai_server
 
 pytestmark = pytest.mark.browser
 TOKEN = "a-token-of-enough-characters"

@@ -1,0 +1,1 @@
+"""Measurements started, kept and laid beside the estimates; the accuracy tables. No Streamlit."""

@@ -1,0 +1,238 @@
+"""The accuracy tables that the commands wrote, as rows for the page and the README. Pure reading."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from estimators.fitting import latency_accuracy as latency
+from estimators.fitting.misses import Group, groups_behind, scatter
+from estimators.fitting.tables import RECORDS
+from estimators.provenance import read_table
+
+TABLES = {
+    "vllm_logs": "vLLM logs, many versions and machines",
+    "vllm_0_19_h100": "vLLM 0.19 on H100, one sweep",
+    "transformers_memory": "plain transformers on A100",
+}
+BEGIN, END = "<!-- accuracy:begin -->", "<!-- accuracy:end -->"
+LATENCY_COMMAND = "python -m estimators.fitting.latency_accuracy"
+GROUPS: Mapping[str, Callable[[latency.Checked], str]] = {
+    "accelerator": lambda figure: figure.accelerator,
+    "precision": lambda figure: figure.precision,
+    "engine": lambda figure: figure.engine,
+    "kind of load": lambda figure: figure.kind.replace("_", " "),
+    "shape": lambda figure: f"{_size(figure.prompt_tokens)} in, {_size(figure.output_tokens)} out",
+    "model": lambda figure: figure.model,
+}
+
+
+def _size(tokens: float) -> str:
+    return next(
+        (name for limit, name in ((256, "short"), (1536, "medium"), (6144, "long")) if tokens <= limit), "very long"
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MemoryScore:
+    """Relative errors of one measure on one table of measurements."""
+
+    measure: str
+    table: str
+    rows: int
+    median_error: float
+    p90_error: float
+    worst_error: float
+    left_out: str
+    command: str
+    as_of: str
+
+
+@lru_cache(maxsize=1)
+def memory_scores() -> tuple[MemoryScore, ...]:
+    """What `python -m estimators.fitting.memory_accuracy` last wrote."""
+    return tuple(
+        MemoryScore(
+            measure=row["measure"],
+            table=TABLES.get(row["table"], row["table"]),
+            rows=int(row["rows"]),
+            median_error=float(row["median_error"]),
+            p90_error=float(row["p90_error"]),
+            worst_error=float(row["worst_error"]),
+            left_out=row["left_out"],
+            command=row["source"],
+            as_of=row["as_of"],
+        )
+        for row in read_table(RECORDS / "accuracy_memory.csv")
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpeedScore:
+    """Held-out error of one figure, beside what it should reach and the best public estimator's."""
+
+    what: str
+    reach: str
+    rows: int
+    median_error: float
+    within_20: float
+    within_30: float
+    public: str
+
+
+@lru_cache(maxsize=1)
+def speed_scores() -> tuple[SpeedScore, ...]:
+    """The table the latency estimator is judged by, from the committed cross-validation."""
+    return tuple(
+        SpeedScore(
+            what=what,
+            reach=reach,
+            rows=found.rows,
+            median_error=found.median,
+            within_20=found.within_20,
+            within_30=found.within_30,
+            public=_best_public(what),
+        )
+        for what, reach, found in latency.figures()
+    )
+
+
+def _best_public(what: str) -> str:
+    rows = [row for row in public_estimators() if row["what"] == what]
+    if not rows:
+        return ""
+    best = min(rows, key=lambda row: float(row["median_error"]))
+    return f"{float(best['median_error']):.0%} ({best['tool']}, {best['rows']} rows)"
+
+
+@lru_cache(maxsize=1)
+def public_estimators() -> tuple[dict[str, str], ...]:
+    """How public estimators did on published rows, each with how it was run."""
+    return tuple(read_table(Path(__file__).with_name("data") / "public_estimators.csv"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IntervalScore:
+    """How often the 80 % intervals held, on models and accelerators they were not made from."""
+
+    kind: str
+    metric: str
+    left_out: str
+    rows: int
+    covered: float
+    half_width: float
+
+
+@lru_cache(maxsize=1)
+def interval_scores() -> tuple[IntervalScore, ...]:
+    return tuple(
+        IntervalScore(
+            kind=found.kind.replace("_", " "),
+            metric=found.metric,
+            left_out=latency.LEFT_OUT[found.evidence],
+            rows=found.rows,
+            covered=found.covered,
+            half_width=found.half_width,
+        )
+        for found in latency.interval_record()
+    )
+
+
+@lru_cache(maxsize=8)
+def group_scores(group: str) -> tuple[latency.Score, ...]:
+    """Held-out error of every published figure by a property of its row."""
+    return tuple(latency.grouped(latency.checked(), GROUPS[group]))
+
+
+@lru_cache(maxsize=1)
+def worst_figures() -> tuple[latency.Checked, ...]:
+    return tuple(latency.worst(latency.checked(), 20))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Miss:
+    """A figure short of its reach: how far repeated publications of a case differ, and the rows it comes from."""
+
+    what: str
+    reach: str
+    noise: str
+    groups: tuple[Group, ...]
+
+
+@lru_cache(maxsize=1)
+def misses() -> tuple[Miss, ...]:
+    short = [question for question in latency.questions() if not question.reached]
+    return tuple(
+        Miss(
+            what=question.what,
+            reach=question.reach,
+            noise=_noise(scatter(question)),
+            groups=tuple(groups_behind(question)),
+        )
+        for question in short
+    )
+
+
+def _noise(repeated: tuple[int, float] | None) -> str:
+    if repeated is None:
+        return ""
+    return f"{repeated[0]} of its figures were published more than once and differ by {repeated[1]:.1%}."
+
+
+def figures() -> tuple[latency.Checked, ...]:
+    return latency.checked()
+
+
+def as_markdown() -> str:
+    """The tables of the README."""
+    return "\n".join((*_speed_lines(), "", *_interval_lines(), "", *_memory_lines()))
+
+
+def _speed_lines() -> Iterator[str]:
+    yield "Speed, against published benchmarks that the fit never saw (the model left out, unless said):"
+    yield ""
+    yield "| what | rows | median error | within 20 % | to reach | best public estimator |"
+    yield "|---|---|---|---|---|---|"
+    for found in speed_scores():
+        shares = f"{found.median_error:.1%} | {found.within_20:.0%}"
+        yield f"| {found.what} | {found.rows:,} | {shares} | {found.reach} | {found.public} |"
+
+
+def _interval_lines() -> Iterator[str]:
+    yield "<details><summary>The 80 % intervals, on models and accelerators they were not made from</summary>"
+    yield ""
+    yield "| load | figure | left out | rows | held | median half width |"
+    yield "|---|---|---|---|---|---|"
+    for found in interval_scores():
+        held = f"{found.covered:.0%} | {found.half_width:.0%}"
+        yield f"| {found.kind} | {found.metric} | {found.left_out} | {found.rows:,} | {held} |"
+    yield ""
+    yield "</details>"
+
+
+def _memory_lines() -> Iterator[str]:
+    yield "Memory, against what servers logged:"
+    yield ""
+    yield "| what | measured by | rows | median error | 90th percentile |"
+    yield "|---|---|---|---|---|"
+    for found in memory_scores():
+        errors = f"{found.median_error:.2%} | {found.p90_error:.2%}"
+        yield f"| {found.measure} | {found.table} | {found.rows:,} | {errors} |"
+
+
+def into_readme(text: str) -> str:
+    """The README with its accuracy tables made anew, between their markers."""
+    before, rest = text.split(BEGIN)
+    _, after = rest.split(END)
+    return f"{before}{BEGIN}\n{as_markdown()}\n{END}{after}"
+
+
+def main() -> None:
+    readme = Path(__file__).parents[2] / "README.md"
+    readme.write_text(into_readme(readme.read_text(encoding="utf-8")), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

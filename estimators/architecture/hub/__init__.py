@@ -1,0 +1,1 @@
+"""The Hugging Face Hub, the only talker to it; all it says is checked."""

@@ -1,0 +1,1 @@
+"""What serving engines do by themselves: versions, defaults, which formats they run and how."""

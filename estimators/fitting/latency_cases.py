@@ -1,0 +1,173 @@
+"""Published rows stacked into arrays, and what the model predicts for each of their figures. Development only."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields
+
+import numpy as np
+from numpy.typing import NDArray
+
+from estimators.engines.eras import default_chunk, default_running, find_era
+from estimators.fitting.latency_measured import Row
+from estimators.latency.calibration import FAMILIES, SLOTTED, Context, case_context
+from estimators.latency.numeric import ARRAYS
+from estimators.latency.physical_floor import flop_seconds, physical_floor
+from estimators.latency.plan import running_capacity, shard_of
+from estimators.latency.serving import Request, Scheduler, Server, Steady
+from estimators.latency.sharding import Product, Shard
+from estimators.latency.step import Rates
+from estimators.memory import estimate_memory
+from estimators.provenance import Refusal
+
+Array = NDArray[np.float64]
+# One predictor per family, and one per slot of matrix products where the family has slots.
+PREDICTORS: tuple[tuple[str, int | None], ...] = tuple(
+    (name, slot) for name in FAMILIES for slot in (range(len(SLOTTED[name])) if name in SLOTTED else (None,))
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """One row resolved to what the server model takes."""
+
+    row: Row
+    shard: Shard
+    context: Context
+    chunk: float
+    mixes: float
+    running: float
+    graph_context: float
+    prompt: float
+    cached: float
+    output: float
+    load: float  # population, batch size or requests per second
+
+
+def make_case(row: Row) -> Case | None:
+    """None where the shard cannot be built (a config without layers, a chip without peaks)."""
+    try:
+        shard = shard_of(row.precision, row.accelerator, row.placement)
+        era = find_era("neuron" if row.accelerator.vendor == "AWS" else row.engine, row.version)
+    except Refusal:
+        return None
+    capacity = _capacity(row)
+    limit = float(row.running or default_running(era, row.accelerator))
+    w = row.workload
+    prompt = max(1.0, w.prompt_tokens * (1.0 - w.prefix_share))
+    chunk = float(default_chunk(era, row.accelerator, row.settings))
+    return Case(
+        row=row,
+        shard=shard,
+        context=case_context(row.accelerator, shard, era.engine, era.era, row.placement.tp),
+        chunk=chunk,
+        mixes=1.0 if era.mixes else 0.0,
+        running=max(1.0, min(capacity, limit)),
+        graph_context=float(era.graph_context),
+        prompt=prompt,
+        cached=w.prompt_tokens - prompt,
+        output=float(w.output_tokens),
+        load=float((w.requests_per_second or 1.0) if row.kind == "open_loop" else (w.concurrency or 1.0)),
+    )
+
+
+def _capacity(row: Row) -> float:
+    """Requests the cache holds; where the memory estimator refuses a split that was measured, it does not limit."""
+    try:
+        memory = estimate_memory(row.precision, row.accelerator, row.placement, row.workload, row.settings)
+    except Refusal:
+        return math.inf
+    return max(1.0, running_capacity(memory, row.workload, row.accelerator.memory_bytes))
+
+
+def floor_of(case: Case, metric: str) -> float:
+    """What no measurement of this figure can pass: seconds it cannot fall below, requests/s it cannot exceed."""
+    shard = case.shard
+    floor = physical_floor(shard, Request(prompt=case.prompt, cached=case.cached, output=case.output))
+    if metric == "throughput":
+        return float(shard.stages) / flop_seconds(shard, case.prompt + case.output - 1.0, 1.0)
+    if case.row.kind == "static_batch" and metric == "e2e":
+        return case.load * flop_seconds(shard, case.prompt, 0.0) + max(0.0, case.output - 1.0) * floor.tpot_s
+    return {"ttft": floor.ttft_s, "tpot": floor.tpot_s, "e2e": floor.e2e_s}[metric]
+
+
+def _column(values: Iterable[object]) -> Array:
+    return np.array([float(v) for v in values], dtype=np.float64)  # type: ignore[arg-type]
+
+
+def _stack_product(products: Sequence[Product]) -> Product:
+    return Product(
+        bytes=_column(p.bytes for p in products),
+        elements=_column(p.elements for p in products),
+        peak=_column(p.peak for p in products),
+    )
+
+
+def stack(shards: Sequence[Shard]) -> Shard:
+    """A shard whose numbers are columns over cases."""
+    columns: dict[str, object] = {}
+    for entry in fields(Shard):
+        values = [getattr(shard, entry.name) for shard in shards]
+        if isinstance(values[0], Product):
+            columns[entry.name] = _stack_product(values)
+        elif not isinstance(values[0], bool | str):
+            columns[entry.name] = _column(values)
+    return Shard(**columns)  # type: ignore[arg-type]
+
+
+def rates_of(values: Mapping[tuple[str, int | None], Array]) -> Rates:
+    single = {name: values[name, None] for name, slot in values if slot is None}
+    slots = {f"{slot}_{name}": values[name, i] for name, used in SLOTTED.items() for i, slot in enumerate(used)}
+    return Rates(**slots, **single)
+
+
+def link(name: str, eta: Array) -> Array:
+    family = FAMILIES[name]
+    x = family.prior + eta
+    return 1.0 / (1.0 + np.exp(-x)) if family.share else np.exp(x)
+
+
+class Bench:
+    """Cases of one kind, predicted together; the closed population's rate is kept between calls as a start."""
+
+    def __init__(self, kind: str, cases: Sequence[Case]) -> None:
+        self.kind = kind
+        self.cases = list(cases)
+        self.shard = stack([c.shard for c in cases])
+        self.scheduler = Scheduler(
+            chunk=_column(c.chunk for c in cases),
+            mixes=_column(c.mixes for c in cases),
+            running=_column(c.running for c in cases),
+            poll=_column(c.row.poll_steps for c in cases),
+            graph_context=_column(c.graph_context for c in cases),
+        )
+        self.request = Request(
+            prompt=_column(c.prompt for c in cases),
+            cached=_column(c.cached for c in cases),
+            output=_column(c.output for c in cases),
+        )
+        self.load = _column(c.load for c in cases)
+
+    def predict(self, eta: Mapping[tuple[str, int | None], Array]) -> dict[str, Array]:
+        """log of TTFT, TPOT, end to end, output tokens/s and requests/s of every case."""
+        rates = rates_of({key: link(key[0], value) for key, value in eta.items()})
+        server = Server(self.shard, rates, self.scheduler, self.request, ARRAYS)
+        state = self._solve(server)
+        requests = state.requests_per_s
+        return {
+            "ttft": np.log(state.ttft),
+            "ttft_median": np.log(state.ttft - state.ramp),
+            "tpot": np.log(state.tpot),
+            "e2e": np.log(state.e2e),
+            "throughput": np.log(requests),
+        }
+
+    def _solve(self, server: Server) -> Steady:
+        if self.kind in ("single_stream", "concurrency"):
+            return server.closed(self.load)
+        if self.kind == "static_batch":
+            return server.batch(self.load)
+        if self.kind == "max_throughput":
+            return server.maximum()
+        return server.arrivals(self.load)

@@ -1,0 +1,1 @@
+"""Measuring on an attached device: the worker and what it times."""

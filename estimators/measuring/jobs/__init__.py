@@ -1,0 +1,1 @@
+"""One measurement from the queue to the store, on this machine or a cluster."""

@@ -1,0 +1,160 @@
+"""How a measurement narrows an estimate: what was measured on the same engine and accelerator outweighs the fitted.
+
+Both are taken as log-normal. The estimate ln t ~ N(m, s), with s from its 80 % interval, meets measurements
+ln x_i ~ N(., s_i): the mean weighs each by 1/s^2, and the interval is that of the combination. A measurement of the
+very case has s of its repeats; one of a sibling (another shape, a batch within a factor of two, or another model in the
+same precision) is carried over by the ratio of the two rooflines and has a wider s.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from types import MappingProxyType
+
+from estimators.latency.estimate import Interval
+from estimators.measuring.measurement import Measurement, Spread
+from estimators.provenance import Refusal, read_table
+
+Z80 = 1.2816  # half-width of a normal distribution's central 80 %, in standard deviations
+MOST_SIBLINGS = 20  # the nearest rooflines; more of them say the same again
+MOST_BATCH_RATIO = 2.0  # beyond, another thing bounds the step, and queueing differs
+
+# Roofline of a measured case in seconds (bytes over bandwidth, or FLOPs over peak), None where it is not known.
+FloorOf = Callable[[Measurement], float | None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """What is being estimated. `config_digest` or `model` decide whether a measurement is of the same model."""
+
+    engine: str
+    accelerator: str
+    gpus: int
+    model: str
+    config_digest: str
+    weights: str
+    prompt_tokens: int
+    output_tokens: int
+    batch: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Narrowed:
+    """An interval after measurements, and what they were."""
+
+    interval: Interval
+    same_case: int  # measurements of the very case
+    siblings: int  # measurements carried over from others
+    sentence: str
+
+    @property
+    def changed(self) -> bool:
+        return bool(self.same_case or self.siblings)
+
+
+@cache
+def spreads() -> Mapping[str, float]:
+    """Logarithmic spreads by name, each with its source in the table."""
+    path = Path(__file__).parent / "data" / "spreads.csv"
+    return MappingProxyType({row["name"]: float(row["value"]) for row in read_table(path)})
+
+
+def same_bench(measurement: Measurement, case: Case) -> bool:
+    """Whether a measurement may speak of the case at all: like with like, one engine, one accelerator."""
+    there = (measurement.engine.value, measurement.accelerator.casefold(), measurement.gpus)
+    return there == (case.engine, case.accelerator.casefold(), case.gpus)
+
+
+def same_case(measurement: Measurement, case: Case) -> bool:
+    """Whether it measured exactly this: model, precision, batch, and lengths within 5 %."""
+    if measurement.config_digest and case.config_digest:
+        model = measurement.config_digest == case.config_digest
+    else:
+        model = measurement.model.casefold() == case.model.casefold()
+    lengths = ((measurement.prompt_tokens, case.prompt_tokens), (measurement.output_tokens, case.output_tokens))
+    near = all(abs(measured - asked) <= 0.05 * asked for measured, asked in lengths)
+    return model and near and (measurement.weights.value, measurement.batch) == (case.weights, case.batch)
+
+
+def is_sibling(measurement: Measurement, case: Case) -> bool:
+    """Whether it may be carried over: the same precision, and a batch within a factor of two."""
+    ratio = measurement.batch / max(1, case.batch)
+    return measurement.weights.value == case.weights and 1 / MOST_BATCH_RATIO <= ratio <= MOST_BATCH_RATIO
+
+
+def with_measurements(
+    interval: Interval,
+    measurements: Iterable[Measurement],
+    *,
+    metric: str,
+    case: Case,
+    floor_s: float | None = None,
+    floor_of: FloorOf | None = None,
+) -> Narrowed:
+    """The interval of a time, narrowed by measurements of `metric` ("ttft_s", "itl_s" or "e2e_s").
+
+    An estimate of 10 ms (7 to 14) and a measurement of 12 ms with cv 1 %: s = 0.27 and 0.051, so the measurement has
+    97 % of the weight and the result is 11.9 ms (11.2 to 12.7). `floor_s` and `floor_of` carry siblings over; without
+    them only the case itself counts. An interval never gets wider, nor reaches below both the floor and itself.
+    """
+    if metric not in ("ttft_s", "itl_s", "e2e_s"):
+        raise Refusal(f"{metric} is no measured time.", field="metric")
+    same, siblings = _evidence(measurements, metric, case, floor_s, floor_of)
+    evidence = same + siblings
+    if not evidence or not 0 < interval.low <= interval.value <= interval.high:
+        return Narrowed(
+            interval=interval, same_case=0, siblings=0, sentence="No measurement of this engine and machine."
+        )
+    prior = max(1e-3, math.log(interval.high / interval.low) / (2 * Z80))
+    weights = [1 / prior**2] + [1 / s**2 for _, s in evidence]
+    centres = [math.log(interval.value)] + [math.log(x) for x, _ in evidence]
+    mean = sum(w * c for w, c in zip(weights, centres, strict=True)) / sum(weights)
+    # Measurements of one bench share its quirks: many do not make the result surer than the best of them.
+    spread = min(prior, min(s for _, s in evidence))
+    least = min(floor_s or 0.0, interval.low)
+    value = max(math.exp(mean), least)
+    narrowed = Interval(
+        value=value, low=max(value * math.exp(-Z80 * spread), least), high=value * math.exp(Z80 * spread)
+    )
+    return Narrowed(
+        interval=narrowed, same_case=len(same), siblings=len(siblings), sentence=_sentence(same, siblings, case)
+    )
+
+
+Evidence = Sequence[tuple[float, float]]  # seconds, logarithmic spread
+
+
+def _evidence(
+    measurements: Iterable[Measurement], metric: str, case: Case, floor_s: float | None, floor_of: FloorOf | None
+) -> tuple[list[tuple[float, float]], list[tuple[float, float]]]:
+    table, same, siblings = spreads(), [], []
+    for measurement in measurements:
+        found: Spread | None = getattr(measurement, metric)
+        if found is None or not same_bench(measurement, case):
+            continue
+        own = math.hypot(table["repeat"], found.cv, table["depth"] if measurement.scaled else 0.0)
+        if same_case(measurement, case):
+            same.append((found.median, own))
+            continue
+        there = floor_of(measurement) if floor_of is not None and is_sibling(measurement, case) else None
+        if floor_s and there:
+            fold = abs(math.log(floor_s / there))
+            wide = math.hypot(own, table[f"sibling_{metric}"], table[f"sibling_per_fold_{metric}"] * fold)
+            siblings.append((found.median * floor_s / there, wide))
+    siblings.sort(key=lambda pair: pair[1])
+    return same, ([] if same else siblings[:MOST_SIBLINGS])
+
+
+def _sentence(same: Evidence, siblings: Evidence, case: Case) -> str:
+    where = f"{case.engine} on {case.accelerator}"
+    if same:
+        return f"Narrowed by {len(same)} measurement{'s' if len(same) > 1 else ''} of this case: {where}."
+    many = len(siblings) > 1
+    return (
+        f"Carried over from {len(siblings)} measurement{'s' if many else ''} of other cases by the ratio of their "
+        f"rooflines: {where}."
+    )

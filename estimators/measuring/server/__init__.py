@@ -1,0 +1,1 @@
+"""Measuring a running server, and reading reports of others."""

@@ -1,0 +1,90 @@
+"""Bills and token prices of a plan, worked by hand from its machines."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from itertools import pairwise
+
+import pytest
+
+from app.exploring.token_cost import bill_of, compare_with_api, equal_cost_with_api, prices_of_tokens
+from app.planning.planner import plan
+from app.scenario import LoadMode, Scenario
+from app.sources import shared_sources
+from pricing.api_prices import api_prices_of
+from pricing.bill import Extras
+from pricing.hours import always, business_hours
+
+MODEL = "meta-llama/Llama-3.1-8B-Instruct"
+
+
+def test_replicas_that_share_a_machine_are_billed_once() -> None:
+    result = plan(Scenario(model=MODEL, instance="g5.12xlarge", gpus=1, replicas=4), shared_sources())
+    bill = bill_of(result, always(), Extras(), spare=0, start_hours=0)
+    assert bill is not None
+    assert result.chosen is not None
+    assert result.chosen.cost is not None
+    assert bill.usd_per_month == result.chosen.cost.usd_per_month
+    assert bill.mean_instances == 1
+
+
+def test_business_hours_with_a_spare_machine() -> None:
+    result = plan(Scenario(model=MODEL, instance="g5.xlarge", concurrency=20, replicas=2), shared_sources())
+    bill = bill_of(result, business_hours(), Extras(), spare=1, start_hours=0)
+    assert bill is not None
+    assert bill.usd_per_month.quantize(Decimal("0.01")) == Decimal("655.70")  # 3 x 50 h x 730/168 x $1.006
+
+
+def test_tokens_pay_for_the_machines_and_half_use_doubles_them() -> None:
+    result = plan(Scenario(model=MODEL, instance="g5.xlarge", concurrency=8), shared_sources())
+    full, half = prices_of_tokens(result, 1.0), prices_of_tokens(result, 0.5)
+    assert full is not None
+    assert half is not None
+    assert half.usd_per_million_output == pytest.approx(2 * full.usd_per_million_output)
+    assert result.chosen is not None
+    assert result.chosen.latency is not None
+    requests = result.chosen.latency.req_per_s.value
+    hourly = (
+        3600 * requests * (1024 * float(full.usd_per_million_input) + 128 * float(full.usd_per_million_output)) / 1e6
+    )
+    assert hourly == pytest.approx(1.006)
+
+
+def test_the_break_even_is_where_the_two_costs_meet() -> None:
+    result = plan(Scenario(model=MODEL, instance="g6.xlarge"), shared_sources())
+    api = max(api_prices_of(MODEL), key=lambda price: price.usd_per_million_output)
+    found = compare_with_api(result, api)
+    assert found is not None
+    even, line = found
+    assert [point.output_millions for point in line] == sorted(point.output_millions for point in line)
+    assert all(later.machines_usd >= earlier.machines_usd for earlier, later in pairwise(line))
+    if even.first_output_millions is not None:
+        assert result.chosen is not None
+        assert result.chosen.cost is not None
+        rented = even.first_output_millions * even.api_usd_per_million_output
+        assert float(rented) == pytest.approx(float(result.chosen.cost.usd_per_month))
+
+
+def test_both_ends_of_the_line_of_equal_cost_cost_a_replicas_month() -> None:
+    result = plan(Scenario(model=MODEL, instance="g6.xlarge"), shared_sources())
+    api = api_prices_of(MODEL)[0]
+    found = equal_cost_with_api(result, api)
+    assert found is not None
+    (all_input, all_output), load = found
+    assert all_input is not None
+    assert all_output is not None
+    assert all_input * float(api.usd_per_million_input) == pytest.approx(587.504)  # $0.8048 x 730
+    assert all_output * float(api.usd_per_million_output) == pytest.approx(587.504)
+    assert load[0] / load[1] == pytest.approx(1024 / 128)
+
+
+def test_a_load_at_the_engines_most_has_one_price_a_million() -> None:
+    result = plan(Scenario(model=MODEL, instance="g6.xlarge", load=LoadMode.MAX), shared_sources())
+    found = compare_with_api(result, api_prices_of(MODEL)[0])
+    assert found is not None
+    assert result.chosen is not None
+    assert result.chosen.cost is not None
+    assert result.chosen.cost.usd_per_million_output_tokens is not None
+    assert float(found[0].machine_usd_per_million_output) == pytest.approx(
+        float(result.chosen.cost.usd_per_million_output_tokens)
+    )

@@ -1,0 +1,276 @@
+"""Scenario in, plan out: decisions checked by hand against the bundled catalogue and prices."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import date
+from decimal import Decimal
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from app.columns import columns_of
+from app.exploring.what_if import serving_curve
+from app.planning.plan import Plan
+from app.planning.planner import plan
+from app.scenario import LoadMode, Scenario, decode, encode
+from app.sources import shared_sources
+from estimators.architecture.catalogue import load_spec
+from estimators.architecture.spec import ModelSpec
+from estimators.precision import KvPrecision, Weights
+from pricing.offers import PriceSource, PurchaseOption
+
+LLAMA_8B = "meta-llama/Llama-3.1-8B-Instruct"
+LLAMA_70B = "meta-llama/Llama-3.1-70B-Instruct"
+LLAMA_405B = "meta-llama/Llama-3.1-405B"
+SMALL_DRAFT = "meta-llama/Llama-3.2-1B-Instruct"
+
+
+def planned(**fields: object) -> Plan:
+    return plan(Scenario(**{"model": LLAMA_8B, **fields}), shared_sources())  # type: ignore[arg-type]
+
+
+def month(result: Plan) -> Decimal:
+    assert result.chosen is not None
+    assert result.chosen.cost is not None
+    return result.chosen.cost.usd_per_month
+
+
+@pytest.mark.parametrize(
+    ("model", "weights", "instance", "usd"),
+    [
+        (LLAMA_8B, Weights.BF16, "g5.xlarge", "734.38"),  # $1.006 x 730
+        (LLAMA_70B, Weights.BF16, "p4d.24xlarge", "16029.08"),  # $21.957642 x 730
+        (LLAMA_405B, Weights.FP8, "p5.48xlarge", "40179.20"),  # $55.04 x 730
+    ],
+)
+def test_the_articles_three_machines_hold_their_models_at_its_prices(
+    model: str, weights: Weights, instance: str, usd: str
+) -> None:
+    result = planned(model=model, weights=weights, instance=instance)
+    assert result.refusal is None
+    assert result.chosen is not None
+    assert result.chosen.fits
+    assert month(result).quantize(Decimal("0.01")) == Decimal(usd)
+
+
+def test_405b_in_bf16_does_not_fit_eight_h100() -> None:
+    result = planned(model=LLAMA_405B, weights=Weights.BF16, instance="p5.48xlarge")
+    assert result.chosen is not None
+    assert result.chosen.fits is False
+    assert result.precision is not None
+    assert result.precision.weights_bytes == 811_706_777_600  # 405,853,388,800 parameters of 2 bytes
+    assert result.resolved.instance == "p5.48xlarge"
+
+
+def test_the_automatic_choice_is_the_cheapest_nvidia_machine_that_fits() -> None:
+    result = planned()
+    assert result.chosen is not None
+    assert result.chosen.label == "g6.xlarge"
+    eligible = [c for c in result.candidates if c.eligible and c.cost]
+    assert month(result) == min(c.cost.usd_per_month for c in eligible if c.cost)
+    assert {c.machine.accelerator.vendor for c in result.candidates} == {"NVIDIA"}
+
+
+def test_a_named_accelerator_takes_the_fewest_that_fit() -> None:
+    result = planned(model=LLAMA_70B, weights=Weights.BF16, gpu="A100-80GB-SXM4")
+    assert result.resolved.gpus == 2  # 131 GiB of weights: one has 80 GiB
+    assert result.resolved.instance == "p4de.24xlarge"
+
+
+def test_an_accelerator_that_aws_does_not_sell_has_sizes_and_no_price() -> None:
+    result = planned(gpu="RTX 4090")
+    row = columns_of(result)
+    assert result.refusal is None
+    assert row["accelerator"] == "RTX 4090"
+    assert row["instance"] is None
+    assert row["usd_per_month"] is None
+    assert row["fits"] is True
+
+
+def test_your_own_machine_is_priced_as_said_for_all_hours() -> None:
+    result = planned(gpu="RTX A6000", buy=PurchaseOption.OWNED, price=Decimal("0.40"), hours=Decimal(100))
+    assert month(result) == Decimal("0.40") * 730
+
+
+def test_an_unmentioned_region_says_not_offered_and_still_sizes() -> None:
+    result = planned(instance="p5.48xlarge", region="ca-west-1")
+    assert result.refusal is not None
+    assert "not offered" in str(result.refusal)
+    assert columns_of(result)["weights_bytes"] == 16_060_522_496
+    assert columns_of(result)["usd_per_month"] is None
+
+
+def test_a_model_no_machine_holds_has_its_sizes_and_says_by_how_much() -> None:
+    result = planned(model=None, params=3000.0, weights=Weights.BF16)
+    row = columns_of(result)
+    assert row["resident_params"] == pytest.approx(3e12, rel=0.005)
+    assert row["weights_bytes"] == pytest.approx(6e12, rel=0.01)
+    assert "holds one replica" in str(row["error"])
+
+
+def test_nothing_resolved_is_auto_and_reopening_it_changes_nothing() -> None:
+    first = planned(concurrency=8)
+    again = plan(decode(encode(first.resolved, every_field=True)).scenario, shared_sources())
+    assert again.resolved == first.resolved
+    assert columns_of(again) == columns_of(first)
+    assert first.resolved.kv is KvPrecision.BF16
+    assert first.resolved.weights is Weights.BF16
+    assert (first.resolved.gpus, first.resolved.replicas) == (1, 1)
+
+
+def test_a_price_in_the_link_stands_whatever_the_book_says() -> None:
+    resolved = replace(planned().resolved, price=Decimal("1.25"))
+    result = plan(resolved, shared_sources())
+    assert result.chosen is not None
+    assert result.chosen.offer is not None
+    assert result.chosen.offer.source is PriceSource.LINK
+    assert month(result) == Decimal("912.50")  # 1.25 x 730
+
+
+def test_totals_are_split_over_replicas_and_machines_are_counted_whole() -> None:
+    result = planned(instance="g5.xlarge", concurrency=40, replicas=4)
+    assert result.chosen is not None
+    assert result.chosen.instances == 4
+    assert month(result).quantize(Decimal("0.01")) == Decimal("2937.52")  # 4 x 734.38
+
+
+def test_small_replicas_share_a_machine() -> None:
+    result = planned(instance="g5.12xlarge", gpus=1, replicas=4)
+    assert result.chosen is not None
+    assert result.chosen.instances == 1
+
+
+def test_a_rate_brings_as_many_replicas_as_it_needs() -> None:
+    few, many = planned(instance="g5.xlarge", rate=0.2), planned(instance="g5.xlarge", rate=20.0)
+    assert few.chosen is not None
+    assert many.chosen is not None
+    assert few.chosen.replicas == 1
+    assert many.chosen.replicas > 1
+    assert many.chosen.latency is not None
+    assert not many.chosen.latency.saturated
+    one_less = planned(instance="g5.xlarge", rate=20.0, replicas=many.chosen.replicas - 1)
+    assert one_less.chosen is not None
+    assert one_less.chosen.latency is not None
+    assert one_less.chosen.latency.saturated
+
+
+def test_a_large_load_is_split_rather_than_refused() -> None:
+    result = planned(model=LLAMA_70B, rate=20.0, prompt=4096, output=256, region="eu-west-1", ttft=1.0)
+    assert result.refusal is None
+    assert result.chosen is not None
+    assert result.chosen.replicas > 1
+
+
+def test_tensor_parallelism_stays_inside_a_machine() -> None:
+    result = planned(instance="g6.xlarge", gpus=8)
+    assert result.refusal is not None
+    assert result.refusal.field == "gpus"
+    assert planned(gpu="L4", gpus=8).resolved.instance == "g6.48xlarge"
+
+
+def test_idle_replicas_make_tokens_dearer() -> None:
+    one, many = planned(instance="g6.xlarge"), planned(instance="g6.xlarge", replicas=10)
+    assert one.chosen is not None
+    assert one.chosen.cost is not None
+    assert many.chosen is not None
+    assert many.chosen.cost is not None
+    ratio = many.chosen.cost.usd_per_million_output_tokens / one.chosen.cost.usd_per_million_output_tokens  # type: ignore[operator]
+    assert float(ratio) == pytest.approx(10)
+
+
+@pytest.mark.parametrize(
+    ("fields", "field"),
+    [
+        ({"prompt": 4096, "max_len": 2048}, "max_len"),
+        ({"buy": PurchaseOption.OWNED}, "price"),
+        ({"buy": PurchaseOption.OWNED, "price": Decimal(1)}, "gpu"),
+        ({"price": Decimal(1)}, "price"),
+    ],
+)
+def test_what_cannot_be_answered_names_its_field(fields: dict[str, object], field: str) -> None:
+    result = planned(**fields)
+    assert result.refusal is not None
+    assert result.refusal.field == field
+
+
+def test_a_context_over_the_models_limit_is_said() -> None:
+    result = planned(prompt=200_000, instance="p5.48xlarge")
+    assert result.chosen is not None
+    assert any("131,072" in note for note in result.chosen.notes)
+
+
+def test_an_objective_no_machine_meets_is_said_with_the_nearest() -> None:
+    result = planned(ttft=0.0001)
+    assert result.chosen is None
+    assert "nearest" in str(result.refusal)
+
+
+def test_an_objective_rules_out_cheaper_machines() -> None:
+    plain, quick = planned(), planned(tpot=0.02)
+    assert month(quick) > month(plain)
+    assert quick.chosen is not None
+    assert all(check.met for check in quick.chosen.objectives)
+
+
+def test_fp8_is_not_offered_where_the_engine_cannot_run_it() -> None:
+    result = planned(weights=Weights.FP8, gpu="V100")
+    assert result.refusal is not None
+    assert result.refusal.field == "weights"
+
+
+def test_one_request_is_what_fits_means_for_the_maximum_load() -> None:
+    assert planned(load=LoadMode.MAX).chosen.fits  # type: ignore[union-attr]
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(1, 200), st.integers(1, 200))
+def test_more_requests_never_take_less_memory(one: int, more: int) -> None:
+    few = planned(instance="g6e.xlarge", concurrency=min(one, more)).chosen
+    many = planned(instance="g6e.xlarge", concurrency=max(one, more)).chosen
+    assert few is not None
+    assert many is not None
+    assert few.memory is not None
+    assert many.memory is not None
+    assert few.memory.memory_bytes_per_gpu <= many.memory.memory_bytes_per_gpu
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.floats(0.02, 0.2))
+def test_loosening_an_objective_never_raises_the_cost(limit: float) -> None:
+    assert month(planned(tpot=round(limit * 1.5, 4))) <= month(planned(tpot=round(limit, 4)))
+
+
+class _WithADraftOfTheHub:
+    """Knows one model that the catalogue does not: a draft read from the Hub."""
+
+    def __init__(self) -> None:
+        self.book = shared_sources().book
+        self.file_bytes = shared_sources().file_bytes
+
+    def spec(self, model: str) -> ModelSpec:
+        return load_spec(SMALL_DRAFT) if model == "someone/a-draft" else shared_sources().spec(model)
+
+
+def test_a_draft_that_only_the_hub_knows_is_timed_as_well_as_held() -> None:
+    asked = Scenario(model=LLAMA_8B, gpu="H100", spec="someone/a-draft", spec_tokens=4, accept=0.7)
+    of_the_hub = plan(asked, _WithADraftOfTheHub())
+    of_the_catalogue = plan(replace(asked, spec=SMALL_DRAFT), shared_sources())
+    assert of_the_hub.refusal is None
+    assert of_the_hub.chosen is not None
+    assert of_the_catalogue.chosen is not None
+    assert of_the_hub.chosen.latency is not None
+    assert of_the_catalogue.chosen.latency is not None
+    assert of_the_hub.chosen.latency.tpot_s == of_the_catalogue.chosen.latency.tpot_s
+    assert serving_curve(of_the_hub) == serving_curve(of_the_catalogue)
+
+
+def test_a_spot_price_of_long_ago_is_no_price_to_choose_by() -> None:
+    """In the bundled table g5.2xlarge has a spot price of April 2025 below every fresh one."""
+    found = planned(buy=PurchaseOption.SPOT)
+    assert found.chosen is not None
+    assert found.chosen.offer is not None
+    assert found.chosen.offer.as_of >= date(2026, 9, 1)
+    older = [c for c in found.candidates if c.eligible and c.offer is not None and c.offer.as_of < date(2026, 1, 1)]
+    assert any(c.cost is not None and c.cost.usd_per_month < month(found) for c in older)

@@ -1,0 +1,90 @@
+"""Each page, run without a browser: no exception, the numbers of the article, hostile links named."""
+
+from __future__ import annotations
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from tests.conftest import ROOT
+
+MAIN = str(ROOT / "app" / "main.py")
+
+
+def run(**query: str) -> AppTest:
+    page = AppTest.from_file(MAIN, default_timeout=30)
+    for key, value in query.items():
+        page.query_params[key] = value
+    return page.run()
+
+
+def text_of(page: AppTest) -> str:
+    return " ".join(element.value for element in [*page.markdown, *page.caption]).replace("\\", "")
+
+
+def test_the_first_screen_answers_with_nothing_but_the_bundle() -> None:
+    page = run()
+    assert not page.exception
+    assert "Llama 3.1 8B in BF16 fits one L4 (g6.xlarge): $588 a month." in text_of(page)
+    assert "snapshot of" in text_of(page)
+
+
+@pytest.mark.parametrize(
+    ("model", "weights", "instance", "cost"),
+    [
+        ("meta-llama/Llama-3.1-8B-Instruct", "bf16", "g5.xlarge", "$734"),
+        ("meta-llama/Llama-3.1-70B-Instruct", "bf16", "p4d.24xlarge", "$16,029"),
+        ("meta-llama/Llama-3.1-405B", "fp8", "p5.48xlarge", "$40,179"),
+    ],
+)
+def test_the_articles_machines_cost_what_it_says(model: str, weights: str, instance: str, cost: str) -> None:
+    page = run(model=model, weights=weights, instance=instance)
+    assert not page.exception
+    assert page.metric[0].value == cost
+
+
+def test_a_hostile_link_is_named_and_nothing_breaks() -> None:
+    page = run(prompt="9" * 400, util="inf", model="<script>alert(1)</script>", weird="x", gpus="-1")
+    assert not page.exception
+    notice = page.warning[0].value.replace("\\", "")
+    for key in ("prompt", "util", "model", "weird", "gpus"):
+        assert key in notice
+
+
+def test_changing_a_box_changes_the_answer() -> None:
+    page = run()
+    page.selectbox(key="weights").set_value("int4").run()
+    assert not page.exception
+    assert "in INT4" in text_of(page)
+
+
+def test_an_unknown_model_says_what_to_do() -> None:
+    page = run(model="nobody/nothing")
+    assert not page.exception
+    assert "nobody/nothing" in text_of(page)
+
+
+def test_a_bare_count_is_labelled_an_approximation() -> None:
+    page = run(model="13B")
+    assert not page.exception
+    assert "typical 13B model" in text_of(page)
+
+
+@pytest.mark.parametrize("view", ["views/prices.py", "views/accuracy.py"])
+def test_every_other_page_opens(view: str) -> None:
+    page = run().switch_page(view).run()
+    assert not page.exception
+
+
+def test_owned_hardware_is_priced_only_once_its_price_is_given() -> None:
+    page = run(instance="g6.xlarge").switch_page("views/cost.py").run()
+    assert not page.exception
+    assert page.number_input(key="own_purchase").value is None
+    assert "Owned, a month" not in [metric.label for metric in page.metric]
+    assert any("Give the price of the machine" in box.value for box in page.info)
+    page.number_input(key="own_purchase").set_value(8_000).run()
+    assert "Owned, a month" in [metric.label for metric in page.metric]
+
+
+def test_a_spot_price_of_last_year_is_said_to_be_old_beside_the_verdict() -> None:
+    page = run(instance="g5.2xlarge", buy="spot")
+    assert "too old to count on" in " ".join(box.value for box in page.warning)

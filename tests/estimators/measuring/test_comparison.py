@@ -1,0 +1,57 @@
+"""Estimated against measured."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+
+from estimators.latency.estimate import Interval
+from estimators.measuring.comparison import compare, verdict, vllm_serve_line
+from tests.profiling_samples import measurement, spread
+
+
+def around(value: float) -> Interval:
+    return Interval(value=value, low=value / 1.25, high=value * 1.25)
+
+
+def test_ratio_is_measured_over_estimated() -> None:
+    rows = {row.key: row for row in compare(measurement(itl_s=spread(0.036)), itl_s=around(0.030))}
+    assert rows["itl_s"].ratio == pytest.approx(1.2)
+    assert rows["itl_s"].inside is True
+    assert rows["ttft_s"].ratio is None
+
+
+def test_dollars_per_million_tokens_on_the_evidence() -> None:
+    """$1.006 an hour at 50 tokens/s: 1.006 x 10^6 / (3600 x 50) = $5.589."""
+    rows = compare(
+        measurement(output_tok_per_s=spread(50.0)), output_tok_per_s=around(40.0), usd_per_hour=Decimal("1.006")
+    )
+    cost = rows[-1]
+    assert cost.measured == pytest.approx(5.5889, rel=1e-4)
+    assert cost.estimated is not None
+    assert cost.estimated.value == pytest.approx(6.9861, rel=1e-4)
+    assert cost.ratio == pytest.approx(0.8)
+
+
+def test_the_verdict_is_plain() -> None:
+    good = measurement(itl_s=spread(0.036))
+    assert verdict(compare(good, itl_s=around(0.030)), good).startswith("The estimate holds")
+    bad = measurement(itl_s=spread(0.090))
+    assert "3.00 times the estimate, more than expected" in verdict(compare(bad, itl_s=around(0.030)), bad)
+    assert "no estimate" in verdict(compare(good), good)
+
+
+def test_unstable_and_shallow_runs_are_said_to_be() -> None:
+    shaky = measurement(itl_s=spread(0.03, cv=0.3), layers_measured=4)
+    said = verdict(compare(shaky, itl_s=around(0.030)), shaky)
+    assert "unstable" in said
+    assert "4 of 32 layers" in said
+
+
+def test_the_serve_line_is_safe_to_paste() -> None:
+    assert vllm_serve_line("org/model", tp=2, max_model_len=4096, weights="bf16") == (
+        "vllm serve org/model --load-format dummy --dtype bfloat16 --no-enable-prefix-caching "
+        "--tensor-parallel-size 2 --max-model-len 4096"
+    )
+    assert "'a; rm -rf ~'" in vllm_serve_line("a; rm -rf ~")

@@ -1,0 +1,222 @@
+"""The price store on SQLite, and on a PostgreSQL started for the test where Debian's package is there."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from pricing.offers import Listing, PurchaseOption
+from pricing.reading import Reading
+from pricing.store import PriceStore, StoreUnavailable
+from tests.conftest import ROOT
+from tests.price_worker import START, TYPES, reading
+
+ON_DEMAND = PurchaseOption.ON_DEMAND
+
+
+def postgres_binaries() -> Path | None:
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"))
+    return found[-1].parent if found else None
+
+
+@pytest.fixture(scope="module")
+def postgres() -> Iterator[str]:
+    """A PostgreSQL of our own on a Unix socket and no port, in a folder that goes when the tests end."""
+    binaries = postgres_binaries()
+    if binaries is None:
+        pytest.skip("no PostgreSQL under /usr/lib/postgresql: install Debian's postgresql package to run this")
+    as_root = os.geteuid() == 0
+    if as_root and shutil.which("setpriv") is None:
+        pytest.skip("PostgreSQL refuses to run as root, and setpriv is not there to become somebody else")
+    become = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"] if as_root else []
+    folder = Path(tempfile.mkdtemp(prefix="pg"))
+    if as_root:
+        os.chown(folder, 65534, 65534)
+    data = folder / "data"
+    environment = {"PATH": os.environ["PATH"], "LC_ALL": "C", "HOME": str(folder)}
+    quiet = {"check": True, "capture_output": True, "env": environment, "cwd": "/", "timeout": 120}
+    subprocess.run(
+        [*become, binaries / "initdb", "-D", data, "-U", "tester", "-A", "trust", "-N", "-E", "UTF8"], **quiet
+    )  # type: ignore[call-overload]
+    options = f"-c listen_addresses='' -c unix_socket_directories='{folder}' -c fsync=off"
+    log = folder / "log"
+    subprocess.run([*become, binaries / "pg_ctl", "-D", data, "-l", log, "-o", options, "-w", "start"], **quiet)  # type: ignore[call-overload]
+    try:
+        yield f"postgresql+psycopg://tester@/postgres?host={folder}"
+    finally:
+        subprocess.run([*become, binaries / "pg_ctl", "-D", data, "-m", "immediate", "stop"], **quiet)  # type: ignore[call-overload]
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path / 'prices.db'}"
+        return
+    address: str = request.getfixturevalue("postgres")
+    engine = sa.create_engine(address)
+    with engine.begin() as connection:
+        connection.execute(sa.text("DROP TABLE IF EXISTS price, price_reading"))
+    engine.dispose()
+    yield address
+
+
+@pytest.fixture
+def store(url: str) -> Iterator[PriceStore]:
+    engine = sa.create_engine(url)
+    made = PriceStore(engine)
+    made.create()
+    yield made
+    engine.dispose()
+
+
+def at(minutes: int) -> datetime:
+    return START + timedelta(minutes=minutes)
+
+
+def prices(store: PriceStore) -> dict[str, str]:
+    return {row.instance_type: row.usd_per_hour for row in store.current()}
+
+
+def test_a_reading_comes_back_exactly(store: PriceStore) -> None:
+    exact = replace(reading(1, at(0), types=1).offers[0], usd_per_hour=Decimal("21.9576420000"), note="a note")
+    store.record(replace(reading(1, at(0), types=1), offers=(exact,), remarks=("something was left out",)))
+    (row,) = store.current()
+    assert Decimal(row.usd_per_hour) == Decimal("21.957642")
+    assert (row.origin, row.note, row.last_seen) == ("reading 1", "a note", "2026-11-21T10:00:00.000000+00:00")
+    kept = store.readings()["us-east-1", Listing.PRICE_LIST]
+    assert (kept.read_at, kept.complete_at, kept.remarks) == (at(0), at(0), ("something was left out",))
+
+
+def test_a_change_of_price_is_a_new_row_and_history_is_kept(store: PriceStore) -> None:
+    for minutes, price in [(0, 3), (24 * 60, 3), (48 * 60, 2)]:
+        store.record(reading(price, at(minutes), types=1))
+    points = store.history("g5.0xlarge", "us-east-1", ON_DEMAND)
+    assert [(point.as_of, point.usd_per_hour) for point in points] == [
+        (date(2026, 11, 21), 3),
+        (date(2026, 11, 22), 3),
+        (date(2026, 11, 23), 2),
+    ]
+    assert prices(store) == {"g5.0xlarge": "2"}
+
+
+def test_prices_can_be_asked_for_as_of_a_day(store: PriceStore) -> None:
+    store.record(reading(3, at(0), types=1))
+    store.record(reading(2, at(48 * 60), types=1))
+    assert [row.usd_per_hour for row in store.on(date(2026, 11, 20))] == []
+    assert [row.usd_per_hour for row in store.on(date(2026, 11, 22))] == ["3"]
+    assert [row.usd_per_hour for row in store.on(date(2026, 11, 23))] == ["2"]
+
+
+def test_what_a_complete_reading_lacks_has_ended(store: PriceStore) -> None:
+    store.record(reading(1, at(0), types=3))
+    store.record(reading(1, at(1), types=2))
+    assert set(prices(store)) == {"g5.0xlarge", "g5.1xlarge"}
+    assert len(store.history("g5.2xlarge", "us-east-1", ON_DEMAND)) == 1
+
+
+def test_what_an_incomplete_reading_lacks_stays_with_its_own_date(store: PriceStore) -> None:
+    store.record(reading(1, at(0), types=2))
+    store.record(replace(reading(1, at(1), types=1), complete=False))
+    seen = {row.instance_type: row.last_seen for row in store.current()}
+    assert seen["g5.0xlarge"].startswith("2026-11-21T10:01")
+    assert seen["g5.1xlarge"].startswith("2026-11-21T10:00")
+    kept = store.readings()["us-east-1", Listing.PRICE_LIST]
+    assert (kept.read_at, kept.complete_at) == (at(1), at(0))
+
+
+def test_other_regions_and_listings_are_left_alone(store: PriceStore) -> None:
+    store.record(reading(1, at(0), types=1))
+    store.record(reading(2, at(1), region="eu-west-1", types=1))
+    spot = replace(reading(3, at(2), types=1).offers[0], option=PurchaseOption.SPOT)
+    store.record(replace(reading(3, at(2), types=1), listing=Listing.SPOT, offers=(spot,)))
+    assert sorted((row.region, row.option, row.usd_per_hour) for row in store.current()) == [
+        ("eu-west-1", "on_demand", "2"),
+        ("us-east-1", "on_demand", "1"),
+        ("us-east-1", "spot", "3"),
+    ]
+
+
+def test_a_reading_that_comes_late_changes_nothing(store: PriceStore) -> None:
+    assert store.record(reading(2, at(1)))
+    assert not store.record(reading(1, at(0)))
+    assert not store.record(reading(3, at(1)))
+    assert set(prices(store).values()) == {"2"}
+
+
+def test_old_spot_prices_are_forgotten_and_nothing_else(store: PriceStore) -> None:
+    for minutes, price in [(0, 1), (60 * 24, 2)]:
+        found = reading(price, at(minutes), types=1)
+        spot = tuple(replace(offer, option=PurchaseOption.SPOT) for offer in found.offers)
+        store.record(found)
+        store.record(replace(found, listing=Listing.SPOT, offers=spot))
+    assert store.forget_spot_before(date(2026, 12, 1)) == 1
+    assert len(store.history("g5.0xlarge", "us-east-1", ON_DEMAND)) == 2
+    assert len(store.history("g5.0xlarge", "us-east-1", PurchaseOption.SPOT)) == 1
+
+
+def test_a_database_that_does_not_answer_is_one_sentence() -> None:
+    closed = PriceStore(sa.create_engine("postgresql+psycopg://secret:word@127.0.0.1:1/prices"))
+    with pytest.raises(StoreUnavailable, match=r"does not answer \(OperationalError\)") as refused:
+        closed.current()
+    assert "secret" not in str(refused.value)
+    assert "word" not in str(refused.value)
+
+
+def test_tables_that_are_missing_are_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(StoreUnavailable):
+        PriceStore(sa.create_engine(f"sqlite:///{tmp_path / 'empty.db'}")).current()
+
+
+def worker(url: str, *words: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "tests.price_worker", url, *words]
+    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+
+
+def test_two_processes_refreshing_at_once_lose_nothing(url: str, store: PriceStore) -> None:
+    both = [worker(url, "0", "15"), worker(url, "5", "15")]
+    assert [process.communicate(timeout=120)[0] for process in both] == ["done\n", "done\n"]
+    assert [process.returncode for process in both] == [0, 0]
+    found = prices(store)
+    assert len(found) == TYPES == len(store.current())
+    assert set(found.values()) == {"19"}  # the newest reading, whole
+    assert store.readings()["us-east-1", Listing.PRICE_LIST].read_at == START + timedelta(seconds=19)
+
+
+def test_a_refresh_killed_in_the_middle_leaves_the_old_book_whole(url: str, store: PriceStore) -> None:
+    killed = worker(url, "1", "2", "stall")
+    assert killed.stdout is not None
+    assert killed.stdout.readline() == "in the middle\n"
+    killed.send_signal(signal.SIGKILL)
+    killed.wait(timeout=30)
+    killed.stdout.close()
+    assert set(prices(store).values()) == {"1"}
+    assert len(prices(store)) == TYPES
+    assert store.readings()["us-east-1", Listing.PRICE_LIST].read_at == START + timedelta(seconds=1)
+    assert store.record(reading(7, START + timedelta(hours=1)))  # and the next one goes through
+    assert set(prices(store).values()) == {"7"}
+
+
+def test_tables_are_made_by_two_processes_at_once(url: str) -> None:
+    both = [worker(url, "0", "1"), worker(url, "1", "1")]
+    assert [process.communicate(timeout=120)[0] for process in both] == ["done\n", "done\n"]
+
+
+def test_a_reading_without_offers_is_kept_as_one(store: PriceStore) -> None:
+    empty = Reading(
+        region="us-east-1", listing=Listing.CAPACITY_BLOCKS, read_at=at(0), origin="EC2", offers=(), complete=False
+    )
+    assert store.record(empty)
+    assert store.readings()["us-east-1", Listing.CAPACITY_BLOCKS].read_at == at(0).astimezone(UTC)
