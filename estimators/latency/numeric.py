@@ -21,8 +21,9 @@ class Numeric(Protocol):
     def exp(self, a: Number) -> Number: ...
     def sqrt(self, a: Number) -> Number: ...
     def hypot(self, a: Number, b: Number) -> Number: ...
-    def settled(self, miss: Number, bracket: Number) -> bool: ...
-    def converged(self, new: Number, old: Number) -> bool: ...
+    def settled(self, miss: Number, bracket: Number) -> Number: ...
+    def converged(self, new: Number, old: Number) -> Number: ...
+    def all(self, condition: Number) -> bool: ...
 
 
 class _Floats:
@@ -50,11 +51,14 @@ class _Floats:
     def hypot(self, a: Number, b: Number) -> Number:
         return math.hypot(a, b)
 
-    def settled(self, miss: Number, bracket: Number) -> bool:
-        return bool(abs(miss) <= 2e-4 or bracket <= 1e-5)
+    def settled(self, miss: Number, bracket: Number) -> Number:
+        return abs(miss) <= 2e-4 or bracket <= 1e-5
 
-    def converged(self, new: Number, old: Number) -> bool:
-        return bool(abs(new - old) <= 1e-4 * old)
+    def converged(self, new: Number, old: Number) -> Number:
+        return abs(new - old) <= 1e-4 * old
+
+    def all(self, condition: Number) -> bool:
+        return bool(condition)
 
 
 class _Arrays:
@@ -67,11 +71,14 @@ class _Arrays:
     sqrt = staticmethod(np.sqrt)
     hypot = staticmethod(np.hypot)
 
-    def settled(self, miss: Number, bracket: Number) -> bool:
-        return bool(np.all((np.abs(miss) <= 2e-5) | (bracket <= 1e-6)))
+    def all(self, condition: Number) -> bool:
+        return bool(np.all(condition))
 
-    def converged(self, new: Number, old: Number) -> bool:
-        return bool(np.all(np.abs(new - old) <= 1e-4 * old))
+    def settled(self, miss: Number, bracket: Number) -> Number:
+        return (np.abs(miss) <= 2e-4) | (bracket <= 1e-5)
+
+    def converged(self, new: Number, old: Number) -> Number:
+        return np.abs(new - old) <= 1e-4 * old
 
 
 FLOATS: Numeric = _Floats()

@@ -126,8 +126,9 @@ class Server:
         at_low = n.log(low * self._at_rate(low, others, active)[0] / active)
         at_high = n.log(high * self._at_rate(high, others, active)[0] / active)
         low, high, at_low, at_high = n.log(low), n.log(high), n.minimum(at_low, -1e-9), n.maximum(at_high, 1e-9)
+        guess, done = low, False
         for _ in range(_ITERATIONS):
-            guess = (low * at_high - high * at_low) / (at_high - at_low)
+            guess = n.where(done, guess, (low * at_high - high * at_low) / (at_high - at_low))
             state = self._at_rate(n.exp(guess), others, active)
             found = n.log(n.exp(guess) * state[0] / active)
             above = found > 0.0
@@ -136,7 +137,8 @@ class Server:
                 n.where(above, n.maximum(found, 1e-12), 0.5 * at_high),
             )
             low, high = n.where(above, low, guess), n.where(above, guess, high)
-            if n.settled(found, high - low):
+            done = done | n.settled(found, high - low)  # each stays where one solved alone would have stopped
+            if n.all(done):
                 break
         rate = n.exp(guess)
         residence, ttft, tpot, queue, own, running, mixed, tokens, busy, decode, ramp = state
@@ -195,12 +197,14 @@ class Server:
         self.bunching = 1.0
         output = n.maximum(request.output - 1.0, 0.0)
         running = n.minimum(rate * output / request.accepted * self.decode(1.0), self.scheduler.running)
+        done = False
         for _ in range(_ITERATIONS):
             mixed, tokens, tpot, busy, decode = self._interference(rate, 1.0, running)
             new = n.minimum(rate * output * tpot, self.scheduler.running)
-            if n.converged(new + 1.0, running + 1.0):
+            done = done | n.converged(new + 1.0, running + 1.0)
+            if n.all(done):
                 break
-            running = (n.maximum(running, 1e-9) * n.maximum(new, 1e-9)) ** 0.5
+            running = n.where(done, running, (n.maximum(running, 1e-9) * n.maximum(new, 1e-9)) ** 0.5)
         service = mixed * request.prompt / (tokens * self.shard.stages)
         utilisation = n.minimum(rate * service, 0.97)
         queue = utilisation * service / (2.0 * (1.0 - utilisation))
