@@ -47,5 +47,5 @@ def _machine(chosen: Candidate) -> Iterator[str]:
         yield "  latency: not estimated"
     for check in chosen.objectives:
         state = {True: "met", False: "missed", None: "not checked"}[check.met]
-        estimate = f", estimate {seconds(check.estimate)}" if check.estimate is not None else ""
+        estimate = f", estimate {seconds(check.value)}" if check.value is not None else ""
         yield f"  objective {check.key} {seconds(check.limit)}: {state}{estimate}"

@@ -23,6 +23,8 @@ class MonthlyCost:
     usd_per_hour: Decimal  # all instances together
     usd_per_month: Decimal
     usd_per_million_output_tokens: Decimal | None  # at the load's throughput; None when that is unknown or zero
+    usd_per_million_low: Decimal | None  # at the upper end of the throughput's interval: fast is cheap
+    usd_per_million_high: Decimal | None
     billed_hours: Decimal  # an instance's hours a month on the bill
     terms: tuple[Term, ...]
 
@@ -38,12 +40,18 @@ def usd_per_million_tokens(usd_per_hour: Decimal, tokens_per_second: float) -> D
 
 
 def monthly_cost(
-    *, offer: Offer, instances: int, hours: Decimal, output_tokens_per_second: float | None = None
+    *,
+    offer: Offer,
+    instances: int,
+    hours: Decimal,
+    output_tokens_per_second: float | None = None,
+    slowest: float | None = None,
+    fastest: float | None = None,
 ) -> MonthlyCost:
     """Cost of `instances` machines for a month: C = n x p x h.
 
     g5.xlarge at $1.006 an hour for 730 hours: 1 x 1.006 x 730 = $734.38. `output_tokens_per_second` is that of all
-    instances together.
+    instances together, between `slowest` and `fastest`.
     """
     if instances < 1:
         raise Refusal(f"A plan needs at least one instance, not {instances}.", field="replicas")
@@ -75,6 +83,8 @@ def monthly_cost(
         usd_per_hour=per_hour,
         usd_per_month=per_month,
         usd_per_million_output_tokens=per_million,
+        usd_per_million_low=usd_per_million_tokens(per_hour, fastest) if fastest else None,
+        usd_per_million_high=usd_per_million_tokens(per_hour, slowest) if slowest else None,
         billed_hours=billed,
         terms=tuple(terms),
     )

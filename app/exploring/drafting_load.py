@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from app.format import plural
+from app.planning.drafting import ALONE, bound_words
 from app.planning.loads import settings_of, speculation_of, workload_of
 from app.planning.plan import Plan
-from app.planning.speculation import ALONE, bound_words
 from app.scenario import Scenario
 from estimators.latency.drafting_evidence import Bound, Drafted, drafted_for, published_bound
 from estimators.latency.plan import resolve

@@ -12,11 +12,11 @@ from html import escape
 from app.columns import as_json, as_text, columns_of
 from app.exploring.decision_link import formula_version
 from app.format import gib, seconds, span, usd
-from app.planning.plan import Plan
+from app.planning.drafting import Drafting, bound_words
+from app.planning.plan import Candidate, Plan
 from app.planning.quality_bar import Judgement
-from app.planning.recommendation import Candidate, Recommendation
+from app.planning.recommendation import Recommendation
 from app.planning.sentences import conditions, load_phrase, verdict
-from app.planning.speculation import Drafting, bound_words
 from app.planning.words import (
     LIMITS,
     cheaper_sentence,
@@ -95,7 +95,7 @@ def _limits(chosen: Candidate) -> str:
             value_text(margin.key, margin.value),
             left_text(margin),
         )
-        for margin in chosen.margins
+        for margin in chosen.limits
         if margin.key not in ("rate", "capacity")
     ]
     return "<h2>Limits</h2>" + _table(("Limit", "Asked", "This plan", "Margin"), rows)
@@ -200,7 +200,7 @@ def plans_json(plans: Sequence[Plan], answer: Recommendation | None = None) -> d
             "limits": [
                 [
                     {"limit": margin.key, "asked": _finite(margin.limit), "estimate": _finite(margin.value)}
-                    for margin in ranked.candidate.margins
+                    for margin in ranked.candidate.limits
                 ]
                 for ranked in answer.plans
             ],

@@ -50,6 +50,20 @@ def workload_of(scenario: Scenario, replicas: int) -> Workload:
     )
 
 
+def is_population(scenario: Scenario) -> bool:
+    """Requests in flight, each replaced when it ends; a batch has no such share: it runs in waves."""
+    return scenario.requests_in_flight is not None and scenario.load is not LoadMode.BATCH
+
+
+def searches_replicas(scenario: Scenario) -> bool:
+    """Whether the number of copies is open: for a rate always, for a population where the machine is chosen too (a
+    machine that was named is one replica)."""
+    if scenario.replicas is not None:
+        return False
+    named = scenario.gpu is not None or scenario.instance is not None
+    return scenario.rate is not None or (is_population(scenario) and not named)
+
+
 def busy_replicas(scenario: Scenario, replicas: int) -> float:
     """Replicas' worth of throughput a load draws: C / ceil(C / r), as each is estimated at the rounded-up share.
 

@@ -1,32 +1,43 @@
-"""Scenario and sources in, Plan out: the one place where estimators and prices meet. No Streamlit, no own I/O."""
+"""Scenario and sources in, Plan out: the one place where estimators and prices meet. No Streamlit, no own I/O.
+
+A scenario is a question in which everything named is fixed: what it leaves open is weighed by the one weigher, and
+what comes first is explained by the full estimate.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable, Sequence
 from dataclasses import replace
-from datetime import date, timedelta
-from decimal import Decimal
+from functools import lru_cache
 from typing import Protocol
+
+import numpy as np
 
 from app.format import gib
 from app.planning import refusals
-from app.planning.candidates import evaluate, unsupported
-from app.planning.loads import settings_of, speculation_of, workload_of
-from app.planning.machines import automatic_machines, named_machines, placements
-from app.planning.plan import Candidate, Machine, Plan
-from app.planning.replicas import Case, replicas_that_do
+from app.planning.explain import Way, explain, misses, overrun
+from app.planning.loads import is_population, searches_replicas, settings_of, speculation_of, workload_of
+from app.planning.market import Chip, Market, chips_of, market_of, placements
+from app.planning.plan import Candidate, Plan
+from app.planning.quality_bar import NO_BAR
+from app.planning.question import Question
+from app.planning.replicas import Ask, Served, serve
+from app.planning.ways import Layout, Reasons, Variant, benches_of, precision_of, unsupported
+from app.planning.weigh import SAME_PRICE, buy
+from app.planning.weigher import Weigher
 from app.scenario import Scenario
 from estimators.architecture.spec import ModelSpec
 from estimators.architecture.typical import spec_from_parameter_count
 from estimators.memory import draft_precision
-from estimators.precision import KvPrecision, Precision, Weights, resolve_precision
+from estimators.precision import Precision
 from estimators.provenance import Refusal
+from estimators.workload import Placement
 from pricing.offers import PriceBook, PurchaseOption
 
-__all__ = ["Sources", "plan", "settings_of", "workload_of"]
+__all__ = ["Sources", "plan", "plan_many", "settings_of", "workload_of"]
 
-SPOT_AGES_APART = timedelta(days=90)
 FILES_AGREE = 0.03  # headers and duplicated tied heads make files and formula differ by less than this
+AT_ONCE = 6  # layouts weighed first while the cheapest is looked for; then twice as many, and so on
 
 
 class Sources(Protocol):
@@ -42,19 +53,53 @@ class Sources(Protocol):
         ...
 
 
-def plan(scenario: Scenario, sources: Sources) -> Plan:
-    """The plan of one scenario. Never raises for an input: what failed is in `refusal`, the rest is filled."""
+Planning = Generator[Ask, Served, Plan]  # asks for layouts to be served until its plan is made
+
+
+def plan(scenario: Scenario, sources: Sources, *, whole: bool = True) -> Plan:
+    """The plan of one scenario. Never raises for an input: what failed is in `refusal`, the rest is filled.
+
+    `whole` weighs every machine, for whoever shows them; without it only those that could be the cheapest are.
+    """
+    return plan_many((scenario,), sources, whole=whole)[0]
+
+
+def plan_many(scenarios: Sequence[Scenario], sources: Sources, *, whole: bool = False) -> list[Plan]:
+    """The plan of each scenario, the same as alone, what they weigh served together in arrays."""
+    plans: dict[int, Plan] = {}
+    runs = {number: _planning(scenario, sources, whole) for number, scenario in enumerate(scenarios)}
+    answers: dict[int, Served | None] = dict.fromkeys(runs)
+    while answers:
+        asks: dict[int, Ask] = {}
+        for number, answer in answers.items():
+            try:
+                asks[number] = next(runs[number]) if answer is None else runs[number].send(answer)
+            except StopIteration as done:
+                plans[number] = done.value
+        answers = dict(zip(asks, serve(list(asks.values())), strict=True))
+    return [plans[number] for number in runs]
+
+
+def _planning(scenario: Scenario, sources: Sources, whole: bool) -> Planning:
     result = Plan(asked=scenario, resolved=scenario)
     try:
         spec = _spec(scenario, sources)
         result = replace(result, spec=spec, notes=spec.notes)
-        precision = resolve_precision(spec, scenario.weights, scenario.method, scenario.kv)
+        precision = precision_of(spec, scenario.weights, scenario.kv, scenario.method)
         result = replace(
             result, precision=precision, notes=(*result.notes, *_cross_check(scenario, precision, sources))
         )
         _check(scenario)
         draft = draft_precision(speculation_of(scenario), precision.kv, sources.spec)
-        return _place(replace(result, draft=draft), Case(scenario, precision, draft, sources.book))
+        variant = Variant(
+            model=scenario.model or "",
+            precision=precision,
+            asked_weights=scenario.weights,
+            kv=precision.kv,
+            own_kv=precision.kv,
+            draft=draft,
+        )
+        return (yield from _place(replace(result, draft=draft), variant, sources.book, whole))
     except Refusal as refusal:
         return replace(result, refusal=refusal)
 
@@ -64,7 +109,12 @@ def _spec(scenario: Scenario, sources: Sources) -> ModelSpec:
         return sources.spec(scenario.model)
     if scenario.params is None:
         raise Refusal("No model is named.", field="model", remedy="Give a Hub id, or a count such as 8B.")
-    return spec_from_parameter_count(scenario.params * 1e9, scenario.active * 1e9 if scenario.active else None)
+    return _typical(scenario.params, scenario.active)
+
+
+@lru_cache(maxsize=256)
+def _typical(params: float, active: float | None) -> ModelSpec:
+    return spec_from_parameter_count(params * 1e9, active * 1e9 if active else None)
 
 
 def _check(scenario: Scenario) -> None:
@@ -94,110 +144,207 @@ def _cross_check(scenario: Scenario, precision: Precision, sources: Sources) -> 
         )
 
 
-def _place(result: Plan, case: Case) -> Plan:
-    scenario = case.scenario
-    named = named_machines(scenario)
-    machines = tuple(automatic_machines()) if named is None else named
-    weighed = [_best_on(case, machine) for machine in machines]
-    newest = max((c.offer.as_of for c in weighed if c.offer is not None), default=None)
-    weighed.sort(key=lambda candidate: _rank(candidate, newest))
-    if not weighed:
+def _place(result: Plan, variant: Variant, book: PriceBook, whole: bool) -> Planning:
+    scenario = result.asked
+    question = Question.of(scenario)
+    chips = chips_of(question)
+    market = market_of(question, chips, book)
+    named = scenario.gpu is not None or scenario.instance is not None
+    only = _only(question, variant, chips, market) if named else None
+    if only is not None:
+        candidates: tuple[Candidate, ...] = (only,)
+    else:
+        candidates = yield from _machines_weighed(question, variant, chips, market, whole)
+    if not candidates:
         raise Refusal("No machine is known for this request.", field="gpu", remedy="Name an accelerator.")
-    chosen = weighed[0]
-    result = replace(result, candidates=tuple(weighed))
-    if named is None and not chosen.eligible:
-        return replace(result, refusal=refusals.of_automatic_choice(scenario, weighed))
+    chosen = candidates[0]
+    if not named and not chosen.eligible:
+        return replace(result, candidates=candidates, refusal=refusals.of_automatic_choice(scenario, candidates))
     if scenario.gpu is not None and chosen.offer is None and chosen.machine.instance is not None:
-        chosen = min(weighed, key=lambda c: (bool(c.reasons) and not c.fits, c.placement.gpus if c.placement else 0))
-    if named is not None:
-        chosen = _with_replicas_that_do(case, chosen)
-    result = replace(result, chosen=chosen, resolved=_resolve(case, chosen))
-    refusal = refusals.of_named_machine(scenario, chosen, unsupported(case, chosen.machine))
+        chosen = min(candidates, key=lambda c: (bool(c.reasons) and not c.fits, c.placement.gpus if c.placement else 0))
+    weighed, chosen = chosen, _explained(scenario, variant, chosen)
+    if named:
+        chosen = yield from _with_replicas_that_do(scenario, variant, chosen)
+    result = replace(
+        result,
+        candidates=tuple(chosen if candidate is weighed else candidate for candidate in candidates),
+        chosen=chosen,
+        resolved=chosen.scenario,
+    )
+    against = unsupported(scenario, variant.precision, chosen.machine.accelerator)
+    refusal = refusals.of_named_machine(scenario, chosen, against)
     return replace(result, refusal=refusal) if refusal else result
 
 
-def _rank(candidate: Candidate, newest: date | None) -> tuple[bool, bool, bool, bool, Decimal, int, int]:
-    """Eligible first, then those sold here, then those that fit, then by monthly cost; ties go to fewer machines.
+def _only(question: Question, variant: Variant, chips: Sequence[Chip], market: Market) -> Candidate | None:
+    """The one layout that a named machine leaves, with nothing to weigh; None where there is something."""
+    scenario = question.scenario
+    several = len(chips) > 1 or len(market.sold[0]) > 1 or len(placements(scenario, chips[0])) != 1
+    if several or searches_replicas(scenario):
+        return None
+    (purchase,), (placement,) = market.sold[0], placements(scenario, chips[0])
+    replicas = scenario.replicas or 1
+    return explain(scenario, variant, Way(purchase.machine, placement, replicas, purchase.offer))
 
-    A spot price moves by the hour: one much older than the newest is no price to choose by, and comes after the others.
+
+def _explained(scenario: Scenario, variant: Variant, candidate: Candidate) -> Candidate:
+    if candidate.placement is None or candidate.memory is not None:
+        return candidate
+    way = Way(candidate.machine, candidate.placement, max(1, candidate.replicas), candidate.offer)
+    return explain(scenario, variant, way)
+
+
+def _machines_weighed(
+    question: Question, variant: Variant, chips: Sequence[Chip], market: Market, whole: bool
+) -> Generator[Ask, Served, tuple[Candidate, ...]]:
+    """Each machine with its best layout, in the planner's order; those that are not eligible come last, with reasons.
+
+    Without `whole`, layouts are weighed from the least they could cost upwards, until nothing left could come first.
     """
-    cost = _month(candidate)
-    gpus = candidate.placement.gpus if candidate.placement else 0
-    offer = candidate.offer
-    gone = (
-        offer is not None
-        and newest is not None
-        and offer.option is PurchaseOption.SPOT
-        and newest - offer.as_of > SPOT_AGES_APART
+    scenario = question.scenario
+    supported = Reasons(scenario, (variant,))
+    bench = benches_of(question, (variant,))[0].plain
+    in_turn = _by_least_cost(scenario, chips, market)
+    weigher = Weigher(question, (variant,), chips, market, (NO_BAR,))
+    size = len(in_turn) if whole else AT_ONCE
+    while in_turn and not _settled(weigher, in_turn[0][0]):
+        layouts = [
+            Layout(
+                0,
+                chip,
+                bench.laid(chips[chip].machine, placement),
+                unsupported=supported(variant, chips[chip].machine.accelerator),
+            )
+            for _, chip, placement in in_turn[:size]
+        ]
+        in_turn, size = in_turn[size:], 2 * size
+        served = yield Ask(scenario, layouts, affordable=None if whole else weigher.affordable(layouts))
+        weigher.add(layouts, served)
+    return _best_of_machines(weigher, scenario, market, whole)
+
+
+def _by_least_cost(
+    scenario: Scenario, chips: Sequence[Chip], market: Market
+) -> list[tuple[tuple[bool, float], int, Placement]]:
+    """((only at a price too old to choose by, the least it could cost), chip, layout), cheapest first."""
+    laid = [(number, placement) for number, chip in enumerate(chips) for placement in placements(scenario, chip)]
+    if not laid:
+        return []
+    chip = np.array([number for number, _ in laid], dtype=np.int64)
+    gpus = np.array([placement.gpus for _, placement in laid], dtype=np.int64)
+    copies = np.full(len(laid), scenario.replicas or 1, dtype=np.int64)
+    bought = buy(market, chip, gpus, copies, named=scenario.gpus is not None)
+    least = np.full((len(laid), 2), np.inf)
+    for column, fresh in enumerate((~bought.gone, bought.gone)):
+        np.minimum.at(least[:, column], bought.layout[fresh], bought.usd[fresh])
+    keys = [(True, late) if fresh == np.inf and late < np.inf else (False, fresh) for fresh, late in least.tolist()]
+    return sorted(((key, number, placement) for key, (number, placement) in zip(keys, laid, strict=True)), key=_first)
+
+
+def _first(item: tuple[tuple[bool, float], int, Placement]) -> tuple[bool, float]:
+    return item[0]
+
+
+def _settled(weigher: Weigher, least: tuple[bool, float]) -> bool:
+    """Whether nothing from this cost up could come before what meets every limit already."""
+    w = weigher.weighed
+    if not w.passing.any():
+        return False
+    gone, usd = min(zip(w.gone[w.passing].tolist(), w.usd[w.passing].tolist(), strict=True))
+    return least > (gone, usd * (1 + SAME_PRICE))
+
+
+def _best_of_machines(weigher: Weigher, scenario: Scenario, market: Market, whole: bool) -> tuple[Candidate, ...]:
+    w = weigher.weighed
+    fewest = scenario.gpu is not None and scenario.gpus is None
+    eligible = (weigher.order(w.passing, fewest=True) if fewest else weigher.choice()).tolist()
+    if eligible and not whole:
+        return (weigher.candidate(eligible[0]),)
+    machines = list(zip(w.chip[w.layout].tolist(), w.machine.tolist(), strict=True))
+    first: dict[tuple[int, int], int] = {}
+    for way in eligible:
+        first.setdefault(machines[way], way)
+    left: dict[tuple[int, int], list[int]] = {}
+    for way, machine in enumerate(machines):
+        if machine not in first:
+            left.setdefault(machine, []).append(way)
+    rest = [_ineligible(weigher, scenario, _most_telling(weigher, ways, scenario)) for _, ways in sorted(left.items())]
+    rest += _too_small(scenario, market)
+    rest.sort(key=_nearness)
+    return (*(weigher.candidate(way) for way in first.values()), *rest)
+
+
+def _most_telling(weigher: Weigher, ways: Sequence[int], scenario: Scenario) -> int:
+    """Of the layouts of one machine none of which will do, the one shown: of the largest (of an accelerator that was
+    named, the smallest) the first that could be estimated, or better, that fits."""
+    w = weigher.weighed
+    sign = 1 if scenario.gpu is not None else -1
+    in_turn = sorted(ways, key=lambda way: sign * int(w.gpus[w.layout[way]]))
+    held = {way: weigher.holding(int(w.layout[way])) for way in in_turn}
+    sized = [way for way in in_turn if held[way] is not None]
+    fitting = [way for way in sized if (holding := held[way]) is not None and holding.fits]
+    return (fitting or sized or in_turn)[0]
+
+
+def _ineligible(weigher: Weigher, scenario: Scenario, way: int) -> Candidate:
+    """The way with everything that stands against it."""
+    candidate = weigher.candidate(way, linked=False)
+    w, row = weigher.weighed, int(weigher.weighed.layout[way])
+    reasons: list[str] = []
+    machine, placement = candidate.machine, candidate.placement
+    if machine.instance is not None and placement and placement.tp > machine.instance.accelerator_count:
+        reasons.append(refusals.beyond_the_machine(machine, placement))
+    if candidate.offer is None and machine.instance is not None:
+        reasons.append(refusals.not_offered(scenario))
+    reasons += candidate.reasons
+    if candidate.holding is not None:
+        held = candidate.holding
+        reasons += misses(scenario, held.fits, held.memory_bytes, held.budget_bytes, candidate.limits)
+        if w.served.pace.saturated[row]:
+            reasons.append(overrun(float(w.served.most_requests_per_s[row])))
+    if candidate.holding is None:  # nothing could be estimated
+        return replace(candidate, reasons=tuple(reasons), replicas=0, instances=0)
+    return replace(candidate, reasons=tuple(reasons))
+
+
+def _too_small(scenario: Scenario, market: Market) -> tuple[Candidate, ...]:
+    """Machines with fewer accelerators than one replica has stages."""
+    reason = f"has fewer accelerators than pp={scenario.pp} needs"
+    return tuple(
+        Candidate(
+            scenario=scenario, machine=purchase.machine, placement=None, replicas=0, instances=0, reasons=(reason,)
+        )
+        for sold in market.sold
+        for purchase in sold
+        if purchase.machine.instance and purchase.gpus < scenario.pp and scenario.gpus is None
     )
-    return (not candidate.eligible, cost.is_infinite(), not candidate.fits, gone, cost, candidate.instances, gpus)
 
 
-def _month(candidate: Candidate) -> Decimal:
-    return candidate.cost.usd_per_month if candidate.cost else Decimal("Infinity")
+def _nearness(candidate: Candidate) -> tuple[bool, bool, float, int, int]:
+    """Of what will not do, first what is sold here, then what fits, then by cost."""
+    usd = float("inf") if candidate.usd_per_month is None else float(candidate.usd_per_month)
+    gpus = candidate.placement.gpus if candidate.placement else 0
+    return (usd == float("inf"), not candidate.fits, usd, candidate.instances, gpus)
 
 
-def _best_on(case: Case, machine: Machine) -> Candidate:
-    """The cheapest eligible layout on one machine; else the first that could be estimated at all."""
-    first: Candidate | None = None
-    best: Candidate | None = None
-    for placement in placements(case.scenario, machine):
-        candidate = evaluate(case, machine, placement)
-        if candidate.eligible and (best is None or _month(candidate) < _month(best)):
-            best = candidate
-        if (
-            first is None
-            or (first.memory is None and candidate.memory is not None)
-            or (not first.fits and candidate.fits)
-        ):
-            first = candidate
-        if best is not None and _settled(case.scenario, best):
-            break
-    if best is not None:
-        return best
-    if first is None:
-        reason = f"has fewer accelerators than pp={case.scenario.pp} needs"
-        return Candidate(machine=machine, placement=None, replicas=0, instances=0, reasons=(reason,))
-    return first
-
-
-def _settled(scenario: Scenario, best: Candidate) -> bool:
-    """Whether no other layout of the machine costs less: one machine is the least, and a named accelerator starts from
-    the smallest layout."""
-    return scenario.rate is None and (best.instances <= 1 or scenario.gpu is not None)
-
-
-def _with_replicas_that_do(case: Case, chosen: Candidate) -> Candidate:
+def _with_replicas_that_do(
+    scenario: Scenario, variant: Variant, chosen: Candidate
+) -> Generator[Ask, Served, Candidate]:
     """A named machine that does not hold its load in one replica, with the number of replicas that would."""
     waits = chosen.latency is not None and chosen.latency.saturated
-    missed = any(check.met is False for check in chosen.objectives)
+    missed = any(limit.met is False for limit in chosen.objectives)
     if chosen.placement is None or chosen.memory is None or (chosen.fits and not waits and not missed):
         return chosen
-    if (count := replicas_that_do(case, chosen.machine, chosen.placement)) is None:
+    if scenario.replicas is not None or not is_population(scenario) or scenario.requests_in_flight == 1:
+        return chosen
+    open_ = replace(scenario, instance=None, gpu=None)
+    bench = benches_of(Question.of(open_), (variant,))[0].plain
+    served = yield Ask(open_, (Layout(0, 0, bench.laid(chosen.machine, chosen.placement)),))
+    count = int(served.replicas[0])
+    if not served.meets[0] or count == 1:
         return chosen
     note = (
-        f"One replica does not serve {case.scenario.requests_in_flight or 1:,} requests at once as asked; "
+        f"One replica does not serve {scenario.requests_in_flight or 1:,} requests at once as asked; "
         f"replicas={count} would."
     )
     return replace(chosen, notes=(*chosen.notes, note))
-
-
-def _resolve(case: Case, chosen: Candidate) -> Scenario:
-    """The scenario with every auto replaced by what it came to, and one key of each group."""
-    asked, precision = case.scenario, case.precision
-    instance = chosen.machine.instance
-    quantized = precision.spec.quantization is not None and precision.published
-    narrowed = precision.weights is Weights.BF16 and precision.published and not chosen.machine.accelerator.bf16
-    return replace(
-        asked,
-        model=f"{asked.model.split('@')[0]}@{precision.spec.revision}"
-        if asked.model and precision.spec.revision
-        else asked.model,
-        weights=Weights.AS_PUBLISHED if quantized else Weights.FP16 if narrowed else precision.weights,
-        kv=KvPrecision.FP16 if narrowed and precision.kv is KvPrecision.BF16 else precision.kv,
-        concurrency=asked.requests_in_flight,
-        instance=instance.instance_type if instance else None,
-        gpu=None if instance else chosen.machine.accelerator.name,
-        gpus=chosen.placement.tp if chosen.placement else asked.gpus,
-        replicas=max(1, chosen.replicas),
-    )

@@ -86,6 +86,23 @@ def _with_fp8_cache(model: str, verdict: QualityVerdict, result: BarResult, bar:
     return Judgement(verdict=verdict, result=BarResult(meets=meets, margin=margin, reason=reason))
 
 
+def kept_share(precision: Precision, judged: Judgement, own_cache: bool) -> float:
+    """What plans of one price are told apart by: the quality on the bar's task, as a share of its reference's; without
+    a bar, the share of its suite averages that the precision keeps of what was published (0 where nobody has said)."""
+    if judged.result is not None and judged.verdict is not None:
+        return (judged.verdict.ratio or 0.0) if judged.known else 0.0
+    kept = 1.0
+    if not precision.published and precision.weights not in SIXTEEN_BITS:
+        kept = _suite_average(precision.spec.id, precision.weights.value)
+    return kept if own_cache else kept * _suite_average(precision.spec.id, "kv-fp8")
+
+
+@lru_cache(maxsize=4096)
+def _suite_average(model: str, scheme: str) -> float:
+    found = recovery(model, scheme)
+    return found.median if found is not None and found.median is not None else 0.0
+
+
 def reasoning_mode(verdict: QualityVerdict) -> str:
     """The mode the deciding score was taken in when it reasons before it answers, else nothing."""
     if verdict.scores is None:

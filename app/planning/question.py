@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from decimal import Decimal
 
-from app.scenario import Scenario
+from app.scenario import Scenario, model_text
 from estimators.precision import KvPrecision, Weights
 from estimators.provenance import Refusal
 from estimators.quality.scores import Score
@@ -44,8 +44,9 @@ class OwnedHardware:
 class Question:
     """A load with its limits, and the models, precisions, machines and ways to pay that may be chosen from.
 
-    `scenario` gives tokens, load, objectives, hours and engine settings; its model, precision, machine, region and
-    payment are not read. With `owned` only that hardware is weighed and `regions`, `options` are not read.
+    What `scenario` names is fixed: tokens, load, objectives, hours, engine settings, a machine, a layout, replicas, a
+    way to draft. Its model, precision, cache, region and payment are not read: those are the question's own axes. With
+    `owned` only that hardware is weighed and `regions`, `options` are not read.
     """
 
     scenario: Scenario
@@ -58,6 +59,23 @@ class Question:
     bar: QualityBar | None = None
     budget_usd_per_month: Decimal | None = None
     owned: tuple[OwnedHardware, ...] = ()
+    drafting: bool = True  # speculative decoding may be chosen, where the scenario names none
+    fixed: bool = False  # asked by a scenario: one model, precision, region and payment
+
+    @classmethod
+    def of(cls, scenario: Scenario) -> Question:
+        """The question a scenario asks: everything with a default in the vocabulary is named, and what is `auto` among
+        machine, layout and replicas is open."""
+        return cls(
+            scenario=scenario,
+            models=(model_text(scenario),),
+            weights=(scenario.weights,),
+            kv=(scenario.kv,),
+            regions=(scenario.region,),
+            options=(scenario.buy,),
+            drafting=False,
+            fixed=True,
+        )
 
     def __post_init__(self) -> None:
         if not self.models:

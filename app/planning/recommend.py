@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from app.planning.field import Field
-from app.planning.layouts import Benches, Variant, benches_of, chips_of, variants_of
-from app.planning.plan import Plan
+from app.planning.drafting import matters
+from app.planning.market import chips_of, market_of
+from app.planning.plan import Candidate, Limit, Plan, p95_of
 from app.planning.planner import Sources, plan
-from app.planning.purchase import purchases
 from app.planning.quality_bar import Judgement, judge
 from app.planning.question import Question
-from app.planning.recommendation import Candidate, Margin, Ranked, Recommendation, p95_of
+from app.planning.recommendation import Ranked, Recommendation
 from app.planning.sentences import precision_name
-from app.planning.speculation import matters
+from app.planning.ways import Benches, Variant, benches_of, layouts_of, variants_of
+from app.planning.weigher import Weigher
 from app.scenario import decode
 from estimators.architecture.spec import ModelSpec
 from estimators.architecture.typical import spec_from_parameter_count
@@ -24,7 +24,7 @@ PLANS_SHOWN = 10
 
 
 def recommend(question: Question, sources: Sources, *, shown: int = PLANS_SHOWN) -> Recommendation:
-    """Every combination weighed, the passing ones cheapest first: one plan per model, precision and accelerator.
+    """Every combination weighed, the passing ones in the planner's order: one plan per model, precision, accelerator.
 
     Replicas are the fewest that keep up with the load and meet the objectives. Raises `Refusal` when nothing that was
     named can be weighed at all.
@@ -35,22 +35,25 @@ def recommend(question: Question, sources: Sources, *, shown: int = PLANS_SHOWN)
     if not variants or not chips:
         raise Refusal("Nothing is left to weigh.", field="model", remedy="Allow another model, precision or vendor.")
     judgements = tuple(judge(v.model, v.precision, v.kv, question.bar) for v in variants)
-    market = purchases(question, chips, sources.book)
     benches = benches_of(question, variants)
-    field = Field(question, variants, chips, market, judgements, benches, skipped=_hopeless(variants, judgements))
-    if not field.layouts:
+    layouts = tuple(layouts_of(question, variants, chips, benches, _hopeless(variants, judgements)))
+    if not layouts:
         raise Refusal("No accelerator runs these precisions.", field="weights", remedy="Allow another precision.")
-    ranked, unlike = _ranked(field, sources, shown)
+    market = market_of(question, chips, sources.book)
+    weigher = Weigher(question, variants, chips, market, judgements)
+    weigher.add(layouts)
+    weigher.add_drafting(benches)
+    ranked = tuple(_ranked(weigher, sources, shown))
     return Recommendation(
         question=question,
         plans=ranked,
-        weighed=field.weighed,
-        drafting=field.drafting,
-        layouts=len(field.layouts),
-        killed=field.killed(),
-        nearest=None if ranked else unlike or field.nearest(),
-        loosenings=() if ranked else tuple(field.loosenings()),
-        points=tuple(field.points()),
+        weighed=weigher.total,
+        drafting=weigher.drafting,
+        layouts=len(weigher.layouts),
+        killed=weigher.killed(),
+        nearest=None if ranked else weigher.nearest(),
+        loosenings=() if ranked else tuple(weigher.loosenings()),
+        points=tuple(weigher.points()),
         without_evidence=_without_evidence(variants, judgements),
         notes=(*notes, *left_out, *_about_speculation(question, benches, variants)),
     )
@@ -64,7 +67,7 @@ def _hopeless(variants: Sequence[Variant], judgements: Sequence[Judgement]) -> f
     return frozenset(
         index
         for index, (variant, judged) in enumerate(zip(variants, judgements, strict=True))
-        if not judged.known and not (variant.precision.published and variant.kv is variant.own_kv)
+        if not judged.known and not (variant.precision.published and variant.own_cache)
     )
 
 
@@ -88,9 +91,9 @@ def _typical(count: str) -> ModelSpec:
 
 def _about_speculation(question: Question, benches: Sequence[Benches], variants: Sequence[Variant]) -> Iterator[str]:
     """What of speculative decoding was weighed, and what has no published evidence."""
+    if question.scenario.spec is not None or not question.drafting:
+        return
     if not matters(question.scenario):
-        if question.scenario.spec is not None:
-            yield "Speculative decoding is weighed where a limit is set per token or on the whole request."
         return
     heads: dict[str, bool] = {}
     for variant, bench in zip(variants, benches, strict=True):
@@ -113,53 +116,42 @@ def _without_evidence(variants: Sequence[Variant], judgements: Sequence[Judgemen
     return tuple(dict.fromkeys(found))
 
 
-def _as_planned(candidate: Candidate, exact: Plan) -> Candidate:
-    """The candidate with the memory of its whole load and the times of its plan, so that one report says one thing."""
+def _ranked(weigher: Weigher, sources: Sources, shown: int) -> Iterator[Ranked]:
+    """The first passing groups, each explained as the plan its link opens to."""
+    for number, way in enumerate(weigher.groups(weigher.choice())):
+        if number == shown:
+            return
+        candidate = weigher.candidate(way)
+        below = weigher.rejected_below(float(candidate.usd_per_month or 0))
+        exact = plan(candidate.scenario, sources)
+        yield Ranked(
+            candidate=_as_explained(candidate, exact),
+            plan=exact,
+            next_cheaper=None if below is None else weigher.at_best(below),
+        )
+
+
+def _as_explained(candidate: Candidate, exact: Plan) -> Candidate:
+    """The candidate with the estimates of its plan and the intervals of its times, so that a report says one thing."""
     chosen = exact.chosen
-    if chosen is None or chosen.memory is None or chosen.latency is None:
+    if chosen is None or chosen.latency is None:
         return candidate
     times = {key: p95_of(chosen.latency, key) for key in ("ttft", "tpot", "e2e")}
-    margins = []
-    for margin in candidate.margins:
-        if margin.key == "memory":
-            need, have = chosen.memory.memory_bytes_per_gpu, chosen.memory.memory_budget_bytes_per_gpu
-            margins.append(Margin(key="memory", limit=have, value=need))
-        elif margin.key in times:
-            found = times[margin.key]
-            margins.append(replace(margin, value=found.value, low=found.low, high=found.high))
-        else:
-            margins.append(margin)
+    limits = []
+    for limit in candidate.limits:
+        if limit.key in times:
+            found = times[limit.key]
+            limit = Limit(key=limit.key, limit=limit.limit, value=found.value, low=found.low, high=found.high)
+        elif limit.key == "memory" and chosen.holding is not None:
+            limit = replace(limit, limit=chosen.holding.budget_bytes, value=chosen.holding.memory_bytes)
+        limits.append(limit)
     return replace(
         candidate,
         ttft_p95_s=times["ttft"].value,
         tpot_p95_s=times["tpot"].value,
         e2e_p95_s=times["e2e"].value,
-        margins=tuple(margins),
+        limits=tuple(limits),
+        memory=chosen.memory,
+        latency=chosen.latency,
+        notes=chosen.notes,
     )
-
-
-def _ranked(field: Field, sources: Sources, shown: int) -> tuple[tuple[Ranked, ...], Candidate | None]:
-    """(the first passing groups, each planned as its link would be; the first whose plan disagrees and is left out,
-    with what the plan says against it)."""
-    found: list[Ranked] = []
-    unlike: Candidate | None = None
-    for row in field.passing():
-        candidate = field.candidate(row)
-        exact = plan(candidate.scenario, sources)
-        if exact.chosen is None or not exact.chosen.eligible:
-            unlike = unlike or replace(candidate, remark=_against(exact))
-            continue
-        candidate = _as_planned(candidate, exact)
-        usd = float(candidate.usd_per_month or 0)
-        below = field.rejected_below(usd)
-        cheaper = None if below is None else field.candidate(below)
-        found.append(Ranked(candidate=candidate, plan=exact, next_cheaper=cheaper))
-        if len(found) == shown:
-            break
-    return tuple(found), unlike
-
-
-def _against(exact: Plan) -> str:
-    """What a plan says against the layout it was given."""
-    reasons = exact.chosen.reasons if exact.chosen else ()
-    return "; ".join(reasons) or str(exact.refusal or "a plan of its own")

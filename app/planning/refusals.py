@@ -47,7 +47,7 @@ def of_named_machine(scenario: Scenario, chosen: Candidate, unsupported: Iterabl
         )
     if chosen.refusal is not None and chosen.refusal.field in _OF_THE_QUESTION:
         return chosen.refusal
-    if chosen.memory is None and chosen.reasons:
+    if chosen.holding is None and chosen.reasons:
         return Refusal(f"{chosen.label}: {chosen.reasons[-1]}", field="gpus")
     if chosen.offer is None and chosen.machine.instance is not None:
         return Refusal(
@@ -88,16 +88,14 @@ def of_automatic_choice(scenario: Scenario, weighed: Sequence[Candidate]) -> Ref
             remedy="Loosen that limit, lower the load or choose another precision.",
         )
     sized = [
-        (candidate, candidate.memory, candidate.placement.gpus)
+        (candidate, candidate.holding, candidate.placement.gpus)
         for candidate in offered
-        if candidate.memory is not None and candidate.placement is not None
+        if candidate.holding is not None and candidate.placement is not None
     ]
     if not sized:
         return Refusal(offered[0].reasons[-1], field="gpus")
-    nearest, memory, gpus = min(
-        sized, key=lambda item: item[1].memory_bytes_per_gpu / max(1, item[1].memory_budget_bytes_per_gpu)
-    )
-    need, have = memory.memory_bytes_per_gpu * gpus, memory.memory_budget_bytes_per_gpu * gpus
+    nearest, held, gpus = min(sized, key=lambda item: item[1].memory_bytes / max(1, item[1].budget_bytes))
+    need, have = held.memory_bytes * gpus, held.budget_bytes * gpus
     return Refusal(
         f"No single machine in {scenario.region} holds one replica: the nearest, {nearest.label}, "
         f"has {gib(have)} usable and this needs {gib(need)}.",

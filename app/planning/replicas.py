@@ -1,198 +1,483 @@
-"""How many replicas a load needs on one layout, and what each then holds and does. No Streamlit, no I/O."""
+"""How many replicas each layout needs for a load, and what each then does: many layouts side by side, or a few.
+
+Every figure is the estimate's own: over arrays by the same formulas, for a few layouts by the estimate itself.
+"""
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields, is_dataclass, replace
+from functools import partial
+from typing import Any
 
-from app.planning.loads import settings_of, workload_of
-from app.planning.plan import Machine, ObjectiveCheck
-from app.scenario import LoadMode, Scenario
-from estimators.latency import estimate_latency
-from estimators.latency.estimate import LatencyEstimate
-from estimators.memory import estimate_memory
-from estimators.memory.estimate import MemoryEstimate
-from estimators.precision import Precision
-from estimators.workload import EngineSettings, Load, Placement
-from pricing.offers import PriceBook
+import numpy as np
+from numpy.typing import NDArray
 
-MOST_REPLICAS = 10_000  # beyond this a rate is refused rather than searched
+from app.planning.loads import searches_replicas, workload_of
+from app.planning.ways import Layout
+from app.scenario import Scenario
+from estimators.latency.model import solve
+from estimators.latency.numeric import ARRAYS
+from estimators.latency.plan import ReplicaPlan
+from estimators.latency.quantiles import alone, among_others, p95
+from estimators.latency.serving import Scheduler, Server, Steady
+from estimators.latency.sharding import Product, Shard
+from estimators.workload import Engine, Load, Workload
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Bools = NDArray[np.bool_]
+
+MOST_REPLICAS = 10_000  # beyond this a population is refused rather than searched
+MOST_DOUBLED = 2**14  # and a rate, which is searched by doubling
 IDLE_RUNNING = 0.05  # requests in flight below which a replica is called idle
+ARRAY_LENGTH = 2048  # below this, numpy spends its time on calls rather than on numbers
+FEW = 6  # layouts that are sooner solved one by one
+MOST_TRIES = 8
+NO_CAP = 2**62
+ENDLESS = 1e12  # requests a second no replica serves
+SLACK = 0.999  # of a bound from another solution of the same steady state, which is found to 1e-4
 
 
-@dataclass
-class Case:
-    """One scenario being weighed over many machines; estimates are shared by machines with the same accelerator."""
+def stacked(items: Sequence[Any]) -> Any:
+    """The dataclass whose numbers are arrays over `items`; names and flags, which no formula reads, are the first's."""
+    first = items[0]
+    if is_dataclass(first) and not isinstance(first, type):
+        return replace(first, **{f.name: stacked([getattr(item, f.name) for item in items]) for f in fields(first)})
+    if isinstance(first, (int, float)) and not isinstance(first, bool):
+        return np.array(items, dtype=np.float64)
+    return first
+
+
+def taken(stack: Any, which: Ints) -> Any:
+    """The elements `which` of every array of a stack."""
+    if is_dataclass(stack) and not isinstance(stack, type):
+        return replace(stack, **{f.name: taken(getattr(stack, f.name), which) for f in fields(stack)})
+    return stack[which] if isinstance(stack, np.ndarray) else stack
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pace:
+    """One element per layout: means and 95th percentiles in seconds, requests running in one replica and served by it
+    a second. `saturated`: more arrive than it serves, and the times are those of a full replica without the queue."""
+
+    ttft: Floats
+    tpot: Floats
+    e2e: Floats
+    ttft_p95: Floats
+    tpot_p95: Floats
+    e2e_p95: Floats
+    running: Floats
+    requests_per_s: Floats
+    saturated: Bools
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Served:
+    """What each layout came to: the fewest replicas that keep up and meet every objective, where any number does.
+
+    Where none does (`meets` False), `replicas` merely keep up, `pace` is theirs, and `best` is the pace of all but
+    idle replicas: what no number of machines improves on.
+    """
+
+    replicas: Ints
+    meets: Bools
+    pace: Pace
+    best: Pace
+    most_requests_per_s: Floats  # one replica, when full; 0 where nothing arrives
+    in_flight: Floats  # requests decoding over all replicas, were they all but idle; 0 where replicas are given
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """Layouts to be served under one scenario. `bounds`: `best` is wanted for every layout, not only where no number
+    of replicas does. `affordable`, from what the fewest replicas came to, gives the copies beyond which a layout is of
+    no interest."""
 
     scenario: Scenario
-    precision: Precision
-    draft: Precision | None
-    book: PriceBook
-    served: dict[tuple[object, ...], Served] = field(default_factory=dict)
-
-    @property
-    def settings(self) -> EngineSettings:
-        return settings_of(self.scenario)
+    layouts: Sequence[Layout]
+    bounds: bool = False
+    affordable: Callable[[Ints, Bools], Ints] | None = None
 
 
-@dataclass(frozen=True)
-class Served:
-    """A replica layout on an accelerator, with as many replicas as the load needs."""
-
-    replicas: int
-    memory: MemoryEstimate
-    latency: LatencyEstimate | None
-
-
-def serve(case: Case, machine: Machine, placement: Placement) -> Served:
-    key = (machine.accelerator.name, machine.memory_bytes, placement)
-    if key not in case.served:
-        case.served[key] = _replicate(case, machine, placement)
-    return case.served[key]
-
-
-def _replicate(case: Case, machine: Machine, placement: Placement) -> Served:
-    """One layout with the replicas it was given, or the fewest that keep up with the load and meet the objectives: for
-    a rate always, for a population where the machine is chosen too (a machine that was named is one replica)."""
-    scenario = case.scenario
-    if scenario.replicas is None and _is_population(scenario) and scenario.gpu is None and scenario.instance is None:
-        return spread(case, machine, placement, _estimate(case, machine, placement, 1))
-    if scenario.replicas is not None or scenario.rate is None:
-        return _estimate(case, machine, placement, scenario.replicas or 1)
-    served = _estimate(case, machine, placement, 1)
-    if not served.memory.fits or served.latency is None or _keeps_up(scenario, served.latency):
-        return served
-    low, enough = 1, served  # `low` falls short; `enough` is the first count that is not saturated
-    while not _keeps_up(scenario, served.latency):
-        low = served.replicas
-        if low >= MOST_REPLICAS or _idle(served):
-            return enough  # the rate is out of reach, or an objective is missed however idle the replicas are
-        served = _estimate(case, machine, placement, 2 * low)
-        if enough.latency is not None and enough.latency.saturated:
-            enough = served
-    high = served.replicas
-    while high - low > 1:
-        middle = (low + high) // 2
-        tried = _estimate(case, machine, placement, middle)
-        if _keeps_up(scenario, tried.latency):
-            high, served = middle, tried
-        else:
-            low = middle
-    return served
+def serve(asks: Sequence[Ask]) -> list[Served]:
+    """Each ask's layouts served, all of one kind of load together: one array element each, or one by one where they
+    are few. A layout without a server never meets."""
+    answers = [unserved(ask) for ask in asks]
+    kinds: dict[Kind, list[tuple[int, int]]] = {}
+    for number, ask in enumerate(asks):
+        kind = kind_of(ask)
+        places = [(number, i) for i, layout in enumerate(ask.layouts) if layout.laid.replica is not None]
+        if places:
+            kinds.setdefault(kind, []).extend(places)
+    for kind, places in kinds.items():
+        owner = np.array([number for number, _ in places], dtype=np.int64)
+        row = np.array([i for _, i in places], dtype=np.int64)
+        fleet = Fleet([asks[n].layouts[i] for n, i in places], [asks[n].scenario for n, _ in places], kind)
+        made = fleet.answer(partial(_caps, asks, owner, row))
+        for number in np.unique(owner).tolist():
+            mine = owner == number
+            answers[number] = _placed(answers[number], taken(made, np.flatnonzero(mine)), row[mine])
+    return answers
 
 
-def _is_population(scenario: Scenario) -> bool:
-    """Requests in flight, each replaced when it ends; a batch has no such share: it runs in waves."""
-    return scenario.requests_in_flight is not None and scenario.load is not LoadMode.BATCH
+def _caps(asks: Sequence[Ask], owner: Ints, row: Ints, least: Ints, meets: Bools) -> Ints:
+    """Copies up to which each layout is searched."""
+    caps = np.full(len(owner), NO_CAP, dtype=np.int64)
+    for number in np.unique(owner).tolist():
+        ask, mine = asks[number], np.flatnonzero(owner == number)
+        if ask.affordable is not None:
+            copies, does = np.zeros(len(ask.layouts), dtype=np.int64), np.zeros(len(ask.layouts), dtype=np.bool_)
+            copies[row[mine]], does[row[mine]] = least[mine], meets[mine]
+            caps[mine] = ask.affordable(copies, does)[row[mine]]
+    return caps
 
 
-def spread(case: Case, machine: Machine, placement: Placement, alone: Served) -> Served:
-    """The fewest replicas whose share of the requests in flight is held, runs at once and meets the objectives.
-
-    R >= ceil(C / held), and from there upwards; the one replica as it is where no number is enough. 25 requests of
-    1,152 tokens fit an L4 beside an 8B in BF16, so 40 at once take two.
-    """
-    scenario = case.scenario
-    flight = scenario.requests_in_flight or 1
-    if _carries(scenario, alone) or flight == 1:
-        return alone
-    most = min(flight, MOST_REPLICAS)
-    idlest = _estimate(case, machine, placement, most)
-    if not _carries(scenario, idlest):
-        held = idlest.memory.fits and idlest.latency is not None
-        return _held(case, machine, placement, idlest) if held else replace(idlest, replicas=1)
-    low = max(1, math.ceil(flight / max(1, idlest.memory.max_concurrency)) - 1)  # falls short
-    high, step, served = most, 1, idlest
-    while low + step < high:
-        tried = _estimate(case, machine, placement, low + step)
-        if _carries(scenario, tried):
-            high, served = low + step, tried
-            break
-        low, step = low + step, 2 * step
-    while high - low > 1:
-        middle = (low + high) // 2
-        tried = _estimate(case, machine, placement, middle)
-        if _carries(scenario, tried):
-            high, served = middle, tried
-        else:
-            low = middle
-    return served
-
-
-def replicas_that_do(case: Case, machine: Machine, placement: Placement) -> int | None:
-    """For a named machine whose one replica does not do for a population: how many would, if any number does."""
-    scenario = case.scenario
-    if scenario.replicas is not None or not _is_population(scenario) or scenario.requests_in_flight == 1:
-        return None
-    served = spread(case, machine, placement, serve(case, machine, placement))
-    return served.replicas if served.replicas > 1 and _carries(scenario, served) else None
-
-
-def _held(case: Case, machine: Machine, placement: Placement, idlest: Served) -> Served:
-    """Where an objective is missed by every number: the fewest replicas that hold the load."""
-    flight = case.scenario.requests_in_flight or 1
-    least = math.ceil(flight / max(1, idlest.memory.max_concurrency))
-    held = _estimate(case, machine, placement, least)
-    return held if held.memory.fits else idlest
-
-
-def _carries(scenario: Scenario, served: Served) -> bool:
-    return served.memory.fits and served.latency is not None and _keeps_up(scenario, served.latency)
-
-
-def _keeps_up(scenario: Scenario, latency: LatencyEstimate | None) -> bool:
-    if latency is None:
-        return True
-    return not latency.saturated and all(check.met is not False for check in objectives(scenario, latency))
-
-
-def _idle(served: Served) -> bool:
-    """Each replica has next to nothing to do: what is missed now is missed with any number of them."""
-    latency = served.latency
-    return latency is not None and not latency.saturated and latency.running_requests < IDLE_RUNNING
-
-
-def _estimate(case: Case, machine: Machine, placement: Placement, replicas: int) -> Served:
-    workload = workload_of(case.scenario, replicas)
-    settings = case.settings
-    memory = estimate_memory(
-        case.precision,
-        machine.accelerator,
-        placement,
-        workload,
-        settings,
-        memory_bytes=machine.memory_bytes,
-        draft=case.draft,
+def unserved(ask: Ask) -> Served:
+    total = len(ask.layouts)
+    nothing = {f.name: np.full(total, np.nan) for f in fields(Pace)} | {"saturated": np.zeros(total, dtype=np.bool_)}
+    nowhere = Pace(**nothing)
+    return Served(
+        replicas=np.full(total, ask.scenario.replicas or 1, dtype=np.int64),
+        meets=np.zeros(total, dtype=np.bool_),
+        pace=nowhere,
+        best=nowhere,
+        most_requests_per_s=np.zeros(total),
+        in_flight=np.zeros(total),
     )
-    latency = None
-    if memory.max_concurrency >= 1:
-        latency = estimate_latency(
-            case.precision, machine.accelerator, placement, workload, settings, memory, case.draft
-        )
-    if latency is not None and workload.load is Load.RATE:
-        # Never more than the engine holds: what comes beyond waits, and `saturated` says so.
-        running = min(math.ceil(latency.running_requests), memory.max_concurrency)
-        flight = replace(workload, load=Load.CONCURRENCY, concurrency=max(1, running))
-        memory = estimate_memory(
-            case.precision,
-            machine.accelerator,
-            placement,
-            flight,
-            settings,
-            memory_bytes=machine.memory_bytes,
-            draft=case.draft,
-        )
-    return Served(replicas, memory, latency)
 
 
-def objectives(scenario: Scenario, latency: LatencyEstimate | None) -> tuple[ObjectiveCheck, ...]:
-    estimates = {
-        "ttft": latency.ttft_p95_s if latency else None,
-        "tpot": latency.tpot_p95_s if latency else None,
-        "e2e": latency.e2e_p95_s if latency else None,
+def _placed(base: Any, values: Any, rows: Ints) -> Any:
+    """`base` with `values` in `rows`, array by array."""
+    if isinstance(base, np.ndarray):
+        if len(rows) == len(base):
+            return values
+        filled = base.copy()
+        filled[rows] = values
+        return filled
+    names = [f.name for f in fields(base)]
+    return type(base)(**{name: _placed(getattr(base, name), getattr(values, name), rows) for name in names})
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What loads must share to be solved together."""
+
+    load: Load
+    searches: bool  # the number of replicas is open
+    whole_batch: bool  # plain transformers: as many run as were asked for
+    drafts: bool
+    bounds: bool
+
+
+def kind_of(ask: Ask) -> Kind:
+    scenario = ask.scenario
+    return Kind(
+        load=workload_of(scenario, 1).load,
+        searches=searches_replicas(scenario),
+        whole_batch=scenario.engine is Engine.TRANSFORMERS,
+        drafts=any(layout.laid.replica is not None and layout.laid.replica.draft is not None for layout in ask.layouts),
+        bounds=ask.bounds,
+    )
+
+
+class Fleet:
+    """Layouts with a server each, under a load each, of one kind."""
+
+    def __init__(self, layouts: Sequence[Layout], scenarios: Sequence[Scenario], kind: Kind) -> None:
+        self._plans = [layout.laid.replica for layout in layouts if layout.laid.replica is not None]
+        self._scenarios, self._kind = scenarios, kind
+        self._held = np.array([float(layout.laid.max_concurrency) for layout in layouts])
+        self._may_run = np.array([layout.may_run for layout in layouts])
+        self._starts = np.array([layout.laid.starts for layout in layouts], dtype=np.bool_)
+        self._running = np.array([float(plan.scheduler.running) for plan in self._plans])
+        self._population = np.array([float(scenario.requests_in_flight or 1) for scenario in scenarios])
+        self._rate = np.array([scenario.rate or 0.0 for scenario in scenarios])
+        self._given = np.array([scenario.replicas or 1 for scenario in scenarios], dtype=np.int64)
+        self._limits = tuple(
+            np.array([np.inf if limit is None else limit for limit in several])
+            for several in zip(*((scenario.ttft, scenario.tpot, scenario.e2e) for scenario in scenarios), strict=True)
+        )
+        self._is_rate, self._cap = kind.load is Load.RATE, MOST_DOUBLED if kind.load is Load.RATE else MOST_REPLICAS
+        self._parts: tuple[Any, Any, Any, Any] | None = None
+        self._draft: Any = None
+        self._full: Pace | None = None
+
+    def answer(self, caps: Callable[[Ints, Bools], Ints]) -> Served:
+        """The fewest replicas of each layout, searched up to the caps that the fewest that might do give."""
+        every, none = np.arange(len(self._plans)), np.zeros(len(self._plans))
+        most = self._full_pace().requests_per_s if self._is_rate else none
+        least = self._least(most) if self._kind.searches else self._given
+        pace = self.pace(every, least)
+        meets = self._good(every, least, pace)
+        best, in_flight, copies = pace, none, least
+        rest = every if self._kind.bounds else np.flatnonzero(~meets)
+        if self._kind.searches and len(rest):
+            best, in_flight, copies = self._search(rest, least, meets, pace, np.minimum(caps(least, meets), self._cap))
+            changed = copies != least
+            meets = copies > 0
+            copies = np.where(meets, copies, self._keeping_up(most))
+            again = np.flatnonzero(changed & (copies != least))
+            if len(again):
+                pace = _merged(pace, self.pace(again, copies[again]), again)
+        return Served(replicas=copies, meets=meets, pace=pace, best=best, most_requests_per_s=most, in_flight=in_flight)
+
+    def _search(self, rest: Ints, least: Ints, meets: Bools, pace: Pace, caps: Ints) -> tuple[Pace, Floats, Ints]:
+        """(pace of idle replicas, requests in flight then, fewest copies that do or 0) with `rest` worked out."""
+        idlest = self._idle_copies()[rest]
+        idle = self.pace(rest, idlest)
+        in_flight = np.zeros(len(least))
+        in_flight[rest] = idle.running * idlest
+        best = _merged(pace, idle, rest)
+        copies = np.where(meets, least, 0)
+        open_ = ~meets[rest] & self._good(rest, idlest, idle) & (least[rest] < caps[rest])
+        which = rest[open_]
+        if len(which):
+            found = self._fewest(which, np.maximum(least[which] + 1, self._crowded(which, in_flight[which])), caps)
+            stopped = np.full(len(which), self._cap, dtype=np.int64)
+            if self._is_rate:  # idle at the power of two before: not worth doubling
+                before = _power_below(found)
+                running = self.pace(which, np.maximum(found, 1)).running
+                idle_there = (found > 1) & (before >= least[which]) & (running * found / before < IDLE_RUNNING)
+                found, stopped = np.where(idle_there, 0, found), np.where(idle_there, before, stopped)
+            if (given_up := found == 0).any():  # shown as it stood where the search ended
+                ended = which[given_up]
+                best = _merged(best, self.pace(ended, stopped[given_up]), ended)
+            copies[which] = found
+        return best, in_flight, copies
+
+    def _least(self, most: Floats) -> Ints:
+        """Below R = floor(rate / most) + 1 the queue grows without end; a population takes as many as hold and run its
+        shares at once."""
+        if self._is_rate:
+            needed = np.floor(self._rate / most) + 1
+        else:
+            needed = np.ceil(self._population / np.maximum(np.floor(self._share()), 1.0))
+        return _whole(np.minimum(needed, self._cap))
+
+    def _keeping_up(self, most: Floats) -> Ints:
+        """Copies shown where no number meets the limits: for a rate the first power of two that keeps up, for a
+        population those that hold it."""
+        if self._is_rate:
+            doubled = 2.0 ** np.ceil(np.log2(np.floor(self._rate / most) + 1))
+            return _whole(np.where(self._starts, np.minimum(doubled, self._cap), 1))
+        most_copies = np.minimum(self._population, self._cap)
+        possible = self._starts & (self._held >= np.ceil(self._population / most_copies))
+        return _whole(np.where(possible, np.ceil(self._population / np.maximum(self._held, 1)), 1))
+
+    def _crowded(self, which: Ints, in_flight: Floats) -> Ints:
+        """Copies below which more requests run than each may have: under a rate, requests take longer the busier the
+        replicas are, so no fewer run than were all replicas idle."""
+        if not self._is_rate:
+            return np.ones(len(which), dtype=np.int64)
+        needed = np.ceil(SLACK * in_flight / np.maximum(self._may_run[which], 1.0))
+        return _whole(np.clip(needed, 1, self._cap))
+
+    def _share(self) -> Floats:
+        """Most requests of a population one replica may have: held, run at once, and drafting pays."""
+        held: Floats = np.minimum(self._held, self._may_run)
+        return held if self._kind.whole_batch else np.minimum(held, self._running)
+
+    def _idle_copies(self) -> Ints:
+        if self._is_rate:
+            return np.full(len(self._plans), MOST_REPLICAS * 1000, dtype=np.int64)
+        return _whole(np.minimum(self._population, MOST_REPLICAS))
+
+    def _fewest(self, which: Ints, least: Ints, caps: Ints) -> Ints:
+        """Fewest copies, from `least` up, at which each of `which` is good; 0 where none below the cap is.
+
+        Each round tries several numbers of copies per layout at once, doubling until one is good and then dividing
+        what lies between; few layouts leave room for more tries in arrays of the same length.
+        """
+        found = np.zeros(len(self._plans), dtype=np.int64)
+        low = np.zeros(len(self._plans), dtype=np.int64)
+        low[which] = least - 1  # invariant: falls short
+        pending = which
+        while len(pending):
+            tries = int(np.clip(ARRAY_LENGTH // len(pending), 1, MOST_TRIES))
+            copies = _probes(low[pending], found[pending], tries)
+            rows = np.repeat(pending, tries)
+            tried = copies.ravel()
+            good = self._good(rows, tried, self.pace(rows, tried)).reshape(copies.shape)
+            first = np.where(good.any(axis=1), good.argmax(axis=1), tries)
+            line = np.arange(len(pending))
+            hit, missed = first < tries, first > 0
+            found[pending[hit]] = copies[line[hit], first[hit]]
+            short = copies[line[missed], first[missed] - 1]
+            low[pending[missed]] = np.maximum(low[pending[missed]], short)
+            known = found[pending] > 0
+            more = np.where(known, found[pending] - low[pending] > 1, low[pending] < caps[pending])
+            pending = pending[more]
+        found[found > caps] = 0
+        return found[which]
+
+    def _good(self, which: Ints, copies: Ints, pace: Pace) -> Bools:
+        """Whether so many copies do: the load is held and kept up with, and every objective is met."""
+        good: Bools = self._starts[which] & (self._held[which] >= 1) & ~pace.saturated
+        if self._kind.load is Load.BATCH and self._kind.whole_batch:
+            good &= self._flight(which, copies) <= self._held[which]
+        if self._kind.load is Load.CONCURRENCY:
+            most = self._share() if self._kind.searches else self._held  # what is named may queue
+            good &= self._flight(which, copies) <= most[which]
+        for limit, values in zip(self._limits, (pace.ttft_p95, pace.tpot_p95, pace.e2e_p95), strict=True):
+            good &= values <= limit[which]
+        if self._kind.load is not Load.MAX:
+            good &= np.ceil(pace.running - 1e-9) <= self._may_run[which]
+        return good
+
+    def _flight(self, which: Ints, copies: Ints) -> Floats:
+        """Requests of a population on the fullest of so many copies."""
+        flight: Floats = np.ceil(self._population[which] / copies)
+        return flight
+
+    def pace(self, which: Ints, copies: Ints) -> Pace:
+        """Steady state of the layouts `which`, each with its number of copies."""
+        if len(which) <= FEW:
+            pairs = zip(which.tolist(), copies.tolist(), strict=True)
+            return _joined([self._one(row, workload_of(self._scenarios[row], count)) for row, count in pairs])
+        flight = self._flight(which, copies)
+        server = self._server(which, None if self._kind.load in (Load.RATE, Load.MAX) else flight)
+        if self._is_rate:
+            return self._arrivals(server, which, self._rate[which] / copies)
+        if self._kind.load is Load.MAX:
+            return self._percentiles(server.maximum(), which, flight)
+        state = server.batch(flight) if self._kind.load is Load.BATCH else server.closed(flight)
+        return self._percentiles(state, which, flight)
+
+    def _arrivals(self, server: Server, which: Ints, rate: Floats) -> Pace:
+        """Poisson arrivals; a replica that more reach than it serves is shown full."""
+        full = taken(self._full_pace(), which)
+        waits = rate >= full.requests_per_s
+        state = server.arrivals(np.where(waits, 0.5 * full.requests_per_s, rate))
+        pace = self._percentiles(state, which, np.full(len(which), 2.0))
+        if not waits.any():
+            return pace
+        mixed = {f.name: np.where(waits, getattr(full, f.name), getattr(pace, f.name)) for f in fields(Pace)}
+        return Pace(**mixed | {"saturated": waits})
+
+    def _full_pace(self) -> Pace:
+        """Every layout with as many requests as it runs at once, always replaced."""
+        if self._full is None:
+            every = np.arange(len(self._plans))
+            if len(every) <= FEW:
+                loads = [replace(workload_of(s, 1), requests_per_second=ENDLESS) for s in self._scenarios]
+                self._full = _joined([self._one(row, load) for row, load in enumerate(loads)])
+            else:
+                state = self._server(every, None).closed(self._running)
+                self._full = self._percentiles(state, every, np.full(len(every), np.inf))
+        return self._full
+
+    def _one(self, row: int, workload: Workload) -> tuple[float | bool, ...]:
+        """The same of one layout, by the estimate itself."""
+        plan = self._plans[row]
+        if self._kind.whole_batch and workload.concurrency is not None:
+            plan = replace(plan, scheduler=replace(plan.scheduler, running=max(1.0, workload.concurrency)))
+            plan = replace(plan, server=_scheduled(plan.server, plan.scheduler))
+        state, waits, _ = solve(plan, workload)
+        late = p95(state, plan.request, workload, waits)
+        means = (float(state.ttft), float(state.tpot), float(state.e2e))
+        return (*means, *late, float(state.running), float(state.requests_per_s), waits and self._is_rate)
+
+    def _server(self, which: Ints, flight: Floats | None) -> Server:
+        """The servers of `which`; drafting is timed at `flight` requests, or, as in one estimate, at a full server."""
+        shard, rates, scheduler, request = (taken(part, which) for part in self._stack())
+        if self._kind.whole_batch and flight is not None:
+            scheduler = replace(scheduler, running=np.maximum(1.0, flight))
+        if self._draft is not None:
+            draft = taken(self._draft, which)
+            running = scheduler.running if flight is None else np.minimum(flight, scheduler.running)
+            request = draft.request(request, running, ARRAYS.minimum)
+        return Server(shard, rates, scheduler, request, ARRAYS)
+
+    def _stack(self) -> tuple[Any, Any, Any, Any]:
+        if self._parts is None:
+            plans = self._plans
+            self._parts = (
+                stacked([plan.shard for plan in plans]),
+                stacked([plan.server.rates for plan in plans]),
+                stacked([plan.scheduler for plan in plans]),
+                stacked([plan.request for plan in plans]),
+            )
+            self._draft = _drafts(plans, self._parts[1]) if any(plan.draft for plan in plans) else None
+        return self._parts
+
+    def _percentiles(self, state: Steady, which: Ints, flight: Floats) -> Pace:
+        """The pace of a steady state. Where more are in flight than run at once, the wait for a place is in the means
+        and is not counted again."""
+        full = np.isinf(flight)
+        if self._kind.load is Load.BATCH:
+            late = state.ttft, state.tpot, state.e2e
+        else:
+            crowds = (flight > self._running[which]) & (not self._kind.whole_batch)
+            waiting = np.where(full | crowds, 0.0, state.waiting)
+            request = taken(self._stack()[3], which)
+            late = among_others(replace(state, waiting=waiting), request, self._kind.load, False, ARRAYS)
+            if self._kind.load is Load.CONCURRENCY:  # those with one request in flight wait for nobody
+                lonely = alone(state)
+                late = tuple(np.where(flight <= 1.0, one, many) for one, many in zip(lonely, late, strict=True))
+        values = (state.ttft, state.tpot, state.e2e, *late, state.running, state.requests_per_s)
+        arrays = [np.broadcast_to(np.asarray(value, dtype=np.float64), len(which)) for value in values]
+        return Pace(**dict(zip(_NAMES, (*arrays, full), strict=True)))
+
+
+_NAMES = tuple(f.name for f in fields(Pace))
+
+
+def _whole(values: Floats) -> Ints:
+    whole: Ints = values.astype(np.int64)
+    return whole
+
+
+def _scheduled(server: Server, scheduler: Scheduler) -> Server:
+    return Server(server.shard, server.rates, scheduler, server.request, server.n)
+
+
+def _joined(rows: Sequence[tuple[float | bool, ...]]) -> Pace:
+    columns = list(zip(*rows, strict=True)) if rows else [()] * len(_NAMES)
+    made: dict[str, Any] = {
+        name: np.array(column, dtype=np.float64) for name, column in zip(_NAMES, columns, strict=True)
     }
-    return tuple(
-        ObjectiveCheck(key=key, limit=limit, estimate=estimate)
-        for key, estimate in estimates.items()
-        if (limit := getattr(scenario, key)) is not None
+    return Pace(**made | {"saturated": made["saturated"].astype(np.bool_)})
+
+
+def _drafts(plans: Sequence[ReplicaPlan], rates: Any) -> Any:
+    """What drafts, over all plans: one without drafting drafts no token, in no time, and gains one a step."""
+    first = next(plan.draft for plan in plans if plan.draft is not None)
+    nothing = Product()
+    empty = Shard(linear=nothing, wide=nothing, expert=nothing, head=nothing)
+    none = replace(first, tokens=0, acceptance=0.0, gained=1.0, shard=empty, host_s=0.0)
+    drafts = [plan.draft or none for plan in plans]
+    shards = stacked([draft.shard or empty for draft in drafts])
+    numbers: dict[str, Any] = {
+        name: np.array([getattr(draft, name) for draft in drafts], dtype=np.float64)
+        for name in ("tokens", "acceptance", "gained", "host_s")
+    }
+    return replace(first, shard=shards, rates=rates, **numbers)
+
+
+def _probes(low: Ints, high: Ints, tries: int) -> Ints:
+    """Numbers of copies to try, rising along each row: doubling above `low` where no good number is known (`high` 0),
+    else evenly between the two."""
+    steps = np.arange(1, tries + 1)
+    doubled = (low[:, None] + 1) * 2 ** (steps - 1)[None, :]
+    doubled = np.where(low[:, None] == 0, 2 ** (steps - 1)[None, :], doubled)
+    between = low[:, None] + np.maximum(1, (high - low)[:, None] * steps[None, :] // (tries + 1))
+    tried: Ints = np.where(
+        (high > 0)[:, None], np.minimum(between, high[:, None]), np.minimum(doubled, 2 * MOST_DOUBLED)
     )
+    return tried
+
+
+def _power_below(copies: Ints) -> Ints:
+    """The power of two below each number of copies: where a search that doubles stood before it found them. Replicas
+    that are idle there, with n / 2^j of the requests in flight each, were not worth doubling."""
+    return np.maximum(2.0 ** (np.ceil(np.log2(np.maximum(copies, 2))) - 1.0), 1.0).astype(np.int64)
+
+
+def _merged(base: Pace, better: Pace, where: Ints) -> Pace:
+    merged = {}
+    for f in fields(Pace):
+        values = getattr(base, f.name).copy()
+        values[where] = getattr(better, f.name)
+        merged[f.name] = values
+    return Pace(**merged)

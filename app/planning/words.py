@@ -6,9 +6,11 @@ from collections.abc import Iterator, Mapping
 from decimal import Decimal
 
 from app.format import gib, plural, seconds, small_number, usd
-from app.planning.recommendation import Candidate, Loosening, Margin, Ranked, Recommendation, p95_of
+from app.planning.plan import Candidate, Limit, p95_of
+from app.planning.recommendation import Loosening, Ranked, Recommendation
 from app.planning.sentences import beyond_context, model_name, option_name, precision_name
 from estimators.precision import KvPrecision, Weights
+from pricing.offers import PurchaseOption
 
 LIMITS: Mapping[str, str] = {
     "ttft": "p95 time to first token",
@@ -41,48 +43,48 @@ def value_text(key: str, value: float | None) -> str:
     return usd(value) if key == "budget" else f"{value:,.3g}"
 
 
-def margin_text(margin: Margin) -> str:
+def margin_text(limit: Limit) -> str:
     """ "p95 time to first token 1.75 s against 1 s", "quality 90.8 % against a bar of 99 %"."""
-    name = LIMITS[margin.key]
-    if margin.key == "offer":
+    name = LIMITS[limit.key]
+    if limit.key == "offer":
         return name
-    if margin.value is None:
-        return f"no published evidence of {name}" if margin.key == "quality" else f"{name} unknown"
-    against = "a bar of " if margin.floor else ""
-    return f"{name} {value_text(margin.key, margin.value)} against {against}{value_text(margin.key, margin.limit)}"
+    if limit.value is None:
+        return f"no published evidence of {name}" if limit.key == "quality" else f"{name} unknown"
+    against = "a bar of " if limit.floor else ""
+    return f"{name} {value_text(limit.key, limit.value)} against {against}{value_text(limit.key, limit.limit)}"
 
 
-def left_text(margin: Margin) -> str:
+def left_text(limit: Limit) -> str:
     """What is left of a limit: "9 % below the limit", "2.4 points above the bar"."""
-    if margin.value is None:
+    if limit.value is None:
         return "unknown"
-    if margin.key == "quality":
-        return f"{100 * (margin.value - margin.limit):+.1f} points to the bar"
-    share = abs(margin.shortfall)
-    side = "above" if margin.value > margin.limit else "below"
+    if limit.key == "quality":
+        return f"{100 * (limit.value - limit.limit):+.1f} points to the bar"
+    share = abs(limit.shortfall)
+    side = "above" if limit.value > limit.limit else "below"
     said = f"{100 * share:.0f} % {side} the limit"
-    if margin.may_miss and margin.high is not None:
-        return f"{said}, may miss: interval to {value_text(margin.key, margin.high)}"
-    return f"{said}: tight" if is_tight(margin) else said
+    if limit.may_miss and limit.high is not None:
+        return f"{said}, may miss: interval to {value_text(limit.key, limit.high)}"
+    return f"{said}: tight" if is_tight(limit) else said
 
 
-def is_tight(margin: Margin) -> bool:
+def is_tight(limit: Limit) -> bool:
     """Memory of which next to nothing is left."""
-    return margin.key == "memory" and margin.met and margin.shortfall > -TIGHT_MEMORY
+    return limit.key == "memory" and bool(limit.met) and limit.shortfall > -TIGHT_MEMORY
 
 
 def cautions(ranked: Ranked) -> Iterator[str]:
     """What stands beside a plan that meets every limit: how wide its estimates are, and where they may miss."""
     chosen = ranked.plan.chosen
-    for margin in ranked.candidate.margins:
-        if margin.value is not None and margin.low is not None and margin.high is not None:
-            may = f"; it may miss {value_text(margin.key, margin.limit)} within its interval" if margin.may_miss else ""
-            yield f"{_first_up(LIMITS[margin.key])}: {_ranged(margin.value, margin.low, margin.high)}{may}."
+    for limit in ranked.candidate.limits:
+        if limit.value is not None and limit.low is not None and limit.high is not None:
+            may = f"; it may miss {value_text(limit.key, limit.limit)} within its interval" if limit.may_miss else ""
+            yield f"{_first_up(LIMITS[limit.key])}: {_ranged(limit.value, limit.low, limit.high)}{may}."
     if chosen is not None and chosen.latency is not None and ranked.candidate.scenario.e2e is None:
         whole = p95_of(chosen.latency, "e2e")
         yield f"{_first_up(LIMITS['e2e'])}: {_ranged(whole.value, whole.low, whole.high)}."
-    for margin in filter(is_tight, ranked.candidate.margins):
-        left = 100 * abs(margin.shortfall)
+    for limit in filter(is_tight, ranked.candidate.limits):
+        left = 100 * abs(limit.shortfall)
         yield f"Memory is tight: {left:.1f} % of what the engine may take is left. Try it before committing."
     if context := beyond_context(ranked.plan):
         yield f"It works only{context.removeprefix(',')}."
@@ -105,10 +107,11 @@ def precision_of(candidate: Candidate) -> str:
 def machine_of(candidate: Candidate) -> str:
     """ "one L40S in each of 9 replicas (9 x g6e.xlarge)"."""
     copies = f" in each of {candidate.replicas} replicas" if candidate.replicas > 1 else ""
-    where = f"{candidate.instances} x {candidate.machine}" if candidate.instances > 1 else candidate.machine
-    if candidate.offer is None:
+    where = f"{candidate.instances} x {candidate.label}" if candidate.instances > 1 else candidate.label
+    if candidate.offer is not None and candidate.offer.option is PurchaseOption.OWNED:
         where = "yours"
-    return f"{small_number(candidate.tp)} {candidate.accelerator}{copies} ({where})"
+    size = candidate.placement.gpus if candidate.placement else 1
+    return f"{small_number(size)} {candidate.accelerator}{copies} ({where})"
 
 
 def drafting_of(candidate: Candidate) -> str:
@@ -123,9 +126,12 @@ def name_of(candidate: Candidate) -> str:
 
 def purchase_of(candidate: Candidate) -> str:
     """ "us-east-1, on demand"; nothing for owned hardware."""
-    if candidate.offer is None:
+    offer = candidate.offer
+    if offer is None:
+        return "not offered"
+    if offer.option is PurchaseOption.OWNED:
         return "hardware you have"
-    return f"{candidate.offer.region}, {option_name(candidate.offer.option)}"
+    return f"{offer.region}, {option_name(offer.option)}"
 
 
 def headline(answer: Recommendation) -> str:
@@ -141,8 +147,8 @@ def headline(answer: Recommendation) -> str:
 
 def _failing(candidate: Candidate) -> str:
     """The limits a candidate misses, or what else is said against it."""
-    missed = [margin_text(margin) for margin in candidate.failed]
-    failed = " and ".join(missed or [candidate.remark or "a limit of the plan made of it"])
+    missed = [margin_text(limit) for limit in candidate.failed]
+    failed = " and ".join(missed or list(candidate.reasons) or ["a limit of the plan made of it"])
     untried = " and ".join(LIMITS[key] for key in candidate.unweighed)
     return f"{failed} ({untried} not worked out for it)" if untried else failed
 

@@ -11,10 +11,11 @@ import streamlit as st
 from app.exploring.question_link import Asked, encode_question, link_of, question_of
 from app.figures.decisions import LATENCIES, cost_against_latency, cost_against_quality
 from app.format import usd
-from app.planning.recommendation import Candidate, Recommendation
+from app.planning.drafting import bound_words
+from app.planning.plan import Candidate
+from app.planning.recommendation import Recommendation
 from app.planning.remembered import remembered_recommendation
 from app.planning.sentences import load_phrase, model_name
-from app.planning.speculation import bound_words
 from app.planning.words import (
     LIMITS,
     cautions,
@@ -67,8 +68,8 @@ def draw_answer(answer: Recommendation) -> None:
 
 def draw_margins(best: Candidate) -> None:
     """One box per limit that was set, with what is left of it."""
-    shown = [margin for margin in best.margins if margin.key not in ("rate", "capacity", "budget")]
-    budget = [margin for margin in best.margins if margin.key == "budget"]
+    shown = [margin for margin in best.limits if margin.key not in ("rate", "capacity", "budget")]
+    budget = [margin for margin in best.limits if margin.key == "budget"]
     columns = st.columns(len(shown) + 1)
     left = left_text(budget[0]) if budget else purchase_of(best)
     cost = usd(best.usd_per_month or Decimal(0))

@@ -168,6 +168,21 @@ def _in_accord(
     return ttft, tpot, e2e
 
 
+def upper_factors(
+    plan: ReplicaPlan, accelerator: Accelerator, workload: Workload, means: tuple[float, float, float]
+) -> tuple[float, float, float]:
+    """Upper ends of the 80 % intervals of (TTFT, TPOT, end to end) over their means, as `estimate_latency` has them."""
+    path = str(plan.shard.expert.path if plan.shard.has_experts else plan.shard.linear.path)
+    kind = kind_of(workload)
+    level = evidence_for(accelerator, plan.era, str(plan.shard.linear.path), kind).level
+    ttft, tpot, e2e = (
+        around(mean, find_spread(kind, name, level, path))
+        for mean, name in zip(means, ("ttft", "tpot", "e2e"), strict=True)
+    )
+    ttft, tpot, e2e = _in_accord(ttft, tpot, e2e, max(0.0, workload.output_tokens - 1.0), 0.0)
+    return tuple(found.high / mean if mean > 0 else 1.0 for found, mean in zip((ttft, tpot, e2e), means, strict=True))  # type: ignore[return-value]
+
+
 def _decode_load(plan: ReplicaPlan, state: Steady) -> StepLoad:
     running = max(1.0, float(state.running)) / float(plan.shard.stages)
     return StepLoad(decode=running, context=float(plan.server.context), verified=float(plan.request.verified))

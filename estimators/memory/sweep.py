@@ -14,6 +14,20 @@ from estimators.workload import EngineSettings, Load, Placement, Workload
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StageDemand:
+    """A stage's fixed bytes, those of one request, the extra of the one that writes its prompt, and the cache of one
+    request of the longest context."""
+
+    fixed: int
+    each: float
+    writing_extra: int
+    longest: int
+
+    def demand(self, requests: int) -> int:
+        return self.fixed + math.ceil(requests * self.each) + self.writing_extra
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Held:
     """One request on the fullest GPU of one layout, and how many such requests the replica holds.
 
@@ -27,22 +41,19 @@ class Held:
     memory_bytes_per_gpu: int
     memory_budget_bytes_per_gpu: int
     max_concurrency: int
+    starts: bool  # one request of the longest context the engine admits fits beside everything else
+    stages: tuple[StageDemand, ...]
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Stage:
-    """A stage's fixed bytes, those of one request, and the extra of the one that writes its prompt."""
-
-    fixed: int
-    each: float
-    writing_extra: int
+    def demand(self, requests: int) -> int:
+        """Bytes of the fullest GPU with so many requests in flight."""
+        return max(stage.demand(requests) for stage in self.stages)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Laid:
     """A placement under one setting of the engine: everything but the budget, which is the machine's."""
 
-    stages: tuple[_Stage, ...]
+    stages: tuple[StageDemand, ...]
     weights: int
     kv_bytes_per_token: float
     activation: int
@@ -61,6 +72,7 @@ class Sweep:
         self, precision: Precision, workload: Workload, settings: EngineSettings, draft: Precision | None = None
     ) -> None:
         self._precision, self._settings = precision, settings
+        self._requests = held_at_once(workload)
         self._workload = replace(workload, load=Load.CONCURRENCY, concurrency=1, requests_per_second=None)
         check(self._workload, settings)
         if settings.speculation is not None:
@@ -80,7 +92,7 @@ class Sweep:
             memory_bytes,
             self._longest,
             mla=self._mla,
-            requests=held_at_once(self._workload),
+            requests=self._requests,
         )
         key = (placement, running.batched_tokens, running.max_seqs, running.samples)
         laid = self._laid.get(key)
@@ -99,6 +111,8 @@ class Sweep:
             memory_bytes_per_gpu=laid.demand,
             memory_budget_bytes_per_gpu=budget,
             max_concurrency=max(0, most) if self._known else 0,
+            starts=all(stage.fixed + stage.longest <= budget for stage in laid.stages),
+            stages=laid.stages,
         )
 
     def _lay(self, placement: Placement, running: Running, memory_bytes: int) -> _Laid:
@@ -106,11 +120,17 @@ class Sweep:
             self._precision, placement, self._workload, self._settings, running, memory_bytes, self._draft
         )
         tokens, prompt = replica.tokens, replica.prompt
+        longest = max(1, self._longest - (tokens - prompt))  # its prompt; the output stays
         stages = tuple(
-            _Stage(fixed=share.fixed, each=share.per_request(tokens, prompt), writing_extra=share.writing_extra(tokens))
+            StageDemand(
+                fixed=share.fixed,
+                each=share.per_request(tokens, prompt),
+                writing_extra=share.writing_extra(tokens),
+                longest=share.load(1, self._longest, longest),
+            )
             for share in replica.shares
         )
-        demands = [stage.fixed + math.ceil(stage.each) + stage.writing_extra for stage in stages]
+        demands = [stage.demand(1) for stage in stages]
         demand = max(demands)
         full = replica.shares[demands.index(demand)]
         return _Laid(

@@ -75,7 +75,7 @@ def test_limits_and_figures_say_the_same(answer: Recommendation) -> None:
     best = answer.plans[0]
     assert best.plan is not None
     assert best.plan.chosen is not None
-    margins = {margin.key: margin for margin in best.candidate.margins}
+    margins = {margin.key: margin for margin in best.candidate.limits}
     memory, latency = best.plan.chosen.memory, best.plan.chosen.latency
     assert memory is not None
     assert latency is not None

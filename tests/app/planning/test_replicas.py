@@ -85,7 +85,7 @@ def test_a_recommendation_takes_as_many(concurrency: int, limits: dict[str, floa
     question = Question(scenario=asked, models=(SMALL,), weights=(Weights.BF16,), kv=(KvPrecision.AUTO,))
     first = recommend(question, market).plans[0].candidate
     answer = chosen(asked, market)
-    assert (first.machine, first.tp, first.replicas) == (
+    assert (first.label, first.placement.tp if first.placement else 0, first.replicas) == (
         answer.label,
         answer.placement.tp if answer.placement else 0,
         answer.replicas,

@@ -22,8 +22,11 @@ CHIPS = ("L4", "A10G", "A100-40GB", "A100-80GB", "H100", "B200")
 LOAD = Workload(prompt_tokens=4096, output_tokens=256)
 
 
-def of_one_request(whole: MemoryEstimate) -> Held:
-    return Held(**{name: getattr(whole, name) for name in Held.__slots__})
+SHARED = tuple(name for name in Held.__slots__ if name not in ("starts", "stages"))
+
+
+def figures(memory: Held | MemoryEstimate) -> dict[str, float]:
+    return {name: getattr(memory, name) for name in SHARED}
 
 
 @pytest.mark.parametrize("model", MODELS)
@@ -36,7 +39,9 @@ def test_it_agrees_with_the_whole_estimate_to_the_byte(model: str, kv: KvPrecisi
         for tp in (1, 4, 8):
             placement = Placement(tp=tp)
             whole = estimate_memory(precision, chip, placement, LOAD, EngineSettings())
-            assert sweep.held(chip, placement, chip.memory_bytes) == of_one_request(whole)
+            held = sweep.held(chip, placement, chip.memory_bytes)
+            assert figures(held) == figures(whole)
+            assert (held.starts and held.max_concurrency >= 1) == whole.fits
 
 
 @pytest.mark.parametrize("method", ["ngram", "eagle"])
@@ -47,7 +52,7 @@ def test_it_counts_what_drafts(method: str) -> None:
     chip = next(a for a in accelerators().values() if a.name == "L4")
     held = Sweep(precision, LOAD, settings).held(chip, Placement(), chip.memory_bytes)
     plain = Sweep(precision, LOAD, EngineSettings()).held(chip, Placement(), chip.memory_bytes)
-    assert held == of_one_request(estimate_memory(precision, chip, Placement(), LOAD, settings))
+    assert figures(held) == figures(estimate_memory(precision, chip, Placement(), LOAD, settings))
     assert (held.max_concurrency < plain.max_concurrency) is (method == "eagle")
 
 
@@ -60,3 +65,16 @@ def test_it_refuses_what_the_whole_estimate_refuses() -> None:
     chip = next(iter(accelerators().values()))
     with pytest.raises(Refusal):
         Sweep(precision, LOAD, EngineSettings()).held(chip, Placement(tp=3), chip.memory_bytes)
+
+
+@pytest.mark.parametrize("requests", [1, 7, 40])
+@pytest.mark.parametrize("longest", [None, 100_000])
+def test_its_demand_grows_with_the_requests_as_the_whole_estimate_does(requests: int, longest: int | None) -> None:
+    """40 requests of 4,352 tokens beside an 8B; and an engine told to admit 100,000 tokens has to hold one such."""
+    precision, settings = resolve_precision(load_spec(MODELS[0])), EngineSettings(max_model_len=longest)
+    chip = next(a for a in accelerators().values() if a.name == "L4")
+    held = Sweep(precision, LOAD, settings).held(chip, Placement(), chip.memory_bytes)
+    load = Workload(prompt_tokens=4096, output_tokens=256, concurrency=requests)
+    whole = estimate_memory(precision, chip, Placement(), load, settings)
+    assert held.demand(requests) == whole.memory_bytes_per_gpu
+    assert (held.starts and requests <= held.max_concurrency) == whole.fits

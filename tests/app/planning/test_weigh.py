@@ -7,10 +7,9 @@ import math
 import numpy as np
 import pytest
 
-from app.planning.machines import machine_of
+from app.planning.market import Market, Purchase, machine_of
 from app.planning.plan import Machine
-from app.planning.purchase import Purchase
-from app.planning.weighing import buy
+from app.planning.weigh import buy
 from pricing.instances import find_instance
 
 
@@ -23,8 +22,11 @@ def sold(name: str, usd: float, most: int | None = None) -> Purchase:
 
 
 def bought(market: tuple[Purchase, ...], tp: int, replicas: int) -> tuple[int, int, float]:
-    found = buy((market,), np.array([0]), np.array([tp]), np.array([replicas]))
-    return int(found.machine[0]), int(found.instances[0]), float(found.usd[0])
+    found = buy(Market((market,)), np.array([0]), np.array([tp]), np.array([replicas]))
+    if not len(found.usd):
+        return -1, 0, math.inf
+    best = int(np.argmin(found.usd))
+    return int(found.machine[best]), int(found.instances[best]), float(found.usd[best])
 
 
 @pytest.mark.parametrize(

@@ -4,32 +4,25 @@ from __future__ import annotations
 
 import pytest
 
-from app.planning.layouts import Laid, benches_of, chips_of, layouts_of, precision_of, variants_of
+from app.planning.market import Chip, chips_of
 from app.planning.question import Question
+from app.planning.ways import Laid, benches_of, layouts_of, precision_of, variants_of
 from app.scenario import Scenario
 from estimators.architecture.catalogue import load_spec
-from estimators.latency.plan import resolve
-from estimators.memory import estimate_memory
+from estimators.latency.plan import ReplicaPlan, resolve
+from estimators.memory import MemoryEstimate, estimate_memory
 from estimators.precision import KvPrecision, Weights, resolve_precision
-from estimators.workload import EngineSettings, Placement, Workload
+from estimators.workload import EngineSettings, Workload
 
 LOAD = Workload(prompt_tokens=4096, output_tokens=256, prefix_share=0.1)
 
 
-def whole(laid: Laid, model: str, weights: Weights, kv: KvPrecision, chip: object) -> Laid:
+def whole(laid: Laid, model: str, weights: Weights, kv: KvPrecision, chip: Chip) -> tuple[MemoryEstimate, ReplicaPlan]:
     """The same layout through the estimators that explain themselves."""
-    machine = chip.machine  # type: ignore[attr-defined]
     precision = resolve_precision(load_spec(model), weights, kv=kv)
-    arguments = (precision, machine.accelerator, Placement(tp=laid.tp), LOAD, EngineSettings())
-    memory = estimate_memory(*arguments, memory_bytes=machine.memory_bytes)
-    replica = resolve(*arguments, memory) if memory.max_concurrency else None
-    return Laid(
-        tp=laid.tp,
-        max_concurrency=memory.max_concurrency,
-        memory_bytes=memory.memory_bytes_per_gpu,
-        budget_bytes=memory.memory_budget_bytes_per_gpu,
-        replica=replica,
-    )
+    arguments = (precision, chip.machine.accelerator, laid.placement, LOAD, EngineSettings())
+    memory = estimate_memory(*arguments, memory_bytes=chip.machine.memory_bytes)
+    return memory, resolve(*arguments, memory)
 
 
 @pytest.mark.parametrize(
@@ -44,16 +37,15 @@ def test_the_short_path_finds_what_the_whole_one_finds(model: str) -> None:
         variant, laid = variants[layout.variant], layout.laid
         if laid.refused or laid.replica is None:
             continue
-        expected = whole(laid, model, variant.asked_weights, variant.kv, chips[layout.chip])
-        assert (laid.max_concurrency, laid.memory_bytes, laid.budget_bytes) == (
-            expected.max_concurrency,
-            expected.memory_bytes,
-            expected.budget_bytes,
-        )
-        assert expected.replica is not None
+        memory, replica = whole(laid, model, variant.asked_weights, variant.kv, chips[layout.chip])
+        assert laid.held is not None
+        assert laid.max_concurrency == memory.max_concurrency
+        assert laid.demand(1) == memory.memory_bytes_per_gpu
+        assert laid.budget_bytes == memory.memory_budget_bytes_per_gpu
+        assert laid.starts
         for part in ("shard", "scheduler", "request", "context"):
-            assert getattr(laid.replica, part) == getattr(expected.replica, part)
-        assert laid.replica.server.rates == expected.replica.server.rates
+            assert getattr(laid.replica, part) == getattr(replica, part)
+        assert laid.replica.server.rates == replica.server.rates
         compared += 1
     assert compared > 10
 
@@ -75,7 +67,7 @@ def test_a_layout_that_cannot_hold_the_weights_is_not_estimated() -> None:
     small = [
         found.laid
         for found in layouts_of(question, variants, chips, benches_of(question, variants))
-        if found.laid.tp <= 2
+        if found.laid.placement.tp <= 2
     ]
     assert small
     assert all(laid.replica is None and laid.max_concurrency == 0 for laid in small)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from app.planning.speculation import ALONE, Drafting, bound_words, draftings_for
+from app.planning.drafting import ALONE, Drafting, bound_words, draftings_for
 from app.scenario import Scenario
 from estimators.latency.drafting_evidence import published_bound
 

@@ -1,0 +1,169 @@
+"""One way to serve a scenario by the full estimate: every number explained, what it costs, what it misses."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+
+from app.format import gib, seconds
+from app.planning import refusals
+from app.planning.costs import plan_cost
+from app.planning.loads import settings_of, workload_of
+from app.planning.market import instances_needed
+from app.planning.plan import OBJECTIVES, Candidate, Holding, Limit, Machine, p95_of
+from app.planning.sentences import precision_name
+from app.planning.ways import Variant, unsupported, weights_support
+from app.planning.weigher import resolved
+from app.scenario import Scenario
+from estimators.latency import estimate_latency
+from estimators.latency.estimate import LatencyEstimate
+from estimators.memory import estimate_memory
+from estimators.memory.estimate import MemoryEstimate
+from estimators.provenance import Refusal
+from estimators.workload import Load, Placement
+from pricing.offers import Offer
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """What is to be explained: a layout on a machine, in a number of copies, at an offer."""
+
+    machine: Machine
+    placement: Placement
+    replicas: int
+    offer: Offer | None
+
+
+def explain(scenario: Scenario, variant: Variant, way: Way) -> Candidate:
+    """The way with both estimates in full. What the estimators refuse is its `refusal`, and among its reasons."""
+    reasons: list[str] = []
+    machine, placement = way.machine, way.placement
+    if machine.instance is not None and placement.tp > machine.instance.accelerator_count:
+        reasons.append(refusals.beyond_the_machine(machine, placement))
+    if way.offer is None and machine.instance is not None:
+        reasons.append(refusals.not_offered(scenario))
+    reasons += unsupported(scenario, variant.precision, machine.accelerator)
+    asked = resolved(scenario, variant, machine, tp=placement.tp, replicas=way.replicas)
+    try:
+        memory, latency = estimate(scenario, variant, way)
+    except Refusal as refusal:
+        return Candidate(
+            scenario=asked,
+            machine=machine,
+            placement=placement,
+            replicas=0,
+            instances=0,
+            offer=way.offer,
+            reasons=(*reasons, refusal.message),
+            refusal=refusal,
+        )
+    limits = tuple(_limits(scenario, latency))
+    reasons += misses(scenario, memory.fits, memory.memory_bytes_per_gpu, memory.memory_budget_bytes_per_gpu, limits)
+    if latency is not None and latency.saturated and scenario.rate is not None:
+        reasons.append(overrun(latency.req_per_s.value))
+    instances = instances_needed(machine, placement, way.replicas)
+    return Candidate(
+        scenario=asked,
+        machine=machine,
+        placement=placement,
+        replicas=way.replicas,
+        instances=instances,
+        offer=way.offer,
+        cost=plan_cost(scenario, way.offer, instances, way.replicas, latency),
+        holding=Holding(
+            memory_bytes=memory.memory_bytes_per_gpu,
+            budget_bytes=memory.memory_budget_bytes_per_gpu,
+            max_concurrency=memory.max_concurrency,
+            fits=memory.fits,
+        ),
+        ttft_p95_s=latency.ttft_p95_s if latency else None,
+        tpot_p95_s=latency.tpot_p95_s if latency else None,
+        e2e_p95_s=latency.e2e_p95_s if latency else None,
+        limits=limits,
+        reasons=tuple(reasons),
+        notes=(*_caveats(scenario, variant, machine, memory), *_speed_caveats(scenario, limits, latency)),
+        memory=memory,
+        latency=latency,
+    )
+
+
+def estimate(scenario: Scenario, variant: Variant, way: Way) -> tuple[MemoryEstimate, LatencyEstimate | None]:
+    """Memory of the load's share of one replica, and its speed where one request fits."""
+    workload, settings = workload_of(scenario, way.replicas), settings_of(scenario)
+    precision, machine = variant.precision, way.machine
+    place = (precision, machine.accelerator, way.placement)
+    memory = estimate_memory(*place, workload, settings, memory_bytes=machine.memory_bytes, draft=variant.draft)
+    if memory.max_concurrency < 1:
+        return memory, None
+    latency = estimate_latency(*place, workload, settings, memory, variant.draft)
+    if workload.load is Load.RATE:
+        # Never more than the engine holds: what comes beyond waits, and `saturated` says so.
+        running = max(1, min(math.ceil(latency.running_requests), memory.max_concurrency))
+        flight = replace(workload, load=Load.CONCURRENCY, concurrency=running)
+        memory = estimate_memory(*place, flight, settings, memory_bytes=machine.memory_bytes, draft=variant.draft)
+    return memory, latency
+
+
+def misses(scenario: Scenario, fits: bool, need: float, have: float, limits: Iterable[Limit]) -> Iterator[str]:
+    """What stands against a way that was estimated: its memory, the objectives it misses."""
+    if not fits:
+        yield f"needs {gib(need)} per GPU, {gib(have)} usable"
+    for limit in limits:
+        if limit.key in OBJECTIVES and limit.met is False and limit.value is not None:
+            yield f"p95 {limit.key.upper()} {seconds(limit.value)}, limit {seconds(limit.limit)}"
+
+
+def overrun(most_requests_per_s: float) -> str:
+    return f"serves {most_requests_per_s:.3g} requests/s per replica at most"
+
+
+def _limits(scenario: Scenario, latency: LatencyEstimate | None) -> Iterator[Limit]:
+    """The objectives that were set, each against its p95 and the interval of that."""
+    for key in OBJECTIVES:
+        limit = getattr(scenario, key)
+        if limit is None:
+            continue
+        found = p95_of(latency, key) if latency is not None else None
+        if found is None:
+            yield Limit(key=key, limit=limit, value=None)
+        else:
+            yield Limit(key=key, limit=limit, value=found.value, low=found.low, high=found.high)
+
+
+def _caveats(scenario: Scenario, variant: Variant, machine: Machine, memory: MemoryEstimate) -> Iterator[str]:
+    """What a careful reader should know of a machine that fits."""
+    if memory.fits and memory.memory_bytes_per_gpu_high > memory.memory_budget_bytes_per_gpu:
+        yield "It is tight: the interval of the memory estimate reaches above the limit, so try it before committing."
+    precision = variant.precision
+    limit = precision.spec.max_positions
+    context = max(scenario.max_len or 0, scenario.prompt + scenario.output)
+    if limit is not None and context > limit:
+        yield (
+            f"{context:,} tokens are more than the {limit:,} the model's config allows: engines refuse to start so, "
+            "unless its context is extended (rope scaling) and they are told to allow it."
+        )
+    runs = weights_support(scenario, precision, machine.accelerator)
+    name = precision_name(precision.weights)
+    if runs.path == "native" and runs.reason:
+        said = runs.reason.removesuffix(".").replace("W8A8", "weights and activations both in 8 bits (W8A8)")
+        yield f"{name} on {machine.accelerator.name}: {said}."
+    if runs.path == "weight-only" and runs.reason:
+        yield f"{name} is stored but not computed in here: {runs.reason.removesuffix('.')}."
+
+
+def _speed_caveats(scenario: Scenario, limits: tuple[Limit, ...], latency: LatencyEstimate | None) -> Iterator[str]:
+    """Where the load is at the edge of what the plan serves, or an objective is met only on paper."""
+    if latency is None:
+        return
+    if scenario.rate is not None and not limits and scenario.replicas is None:
+        yield (
+            "This is the least that keeps up with the rate: one request in twenty waits "
+            f"{seconds(latency.ttft_p95_s)} or more for its first token. Set an objective to size for it."
+        )
+    for limit in limits:
+        if limit.may_miss and limit.value is not None:
+            yield (
+                f"The estimate, {seconds(limit.value)}, meets {seconds(limit.limit)} for p95 {limit.key.upper()}, "
+                "but the upper end of its interval does not: measure before promising it."
+            )

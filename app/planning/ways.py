@@ -1,0 +1,367 @@
+"""Every way to serve a model: its precisions, and each laid over an accelerator, with its memory and its server."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+
+from app.planning.drafting import Drafting, draftings_for
+from app.planning.kept import Kept
+from app.planning.loads import searches_replicas, settings_of, workload_of
+from app.planning.market import Chip, placements
+from app.planning.plan import Machine
+from app.planning.question import Question
+from app.scenario import Scenario
+from estimators.architecture.spec import ModelSpec
+from estimators.engines.support import Support, kv_support, support
+from estimators.hardware.accelerator import Accelerator
+from estimators.latency.plan import ReplicaPlan, resolve
+from estimators.latency.sharding import Shard
+from estimators.memory import Held, Sweep
+from estimators.memory.assemble import check as check_request
+from estimators.memory.drafting import check as check_drafting
+from estimators.memory.engine import start
+from estimators.memory.footprint import layout
+from estimators.memory.partition import check as check_cut
+from estimators.precision import KV_BYTES, KvPrecision, Method, Precision, Weights, resolve_precision
+from estimators.provenance import Refusal
+from estimators.workload import Engine, EngineSettings, Load, Placement, Workload
+
+VARIANTS_KEPT = 1024  # whose layouts are remembered: a change of limit, price or region needs none anew
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Variant:
+    """A model at a precision: what quality is judged on."""
+
+    model: str
+    precision: Precision
+    asked_weights: Weights  # as the link would say it
+    kv: KvPrecision
+    own_kv: KvPrecision  # the cache it has when none is asked for
+    draft: Precision | None = None  # of the model that drafts, where the scenario names one
+
+    @property
+    def own_cache(self) -> bool:
+        return self.kv is self.own_kv
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Laid:
+    """One replica over accelerators of a kind. `replica` None: it does not fit, or `refusal` says why not."""
+
+    placement: Placement
+    held: Held | None = None
+    least_bytes: float = 0.0  # of the weights on the fullest GPU, where nothing more was worked out
+    budget_bytes: float = 0.0
+    replica: ReplicaPlan | None = None
+    refusal: Refusal | None = None
+    skipped: bool = False  # not estimated: it fails the quality bar whatever its speed
+
+    @property
+    def refused(self) -> str:
+        return self.refusal.message if self.refusal else ""
+
+    @property
+    def max_concurrency(self) -> int:
+        return self.held.max_concurrency if self.held else 0
+
+    @property
+    def starts(self) -> bool:
+        """Whether the engine does: it refuses where one request of the longest context it admits would not fit."""
+        return self.held is not None and self.held.starts
+
+    def demand(self, requests: int) -> float:
+        return float(self.held.demand(requests)) if self.held else self.least_bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """A variant laid over a chip of the question, by their places in it; with `drafting` it also drafts."""
+
+    variant: int
+    chip: int
+    laid: Laid
+    drafting: Drafting | None = None
+    unsupported: tuple[str, ...] = ()  # why the engine does not run the precision or the cache on this accelerator
+
+    @property
+    def may_run(self) -> float:
+        """Requests in flight up to which it may be used: where it drafts, as many as a gain is published for."""
+        return math.inf if self.drafting is None else self.drafting.pays_until
+
+
+def variants_of(question: Question, specs: Mapping[str, ModelSpec]) -> tuple[tuple[Variant, ...], tuple[str, ...]]:
+    """(each model in each precision, each once; notes on what was left out).
+
+    A checkpoint that is quantized already is taken as it is: quantizing it again is not something people publish.
+    """
+    found: list[Variant] = []
+    notes: list[str] = []
+    for model, spec in specs.items():
+        seen: set[tuple[Weights, KvPrecision]] = set()
+        for weights in question.weights:
+            if spec.quantization is not None and weights is not Weights.AS_PUBLISHED:
+                continue
+            for kv in question.kv:
+                try:
+                    precision = precision_of(spec, weights, kv)
+                except Refusal as refusal:
+                    notes.append(refusal.message)
+                    continue
+                if (precision.weights, precision.kv) not in seen:
+                    seen.add((precision.weights, precision.kv))
+                    asked = Weights.AS_PUBLISHED if precision.published else precision.weights
+                    own = precision_of(spec, weights, KvPrecision.AUTO).kv
+                    found.append(
+                        Variant(model=model, precision=precision, asked_weights=asked, kv=precision.kv, own_kv=own)
+                    )
+    return tuple(found), tuple(dict.fromkeys(notes))
+
+
+_PRECISIONS: Kept[Precision] = Kept(4096)
+_LAID: Kept[dict[tuple[str, int, Placement], Laid]] = Kept(VARIANTS_KEPT)
+
+
+def forget_layouts() -> None:
+    """Forget every estimate, to time a first question."""
+    _LAID.clear()
+
+
+def precision_of(
+    spec: ModelSpec, weights: Weights, kv: KvPrecision = KvPrecision.AUTO, method: Method = Method.AUTO
+) -> Precision:
+    """`resolve_precision`, remembered by the identity of the spec so that what hangs on a precision is too.
+
+    Precisions that differ in the cache alone share what is worked out of their weights' formats.
+    """
+    key = (id(spec), weights, kv, method)
+    known = _PRECISIONS.get(key, spec)
+    if known is not None:
+        return known
+    if kv is KvPrecision.AUTO or method is not Method.AUTO:
+        return _PRECISIONS.put(key, spec, resolve_precision(spec, weights, method, kv))
+    own = precision_of(spec, weights)
+    made = own if own.kv is kv else replace(own, kv=kv, kv_bytes_per_element=KV_BYTES[kv])
+    return _PRECISIONS.put(key, spec, made)
+
+
+@dataclass(frozen=True, slots=True)
+class Benches:
+    """A variant's layouts, plain and with each way it can draft, under one length of request."""
+
+    plain: Bench
+    drafting: Mapping[Drafting, Bench]
+
+
+def benches_of(question: Question, variants: Sequence[Variant]) -> tuple[Benches, ...]:
+    """Where the layouts of each variant are worked out; a way to draft that its layers do not allow is left out.
+
+    Raises `Refusal` for lengths and settings that no engine starts with, whatever the model and machine.
+    """
+    scenario = question.scenario
+    settings, workload = settings_of(scenario), one_request(scenario)
+    check_request(workload, settings)
+    opened = question.drafting and settings.speculation is None
+    made = []
+    wider: dict[tuple[str, Weights], Bench] = {}  # the first cache a model and precision is weighed with
+    for variant in variants:
+        key = (variant.model, variant.precision.weights)
+        plain = Bench(
+            variant.precision, workload, settings, sibling=wider.get(key), draft=variant.draft, every=question.fixed
+        )
+        wider.setdefault(key, plain)
+        drafting: dict[Drafting, Bench] = {}
+        for how in draftings_for(scenario, variant.model) if opened else ():
+            with suppress(Refusal):
+                check_drafting(how.speculation, variant.precision.spec)
+                drafts = replace(settings, speculation=how.speculation)
+                drafting[how] = Bench(variant.precision, workload, drafts, plain)
+        made.append(Benches(plain, drafting))
+    return tuple(made)
+
+
+def one_request(scenario: Scenario) -> Workload:
+    """The load of a replica as far as its memory and server depend on it: one request of a population whose share the
+    weigher finds, the share itself where the copies are given; of a rate or a maximum nothing but the lengths."""
+    share = workload_of(scenario, scenario.replicas or 1)
+    if share.load in (Load.RATE, Load.MAX) or scenario.engine is Engine.TRANSFORMERS:
+        return replace(share, load=Load.MAX, concurrency=None, requests_per_second=None)
+    return replace(share, concurrency=1) if searches_replicas(scenario) else share
+
+
+def layouts_of(
+    question: Question,
+    variants: Sequence[Variant],
+    chips: Sequence[Chip],
+    benches: Sequence[Benches],
+    skipped: frozenset[int] = frozenset(),
+) -> Iterator[Layout]:
+    """Every layout that an engine supports, in order of variant, chip and size; those too big carry no replica.
+
+    Layouts of the variants in `skipped` are counted, not estimated.
+    """
+    run = runnable(question.scenario, variants)
+    for v, variant in enumerate(variants):
+        for c, chip in enumerate(chips):
+            if run(variant, chip.machine.accelerator):
+                continue
+            for placement in placements(question.scenario, chip):
+                laid = (
+                    Laid(placement=placement, skipped=True)
+                    if v in skipped
+                    else benches[v].plain.laid(chip.machine, placement)
+                )
+                yield Layout(v, c, laid)
+
+
+def runnable(scenario: Scenario, variants: Sequence[Variant]) -> Reasons:
+    return Reasons(scenario, variants)
+
+
+class Reasons:
+    """Why a variant does not run on an accelerator, if it does not: what the engine's version supports there.
+
+    FP16 is BF16's stand-in on chips without BF16 units: where a model is weighed in both, each chip has one of them
+    (same bytes, same speed, same price).
+    """
+
+    def __init__(self, scenario: Scenario, variants: Sequence[Variant]) -> None:
+        self._scenario = scenario
+        self._bf16 = {v.model for v in variants if v.precision.weights is Weights.BF16}
+        self._fp16 = {v.model for v in variants if v.precision.weights is Weights.FP16}
+        self._known: dict[tuple[int, str], tuple[str, ...]] = {}
+
+    def __call__(self, variant: Variant, accelerator: Accelerator) -> tuple[str, ...]:
+        key = (id(variant), accelerator.name)
+        if key not in self._known:
+            self._known[key] = tuple(self._reasons(variant, accelerator))
+        return self._known[key]
+
+    def _reasons(self, variant: Variant, accelerator: Accelerator) -> Iterator[str]:
+        weights = variant.precision.weights
+        if weights is Weights.FP16 and accelerator.bf16 and variant.model in self._bf16:
+            yield "weighed in BF16, which it computes in as well"
+        if weights is Weights.BF16 and not accelerator.bf16 and variant.model in self._fp16:
+            yield "weighed in FP16, which it computes in"
+        yield from unsupported(self._scenario, variant.precision, accelerator)
+
+
+def unsupported(scenario: Scenario, precision: Precision, accelerator: Accelerator) -> Iterator[str]:
+    """What this engine's version does not run here: the weights, the cache."""
+    runs = weights_support(scenario, precision, accelerator)
+    if not runs.runs:
+        yield runs.reason
+    kv_runs = kv_support(
+        accelerator,
+        precision.kv,
+        scenario.engine,
+        scenario.engine_version,
+        published=scenario.kv is KvPrecision.AUTO and precision.published,
+    )
+    if not kv_runs.runs:
+        yield kv_runs.reason
+
+
+def weights_support(scenario: Scenario, precision: Precision, accelerator: Accelerator) -> Support:
+    return support(
+        accelerator, precision.weights, scenario.engine, scenario.engine_version, published=precision.published
+    )
+
+
+class Bench:
+    """One precision under one length of request: its layouts, worked out once and remembered between questions.
+
+    One that drafts stands on the `plain` one: the model is cut alike, and prompt look-up takes no memory. A `sibling`
+    has the same weights and another cache, so that of its shares only the bytes of the cache differ.
+    """
+
+    def __init__(
+        self,
+        precision: Precision,
+        workload: Workload,
+        settings: EngineSettings,
+        plain: Bench | None = None,
+        sibling: Bench | None = None,
+        draft: Precision | None = None,
+        every: bool = False,
+    ) -> None:
+        self._precision, self._workload, self._settings, self._draft = precision, workload, settings, draft
+        self._every = every  # those that cannot hold the weights are sized in full as well
+        self._plain, self._sibling = plain, None if _has_index(precision) else sibling
+        key = (id(precision), workload, settings, every)
+        known = _LAID.get(key, precision) if draft is None else {}
+        self._known = _LAID.put(key, precision, {}) if known is None else known
+        self._sweep: Sweep | Refusal | None = None
+
+    def laid(self, machine: Machine, placement: Placement) -> Laid:
+        key = (machine.accelerator.name, machine.memory_bytes, placement)
+        found = self._known.get(key)
+        if found is None:
+            found = self._known[key] = self._estimate(machine, placement)
+        return found
+
+    def _estimate(self, machine: Machine, placement: Placement) -> Laid:
+        """Memory and server of one replica. A model whose weights alone exceed the chips is not estimated further:
+        the fullest GPU holds at least W / gpus, and an engine may take at most all of its memory."""
+        least = self._precision.weights_bytes / placement.gpus
+        try:
+            check_cut(self._precision.spec, layout(placement, self._settings.engine))
+            if least > machine.memory_bytes and not self._every:
+                return Laid(placement=placement, least_bytes=least, budget_bytes=self._budget(machine))
+            held = self._memory().held(machine.accelerator, placement, machine.memory_bytes)
+            budget = float(held.memory_budget_bytes_per_gpu)
+            if held.max_concurrency < 1:
+                return Laid(placement=placement, held=held, budget_bytes=budget)
+            replica = resolve(
+                self._precision,
+                machine.accelerator,
+                placement,
+                self._workload,
+                self._settings,
+                held,
+                self._shard(machine, placement),
+                self._draft,
+            )
+        except Refusal as refusal:
+            return Laid(placement=placement, refusal=refusal)
+        return Laid(placement=placement, held=held, budget_bytes=budget, replica=replica)
+
+    def _budget(self, machine: Machine) -> float:
+        """What the engine may take of one accelerator's memory: its share, or that of the settings."""
+        longest = self._settings.max_model_len or self._workload.tokens_per_request
+        running = start(self._settings, machine.accelerator, machine.memory_bytes, longest)
+        return float(math.floor(machine.memory_bytes * running.utilization))
+
+    def _shard(self, machine: Machine, placement: Placement) -> Shard | None:
+        """What one GPU reads and computes, where another bench has worked it out."""
+        known = self._plain or self._sibling
+        base = known.laid(machine, placement).replica if known else None
+        if base is None or known is None or known is self._plain:
+            return base.shard if base else None
+        narrower = self._precision.kv_bytes_per_element / known._precision.kv_bytes_per_element
+        shard = base.shard
+        return replace(
+            shard, kv_bytes=shard.kv_bytes * narrower, window_kv_bytes=shard.window_kv_bytes * narrower
+        )  # fmt: skip
+
+    def _memory(self) -> Sweep:
+        """The sweep of this precision; raises the `Refusal` it was refused with."""
+        how = self._settings.speculation
+        if self._plain is not None and how is not None and how.method == "ngram":
+            return self._plain._memory()
+        if self._sweep is None:
+            try:
+                self._sweep = Sweep(self._precision, self._workload, self._settings, self._draft)
+            except Refusal as refusal:
+                self._sweep = refusal
+        if isinstance(self._sweep, Refusal):
+            raise self._sweep
+        return self._sweep
+
+
+def _has_index(precision: Precision) -> bool:
+    """A sparse-attention index is read beside the cache, in a type of its own."""
+    return any(group.attention is not None and group.attention.indexer_dim for group in precision.spec.groups)

@@ -1,0 +1,220 @@
+"""Ways weighed side by side: layouts served, put on machines, bought, and held against every limit. Arrays only.
+
+A *layout* is a variant over a chip; a *way* is a layout on one machine that carries the chip, at its cheapest offer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+
+from app.planning.loads import workload_of
+from app.planning.market import Market
+from app.planning.quality_bar import Judgement
+from app.planning.question import Question
+from app.planning.replicas import Bools, Floats, Ints, Served
+from app.planning.ways import Layout
+from estimators.latency.model import upper_factors
+
+SAME_PRICE = 1e-9  # relative
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Weighed:
+    """The first arrays have one element per layout, those from `layout` on one per way."""
+
+    layouts: tuple[Layout, ...]
+    variant: Ints
+    chip: Ints
+    gpus: Ints
+    runs: Bools  # it has a server
+    drafts: Bools
+    served: Served
+    layout: Ints
+    machine: Ints  # of the chip's carriers
+    instances: Ints
+    usd: Floats  # a month; infinite where it is not offered
+    gone: Bools  # at a spot price too old to choose by
+    offers: Ints  # ways to buy it
+    speed: Bools  # runs here, is to be had, and fast enough in some number
+    passing: Bools  # meets every limit
+
+
+def weigh(
+    question: Question,
+    layouts: Sequence[Layout],
+    served: Served,
+    market: Market,
+    judgements: Sequence[Judgement],
+) -> Weighed:
+    """Every layout, served with the fewest replicas that do the job, on each machine that carries it."""
+    variant = np.array([layout.variant for layout in layouts], dtype=np.int64)
+    chip = np.array([layout.chip for layout in layouts], dtype=np.int64)
+    gpus = np.array([layout.laid.placement.gpus for layout in layouts], dtype=np.int64)
+    way = buy(market, chip, gpus, served.replicas, named=question.scenario.gpus is not None)
+    good = np.array([judged.passes for judged in judgements], dtype=np.bool_)[variant]
+    supported = np.array([not layout.unsupported for layout in layouts], dtype=np.bool_)
+    inside = np.array([layout.laid.placement.tp for layout in layouts], dtype=np.int64)[way.layout] <= way.carried
+    speed = (served.meets & supported)[way.layout] & way.sold & inside
+    budget = question.budget_usd_per_month
+    return Weighed(
+        layouts=tuple(layouts),
+        variant=variant,
+        chip=chip,
+        gpus=gpus,
+        runs=np.array([layout.laid.replica is not None for layout in layouts], dtype=np.bool_),
+        drafts=np.array([layout.drafting is not None for layout in layouts], dtype=np.bool_),
+        served=served,
+        layout=way.layout,
+        machine=way.machine,
+        instances=way.instances,
+        usd=way.usd,
+        gone=way.gone,
+        offers=way.offers,
+        speed=speed,
+        passing=speed & good[way.layout] & (budget is None or way.usd <= float(budget or 0)),
+    )
+
+
+def joined(first: Weighed, second: Weighed) -> Weighed:
+    """The layouts and ways of both, the first's in front."""
+    both = {f.name: _both(getattr(first, f.name), getattr(second, f.name)) for f in fields(Weighed)}
+    both["layout"] = np.concatenate([first.layout, second.layout + len(first.layouts)])
+    return Weighed(**both)
+
+
+def _both(first: Any, second: Any) -> Any:
+    if isinstance(first, np.ndarray):
+        return np.concatenate([first, second])
+    if isinstance(first, tuple):
+        return (*first, *second)
+    names = [f.name for f in fields(first)]
+    return type(first)(**{name: _both(getattr(first, name), getattr(second, name)) for name in names})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bought:
+    """Per way: its layout, the machine and how many, and what they cost a month."""
+
+    layout: Ints
+    machine: Ints
+    instances: Ints
+    usd: Floats
+    offers: Ints
+    gone: Bools
+    sold: Bools
+    carried: Ints  # accelerators of the machine, or owned
+
+
+def buy(market: Market, chip: Ints, gpus: Ints, replicas: Ints, *, named: bool = False) -> Bought:
+    """Every layout on every machine that carries its replicas: n = ceil(R / floor(g / k)) machines of g accelerators
+    for replicas of k, or R ceil(k / g) where the size was `named` and a replica spans several.
+
+    An accelerator AWS does not sell is one machine per replica; owned accelerators are counted one by one.
+    """
+    counts = market.counts[chip]
+    layout = np.repeat(np.arange(len(chip)), counts)
+    ends = np.cumsum(counts)
+    stall = np.arange(len(layout)) - np.repeat(ends - counts, counts) + np.repeat(market.first[chip], counts)
+    if not named:
+        carries = gpus[layout] <= market.gpus[stall]
+        layout, stall = layout[carries], stall[carries]
+    size, copies, most = gpus[layout], replicas[layout], market.gpus[stall]
+    inside = np.maximum(most // size, 1)
+    needed = np.where(size <= most, -(-copies // inside), copies * -(-size // most))
+    needed = np.where(market.owned[stall], copies * size, np.where(market.loose[stall], copies, needed))
+    usd = needed * market.usd[stall]
+    usd[market.owned[stall] & (needed > most)] = np.inf
+    return Bought(
+        layout=layout,
+        machine=market.place[stall],
+        instances=needed,
+        usd=usd,
+        offers=market.offers[stall],
+        gone=market.gone[stall],
+        sold=np.isfinite(usd) | market.unpriced[stall],
+        carried=most,
+    )
+
+
+def clears(question: Question, weighed: Weighed, market: Market, ways: Ints) -> Bools:
+    """Whether the upper ends of the intervals stay within every objective too."""
+    scenario, pace = question.scenario, weighed.served.pace
+    clear = np.ones(len(ways), dtype=np.bool_)
+    if scenario.ttft is None and scenario.tpot is None and scenario.e2e is None:
+        return clear
+    for place, row in enumerate(weighed.layout[ways].tolist()):
+        replica = weighed.layouts[row].laid.replica
+        if replica is None:
+            continue
+        means = (float(pace.ttft[row]), float(pace.tpot[row]), float(pace.e2e[row]))
+        late = (float(pace.ttft_p95[row]), float(pace.tpot_p95[row]), float(pace.e2e_p95[row]))
+        workload = workload_of(scenario, int(weighed.served.replicas[row]))
+        factors = upper_factors(replica, market.sold[int(weighed.chip[row])][0].machine.accelerator, workload, means)
+        limits = (scenario.ttft, scenario.tpot, scenario.e2e)
+        clear[place] = all(
+            limit is None or value * factor <= limit for limit, value, factor in zip(limits, late, factors, strict=True)
+        )
+    return clear
+
+
+def ordered(
+    question: Question, weighed: Weighed, market: Market, quality: Floats, ways: Ints, *, fewest: bool = False
+) -> Ints:
+    """Ways in the planner's one order: price; then limits cleared by the whole interval; then quality; then speed;
+    then fewer GPUs. What is equal in all goes without drafting, on fewer machines.
+
+    A spot price too old to choose by comes after every other. With `fewest`, the size of an accelerator that was named:
+    price, then the fewest that do.
+    """
+    layout = weighed.layout[ways]
+    gpus, usd = weighed.gpus[layout], np.where(np.isfinite(weighed.usd[ways]), weighed.usd[ways], np.inf)
+    if fewest:
+        return ways[np.lexsort((weighed.machine[ways], weighed.instances[ways], gpus, usd, weighed.gone[ways]))]
+    tied = _tied(usd, weighed.gone[ways])
+    clear = np.ones(len(ways), dtype=np.bool_)
+    clear[tied] = clears(question, weighed, market, ways[tied])
+    keys = (
+        weighed.machine[ways],
+        layout,
+        weighed.instances[ways],
+        weighed.drafts[layout],
+        gpus,
+        np.round(weighed.served.pace.e2e_p95[layout], 12),
+        -quality[weighed.variant[layout]],
+        ~clear,
+        usd,
+        weighed.gone[ways],
+    )
+    return ways[np.lexsort(keys)]
+
+
+def _tied(usd: Floats, gone: Bools) -> Bools:
+    """Elements that share their price with another."""
+    pairs = np.stack([gone.astype(np.float64), usd])
+    _, back, counts = np.unique(pairs, axis=1, return_inverse=True, return_counts=True)
+    shared: Bools = counts[back.ravel()] > 1
+    return shared
+
+
+def undominated(weighed: Weighed, quality: Floats, in_order: Ints) -> Ints:
+    """`in_order` with its first element one that no other of its price beats or equals in quality, first token and
+    time per token, and strictly in one."""
+    if not len(in_order):
+        return in_order
+    layout = weighed.layout[in_order]
+    cheapest = (weighed.usd[in_order] <= weighed.usd[in_order[0]] * (1 + SAME_PRICE)) & (
+        weighed.gone[in_order] == weighed.gone[in_order[0]]
+    )
+    rivals = np.flatnonzero(cheapest) if np.isfinite(weighed.usd[in_order[0]]) else np.zeros(1, dtype=np.int64)
+    pace = weighed.served.pace
+    harm = np.stack([-quality[weighed.variant[layout]], pace.ttft_p95[layout], pace.tpot_p95[layout]])[:, rivals]
+    for place in range(len(rivals)):
+        mine = harm[:, place : place + 1]
+        if not bool(((harm <= mine).all(axis=0) & (harm < mine).any(axis=0)).any()):
+            first = int(rivals[place])
+            return np.concatenate([in_order[first : first + 1], np.delete(in_order, first)])
+    return in_order

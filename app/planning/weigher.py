@@ -1,0 +1,431 @@
+"""The one planner's scales: the ways of a question side by side, and any of them as a candidate with its limits."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
+from functools import cached_property
+
+import numpy as np
+
+from app.planning.draft_bounds import worth_building
+from app.planning.loads import searches_replicas
+from app.planning.market import Chip, Market, Purchase, instances_needed
+from app.planning.plan import Candidate, Holding, Limit, Machine
+from app.planning.quality_bar import Judgement, kept_share
+from app.planning.question import Question
+from app.planning.recommendation import Loosening, Point
+from app.planning.replicas import MOST_REPLICAS, NO_CAP, Ask, Bools, Floats, Ints, Served, serve, unserved
+from app.planning.sentences import precision_name
+from app.planning.ways import Benches, Layout, Variant
+from app.planning.weigh import SAME_PRICE, Weighed, joined, ordered, undominated, weigh
+from app.scenario import LoadMode, Scenario, decode
+from estimators.precision import KvPrecision, Method, Weights
+from estimators.workload import Engine
+from pricing.cost import monthly_cost
+from pricing.offers import PurchaseOption
+
+LOOSENED = ("ttft", "tpot", "e2e", "quality", "budget")  # limits that a person sets and can move
+
+
+class Weigher:
+    """Layouts added so far, weighed: the plain ones, then those that draft."""
+
+    def __init__(
+        self,
+        question: Question,
+        variants: Sequence[Variant],
+        chips: Sequence[Chip],
+        market: Market,
+        judgements: Sequence[Judgement],
+    ) -> None:
+        self.question, self.variants, self.chips = question, tuple(variants), tuple(chips)
+        self.market, self.judgements = market, tuple(judgements)
+        self.weighed = self._weigh((), unserved(Ask(question.scenario, ())))
+        self.drafting = 0  # candidates that draft, whether they were worth building or not
+
+    def _weigh(self, layouts: Sequence[Layout], served: Served) -> Weighed:
+        return weigh(self.question, layouts, served, self.market, self.judgements)
+
+    def add(self, layouts: Sequence[Layout], served: Served | None = None) -> None:
+        """Weigh these layouts too; `served`, where they were served together with others."""
+        if served is None:
+            (served,) = serve([Ask(self.question.scenario, layouts)])
+        self.weighed = joined(self.weighed, self._weigh(layouts, served))
+
+    def affordable(self, layouts: Sequence[Layout]) -> Callable[[Ints, Bools], Ints]:
+        """From the fewest copies of these layouts and whether they do: the copies at which each would cost as much as
+        the cheapest that does; more are of no interest."""
+        w = self.weighed
+        known = float(w.usd[w.passing & ~w.gone].min(initial=np.inf))
+
+        def caps(copies: Ints, does: Bools) -> Ints:
+            usd = known
+            for row in np.flatnonzero(does).tolist():
+                if not layouts[row].unsupported:
+                    usd = min(usd, *(cost for cost, _ in self._costs(layouts[row], int(copies[row]))), np.inf)
+            return np.array([self._most_copies(layout, usd) for layout in layouts], dtype=np.int64)
+
+        return caps
+
+    def _costs(self, layout: Layout, copies: int) -> Iterator[tuple[float, Purchase]]:
+        """What so many copies cost on each machine that carries them at a price to choose by."""
+        placement, named = layout.laid.placement, self.question.scenario.gpus is not None
+        for purchase in self.market.sold[layout.chip]:
+            if not purchase.gone and placement.tp <= purchase.gpus and (named or placement.gpus <= purchase.gpus):
+                yield purchase.usd_per_month * instances_needed(purchase.machine, placement, copies), purchase
+
+    def _most_copies(self, layout: Layout, usd: float) -> int:
+        """Copies that some machine carries for so much; without end where that is not known."""
+        if not math.isfinite(usd):
+            return NO_CAP
+        most = 0
+        for one, purchase in self._costs(layout, 1):
+            if one <= 0:
+                return NO_CAP
+            if not math.isfinite(one):
+                continue
+            inside = max(1, purchase.gpus // layout.laid.placement.gpus)
+            most = max(most, int(usd * (1 + SAME_PRICE) / one) * inside)
+        return most
+
+    @property
+    def layouts(self) -> tuple[Layout, ...]:
+        return self.weighed.layouts
+
+    @cached_property
+    def quality(self) -> Floats:
+        """Per variant: its quality on the bar's task; without a bar, what its precision keeps of what was published."""
+        return np.array([kept_share(v.precision, judged, v.own_cache) for v, judged in self._judged])
+
+    @property
+    def _judged(self) -> Iterator[tuple[Variant, Judgement]]:
+        return zip(self.variants, self.judgements, strict=True)
+
+    def add_drafting(self, benches: Sequence[Benches], *, prune: bool = True) -> None:
+        """Add the layouts that draft: those that could come out ahead, or all of them."""
+        draftings = [tuple(bench.drafting) for bench in benches]
+        ways = np.array([len(several) for several in draftings], dtype=np.int64)
+        plain = self.weighed
+        self.drafting = int((plain.offers * (ways[plain.variant] * plain.runs)[plain.layout]).sum())
+        if not self.drafting:
+            return
+        if prune:
+            (served,) = serve([Ask(self.question.scenario, plain.layouts, bounds=True)])
+            plain = self._weigh(plain.layouts, served)
+            pairs = worth_building(self.question, self.variants, plain, self.market, self.judgements, draftings)
+        else:
+            pairs = [(row, how) for row in np.flatnonzero(plain.runs).tolist() for how in draftings[plain.variant[row]]]
+        if pairs:
+            layouts = []
+            for row, how in pairs:
+                base = plain.layouts[row]
+                bench = benches[base.variant].drafting[how]
+                laid = bench.laid(self.chips[base.chip].machine, base.laid.placement)
+                layouts.append(Layout(base.variant, base.chip, laid, how))
+            self.add(layouts)
+
+    def order(self, which: Bools, *, fewest: bool = False) -> Ints:
+        """The ways of a mask, in the planner's order."""
+        rows = np.flatnonzero(which)
+        return ordered(self.question, self.weighed, self.market, self.quality, rows, fewest=fewest)
+
+    def choice(self) -> Ints:
+        """The ways that meet every limit, in order, the first of them beaten by none of its price."""
+        return undominated(self.weighed, self.quality, self.order(self.weighed.passing))
+
+    def groups(self, ways: Ints) -> Iterator[int]:
+        """The first way of each model, precision and accelerator."""
+        seen: set[tuple[str, object, int]] = set()
+        for way in ways.tolist():
+            layout = self.layouts[self.weighed.layout[way]]
+            variant = self.variants[layout.variant]
+            key = (variant.model, variant.precision.weights, layout.chip)
+            if key not in seen:
+                seen.add(key)
+                yield way
+
+    def rejected_below(self, usd: float) -> int | None:
+        """The costliest way that runs without drafting, would be cheaper than `usd` and fails."""
+        w = self.weighed
+        rows = self._best_of_layouts(~w.passing & (w.usd < usd) & w.runs[w.layout] & ~w.drafts[w.layout])
+        return int(rows[np.argmax(w.usd[rows])]) if len(rows) else None
+
+    def _best_of_layouts(self, which: Bools) -> Ints:
+        """The cheapest way of each layout among those of a mask; of an equal price the first."""
+        w = self.weighed
+        rows = np.flatnonzero(which)
+        rows = rows[np.lexsort((w.machine[rows], w.usd[rows], w.layout[rows]))]
+        first = np.concatenate([[True], np.diff(w.layout[rows]) > 0]) if len(rows) else np.zeros(0, dtype=np.bool_)
+        best: Ints = rows[first]
+        return best
+
+    def purchase(self, way: int) -> Purchase:
+        w = self.weighed
+        return self.market.sold[int(w.chip[w.layout[way]])][int(w.machine[way])]
+
+    def candidate(self, way: int, *, linked: bool = True) -> Candidate:
+        """The way with its figures, as it was weighed; `linked` with the scenario that opens to it."""
+        w, pace = self.weighed, self.weighed.served.pace
+        row = int(w.layout[way])
+        layout, purchase = w.layouts[row], self.purchase(way)
+        replicas, count = int(w.served.replicas[row]), int(w.instances[way])
+        scenario = self._scenario(layout, purchase, replicas) if linked else self.question.scenario
+        timed = layout.laid.replica is not None
+        offer = purchase.offer if np.isfinite(w.usd[way]) and layout.laid.refusal is None else None
+        return Candidate(
+            scenario=scenario,
+            machine=purchase.machine,
+            placement=layout.laid.placement,
+            replicas=replicas,
+            instances=count,
+            offer=purchase.offer,
+            cost=monthly_cost(offer=offer, instances=count, hours=scenario.hours) if offer else None,
+            holding=self.holding(row),
+            ttft_p95_s=float(pace.ttft_p95[row]) if timed else None,
+            tpot_p95_s=float(pace.tpot_p95[row]) if timed else None,
+            e2e_p95_s=float(pace.e2e_p95[row]) if timed else None,
+            limits=tuple(self._limits(way)),
+            quality=self.judgements[layout.variant],
+            drafting=layout.drafting,
+            reasons=tuple(self._remarks(layout)),
+            refusal=layout.laid.refusal,
+        )
+
+    @staticmethod
+    def _remarks(layout: Layout) -> Iterator[str]:
+        """Why it cannot be weighed, where that is not one of the limits."""
+        yield from layout.unsupported
+        if layout.laid.refusal is not None:
+            yield layout.laid.refusal.message
+
+    def holding(self, row: int) -> Holding | None:
+        laid = self.weighed.layouts[row].laid
+        if laid.refusal is not None or laid.skipped:
+            return None
+        share = self.share(row)
+        return Holding(
+            memory_bytes=laid.demand(share),
+            budget_bytes=laid.budget_bytes,
+            max_concurrency=laid.max_concurrency,
+            fits=laid.starts and share <= laid.max_concurrency,
+        )
+
+    def share(self, row: int) -> int:
+        """Requests in flight that one replica's memory has to hold."""
+        scenario, served = self.question.scenario, self.weighed.served
+        held = self.weighed.layouts[row].laid.max_concurrency
+        if scenario.load is LoadMode.MAX:
+            return 1
+        if scenario.rate is not None:
+            running = served.pace.running[row]
+            return max(1, min(int(np.ceil(running)), held)) if np.isfinite(running) else 1
+        flight = scenario.requests_in_flight or 1
+        share = math.ceil(flight / int(served.replicas[row]))
+        if scenario.load is LoadMode.BATCH:  # in waves, but for plain transformers
+            return share if scenario.engine is Engine.TRANSFORMERS else max(1, min(share, held))
+        if share > held and searches_replicas(scenario):  # no number of copies holds it: the least that was tried
+            return math.ceil(flight / min(flight, MOST_REPLICAS))
+        return share
+
+    def _scenario(self, layout: Layout, purchase: Purchase, replicas: int) -> Scenario:
+        asked, variant = self.question.scenario, self.variants[layout.variant]
+        placement, drafted = layout.laid.placement, layout.drafting.drafted if layout.drafting else None
+        named = asked if self.question.fixed else decode({"model": variant.model}).scenario  # an id, or a count
+        made = resolved(
+            replace(
+                asked,
+                model=named.model,
+                params=named.params,
+                active=named.active,
+                method=asked.method if self.question.fixed else Method.AUTO,
+                region=purchase.offer.region if purchase.offer else asked.region,
+                buy=purchase.offer.option if purchase.offer else self._unsold,
+            ),
+            variant,
+            purchase.machine,
+            tp=placement.tp,
+            replicas=replicas,
+        )
+        if drafted is not None:
+            made = replace(made, spec=drafted.method, spec_tokens=drafted.tokens, accept=drafted.per_token)
+        if self.question.owned:  # one replica's accelerators, an hour
+            price = placement.gpus * self.question.owned[layout.chip].usd_per_gpu_hour
+            made = replace(made, price=price, price_as_of=None)
+        return made
+
+    @property
+    def _unsold(self) -> PurchaseOption:
+        return self.question.scenario.buy if self.question.fixed else PurchaseOption.ON_DEMAND
+
+    def _limits(self, way: int, *, best: bool = False) -> Iterator[Limit]:
+        """Where the way stands; with `best`, in as many copies as help."""
+        w = self.weighed
+        row = int(w.layout[way])
+        layout = w.layouts[row]
+        if layout.laid.refusal is not None:
+            return
+        if not layout.laid.skipped:
+            yield from self._speed_limits(row, best)
+        judged = self.judgements[layout.variant]
+        if self.question.bar is not None and judged.result is not None:
+            bar = self.question.bar.minimum_ratio
+            known = judged.known and judged.result.margin is not None
+            value = bar + (judged.result.margin or 0.0) if known else None
+            yield Limit(key="quality", limit=bar, value=value, floor=True)
+        usd = float(w.usd[way])
+        if not np.isfinite(usd):
+            if self.purchase(way).machine.instance is not None or self.question.owned:
+                yield Limit(key="offer", limit=1.0, value=0.0, floor=True)
+        elif self.question.budget_usd_per_month is not None:
+            yield Limit(key="budget", limit=float(self.question.budget_usd_per_month), value=usd)
+
+    def _speed_limits(self, row: int, best: bool) -> Iterator[Limit]:
+        w, asked = self.weighed, self.question.scenario
+        layout, held = w.layouts[row], self.holding(row)
+        if held is not None:
+            yield Limit(key="memory", limit=held.budget_bytes, value=held.memory_bytes)
+        if layout.laid.replica is None:
+            return
+        pace = w.served.best if best else w.served.pace
+        for key, values in (("ttft", pace.ttft_p95), ("tpot", pace.tpot_p95), ("e2e", pace.e2e_p95)):
+            limit = getattr(asked, key)
+            if limit is not None:
+                yield Limit(key=key, limit=limit, value=float(values[row]))
+        if asked.rate is not None:
+            able = float(w.served.most_requests_per_s[row]) * int(w.served.replicas[row])
+            yield Limit(key="rate", limit=asked.rate, value=able, floor=True)
+        yield from self._capacity_limit(row)
+        if layout.drafting is not None:
+            running = float(np.ceil(pace.running[row] - 1e-9))
+            yield Limit(key="speculation", limit=layout.drafting.pays_until, value=running)
+
+    def _capacity_limit(self, row: int) -> Iterator[Limit]:
+        """Of a population, the share of one replica against what it holds and runs at once."""
+        asked, laid = self.question.scenario, self.weighed.layouts[row].laid
+        if asked.requests_in_flight is None or asked.load is LoadMode.BATCH or laid.replica is None:
+            return
+        most = min(float(laid.max_concurrency), float(np.floor(laid.replica.scheduler.running)))
+        yield Limit(key="capacity", limit=most, value=float(self.share(row)))
+
+    @cached_property
+    def _failed(self) -> tuple[tuple[int, tuple[Limit, ...]], ...]:
+        """Per layout, its cheapest way and the limits that misses; none for one that passes, or could not be laid."""
+        w = self.weighed
+        ways = self._best_of_layouts(np.ones(len(w.layout), dtype=np.bool_)).tolist()
+        return tuple(
+            (
+                way,
+                ()
+                if w.passing[way] or w.layouts[w.layout[way]].laid.refusal
+                else tuple(limit for limit in self._limits(way, best=True) if not limit.met),
+            )
+            for way in ways
+        )
+
+    @property
+    def total(self) -> int:
+        """Candidates weighed: every layout once per way to buy it, and once more per way to draft."""
+        w = self.weighed
+        return int(w.offers[~w.drafts[w.layout]].sum()) + self.drafting
+
+    def killed(self) -> dict[str, int]:
+        """Candidates without drafting (ways to buy included) that miss each limit; under "offer" the layouts that
+        nobody sells here, which are no candidates."""
+        w = self.weighed
+        counts: Counter[str] = Counter()
+        offers = np.zeros(len(w.layouts), dtype=np.int64)
+        np.add.at(offers, w.layout, w.offers)
+        for way, failed in self._failed:
+            row = int(w.layout[way])
+            if w.drafts[row]:
+                continue
+            missed = ["layout"] if w.layouts[row].laid.refusal else [limit.key for limit in failed]
+            for key in missed if offers[row] else ["offer"]:
+                counts[key] += int(offers[row]) or 1
+        return dict(counts.most_common())
+
+    def nearest(self) -> Candidate | None:
+        """The candidate that misses fewest limits, by the least: what stands last. One that is not sold comes after all
+        that are; a limit nothing could be held against, for want of a speed, counts as missed."""
+        asked, w = self.question.scenario, self.weighed
+        untimed = sum(limit is not None for limit in (asked.ttft, asked.tpot, asked.e2e))
+        best: tuple[bool, int, float, float, int] | None = None
+        for way, failed in self._failed:
+            laid = w.layouts[w.layout[way]].laid
+            if laid.refusal or laid.skipped:
+                continue
+            worst = max((limit.shortfall for limit in failed), default=0.0)
+            usd = float(w.usd[way])
+            missed = len(failed) + (0 if laid.replica is not None else untimed)
+            key = (not np.isfinite(usd), missed, worst, usd, way)
+            if best is None or key < best:
+                best = key
+        return self.at_best(best[-1]) if best else None
+
+    def at_best(self, way: int) -> Candidate:
+        """The candidate with its limits as they stand in as many copies as help."""
+        pace, row = self.weighed.served.best, int(self.weighed.layout[way])
+        found = replace(self.candidate(way), limits=tuple(self._limits(way, best=True)))
+        if found.ttft_p95_s is None:
+            return found
+        return replace(
+            found,
+            ttft_p95_s=float(pace.ttft_p95[row]),
+            tpot_p95_s=float(pace.tpot_p95[row]),
+            e2e_p95_s=float(pace.e2e_p95[row]),
+        )
+
+    def loosenings(self) -> Iterable[Loosening]:
+        """For each limit, the candidate that misses only it and by the least."""
+        best: dict[str, tuple[float, float, int, Limit]] = {}
+        w = self.weighed
+        for way, failed in self._failed:
+            fixed = len(failed) != 1 or failed[0].value is None or failed[0].key not in LOOSENED
+            if fixed or w.layouts[w.layout[way]].laid.skipped:
+                continue
+            key = (failed[0].shortfall, float(w.usd[way]), way, failed[0])
+            if failed[0].key not in best or key[:3] < best[failed[0].key][:3]:
+                best[failed[0].key] = key
+        for name, (_, _, way, limit) in best.items():
+            yield Loosening(key=name, limit=limit.limit, needed=limit.value or 0.0, candidate=self.at_best(way))
+
+    def points(self) -> Iterator[Point]:
+        w, pace = self.weighed, self.weighed.served.pace
+        for way in self.groups(self.order(w.speed)):
+            layout = w.layouts[w.layout[way]]
+            row, variant, judged = int(w.layout[way]), self.variants[layout.variant], self.judgements[layout.variant]
+            yield Point(
+                model=variant.model,
+                precision=precision_name(variant.precision.weights),
+                accelerator=self.chips[layout.chip].machine.accelerator.name,
+                usd_per_month=float(w.usd[way]),
+                ttft_p95_s=float(pace.ttft_p95[row]),
+                tpot_p95_s=float(pace.tpot_p95[row]),
+                e2e_p95_s=float(pace.e2e_p95[row]),
+                quality=judged.ratio if judged.known else None,
+                passes=bool(w.passing[way]),
+                meets_speed=True,
+            )
+
+
+def resolved(asked: Scenario, variant: Variant, machine: Machine, *, tp: int | None, replicas: int) -> Scenario:
+    """The scenario with every auto replaced by what it came to, and one key of each group."""
+    precision, instance = variant.precision, machine.instance
+    quantized = precision.spec.quantization is not None and precision.published
+    narrowed = precision.weights is Weights.BF16 and precision.published and not machine.accelerator.bf16
+    return replace(
+        asked,
+        model=f"{asked.model.split('@')[0]}@{precision.spec.revision}"
+        if asked.model and precision.spec.revision
+        else asked.model,
+        weights=Weights.AS_PUBLISHED if quantized else Weights.FP16 if narrowed else precision.weights,
+        kv=KvPrecision.FP16 if narrowed and precision.kv is KvPrecision.BF16 else precision.kv,
+        concurrency=asked.requests_in_flight,
+        instance=instance.instance_type if instance else None,
+        gpu=None if instance else machine.accelerator.name,
+        gpus=asked.gpus if tp is None else tp,
+        replicas=max(1, replicas),
+    )
