@@ -23,9 +23,12 @@ def draw_title() -> DeltaGenerator:
 
 
 def draw_actions(place: DeltaGenerator, plan: Plan) -> None:
-    """The link to this plan and the date of its price; for pages whose answer is this plan."""
+    """The link to this plan and the date of its price; for pages whose answer is this plan.
+
+    The link freezes the estimate: a person's own measurements are not in it, so nobody else could check them.
+    """
     with place:
-        copy_link(query_of(plan))
+        copy_link(query_of(current.estimated()))
         if plan.chosen is not None and plan.chosen.offer is not None:
             st.caption(f"Prices: {source_phrase(plan.chosen.offer)}", text_alignment="right")
 
