@@ -229,6 +229,9 @@ PARSERS: dict[str, Callable[[str], Any]] = {
     "price_as_of": _day,
 }
 KEYS = tuple(PARSERS)
+# Keys added since links were first made (2026-11-21), each with the text that a link without it means: "1" or "none",
+# "" where that is the engine's own. It stays when the default changes: the marks of links rest on it.
+ADDED_KEYS: dict[str, str] = {}
 # What a decision link adds to the scenario: figures shown as the link's, never used in place of an estimate.
 FROZEN: dict[str, Callable[[str], Any]] = {
     "decision": _match(re.compile(r"[0-9a-f]{12}"), "the mark of a decision link"),

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from app.planning.memo import VersionedSources, remembered_plan
 from app.planning.plan import Plan
-from app.scenario import Problem, Scenario, decode, decode_frozen, encode, with_page_defaults
+from app.scenario import ADDED_KEYS, Problem, Scenario, decode, decode_frozen, encode, with_page_defaults
 from pricing.offers import PriceSource
 from pricing.snapshot import snapshot_history
 
@@ -115,9 +115,14 @@ def formula_version() -> str:
 
 
 def mark_of(scenario: Scenario) -> str:
-    """Twelve hex digits of the inputs and price, so that figures never stand beside inputs they were not made for."""
+    """Twelve hex digits of the inputs and price, so that figures never stand beside inputs they were not made for.
+
+    A key added to the vocabulary is covered only where it asks for more than a link without it does, so that links
+    made before it keep their mark.
+    """
     flat = encode(with_page_defaults(scenario), every_field=True)
-    return hashlib.sha256("&".join(f"{key}={flat[key]}" for key in sorted(flat)).encode()).hexdigest()[:12]
+    covered = (f"{key}={text}" for key, text in sorted(flat.items()) if text != ADDED_KEYS.get(key))
+    return hashlib.sha256("&".join(covered).encode()).hexdigest()[:12]
 
 
 def freeze(decided: Plan, today: date, sources: VersionedSources) -> dict[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 from decimal import Decimal
+from urllib.parse import parse_qsl
 
 import pytest
 from hypothesis import given, settings
@@ -29,6 +30,7 @@ from estimators.precision import Weights
 from estimators.provenance import Refusal
 from estimators.quality.tasks import Task
 from pricing.offers import PurchaseOption
+from tests.app.exploring.conftest import AddKey
 from tests.app.planning.test_recommend import book
 
 MODELS = ("meta-llama/Llama-3.1-8B-Instruct", "meta-llama/Llama-3.1-70B-Instruct", "Qwen/Qwen3-8B")
@@ -166,3 +168,41 @@ def test_the_link_of_a_chosen_plan_asks_the_question_it_answers() -> None:
 
 def test_a_question_too_long_for_an_address_is_left_out_of_the_plans_link() -> None:
     assert with_question({"v": "1"}, {"models": "org/name," * 300}) == {"v": "1"}
+
+
+# Made on 2026-11-28 by the dashboard of commit b60c5f1, before any key was added.
+OLD_QUESTION = (
+    "weights=as-published&method=auto&kv=auto&prompt=4096&output=256&rate=3&ttft=1&pp=1&ep=1&region=us-east-1"
+    "&buy=on_demand&hours=730&engine=vllm&prefix=0.1&v=1&use=RAG&models=meta-llama%2FLlama-3.1-8B-Instruct%2C30B-A3B"
+    "&precisions=bf16%2Cint4&regions=us-east-1%2Ceu-west-1&ways=on_demand%2Cspot&vendors=NVIDIA%2CAMD&quality=99.5"
+    "&quality_of=meta-llama%2FLlama-3.1-70B-Instruct&quality_on=instruction-following&budget=50000"
+    "&owned=20+x+L40S+%40+0.5"
+)
+
+
+def test_an_older_question_asks_the_same_when_a_key_is_added(add_key: AddKey) -> None:
+    add_key(1)
+    raw = dict(parse_qsl(OLD_QUESTION))
+    decoded = decode(raw)
+    found, problems = read(raw)
+    assert (decoded.problems, problems) == ((), [])
+    assert decoded.scenario == type(decoded.scenario)(rate=3, prompt=4096, output=256, ttft=1, prefix=0.1)
+    assert found == Asked(
+        use="RAG",
+        models=("meta-llama/Llama-3.1-8B-Instruct", "30B-A3B"),
+        weights=(Weights.BF16, Weights.INT4),
+        regions=("us-east-1", "eu-west-1"),
+        options=(PurchaseOption.ON_DEMAND, PurchaseOption.SPOT),
+        vendors=("NVIDIA", "AMD"),
+        percent=99.5,
+        reference="meta-llama/Llama-3.1-70B-Instruct",
+        budget=Decimal(50000),
+        owned="20 x L40S @ 0.5",
+    )
+    assert link_of(found, decoded.scenario) == {**raw, "dp": "1"}
+
+
+def test_a_question_holds_an_added_key(add_key: AddKey) -> None:
+    wider = add_key(1)
+    asked = wider(rate=2, dp=4)
+    assert decode(link_of(Asked(models=MODELS), asked)).scenario == asked
