@@ -10,25 +10,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
-from functools import lru_cache
-from pathlib import Path
 
+from app.exploring.calibration import Standing, formula_version, standing_of
 from app.planning.memo import VersionedSources, remembered_plan
 from app.planning.plan import Plan
 from app.scenario import ADDED_KEYS, Problem, Scenario, decode, decode_frozen, encode, with_page_defaults
-from pricing.offers import PriceSource
+from pricing.offers import PriceSource, PurchaseOption
 from pricing.snapshot import snapshot_history
 
-FORMULAS = 1  # raised when a formula changes what it means; constants are told apart by the hash of their tables
-_ESTIMATORS = Path(__file__).parents[2] / "estimators"
-_TABLES = (
-    "latency/data/constants.csv",
-    "latency/data/intervals.csv",
-    "latency/data/acceptance.csv",
-    "latency/data/engines.csv",
-    "memory/data/engine_fits.csv",
-    "memory/data/engine_defaults.csv",
-)
 SAME = 0.005  # figures that agree to half a percent are shown alike
 
 
@@ -78,21 +67,25 @@ class Review:
     decision: Decision
     figures: tuple[Figure, ...]
     price_known: bool | None  # the book has, or had, this price; None: no price, or hardware one owns
-    recalibrated: bool  # formulas or their constants changed since
+    calibration: Standing  # of the version in the link
     cheapest_now: str | None
     machine_gone: bool
 
     @property
     def altered(self) -> tuple[Figure, ...]:
-        """Figures that differ though neither price nor constants can explain it: the link was not made by us."""
+        """Figures that differ though neither price nor calibration can explain it: the link was not made by us.
+
+        Machines x price x hours is the same in every calibration.
+        """
         if self.machine_gone:
             return ()
-        certain = {"usd_month"} if self.recalibrated else {figure.key for figure in self.figures}
-        return tuple(figure for figure in self.figures if figure.differs and figure.key in certain)
+        estimated = {figure.key for figure in self.figures} - {"usd_month"}
+        excused = estimated if self.calibration is Standing.EARLIER else set()
+        return tuple(figure for figure in self.figures if figure.differs and figure.key not in excused)
 
     @property
     def refitted(self) -> tuple[Figure, ...]:
-        """Figures that a newer calibration changes."""
+        """Figures that an earlier calibration gave and ours does not."""
         return tuple(figure for figure in self.figures if figure.differs and figure not in self.altered)
 
     @property
@@ -101,17 +94,6 @@ class Review:
         if self.decision.cheapest is None or self.cheapest_now is None:
             return None
         return self.decision.cheapest != self.cheapest_now
-
-
-@lru_cache(maxsize=1)
-def formula_version() -> str:
-    """The version of formulas and fitted constants: "1-3f9c21aa"."""
-    digest = hashlib.sha256()
-    for name in _TABLES:
-        path = _ESTIMATORS / name
-        if path.exists():
-            digest.update(name.encode() + path.read_bytes())
-    return f"{FORMULAS}-{digest.hexdigest()[:8]}"
 
 
 def mark_of(scenario: Scenario) -> str:
@@ -209,7 +191,7 @@ def review(decision: Decision, sources: VersionedSources) -> Review:
     """The decision's figures beside ours at its price and at today's, and what changed since."""
     frozen = remembered_plan(decision.scenario, sources)
     now = remembered_plan(replace(decision.scenario, price=None, price_as_of=None), sources)
-    then, today = _figures_of(frozen), _figures_of(now)
+    then, today = figures_of(frozen), figures_of(now)
     said = {
         "usd_month": float(decision.usd_per_month) if decision.usd_per_month is not None else None,
         "memory": decision.memory_bytes_per_gpu,
@@ -222,13 +204,14 @@ def review(decision: Decision, sources: VersionedSources) -> Review:
         decision=decision,
         figures=tuple(Figure(key=key, link=said[key], ours=then.get(key), today=today.get(key)) for key in said),
         price_known=_price_known(decision.scenario, sources),
-        recalibrated=decision.formula != formula_version(),
+        calibration=standing_of(decision.formula),
         cheapest_now=cheapest_machine(decision.scenario, sources),
         machine_gone=gone,
     )
 
 
-def _figures_of(result: Plan) -> dict[str, float]:
+def figures_of(result: Plan) -> dict[str, float]:
+    """The figures a decision is made on, by key; nothing where there is no machine."""
     chosen = result.chosen
     if chosen is None or chosen.memory is None:
         return {}
@@ -246,7 +229,7 @@ def _figures_of(result: Plan) -> dict[str, float]:
 
 def _price_known(scenario: Scenario, sources: VersionedSources) -> bool | None:
     """Whether the book has this price now, or the bundled history had it on that day."""
-    if scenario.price is None or scenario.instance is None:
+    if scenario.price is None or scenario.instance is None or scenario.buy is PurchaseOption.OWNED:
         return None
     offer = sources.book.get(scenario.instance, scenario.region, scenario.buy)
     if offer is not None and offer.source is not PriceSource.LINK and offer.usd_per_hour == scenario.price:

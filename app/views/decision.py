@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 import pandas as pd
 import streamlit as st
 
+from app.exploring.calibration import Standing, recorded
 from app.exploring.decision_link import Decision, Review, freeze, review
 from app.exploring.question_link import with_question
 from app.exploring.report_page import plans_csv, plans_json, report_html
@@ -91,16 +92,20 @@ def banner(found: Review) -> list[str]:
         lines.append("That machine, or its model, is not known here today, so its figures cannot be checked.")
     if found.altered:
         names = ", ".join(NAMES[figure.key].lower() for figure in found.altered)
-        lines.append(f"Not ours: {names} in the link is not what its inputs come to. Trust the figures computed now.")
+        made_by = "" if found.calibration is not Standing.UNKNOWN else f", and {_unknown(decision.formula)}"
+        lines.append(
+            f"Not ours: {names} in the link is not what its inputs come to{made_by}. Trust the figures computed now."
+        )
     if found.price_known is False:
         lines.append("The price in the link is in no price list this page knows.")
     if cost.moved is not None and cost.today is not None:
         same = abs(cost.moved) < 0.0005
         change = "the same" if same else f"{usd(cost.today)} a month, {100 * cost.moved:+.1f} %"
         lines.append(f"At today's price: {change}.")
-    if found.refitted:
+    if found.calibration is Standing.EARLIER:
+        of = f"{decision.formula}, of {recorded()[decision.formula].since.isoformat()}"
         names = ", ".join(f"{NAMES[f.key].lower()} {_text(f.key, f.ours)}" for f in found.refitted)
-        lines.append(f"Estimates were calibrated anew since; now: {names}.")
+        lines.append(f"Computed with an earlier calibration ({of})" + (f"; now: {names}." if names else "."))
     if found.flips:
         lines.append(
             f"The decision flips: today {found.cheapest_now} is the cheapest machine, then {decision.cheapest}."
@@ -108,6 +113,11 @@ def banner(found: Review) -> list[str]:
     elif found.flips is False:
         lines.append(f"The decision stands: {found.cheapest_now} is still the cheapest machine for this.")
     return lines
+
+
+def _unknown(formula: str) -> str:
+    """Of a version that no record of ours holds. It was read as digits, so it needs no quoting."""
+    return f"its calibration, {formula}, is none known here" if formula else "it names no calibration"
 
 
 def _text(key: str, value: float | None) -> str:

@@ -6,19 +6,21 @@ import itertools
 from dataclasses import replace
 from datetime import date
 from decimal import Decimal
+from urllib.parse import parse_qsl
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.exploring import decision_link
-from app.exploring.decision_link import Decision, Review, freeze, mark_of, read_decision, review
+from app.exploring.calibration import Standing
+from app.exploring.decision_link import Decision, Figure, Review, freeze, mark_of, read_decision, review
 from app.planning.planner import plan
-from app.scenario import FROZEN, KEYS, Scenario, decode
+from app.scenario import ADDED_KEYS, FROZEN, KEYS, Scenario, decode
 from app.sources import LocalSources
 from estimators.architecture.hub.client import HubClient
 from pricing.offers import Offer, PriceSource, PurchaseOption
 from pricing.table import OfferTable
+from tests.app.exploring.conftest import AddKey
 
 _VERSIONS = itertools.count(1_000_000)
 
@@ -37,6 +39,31 @@ class Sources(LocalSources):
 
 TODAY = date(2026, 11, 21)
 MODEL = "meta-llama/Llama-3.1-8B-Instruct"
+
+# Links as people hold them: made on 2026-11-27 by the dashboard of commit b60c5f1, before any key was added.
+MAINS = "1-83578bdd"
+CHOSE_ITSELF = (
+    "model=meta-llama%2FLlama-3.1-8B-Instruct&weights=bf16&method=auto&kv=bf16&prompt=1024&output=128&concurrency=1"
+    "&gpus=1&pp=1&ep=1&instance=g6.xlarge&replicas=1&region=us-east-1&buy=on_demand&hours=730&engine=vllm&prefix=0"
+    "&price=0.8048&price_as_of=2026-07-20&v=1&decision=57f1753fe8b9&formula=1-83578bdd&decided_on=2026-11-27"
+    "&decided_usd_month=587.504&decided_memory=18072033685&decided_ttft=0.226666782&decided_tpot=0.061622699"
+    "&decided_e2e=8.052749564&decided_cheapest=g6.xlarge"
+)
+RESERVED_FOR_A_RATE = (
+    "model=mistralai%2FMixtral-8x7B-Instruct-v0.1&weights=bf16&method=auto&kv=bf16&prompt=2000&output=300&rate=9"
+    "&ttft=2&tpot=0.08&e2e=30&gpus=4&pp=1&ep=1&instance=g6e.12xlarge&replicas=5&region=us-east-1"
+    "&buy=reserved_1yr_no_upfront&hours=730&engine=vllm&prefix=0.3&price=6.61036&price_as_of=2026-06-15&v=1"
+    "&decision=b2d64846de2b&formula=1-83578bdd&decided_on=2026-11-27&decided_usd_month=24127.814"
+    "&decided_memory=29453963129&decided_ttft=0.676858819&decided_tpot=0.068253839&decided_e2e=20.858331041"
+    "&decided_cheapest=p4d.24xlarge"
+)
+OWNED_AND_DRAFTED = (
+    "model=meta-llama%2FLlama-3.3-70B-Instruct&weights=int4&method=auto&kv=fp8&prompt=3000&output=500&concurrency=8"
+    "&gpus=4&pp=1&ep=1&instance=g6e.12xlarge&replicas=1&region=us-east-1&buy=owned&hours=730&engine=vllm&prefix=0"
+    "&spec=eagle&price=2.5&v=1&decision=a99b52676526&formula=1-83578bdd&decided_on=2026-11-27&decided_usd_month=1825"
+    "&decided_memory=16204075967&decided_ttft=7.934252553&decided_tpot=0.066979062&decided_e2e=39.356436863"
+)
+OLD_LINKS = (CHOSE_ITSELF, RESERVED_FOR_A_RATE, OWNED_AND_DRAFTED)
 
 
 def sources(**prices: str) -> Sources:
@@ -95,7 +122,8 @@ def test_opened_the_same_day_it_agrees_with_us_and_stands() -> None:
     assert [figure.key for figure in found.figures if figure.differs] == []
     assert found.altered == ()
     assert found.flips is False
-    assert found.recalibrated is False
+    assert found.calibration is Standing.CURRENT
+    assert found.refitted == ()
     assert found.price_known is True
 
 
@@ -110,15 +138,37 @@ def test_a_changed_price_changes_only_the_column_of_today() -> None:
     assert found.cheapest_now == "g5.xlarge"
 
 
-def test_frozen_figures_survive_refitted_constants(monkeypatch: pytest.MonkeyPatch) -> None:
+def keys_of(figures: tuple[Figure, ...]) -> set[str]:
+    return {figure.key for figure in figures}
+
+
+@pytest.mark.parametrize(
+    ("formula", "calibration", "altered", "refitted"),
+    [
+        (MAINS, Standing.EARLIER, set(), {"ttft"}),  # another calibration of ours may have given it
+        ("1-00000000", Standing.UNKNOWN, {"ttft"}, set()),  # nobody's version, so nobody's figure
+        ("", Standing.UNKNOWN, {"ttft"}, set()),
+        (None, Standing.CURRENT, {"ttft"}, set()),  # ours gives another
+    ],
+)
+def test_a_figure_that_differs_is_excused_by_a_calibration_of_ours_alone(
+    formula: str | None, calibration: Standing, altered: set[str], refitted: set[str]
+) -> None:
     flat = {**link(), "decided_ttft": "9.5"}
-    monkeypatch.setattr(decision_link, "formula_version", lambda: "1-00000000")
-    found = reviewed(flat)
-    ttft = next(figure for figure in found.figures if figure.key == "ttft")
-    assert ttft.link == 9.5
-    assert found.recalibrated
-    assert ttft in found.refitted
-    assert ttft not in found.altered
+    found = reviewed(flat if formula is None else {**flat, "formula": formula})
+    assert next(figure.link for figure in found.figures if figure.key == "ttft") == 9.5
+    assert (found.calibration, keys_of(found.altered), keys_of(found.refitted)) == (calibration, altered, refitted)
+
+
+@pytest.mark.parametrize("formula", [MAINS, "1-00000000"])
+def test_the_monthly_cost_is_the_same_in_every_calibration(formula: str) -> None:
+    found = reviewed({**link(), "formula": formula, "decided_usd_month": "500"})
+    assert keys_of(found.altered) == {"usd_month"}
+
+
+def test_figures_that_agree_are_nobodys_forgery() -> None:
+    found = reviewed({**link(), "formula": "1-00000000"})
+    assert (found.altered, found.refitted) == ((), ())
 
 
 def test_a_forged_figure_is_told_from_ours() -> None:
@@ -182,3 +232,69 @@ def test_the_mark_follows_every_input() -> None:
     base = Scenario(model=MODEL, instance="g6.xlarge")
     assert mark_of(base) == mark_of(replace(base, concurrency=1))
     assert mark_of(base) != mark_of(replace(base, output=129))
+
+
+@pytest.mark.parametrize(
+    ("query", "usd_month", "memory", "ttft", "price_known"),
+    [
+        (CHOSE_ITSELF, 587.504, 18072033685, 0.226666782, True),
+        (RESERVED_FOR_A_RATE, 24127.814, 29453963129, 0.676858819, True),
+        (OWNED_AND_DRAFTED, 1825.0, 16204075967, 7.934252553, None),
+    ],
+    ids=["chose itself", "reserved for a rate", "owned and drafted"],
+)
+def test_a_link_of_an_earlier_main_is_ours_for_ever(
+    query: str, usd_month: float, memory: float, ttft: float, price_known: bool | None
+) -> None:
+    """Whatever tables and formulas have become since, its mark verifies, and no figure of it is called not ours."""
+    found = reviewed(dict(parse_qsl(query)))
+    assert found.decision.formula == MAINS
+    assert [figure.link for figure in found.figures[:3]] == [usd_month, memory, ttft]
+    assert found.figures[0].ours == usd_month
+    assert found.calibration is Standing.EARLIER
+    assert found.altered == ()
+    assert found.price_known is price_known
+
+
+@pytest.mark.parametrize("query", OLD_LINKS)
+def test_an_older_link_keeps_its_mark_when_a_key_is_added(query: str, add_key: AddKey) -> None:
+    add_key(1)
+    assert opened(dict(parse_qsl(query))).scenario.dp == 1  # type: ignore[attr-defined]
+
+
+def test_an_older_link_with_an_added_key_is_another_question(add_key: AddKey) -> None:
+    add_key(1)
+    flat = {**dict(parse_qsl(CHOSE_ITSELF)), "dp": "4"}
+    decision, scenario, problems = read_decision(flat, decode(flat).scenario)
+    assert decision is None
+    assert scenario.price is None
+    assert [problem.key for problem in problems] == ["decision"]
+
+
+def test_a_link_holds_an_added_key_and_is_marked_with_it(add_key: AddKey) -> None:
+    wider = add_key(1)
+    flat = freeze(plan(wider(model=MODEL, dp=4), THEN), TODAY, THEN)
+    assert flat["dp"] == "4"
+    assert opened(flat).scenario.dp == 4  # type: ignore[attr-defined]
+    flat["dp"] = "2"
+    assert read_decision(flat, decode(flat).scenario)[0] is None
+    del flat["dp"]
+    assert read_decision(flat, decode(flat).scenario)[0] is None
+
+
+def test_a_later_default_of_an_added_key_changes_no_link(add_key: AddKey) -> None:
+    wider = add_key(1)
+    flat = freeze(plan(wider(model=MODEL), THEN), TODAY, THEN)
+    assert flat["dp"] == "1"
+    add_key(2)
+    assert opened(flat).scenario.dp == 1  # type: ignore[attr-defined]
+
+
+def test_every_key_added_since_the_first_links_says_what_a_link_without_it_means() -> None:
+    """A new key belongs in `ADDED_KEYS`, or the marks of all links that people hold fail."""
+    first = (
+        "model params active weights method kv prompt output concurrency rate load ttft tpot e2e gpu gpus pp ep"
+        " instance replicas region buy hours engine engine_version util max_len batched_tokens prefix"
+        " spec spec_tokens accept price price_as_of"
+    )
+    assert set(KEYS) - set(ADDED_KEYS) == set(first.split())
