@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import threading
+import traceback
 from collections import deque
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from estimators.provenance import Refusal
@@ -16,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from pricing.offers import Listing
+
+log = logging.getLogger("rightsize")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,10 +75,19 @@ def read_region(
             except Refusal as refusal:
                 error, reading = str(refusal), None
                 hopeless = error if isinstance(refusal, (NoCredentials, ExpiredCredentials)) else ""
+            except Exception as fault:  # our own defect in one listing costs no other
+                log.error("reading %s %s failed: %s", region, listing.value, _trace(fault))
+                error, reading = f"Reading met a defect of ours ({type(fault).__name__}); the log says where.", None
         if error:
             failed(region, listing, error)
         outcomes.append(Outcome(region=region, listing=listing, reading=reading, error=error))
     return RegionReport(region=region, outcomes=tuple(outcomes))
+
+
+def _trace(fault: Exception) -> str:
+    """What broke and where: "KeyError at products.py:57". Its own message may quote what AWS sent, keys among it."""
+    place = traceback.extract_tb(fault.__traceback__)[-1]
+    return f"{type(fault).__name__} at {Path(place.filename).name}:{place.lineno}"
 
 
 def refresh_regions(
@@ -182,7 +196,8 @@ class Refresher:
         try:
             due = self.book.due(region)
             failed = bool(self.book.refresh(region, due).errors) if due else False
-        except Exception:  # a fault in one region must not end the thread that serves them all
+        except Exception as fault:  # a fault in one region must not end the thread that serves them all
+            log.error("refreshing %s failed: %s", region, _trace(fault))
             failed = True
         with self._condition:
             self._busy.discard(region)

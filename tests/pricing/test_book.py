@@ -360,12 +360,12 @@ def test_after_a_failure_it_tries_again_after_pauses_that_double(
 def test_a_fault_in_one_region_does_not_end_the_thread(
     refresher: Refresher, reader: FakeReader, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    broken = reader.read
+    sound = reader.read
 
     def read(region: str, listing: Listing, progress: Progress = no_progress) -> Reading:
         if region == "eu-west-1":
-            raise RuntimeError("a bug")
-        return broken(region, listing, progress)
+            raise KeyError("OnDemand")
+        return sound(region, listing, progress)
 
     monkeypatch.setattr(reader, "read", read)
     refresher.request("eu-west-1")
@@ -373,6 +373,20 @@ def test_a_fault_in_one_region_does_not_end_the_thread(
     book = refresher.book
     assert isinstance(book, Book)
     assert until(lambda: found(book) == ("0.99", PriceSource.LIVE))
+    said = book.status("eu-west-1").sentence
+    assert said.endswith("Reading met a defect of ours (KeyError); the log says where.")
+
+
+def test_a_fault_outside_of_reading_leaves_a_line_in_the_log(
+    refresher: Refresher, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def due(region: str) -> tuple[Listing, ...]:
+        raise ValueError("a secret")
+
+    monkeypatch.setattr(refresher.book, "due", due)
+    refresher.request(REGION)
+    assert until(lambda: "refreshing us-east-1 failed: ValueError at test_book.py:" in caplog.text)
+    assert "secret" not in caplog.text
 
 
 def test_it_stops_when_asked_and_starts_again(refresher: Refresher, reader: FakeReader) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+import pytest
+
 from estimators.provenance import Refusal
 from pricing.aws.errors import AccessDenied, ExpiredCredentials
 from pricing.offers import Listing
@@ -18,7 +20,7 @@ BOTH = (Listing.PRICE_LIST, Listing.SPOT)
 class Script:
     """A reader that fails where it is told to."""
 
-    failures: dict[tuple[str, Listing], Refusal] = field(default_factory=dict)
+    failures: dict[tuple[str, Listing], Exception] = field(default_factory=dict)
     listings: tuple[Listing, ...] = BOTH
     asked: list[tuple[str, Listing]] = field(default_factory=list)
 
@@ -78,3 +80,16 @@ def test_a_reading_that_cannot_be_kept_is_a_failure_of_its_listing_only() -> Non
     report = read_region(Script(), "us-east-1", keep=keep)
     assert report.errors == ("The price database does not answer.",)
     assert [outcome.reading is not None for outcome in report.outcomes] == [False, True]
+
+
+def test_a_defect_in_one_listing_is_logged_without_what_aws_sent_and_costs_no_other(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    reader = Script({("us-east-1", Listing.PRICE_LIST): KeyError("AKIA-SECRET")})
+    kept = Kept()
+    (report,) = refresh_regions(reader, kept, ["us-east-1"])
+    assert report.errors == ("Reading met a defect of ours (KeyError); the log says where.",)
+    assert kept.readings == [("us-east-1", Listing.SPOT)]
+    (record,) = caplog.records
+    assert record.getMessage().startswith("reading us-east-1 price_list failed: KeyError at test_refresh.py:")
+    assert "SECRET" not in caplog.text
