@@ -8,6 +8,7 @@ from decimal import Decimal
 
 import pandas as pd
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from app.exploring.token_cost import (
     bill_of,
@@ -68,32 +69,39 @@ def _own_week() -> WeekProfile:
     return WeekProfile(shares=tuple(float(share) for share in shares))
 
 
+def _extras() -> Extras:
+    """Storage and transfer as entered. Their rates depend on region and class, so no rate is filled in beforehand."""
+    columns = st.columns(4)
+    storage = columns[0].number_input("Storage, GB per machine", 0, 100_000, 0, key="storage_gb")
+    storage_rate = _rate(columns[1], "USD per GB-month of storage", key="storage_rate")
+    egress = columns[2].number_input("Transfer out, GB a month", 0, 10_000_000, 0, key="egress_gb")
+    egress_rate = _rate(columns[3], "USD per GB of transfer", key="egress_rate")
+    for what, amount, rate in (("storage", storage, storage_rate), ("transfer", egress, egress_rate)):
+        if amount and not rate:
+            st.info(f"Give the rate of {what} to see it in the bill.")
+    return Extras(
+        storage_gb=Decimal(storage if storage_rate else 0),
+        storage_usd_per_gb_month=storage_rate,
+        egress_gb_per_month=Decimal(egress if egress_rate else 0),
+        egress_usd_per_gb=egress_rate,
+    )
+
+
+def _rate(column: DeltaGenerator, label: str, *, key: str) -> Decimal:
+    """A rate as typed; 0 while the box is empty."""
+    typed = column.number_input(label, 0.0, 10.0, None, format="%.4f", key=key, placeholder="yours")
+    return Decimal(repr(typed or 0.0))
+
+
 def draw_bill(plan: Plan) -> None:
     st.markdown("### The month's bill")
     profile = _profile()
-    first, second, third, fourth = st.columns(4)
+    first, second = st.columns(2)
     spare = first.number_input("Spare machines (N+1)", 0, 10, 0, key="spare")
     start = second.number_input(
         "Minutes to start a machine", 0, 60, 10, key="start_minutes", help="Boot, image and weights."
     )
-    storage = third.number_input(
-        "Storage, GB per machine", 0, 100_000, 0, key="storage_gb", help="At $0.08 a GB-month unless changed."
-    )
-    egress = fourth.number_input(
-        "Transfer out, GB a month", 0, 10_000_000, 0, key="egress_gb", help="At $0.09 a GB unless changed."
-    )
-    with st.expander("Rates of the optional lines"):
-        left, right = st.columns(2)
-        storage_rate = left.number_input(
-            "USD per GB-month of storage", 0.0, 10.0, 0.08, format="%.4f", key="storage_rate"
-        )
-        egress_rate = right.number_input("USD per GB of transfer", 0.0, 10.0, 0.09, format="%.4f", key="egress_rate")
-    extras = Extras(
-        storage_gb=Decimal(storage),
-        storage_usd_per_gb_month=Decimal(repr(storage_rate)),
-        egress_gb_per_month=Decimal(egress),
-        egress_usd_per_gb=Decimal(repr(egress_rate)),
-    )
+    extras = _extras()
     bill = bill_of(plan, profile, extras, spare=spare, start_hours=start / 60)
     if bill is None:
         st.info("There is no price for this machine here, so there is no bill.")

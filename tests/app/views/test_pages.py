@@ -85,6 +85,20 @@ def test_owned_hardware_is_priced_only_once_its_price_is_given() -> None:
     assert "Owned, a month" in [metric.label for metric in page.metric]
 
 
+def test_storage_and_transfer_are_billed_at_the_rates_that_were_entered() -> None:
+    page = run(instance="g6.xlarge").switch_page("views/cost.py").run()
+    assert [page.number_input(key=key).value for key in ("storage_rate", "egress_rate")] == [None, None]
+    page.number_input(key="storage_gb").set_value(100).run()
+    assert page.metric[0].value == "$588"
+    assert [box.value for box in page.info if "storage" in box.value] == [
+        "Give the rate of storage to see it in the bill."
+    ]
+    assert "Not included: storage, transfer, load balancers" in text_of(page)
+    page.number_input(key="storage_rate").set_value(0.5).run()
+    assert page.metric[0].value == "$638"  # 587.65 + 100 GB x $0.50
+    assert "Not included: transfer, load balancers" in text_of(page)
+
+
 def test_a_spot_price_of_last_year_is_said_to_be_old_beside_the_verdict() -> None:
     page = run(instance="g5.2xlarge", buy="spot")
     assert "too old to count on" in " ".join(box.value for box in page.warning)
