@@ -1,4 +1,7 @@
-"""Chinchilla-type scaling laws: how loss follows size and data, and what size a lifetime of serving wants."""
+"""Chinchilla-type scaling laws: how loss follows size and data, and what size a lifetime of serving wants.
+
+Only the two FLOP counts are in use so far; the optima are for the page that explores a model's size, which is to come.
+"""
 
 from __future__ import annotations
 

@@ -48,7 +48,6 @@ class ScorePair:
 
     candidate: Score
     reference: Score
-    breadth: int  # models that this ruler has measured
 
     @property
     def benchmark(self) -> Benchmark:
@@ -105,7 +104,7 @@ def paired_scores(
     ours = _by_key(scores(candidate, task=task, own=own), candidate_scheme)
     theirs = _by_key(scores(reference, task=task, own=own), reference_scheme)
     pairs = [
-        ScorePair(candidate=ours[key], reference=theirs[key], breadth=_breadth().get(key, 0))
+        ScorePair(candidate=ours[key], reference=theirs[key])
         for key in ours
         if key in theirs and _tells(theirs[key])
     ]

@@ -1,4 +1,4 @@
-"""Which compression to offer first, and the rows that say so."""
+"""Whether AWQ or GPTQ is the INT4 method to offer first, and the rows that say so."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from statistics import median
 
 from estimators.quality.evidence import RecoveryRow, recovery_rows
-from estimators.quality.models import canonical, params_of, same_model, size_class
-from estimators.quality.recovery import TRAINED_METHODS
+from estimators.quality.models import params_of, same_model, size_class
 from estimators.quality.schemes import Scheme
 from estimators.quality.tasks import Task, benchmarks
 
@@ -45,17 +44,6 @@ class MethodOrder:
     label: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SchemeRecord:
-    """What a scheme kept on suite averages, over every model with a published one."""
-
-    scheme: Scheme
-    median: float
-    worst: float
-    models: int
-    rows: tuple[RecoveryRow, ...]
-
-
 def int4_methods(model_id: str, task: Task | None = None) -> MethodOrder:
     """AWQ or GPTQ first, from rows where one source ran both on one model and suite.
 
@@ -74,31 +62,6 @@ def int4_methods(model_id: str, task: Task | None = None) -> MethodOrder:
         if near:
             return _order(near, f"on other models, {band}")
     return MethodOrder(first="either", difference=0.0, pairs=(), label="No source ran both methods on a model like it.")
-
-
-def scheme_records() -> tuple[SchemeRecord, ...]:
-    """How each scheme fared on averages of whole suites, the best kept first: why INT8 is the default suggestion.
-
-    Averages hide losses on single tasks; decide with `recovery` or `compare_quality` for a task.
-    """
-    found = []
-    for scheme in Scheme:
-        rows = tuple(row for row in recovery_rows() if row.scheme is scheme and _is_general(row))
-        if rows:
-            values = [row.recovery for row in rows]
-            models = len({canonical(row.model).lower() for row in rows})
-            found.append(
-                SchemeRecord(scheme=scheme, median=median(values), worst=min(values), models=models, rows=rows)
-            )
-    return tuple(sorted(found, key=lambda record: -record.median))
-
-
-def default_suggestion() -> SchemeRecord:
-    """INT8 (W8A8), the first thing to offer: near FP8 in quality, and it runs on more accelerators.
-
-    Example: over ten models' suite averages its median is 99.8 % and its worst 97.1 %; INT4's are 97.6 and 86.3 %.
-    """
-    return next(record for record in scheme_records() if record.scheme is Scheme.INT8)
 
 
 def _method_pairs() -> tuple[MethodPair, ...]:
@@ -124,7 +87,3 @@ def _order(pairs: tuple[MethodPair, ...], where: str) -> MethodOrder:
 
 def _task(row: RecoveryRow) -> Task:
     return benchmarks()[row.benchmark].task
-
-
-def _is_general(row: RecoveryRow) -> bool:
-    return _task(row) is Task.GENERAL and not row.excluded and row.method not in TRAINED_METHODS

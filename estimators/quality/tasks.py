@@ -9,7 +9,7 @@ from enum import StrEnum
 from functools import cache
 from pathlib import Path
 
-from estimators.provenance import Refusal, read_table
+from estimators.provenance import read_table
 
 DATA = Path(__file__).parent / "data"
 
@@ -70,22 +70,6 @@ class PresetTask:
 def benchmarks() -> Mapping[str, Benchmark]:
     """Every benchmark by its id."""
     return {row["id"]: _benchmark(row) for row in read_table(DATA / "benchmarks.csv")}
-
-
-def benchmarks_for(task: Task) -> tuple[Benchmark, ...]:
-    """The benchmarks that are evidence for a task, the nearest first."""
-    found = (entry for entry in benchmarks().values() if entry.task is task)
-    return tuple(sorted(found, key=lambda entry: entry.preference))
-
-
-def task_of(value: str) -> Task:
-    """The task named by a value of the public vocabulary; refuses one it does not know."""
-    try:
-        return Task(value.strip().lower())
-    except ValueError:
-        raise Refusal(
-            f"There is no task {value[:60]!r}.", field="task", remedy=f"Choose one of: {', '.join(Task)}."
-        ) from None
 
 
 @cache

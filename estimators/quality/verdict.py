@@ -42,7 +42,6 @@ class QualityVerdict:
     high: float | None
     level: Level | None  # of the weakest link
     scores: ScorePair | None  # the ruler decided on; None when both are one model
-    other_scores: tuple[ScorePair, ...]  # other rulers that measured both, for show
     candidate_recovery: Recovery | None
     also_recoveries: tuple[Recovery, ...]  # of what else was done to the candidate, such as an FP8 cache
     reference_recovery: Recovery | None
@@ -257,7 +256,6 @@ def _verdict(
         high=high,
         level=level,
         scores=pairs[0] if pairs else None,
-        other_scores=pairs[1:],
         candidate_recovery=parts[0] if parts else None,
         also_recoveries=tuple(parts[1:]),
         reference_recovery=against,

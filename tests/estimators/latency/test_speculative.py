@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from estimators.hardware.catalogue import find_accelerator
-from estimators.latency import drafting_gain
-from estimators.latency.speculative import acceptances, tokens_per_step
+from estimators.latency.plan import resolve
+from estimators.latency.speculative import acceptances, break_even, pays, tokens_per_step
 from estimators.memory import estimate_memory
 from estimators.precision import Weights
 from estimators.provenance import Refusal
@@ -69,17 +69,12 @@ def test_drafting_stops_paying_somewhere_between_one_request_and_a_full_server()
     """EAGLE 3.1 on Kimi-K2.6, GB200: 2.03x, 1.71x, 1.66x at 1, 4, 16 (vLLM blog 2026-05-26): falling with load."""
     precision, accelerator, load = precision_of(LLAMA), find_accelerator("A100-80GB"), workload(512, 256)
     memory = estimate_memory(precision, accelerator, Placement(), load, EngineSettings())
-    gain = drafting_gain(precision, accelerator, Placement(), load, speculating("eagle", 5), memory)
-    ratios = [ratio for _, ratio in gain.gains]
-    assert ratios[0] > 1.2
-    assert ratios[-1] < ratios[0]
-    assert gain.break_even is not None
-    assert 4 < gain.break_even < 512
-
-
-def test_the_gain_of_no_drafting_is_refused() -> None:
-    precision, accelerator, load = precision_of(LLAMA), find_accelerator("H100"), workload()
-    memory = estimate_memory(precision, accelerator, Placement(), load, EngineSettings())
-    with pytest.raises(Refusal) as refused:
-        drafting_gain(precision, accelerator, Placement(), load, EngineSettings(), memory)
-    assert refused.value.field == "spec"
+    plain = resolve(precision, accelerator, Placement(), load, EngineSettings(), memory)
+    draft = resolve(precision, accelerator, Placement(), load, speculating("eagle", 5), memory).draft
+    assert draft is not None
+    alone, full = (pays(plain.server, draft, plain.request, plain.scheduler, load) for load in (1.0, 256.0))
+    assert alone > 1.2
+    assert full < alone
+    limit = break_even(plain.server, draft, plain.request, plain.scheduler)
+    assert limit is not None
+    assert 4 < limit < 512

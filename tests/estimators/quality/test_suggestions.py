@@ -2,8 +2,7 @@
 
 import pytest
 
-from estimators.quality.schemes import Scheme
-from estimators.quality.suggestions import default_suggestion, int4_methods, scheme_records
+from estimators.quality.suggestions import int4_methods
 from estimators.quality.tasks import Task
 
 
@@ -40,15 +39,3 @@ def test_pairs_are_of_one_model_suite_and_source():
 def test_no_pairs_no_preference():
     order = int4_methods("Qwen/Qwen3-32B")
     assert (order.first, order.pairs) == ("either", ())
-
-
-def test_eight_bits_keep_more_than_four_and_int8_is_a_safe_default():
-    records = {record.scheme: record for record in scheme_records()}
-    default = default_suggestion()
-    assert default == records[Scheme.INT8]
-    assert default.median > 0.995
-    assert default.models == 10
-    assert abs(records[Scheme.INT8].median - records[Scheme.FP8].median) < 0.003
-    for four in (Scheme.INT4, Scheme.NVFP4, Scheme.MXFP4):
-        assert records[four].median < records[Scheme.INT8].median
-        assert records[four].worst < records[Scheme.INT8].worst

@@ -2,8 +2,11 @@
 
 import pytest
 
-from estimators.provenance import Refusal
-from estimators.quality.tasks import Task, benchmarks, benchmarks_for, task_of, tasks_of_preset
+from estimators.quality.tasks import Benchmark, Task, benchmarks, tasks_of_preset
+
+
+def by_preference(task: Task) -> list[Benchmark]:
+    return sorted((one for one in benchmarks().values() if one.task is task), key=lambda one: one.preference)
 
 
 @pytest.mark.parametrize(
@@ -21,12 +24,12 @@ from estimators.quality.tasks import Task, benchmarks, benchmarks_for, task_of, 
     ],
 )
 def test_the_nearest_benchmark_of_a_task(task, nearest):
-    assert benchmarks_for(task)[0].id == nearest
+    assert by_preference(task)[0].id == nearest
 
 
 def test_every_task_has_a_benchmark_and_no_two_share_a_rank():
     for task in Task:
-        ranks = [entry.preference for entry in benchmarks_for(task)]
+        ranks = [entry.preference for entry in by_preference(task)]
         assert ranks
         assert len(set(ranks)) == len(ranks)
 
@@ -56,10 +59,3 @@ def test_every_preset_of_the_first_screen_has_a_task():
         "code",
     ):
         assert tasks_of_preset(preset), preset
-
-
-def test_an_unknown_task_is_refused_with_the_choices():
-    with pytest.raises(Refusal) as refusal:
-        task_of("poetry")
-    assert refusal.value.field == "task"
-    assert "instruction-following" in refusal.value.remedy
