@@ -67,7 +67,6 @@ class BreakEven:
     machine_usd_per_million_output: Decimal  # of full machines; above the API's, the API is always cheaper
     first_output_millions: Decimal | None  # a month, from which machines can be cheaper; None: never
     always_output_millions: Decimal | None  # from which they stay so, whatever a further replica costs
-    first_replicas: int | None
 
     @property
     def first_input_millions(self) -> Decimal | None:
@@ -97,7 +96,6 @@ def break_even(
         machine_usd_per_million_output=machine_rate,
         first_output_millions=first,
         always_output_millions=_always(first, replica_output_millions) if first is not None else None,
-        first_replicas=1 if first is not None else None,
     )
 
 

@@ -41,10 +41,8 @@ class Bill:
     """A month of a plan: as billed, and as if every machine ran every hour."""
 
     usd_per_month: Decimal  # as billed, extras included
-    machines_usd_per_month: Decimal
     always_on_usd_per_month: Decimal  # the same machines for 730 hours
     instance_hours: Decimal
-    most_instances: int
     mean_instances: float
     upfront_usd: Decimal  # due on the first day of a commitment, part of the hourly rate
     terms: tuple[Term, ...]
@@ -108,10 +106,8 @@ def monthly_bill(
     mean = sum(replicas_by_hour(profile, scaling)) / len(profile.shares) * instances_per_replica
     return Bill(
         usd_per_month=machines + sum((cost for _, cost in lines), Decimal(0)),
-        machines_usd_per_month=machines,
         always_on_usd_per_month=offer.usd_per_hour * HOURS_PER_MONTH * most,
         instance_hours=hours,
-        most_instances=most,
         mean_instances=mean,
         upfront_usd=offer.upfront_usd * most,
         terms=(_machines_term(offer, hours, machines, how), *(term for term, _ in lines)),

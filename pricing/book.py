@@ -21,7 +21,7 @@ from pricing.stored import stored_moment
 from pricing.table import OfferTable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from pricing.store import PriceStore
     from pricing.stored import StoredPrice, StoredReading
@@ -324,14 +324,4 @@ def stored_offer(row: StoredPrice, option: PurchaseOption, as_of: date, source: 
         upfront_usd=Decimal(row.upfront_usd),
         stale=stale,
         note=row.note,
-    )
-
-
-def stored_book(prices: Iterable[StoredPrice]) -> OfferTable:
-    """Stored prices as a book of their own, without the snapshot under them; `Book.on` has both."""
-    return OfferTable(
-        stored_offer(
-            row, PurchaseOption(row.option), date.fromisoformat(row.last_seen[:10]), PriceSource.CACHED, stale=False
-        )
-        for row in prices
     )

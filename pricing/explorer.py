@@ -120,13 +120,10 @@ def _candidates(book: PriceBook, wanted: Filter, machines: frozenset[str]) -> li
     ]
 
 
-def cheapest_regions(
-    book: PriceBook, instance_type: str, option: PurchaseOption, *, allowed: frozenset[str] | None = None
-) -> tuple[Offer, ...]:
+def cheapest_regions(book: PriceBook, instance_type: str, option: PurchaseOption) -> tuple[Offer, ...]:
     """One machine and one way to pay in every region that has it, the cheapest first; too old prices come last."""
     found = book.find(PriceQuery(option=option, instance_types=frozenset({find_instance(instance_type).instance_type})))
-    within = (offer for offer in found if allowed is None or offer.region in allowed)
-    return tuple(sorted(within, key=lambda offer: offer.stale))
+    return tuple(sorted(found, key=lambda offer: offer.stale))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -31,12 +31,6 @@ class WeekProfile:
         """Average load as a share of the peak."""
         return math.fsum(self.shares) / HOURS_PER_WEEK
 
-    @property
-    def hours_per_month(self) -> Decimal:
-        """Hours a month with any load: h = n x 730 / 168; 50 hours a week are 217.26."""
-        busy = sum(1 for share in self.shares if share > 0)
-        return (busy * WEEKS_PER_MONTH).quantize(Decimal("0.01"))
-
 
 def always() -> WeekProfile:
     """The same load in every hour: 730 hours a month."""

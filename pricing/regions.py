@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from estimators.provenance import Refusal, read_table
+from estimators.provenance import read_table
 
 TABLE = Path(__file__).parent / "data" / "regions.csv"
 
@@ -33,16 +32,6 @@ def _by_code() -> dict[str, Region]:
 def regions() -> tuple[Region, ...]:
     """Every region known, in alphabetical order of its code."""
     return tuple(_by_code().values())
-
-
-def find_region(code: str) -> Region:
-    """The region with this code; refuses an unknown one and names near matches."""
-    found = _by_code().get(code.strip().lower())
-    if found is not None:
-        return found
-    near = difflib.get_close_matches(code.strip().lower(), _by_code(), n=3, cutoff=0.6)
-    remedy = f"Did you mean {' or '.join(near)}?" if near else "Choose a code such as us-east-1."
-    raise Refusal(f"No AWS region is called {code[:64]!r}.", field="region", remedy=remedy)
 
 
 def regions_within(areas: frozenset[str] | None) -> frozenset[str]:

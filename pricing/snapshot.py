@@ -159,11 +159,6 @@ def snapshot_on(day: date) -> OfferTable:
     return OfferTable(_offers((newest(dated) for dated in known if dated), day, MaxAge()))
 
 
-def snapshot_date() -> date:
-    """The date of the newest row in the bundled table."""
-    return max(parse_date(row.as_of) for dated in _bundled().values() for row in dated)
-
-
 def snapshot_history(instance_type: str, region: str, option: PurchaseOption) -> tuple[PricePoint, ...]:
     """Every dated price the table holds for one offer, oldest first."""
     dated = _bundled().get((instance_type, region, option.value), [])

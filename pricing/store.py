@@ -195,12 +195,6 @@ class PriceStore:
         end = stored_moment(datetime(day.year, day.month, day.day, 23, 59, 59, 999_999, tzinfo=UTC))
         return self._stored(prices.c.first_seen <= end, sa.or_(prices.c.ended.is_(None), prices.c.ended > end))
 
-    def forget_spot_before(self, day: date) -> int:
-        """Deletes spot prices that ended before a day, the one history that grows by the hour; returns how many."""
-        statement = prices.delete().where(prices.c.listing == Listing.SPOT.value, prices.c.ended < day.isoformat())
-        with self._transaction() as connection:
-            return connection.execute(statement).rowcount
-
 
 def _compared(
     reading: Reading, current: dict[tuple[str, str], Row[tuple[object, ...]]]

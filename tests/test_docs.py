@@ -10,7 +10,7 @@ import sys
 import pytest
 
 from app.measuring.accuracy import into_readme
-from pricing.aws.policy import iam_policy
+from pricing.aws.source import iam_policy
 from tests.conftest import ROOT
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -184,6 +184,10 @@ def draw_break_even(plan: Plan) -> None:
             f"Machines are cheaper from {even.first_output_millions:,.0f} million output tokens a month, with the "
             f"{even.first_input_millions:,.0f} million of input that come with them. Below that, rent tokens."
         )
+        if even.always_output_millions is not None and even.always_output_millions > even.first_output_millions:
+            sentence += (
+                f" From {even.always_output_millions:,.0f} million on no further replica makes them dearer again."
+            )
     st.markdown(f"**{_escape(sentence)}**")
     first = float(even.first_output_millions) if even.first_output_millions is not None else None
     chart(rent_tokens_or_machines(line, first), key="break_even", alt=sentence)

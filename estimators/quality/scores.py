@@ -104,9 +104,7 @@ def paired_scores(
     ours = _by_key(scores(candidate, task=task, own=own), candidate_scheme)
     theirs = _by_key(scores(reference, task=task, own=own), reference_scheme)
     pairs = [
-        ScorePair(candidate=ours[key], reference=theirs[key])
-        for key in ours
-        if key in theirs and _tells(theirs[key])
+        ScorePair(candidate=ours[key], reference=theirs[key]) for key in ours if key in theirs and _tells(theirs[key])
     ]
     return tuple(sorted(pairs, key=lambda pair: _order(pair.candidate, own)))
 

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from pricing.aws.clients import AwsClients
 
 CALL, ACTION = "ec2 DescribeInstanceTypes", "ec2:DescribeInstanceTypes"
-OFFERINGS_ACTION = "ec2:DescribeInstanceTypeOfferings"
 DATA = Path(__file__).parent.parent / "data"
 # EC2's filter takes wildcards: the families that can hold an accelerator start with these letters.
 TYPE_PATTERNS = ("g*", "p*", "inf*", "trn*", "dl*")
@@ -171,13 +170,3 @@ def read_instance_types(clients: AwsClients, region: str, today: date) -> tuple[
             if instance is not None:
                 read.append(instance)
     return tuple(read), tuple(remarks)
-
-
-def read_offered_types(clients: AwsClients, region: str) -> frozenset[str]:
-    """Types offered somewhere in the region; offered does not mean there is capacity."""
-    offered: set[str] = set()
-    with aws_call("ec2 DescribeInstanceTypeOfferings", OFFERINGS_ACTION):
-        paginator = clients.ec2(region).get_paginator("describe_instance_type_offerings")
-        for page in paginator.paginate(LocationType="region"):
-            offered.update(str(entry["InstanceType"]) for entry in page.get("InstanceTypeOfferings", []))
-    return frozenset(name for name in offered if any(fnmatchcase(name, pattern) for pattern in TYPE_PATTERNS))

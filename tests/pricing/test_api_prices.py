@@ -46,7 +46,7 @@ def test_a_full_replica_dearer_than_its_tokens_never_pays() -> None:
         replica_output_millions=Decimal(2000),
         input_per_output=Decimal(1),
     )
-    assert (found.first_output_millions, found.always_output_millions, found.first_replicas) == (None, None, None)
+    assert (found.first_output_millions, found.always_output_millions) == (None, None)
     assert found.machine_usd_per_million_output == Decimal("0.5")
 
 

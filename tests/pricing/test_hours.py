@@ -16,23 +16,6 @@ profiles = st.lists(st.sampled_from((0.0, 0.1, 0.5, 1.0)), min_size=168, max_siz
 )
 
 
-def test_always_is_730_hours_and_business_hours_217() -> None:
-    assert always().hours_per_month == Decimal("730.00")
-    assert business_hours().hours_per_month == Decimal("217.26")  # 50 x 730 / 168
-    assert business_hours(0, 24, 7).hours_per_month == Decimal("730.00")
-
-
-def test_a_working_day_starts_on_monday_and_not_on_saturday() -> None:
-    shares = business_hours(9, 17, rest=0.2).shares
-    assert shares[8:10] == (0.2, 1.0)
-    assert shares[16:18] == (1.0, 0.2)
-    assert set(shares[5 * 24 :]) == {0.2}
-
-
-def test_the_mean_load_is_the_share_of_busy_hours() -> None:
-    assert business_hours().mean == pytest.approx(50 / 168)
-
-
 @pytest.mark.parametrize(
     ("scaling", "busy", "idle"),
     [

@@ -9,7 +9,7 @@ import pytest
 
 from pricing.freshness import MaxAge
 from pricing.offers import PriceQuery, PriceSource, PurchaseOption
-from pricing.snapshot import PriceRow, load_snapshot, newest, parse_date, read_rows, snapshot_date, snapshot_history
+from pricing.snapshot import PriceRow, load_snapshot, newest, parse_date, read_rows, snapshot_history
 
 TODAY = date(2026, 11, 21)
 ON_DEMAND = PurchaseOption.ON_DEMAND
@@ -90,10 +90,6 @@ def test_the_june_2025_cut_is_in_the_history() -> None:
     assert (date(2025, 5, 29), Decimal("32.7726")) in prices
     assert (date(2025, 6, 23), Decimal("21.957642")) in prices
     assert prices == sorted(prices, key=lambda point: point[0])
-
-
-def test_the_snapshot_says_its_date() -> None:
-    assert snapshot_date() == date(2026, 11, 9)
 
 
 def test_a_table_with_other_columns_is_refused(tmp_path_factory: pytest.TempPathFactory) -> None:

@@ -156,17 +156,6 @@ def test_a_reading_that_comes_late_changes_nothing(store: PriceStore) -> None:
     assert set(prices(store).values()) == {"2"}
 
 
-def test_old_spot_prices_are_forgotten_and_nothing_else(store: PriceStore) -> None:
-    for minutes, price in [(0, 1), (60 * 24, 2)]:
-        found = reading(price, at(minutes), types=1)
-        spot = tuple(replace(offer, option=PurchaseOption.SPOT) for offer in found.offers)
-        store.record(found)
-        store.record(replace(found, listing=Listing.SPOT, offers=spot))
-    assert store.forget_spot_before(date(2026, 12, 1)) == 1
-    assert len(store.history("g5.0xlarge", "us-east-1", ON_DEMAND)) == 2
-    assert len(store.history("g5.0xlarge", "us-east-1", PurchaseOption.SPOT)) == 1
-
-
 def test_a_database_that_does_not_answer_is_one_sentence() -> None:
     closed = PriceStore(sa.create_engine("postgresql+psycopg://secret:word@127.0.0.1:1/prices"))
     with pytest.raises(StoreUnavailable, match=r"does not answer \(OperationalError\)") as refused:

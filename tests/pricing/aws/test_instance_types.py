@@ -20,9 +20,8 @@ from pricing.aws.instance_types import (
     corrected,
     parse_instance_type,
     read_instance_types,
-    read_offered_types,
 )
-from pricing.aws.policy import iam_policy
+from pricing.aws.source import iam_policy
 from pricing.instances import Instance, find_instance, instances
 
 TODAY = date(2026, 11, 21)
@@ -88,12 +87,6 @@ def test_a_type_without_accelerator_is_none_and_one_without_devices_is_refused()
         parse_instance_type(empty, TODAY, "us-east-1")
 
 
-def test_offerings_are_per_region(clients: AwsClients) -> None:
-    offered = read_offered_types(clients, "us-east-1")
-    assert {"g6.xlarge", "p5.48xlarge"} <= offered
-    assert "p5e.48xlarge" not in offered  # listed in us-east-2, not here
-
-
 def test_the_bundled_table_is_brought_up_to_date_from_ec2(clients: AwsClients, tmp_path: Path) -> None:
     path = tmp_path / "instances.csv"
     assert rebuild_instances(clients, ["us-east-1", "eu-west-3"], today=TODAY, path=path) == ()
@@ -122,7 +115,6 @@ def test_the_policy_names_every_action_that_is_called() -> None:
         "Effect": "Allow",
         "Action": [
             "ec2:DescribeCapacityBlockOfferings",
-            "ec2:DescribeInstanceTypeOfferings",
             "ec2:DescribeInstanceTypes",
             "ec2:DescribeSpotPriceHistory",
             "pricing:GetProducts",
