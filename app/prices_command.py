@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
 
 from estimators.provenance import Refusal
@@ -43,6 +43,7 @@ def add_prices_command(commands: Any) -> None:
     rebuild = actions.add_parser("rebuild", help="rebuild the bundled table from live readings (maintainers)")
     rebuild.add_argument("--region", action="append", help="may be repeated; default: every region of the book")
     rebuild.add_argument("--anonymous", action="store_true", help="stream AWS's public offers files: no keys")
+    rebuild.add_argument("--instances", action="store_true", help="the table of instance types instead, from EC2")
     rebuild.set_defaults(run=_guarded(_rebuild))
 
 
@@ -145,6 +146,8 @@ def _change_line(change: PriceChange) -> str:
 
 
 def _rebuild(asked: argparse.Namespace) -> int:
+    if asked.instances:
+        return _rebuild_instances(asked)
     from pricing.rebuild import rebuild_snapshot
 
     with _progress_bar() as progress:
@@ -153,3 +156,15 @@ def _rebuild(asked: argparse.Namespace) -> int:
         print(f"error: {error}", file=sys.stderr)
     print(f"{rebuilt.rows_before} rows before, {rebuilt.rows_after} after")
     return 1 if rebuilt.errors else 0
+
+
+def _rebuild_instances(asked: argparse.Namespace) -> int:
+    from pricing.aws import instance_table
+    from pricing.aws.clients import AwsClients
+
+    today = datetime.now(UTC).date()
+    with _progress_bar() as progress:
+        remarks = instance_table.rebuild_instances(AwsClients(), _regions(asked), today=today, progress=progress)
+    for remark in remarks:
+        print(f"error: {remark}", file=sys.stderr)
+    return 1 if remarks else 0
