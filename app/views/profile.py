@@ -130,7 +130,14 @@ def draw_endpoint(store: MeasurementStore, plan: Plan) -> None:
     st.markdown(
         "Start a server with random weights, then measure it. It must be on this dashboard's list of allowed hosts."
     )
-    st.code(vllm_serve_line(model or "MODEL", max_model_len=plan.asked.prompt + plan.asked.output), language="bash")
+    chosen = plan.chosen.placement if plan.chosen else None
+    line = vllm_serve_line(
+        model or "MODEL",
+        tp=chosen.tp if chosen else 1,
+        max_model_len=plan.asked.prompt + plan.asked.output,
+        weights=plan.precision.weights.value if plan.precision else "",
+    )
+    st.code(line, language="bash")
     left, right = st.columns([3, 2])
     url = left.text_input("Address", key="endpoint_url", placeholder="http://localhost:8000", max_chars=300)
     key = right.text_input(

@@ -33,13 +33,6 @@ class Comparison:
             return None
         return self.measured / self.estimated.value
 
-    @property
-    def inside(self) -> bool | None:
-        """Whether the measurement lies in the estimate's interval."""
-        if self.measured is None or self.estimated is None:
-            return None
-        return self.estimated.low <= self.measured <= self.estimated.high
-
 
 def around_device_estimate(value: float) -> Interval:
     """80 % interval of an estimate from a micro-benchmark: value e^(+-s)."""

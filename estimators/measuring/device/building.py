@@ -21,7 +21,6 @@ BLOCK = 1 << 26  # random elements drawn once and shared, where the device makes
 GPU_SHARE = 0.9  # of each GPU's free memory that layers may be laid on; activations need the rest
 LEAST_QUANTIZED = 0.5  # of the decoder's parameters: below, a run would not be of the precision asked for
 DTYPES = {Weights.FP32: "float32", Weights.FP16: "float16"}  # everything else computes in bfloat16
-QUANTIZED = (Weights.INT8, Weights.NF4, Weights.INT8_WEIGHT_ONLY, Weights.INT4)
 
 
 @dataclass(frozen=True, slots=True)

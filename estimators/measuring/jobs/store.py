@@ -62,6 +62,7 @@ jobs = sa.Table(
 )
 
 ALIVE_S = 15.0  # a runner reports every second; older than this it has died
+MOST_SHOWN = 200  # measurements or open jobs, so that a page stays one
 KEPT_DAYS = 30  # finished jobs; their measurements stay
 
 
@@ -111,13 +112,9 @@ class MeasurementStore:
                     added += 1
         return added
 
-    def history(
-        self, *, engine: str = "", accelerator: str = "", model: str = "", most: int = 200
-    ) -> tuple[Measurement, ...]:
-        """Measurements, newest first."""
-        wanted = {"engine": engine, "accelerator": accelerator, "model": model}
-        where = [measurements.c[key] == value for key, value in wanted.items() if value]
-        statement = sa.select(measurements.c.body).where(*where).order_by(measurements.c.measured_at.desc()).limit(most)
+    def history(self) -> tuple[Measurement, ...]:
+        """The newest `MOST_SHOWN` measurements, newest first."""
+        statement = sa.select(measurements.c.body).order_by(measurements.c.measured_at.desc()).limit(MOST_SHOWN)
         with self._transaction() as connection:
             bodies = connection.execute(statement).scalars().all()
         return tuple(from_dict(json.loads(body), "stored measurement") for body in bodies)
@@ -171,20 +168,14 @@ class MeasurementStore:
         where = [jobs.c.status.in_(OPEN)] + ([jobs.c.device == device] if device else [])
         return self._states(*where)
 
-    def recent(self, most: int = 20) -> tuple[JobState, ...]:
-        """The newest jobs in any state, newest first."""
-        self.close_dead()
-        return self._states(order=jobs.c.id.desc(), most=most)
-
-    def _states(self, *where: sa.ColumnElement[bool], order: object = None, most: int = 200) -> tuple[JobState, ...]:
+    def _states(self, *where: sa.ColumnElement[bool]) -> tuple[JobState, ...]:
         before = jobs.alias()
         ahead = (
             sa.select(sa.func.count())
             .where(before.c.device == jobs.c.device, before.c.status.in_(OPEN), before.c.id < jobs.c.id)
             .scalar_subquery()
         )
-        statement = sa.select(jobs, ahead.label("ahead")).where(*where).limit(most)
-        statement = statement.order_by(order if order is not None else jobs.c.id)  # type: ignore[arg-type]
+        statement = sa.select(jobs, ahead.label("ahead")).where(*where).order_by(jobs.c.id).limit(MOST_SHOWN)
         with self._transaction() as connection:
             rows = connection.execute(statement).mappings().all()
         return tuple(_state(dict(row)) for row in rows)

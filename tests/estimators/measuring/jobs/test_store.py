@@ -12,7 +12,6 @@ import pytest
 from app.storage import open_engine
 from estimators.measuring.jobs.job_state import Status, StoreUnavailable
 from estimators.measuring.jobs.store import MeasurementStore
-from estimators.workload import Engine
 from tests.estimators.measuring.device.test_device_profile import PROFILE
 from tests.profiling_samples import measurement
 
@@ -34,14 +33,11 @@ def test_a_measurement_is_kept_whole_and_once(store: MeasurementStore) -> None:
     assert store.history() == (made,)
 
 
-def test_history_is_newest_first_and_like_with_like(store: MeasurementStore) -> None:
+def test_history_is_newest_first(store: MeasurementStore) -> None:
     old = measurement(id="a" * 32, measured_at=datetime(2026, 1, 1, tzinfo=UTC))
     new = measurement(id="b" * 32, measured_at=datetime(2026, 6, 1, tzinfo=UTC))
-    served = measurement(id="c" * 32, engine=Engine.VLLM)
-    store.add([old, new, served])
-    assert store.history(engine="transformers", accelerator="A10G") == (new, old)
-    assert store.history(engine="vllm") == (served,)
-    assert store.history(accelerator="L4") == ()
+    store.add([old, new])
+    assert store.history() == (new, old)
 
 
 def test_the_last_micro_benchmark_of_a_device_counts(store: MeasurementStore) -> None:
