@@ -14,6 +14,7 @@ from app.planning.question import QualityBar, Question
 from app.planning.remembered import remembered_recommendation
 from app.scenario import Scenario
 from estimators.architecture import catalogue
+from estimators.hardware.accelerator import Accelerator
 from estimators.hardware.catalogue import accelerators
 from estimators.latency.sharding import Product, Shard
 from estimators.latency.step import touched_share
@@ -28,21 +29,23 @@ from estimators.quality.compression import (
     payback_months,
 )
 from estimators.quality.tasks import Task
-from pricing.offers import PurchaseOption
+from pricing.explorer import cheapest_regions
+from pricing.instances import find_instance
+from pricing.offers import Offer, PurchaseOption
 
-TRAINER, TRAINING_INSTANCE = "H100-SXM5", "p5.48xlarge"  # what the published recipe with a printed cost ran on
+TRAINING_INSTANCE = "p5.48xlarge"  # what the published recipe with a printed cost ran on
 
 ONE_RECIPE = Decimal(2)  # half to double: our allowance where one published recipe is all there is, not a measurement
+AT_EQUAL_QUALITY = 0.99  # of the score
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Payback:
     """Making a smaller model once against serving it every month."""
 
-    student_params: float
-    tokens: float
     gpu_hours: Term
     usd_per_gpu_hour: Decimal
+    trained_in: str  # region
     one_off_usd: Decimal
     one_off_low_usd: Decimal  # equal to one another where the person knows the cost
     one_off_high_usd: Decimal
@@ -56,17 +59,12 @@ class Payback:
 
 
 def payback(
-    plan: Plan,
-    student_params: float,
-    sources: VersionedSources,
-    *,
-    tokens: float | None = None,
-    one_off_usd: Decimal | None = None,
+    plan: Plan, student_params: float, sources: VersionedSources, *, one_off_usd: Decimal | None = None
 ) -> Payback:
     """One-off cost of pruning and distilling to `student_params`, monthly saving, and the months between.
 
-    `tokens` None takes those of the one published recipe that prints its cost; one point has no spread, so half and
-    double of it are shown as its range. `one_off_usd` is the person's own cost and has none. The student is a typical
+    The cost is GPU time by the one published recipe that prints its own; one point has no spread, so half and double of
+    it are shown as its range. `one_off_usd` is the person's own cost and has none. The student is a typical
     architecture of its size in the same precision. Raises `Refusal` where something it needs is missing, and for a
     plan that cannot serve its load, whose cost is no yardstick.
     """
@@ -80,40 +78,21 @@ def payback(
         raise Refusal("The plan has no cost to save on.", field="model")
     if not 0 < student_params < plan.spec.resident_params:
         raise Refusal("A student is smaller than its teacher.", field="student", remedy="Give fewer parameters.")
-    recipe = next(fact for fact in compression_facts() if fact.gpu_hours and fact.tokens)
-    trained_on = tokens or recipe.tokens or 0.0
-    peak = accelerators()[TRAINER].flops_16bit or 0.0
-    hours = one_off_gpu_hours(
-        student_params=student_params,
-        teacher_params=float(plan.spec.active_params),
-        tokens=trained_on,
-        peak_flops_per_second=peak,
-    )
-    offer = sources.book.get(TRAINING_INSTANCE, "us-east-1", PurchaseOption.ON_DEMAND)
-    if offer is None:
-        raise Refusal(f"No price of {TRAINING_INSTANCE} to train on.", field="region")
-    per_gpu = offer.usd_per_hour / 8
-    small = replace(
-        unpinned(plan.asked),
-        model=None,
-        params=round(student_params / 1e9, 3),
-        active=None,
-        weights=plan.precision.weights,
-    )
-    student = remembered_plan(small, sources)
-    if student.chosen is None or not student.chosen.eligible or student.chosen.cost is None:
-        raise Refusal(str(student.refusal or "The student fits no machine."), field="student")
+    machine = find_instance(TRAINING_INSTANCE)
+    hours = _training_hours(student_params, float(plan.spec.active_params), accelerators()[machine.accelerator])
+    offer = _training_offer(plan.asked.region, sources)
+    per_gpu = offer.usd_per_hour / machine.accelerator_count
     one_off = one_off_usd
     if one_off is None:
         one_off = (Decimal(repr(hours.value)) * per_gpu).quantize(Decimal("0.01"))
     spread = ONE_RECIPE if one_off_usd is None else Decimal(1)
-    saving = plan.chosen.cost.usd_per_month - student.chosen.cost.usd_per_month
+    student, student_usd = _served(plan.asked, student_params, plan.precision.weights, sources)
+    saving = plan.chosen.cost.usd_per_month - student_usd
     name = plan.asked.model or ""
     return Payback(
-        student_params=student_params,
-        tokens=trained_on,
         gpu_hours=hours,
         usd_per_gpu_hour=per_gpu,
+        trained_in=offer.region,
         one_off_usd=one_off,
         one_off_low_usd=one_off / spread,
         one_off_high_usd=one_off * spread,
@@ -125,6 +104,37 @@ def payback(
         student=student,
         facts=(*facts_for(name, Lever.PRUNE_AND_DISTIL), *facts_for(name, Lever.DISTIL)) if name else (),
     )
+
+
+def _training_hours(student_params: float, teacher_params: float, trainer: Accelerator) -> Term:
+    """GPU hours on the tokens of the one published recipe that prints its cost."""
+    recipe = next(fact for fact in compression_facts() if fact.gpu_hours and fact.tokens)
+    return one_off_gpu_hours(
+        student_params=student_params,
+        teacher_params=teacher_params,
+        tokens=recipe.tokens or 0.0,
+        peak_flops_per_second=trainer.flops_16bit or 0.0,
+    )
+
+
+def _training_offer(region: str, sources: VersionedSources) -> Offer:
+    """The training machine on demand: in the plan's region, else where it is cheapest."""
+    option = PurchaseOption.ON_DEMAND
+    here = sources.book.get(TRAINING_INSTANCE, region, option)
+    offer = here or next(iter(cheapest_regions(sources.book, TRAINING_INSTANCE, option)), None)
+    if offer is None:
+        raise Refusal(f"No price of {TRAINING_INSTANCE} to train on.", field="region")
+    return offer
+
+
+def _served(asked: Scenario, params: float, weights: Weights, sources: VersionedSources) -> tuple[Plan, Decimal]:
+    """The student on its cheapest machine, and what that costs a month."""
+    billions = round(params / 1e9, 3)
+    small = replace(unpinned(asked), model=None, params=billions, active=None, weights=weights)
+    student = remembered_plan(small, sources)
+    if student.chosen is None or not student.chosen.eligible or student.chosen.cost is None:
+        raise Refusal(str(student.refusal or "The student fits no machine."), field="student")
+    return student, student.chosen.cost.usd_per_month
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -194,9 +204,7 @@ def expected_share(count: int, per_token: int, batch: float) -> float:
     return float(touched_share(shard, batch))
 
 
-def smaller_model(
-    plan: Plan, task: Task, sources: VersionedSources, *, minimum_ratio: float = 0.99
-) -> Candidate | None:
+def smaller_model(plan: Plan, task: Task, sources: VersionedSources) -> Candidate | None:
     """The cheapest smaller model whose published score on the task is within a percent of this one's, or None.
 
     Only models that a suite measured beside it count, as published.
@@ -208,7 +216,7 @@ def smaller_model(
     models = comparable(ids, plan.asked.model.partition("@")[0], task)
     if not models:
         return None
-    bar = QualityBar(task=task, reference=plan.asked.model.partition("@")[0], minimum_ratio=minimum_ratio)
+    bar = QualityBar(task=task, reference=plan.asked.model.partition("@")[0], minimum_ratio=AT_EQUAL_QUALITY)
     question = Question(
         scenario=_open(plan.asked),
         models=models[:60],

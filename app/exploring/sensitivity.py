@@ -31,8 +31,6 @@ class Swing:
     """The monthly cost at the assumption's two ends; None where no machine does the job."""
 
     assumption: Assumption
-    low_value: float
-    high_value: float
     usd_low: float | None
     usd_high: float | None
     usd_now: float
@@ -116,8 +114,6 @@ def _swing(scenario: Scenario, assumption: Assumption, now: tuple[str, float], s
     flip = _nearest_flip(scenario, assumption, now[0], sources)
     return Swing(
         assumption=assumption,
-        low_value=assumption.value / SWING,
-        high_value=assumption.value * SWING,
         usd_low=ends[0][1] if ends[0] else None,
         usd_high=ends[1][1] if ends[1] else None,
         usd_now=now[1],

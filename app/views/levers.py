@@ -9,7 +9,7 @@ import streamlit as st
 
 from app.exploring.article import article_rows
 from app.exploring.levers import Effect, Group, Lever, effect_of, levers_for, ready_on_the_hub
-from app.exploring.retraining import Payback, experts, payback, smaller_model, sparsity
+from app.exploring.retraining import TRAINING_INSTANCE, Payback, experts, payback, smaller_model, sparsity
 from app.exploring.sensitivity import swings
 from app.figures.decisions import tornado
 from app.format import GIB, gib, plural, seconds, significant, span, usd
@@ -219,8 +219,10 @@ def _draw_payback(plan: Plan) -> None:
         return
     st.markdown(_escape(_payback_sentence(found)))
     if not found.own_cost:
+        where = f"{TRAINING_INSTANCE} in {found.trained_in}"
         recipe = (
-            f"{found.gpu_hours.value:,.0f} H100 hours at {usd(found.usd_per_gpu_hour)}, data and people not included"
+            f"{found.gpu_hours.value:,.0f} GPU hours at {usd(found.usd_per_gpu_hour)} ({where}), "
+            "data and people not included"
         )
         st.caption(_escape(f"{recipe}. {found.gpu_hours.formula}; {found.gpu_hours.source}."))
         st.caption("One published recipe is all there is: half to double is our allowance, not a measured spread.")

@@ -8,7 +8,7 @@ import pytest
 
 from app.exploring.alternatives import quality_phrase
 from app.exploring.levers import LOSSLESS, Group, Kept, Lever, effect_of, levers_for, ready_on_the_hub, together
-from app.exploring.retraining import experts, payback, smaller_model, sparsity
+from app.exploring.retraining import Payback, experts, payback, smaller_model, sparsity
 from app.planning.memo import VersionedSources
 from app.planning.plan import Plan
 from app.planning.planner import plan
@@ -21,6 +21,7 @@ from estimators.provenance import Refusal
 from estimators.quality.checkpoints import names_to_try
 from estimators.quality.tasks import Task
 from pricing.instances import find_instance
+from pricing.offers import PurchaseOption
 
 SMALL, LARGE = "meta-llama/Llama-3.1-8B-Instruct", "meta-llama/Llama-3.1-70B-Instruct"
 IFEVAL = Task.INSTRUCTION_FOLLOWING
@@ -195,6 +196,22 @@ def test_payback_is_the_one_off_cost_over_the_monthly_saving(sources: VersionedS
     )
     assert found.months == found.one_off_usd / found.saving_usd_per_month
     assert found.facts == ()
+
+
+def test_training_is_paid_where_the_plan_runs_or_else_where_it_is_cheapest(sources: VersionedSources) -> None:
+    def found(region: str) -> Payback:
+        large = plan(Scenario(model=LARGE, region=region, rate=1), sources)
+        assert large.spec is not None
+        return payback(large, large.spec.resident_params / 2, sources)
+
+    there = sources.book.get("p5.48xlarge", "ap-southeast-2", PurchaseOption.ON_DEMAND)
+    assert there is not None
+    assert (found("ap-southeast-2").trained_in, found("ap-southeast-2").usd_per_gpu_hour) == (
+        "ap-southeast-2",
+        there.usd_per_hour / 8,
+    )
+    assert sources.book.get("p5.48xlarge", "eu-central-1", PurchaseOption.ON_DEMAND) is None
+    assert found("eu-central-1").trained_in == "us-east-1"
 
 
 def test_one_recipe_is_shown_as_half_to_double_and_ones_own_cost_as_it_is(sources: VersionedSources) -> None:
