@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
 from app.planning.memo import VersionedSources, remembered_plan
 from app.scenario import Scenario
-from estimators.fitting.tables import RECORDS
+from estimators.fitting.latency_measured import published_seconds
 from estimators.precision import Weights
-from estimators.provenance import read_table
 from estimators.quality.evidence import recovery_rows
 
 MODEL, ACCELERATOR, VERSION = "ibm-granite/granite-3.1-8b-instruct", "RTX A6000", "0.6.6"
 PROMPT, OUTPUT = 1024, 128
-MEASURED = RECORDS / "measured.csv"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,14 +32,8 @@ class ArticleRow:
 
 
 @lru_cache(maxsize=1)
-def _published_seconds() -> dict[str, tuple[float, str]]:
-    """precision -> (seconds of one request, source) as the model card prints them."""
-    found = {}
-    for row in read_table(MEASURED):
-        here = row["model"] == MODEL and row["accelerator"] == ACCELERATOR and row["engine_version"] == VERSION
-        if here and (row["prompt_tokens"], row["output_tokens"]) == (str(PROMPT), str(OUTPUT)) and row["e2e_s"]:
-            found[row["precision"]] = (float(row["e2e_s"]), row["source"])
-    return found
+def _published() -> Mapping[str, tuple[float, str]]:
+    return published_seconds(MODEL, ACCELERATOR, VERSION, PROMPT, OUTPUT)
 
 
 def article_rows(sources: VersionedSources) -> tuple[ArticleRow, ...]:
@@ -54,7 +47,7 @@ def _row(weights: Weights, sources: VersionedSources) -> ArticleRow:
     )
     made = remembered_plan(scenario, sources)
     timed = made.chosen.latency if made.chosen else None
-    seconds, source = _published_seconds().get(weights.value, (None, ""))
+    seconds, source = _published().get(weights.value, (None, ""))
     pair = next(
         (
             row

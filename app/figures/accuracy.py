@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import plotly.graph_objects as go
 
 from app.figures.base import BLUE, GREEN, GREY, ORANGE, PINK, SKY, styled
-from estimators.fitting.latency_accuracy import Checked
+from estimators.fitting.held_out import Checked
 
 _COLOURS = {
     "single_stream": BLUE,

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from estimators.fitting import latency_accuracy as latency
-from estimators.fitting.misses import Group, groups_behind, scatter
-from estimators.fitting.tables import RECORDS
+from estimators.fitting import held_out, latency_accuracy, memory_accuracy
+from estimators.fitting.latency_accuracy import Group, groups_behind, scatter
 from estimators.provenance import read_table
 
 TABLES = {
@@ -19,7 +18,7 @@ TABLES = {
 }
 BEGIN, END = "<!-- accuracy:begin -->", "<!-- accuracy:end -->"
 LATENCY_COMMAND = "python -m estimators.fitting.latency_accuracy"
-GROUPS: Mapping[str, Callable[[latency.Checked], str]] = {
+GROUPS: Mapping[str, Callable[[held_out.Checked], str]] = {
     "accelerator": lambda figure: figure.accelerator,
     "precision": lambda figure: figure.precision,
     "engine": lambda figure: figure.engine,
@@ -65,7 +64,7 @@ def memory_scores() -> tuple[MemoryScore, ...]:
             command=row["source"],
             as_of=row["as_of"],
         )
-        for row in read_table(RECORDS / "accuracy_memory.csv")
+        for row in memory_accuracy.recorded()
     )
 
 
@@ -95,7 +94,7 @@ def speed_scores() -> tuple[SpeedScore, ...]:
             within_30=found.within_30,
             public=_best_public(what),
         )
-        for what, reach, found in latency.figures()
+        for what, reach, found in latency_accuracy.figures()
     )
 
 
@@ -131,24 +130,24 @@ def interval_scores() -> tuple[IntervalScore, ...]:
         IntervalScore(
             kind=found.kind.replace("_", " "),
             metric=found.metric,
-            left_out=latency.LEFT_OUT[found.evidence],
+            left_out=held_out.LEFT_OUT[found.evidence],
             rows=found.rows,
             covered=found.covered,
             half_width=found.half_width,
         )
-        for found in latency.interval_record()
+        for found in held_out.interval_record()
     )
 
 
 @lru_cache(maxsize=8)
-def group_scores(group: str) -> tuple[latency.Score, ...]:
+def group_scores(group: str) -> tuple[held_out.Score, ...]:
     """Held-out error of every published figure by a property of its row."""
-    return tuple(latency.grouped(latency.checked(), GROUPS[group]))
+    return tuple(held_out.grouped(held_out.checked(), GROUPS[group]))
 
 
 @lru_cache(maxsize=1)
-def worst_figures() -> tuple[latency.Checked, ...]:
-    return tuple(latency.worst(latency.checked(), 20))
+def worst_figures() -> tuple[held_out.Checked, ...]:
+    return tuple(held_out.worst(held_out.checked(), 20))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,7 +162,7 @@ class Miss:
 
 @lru_cache(maxsize=1)
 def misses() -> tuple[Miss, ...]:
-    short = [question for question in latency.questions() if not question.reached]
+    short = [question for question in latency_accuracy.questions() if not question.reached]
     return tuple(
         Miss(
             what=question.what,
@@ -181,8 +180,8 @@ def _noise(repeated: tuple[int, float] | None) -> str:
     return f"{repeated[0]} of its figures were published more than once and differ by {repeated[1]:.1%}."
 
 
-def figures() -> tuple[latency.Checked, ...]:
-    return latency.checked()
+def figures() -> tuple[held_out.Checked, ...]:
+    return held_out.checked()
 
 
 def as_markdown() -> str:

@@ -1,191 +1,28 @@
 """How close estimates are to measurements they never saw: `python -m estimators.fitting.latency_accuracy`.
 
-Reads the committed cross-validation table; no fit, no model run. The page shows the same figures.
+The figures the estimator is judged by, what they should reach, and for those that miss it the rows behind. An estimate
+for a model left out rests on the other models of the same engine and format. Where there is none, or only of another
+kind of attention or feed-forward, nothing of the published rows says how fast that engine runs it.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 
-from estimators.fitting.spread import Coverage, HeldOut, coverage
-from estimators.fitting.tables import LATENCY_TABLES, RECORDS
-from estimators.provenance import read_table
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Checked:
-    """One published figure beside what was predicted for it. Seconds, or requests per second for throughput."""
-
-    id: str
-    kind: str
-    metric: str
-    model: str
-    precision: str  # group of the score: bf16 (with fp16), fp8, int8 (with weight-only), int4 ...
-    accelerator: str
-    gpus: int
-    engine: str
-    prompt_tokens: float
-    output_tokens: float
-    load: str
-    published: float
-    fit: float  # the committed constants
-    without_model: float
-    without_checkpoint: float
-    without_chip: float
-    architecture: str  # models left out together
-    path: str
-    evidence: str  # what an estimate for this accelerator would rest on, had it not been measured
-    floor: float  # what physics allows at best: seconds at least, requests per second at most
-    proven_wrong: bool
-    source: str
-
-    def error(self, against: str = "without_model") -> float:
-        """|estimate / published - 1|."""
-        return abs(float(getattr(self, against)) / self.published - 1.0)
-
-
-_PRECISION_GROUP = {"fp16": "bf16", "int8-weight-only": "int8"}
-
-
-@cache
-def checked() -> tuple[Checked, ...]:
-    """Every published figure with its held-out predictions."""
-    measured = {row["id"]: row for row in read_table(RECORDS / "measured.csv")}
-    wrong_path = RECORDS / "measured_excluded.csv"
-    wrong = {row["id"] for row in read_table(wrong_path)} if wrong_path.exists() else set()
-    return tuple(_checked(row, measured[row["id"]], wrong) for row in read_table(RECORDS / "cross_validation.csv"))
-
-
-def _checked(row: Mapping[str, str], of: Mapping[str, str], wrong: set[str]) -> Checked:
-    return Checked(
-        id=row["id"],
-        kind=of["kind"],
-        metric=row["metric"].removesuffix("_median"),
-        model=of["model"],
-        precision=_PRECISION_GROUP.get(of["precision"], of["precision"]),
-        accelerator=of["accelerator"],
-        gpus=round(float(of["tp"]) * float(of["pp"])),
-        engine=of["engine"],
-        prompt_tokens=float(of["prompt_tokens"]),
-        output_tokens=float(of["output_tokens"]),
-        load=of["concurrency"] or of["rate_per_s"],
-        published=float(row["published"]),
-        fit=float(row["fit"]),
-        without_model=float(row["without_model"]),
-        without_checkpoint=float(row["without_checkpoint"]),
-        without_chip=float(row["without_chip"]),
-        architecture=row["architecture"],
-        path=row["path"],
-        evidence=row["evidence"],
-        floor=float(row["floor"]),
-        proven_wrong=row["id"] in wrong,
-        source=of["source"],
-    )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Score:
-    """Median error and shares of a group of figures."""
-
-    name: str
-    rows: int
-    median: float
-    within_20: float
-    within_30: float
-
-
-def score(name: str, figures: Iterable[Checked], against: str = "without_model") -> Score:
-    errors = sorted(figure.error(against) for figure in figures)
-    if not errors:
-        return Score(name=name, rows=0, median=math.nan, within_20=math.nan, within_30=math.nan)
-    n = len(errors)
-    middle = (errors[(n - 1) // 2] + errors[n // 2]) / 2.0
-    return Score(
-        name=name,
-        rows=n,
-        median=middle,
-        within_20=sum(e <= 0.2 for e in errors) / n,
-        within_30=sum(e <= 0.3 for e in errors) / n,
-    )
-
-
-def headline(kind: str) -> list[Checked]:
-    """One figure per row of a kind: end to end where it can be had, else what was printed."""
-    order = {"e2e": 0, "throughput": 0, "tpot": 1, "ttft": 2}
-    best: dict[str, Checked] = {}
-    for figure in checked():
-        if figure.kind == kind and (figure.id not in best or order[figure.metric] < order[best[figure.id].metric]):
-            best[figure.id] = figure
-    return list(best.values())
-
-
-def grouped(figures: Iterable[Checked], key: Callable[[Checked], str], least: int = 5) -> list[Score]:
-    """Scores by a property, largest group first."""
-    groups: dict[str, list[Checked]] = {}
-    for figure in figures:
-        groups.setdefault(key(figure), []).append(figure)
-    scores = [score(name, members) for name, members in groups.items() if len(members) >= least]
-    return sorted(scores, key=lambda s: -s.rows)
-
-
-def worst(figures: Iterable[Checked], count: int = 15) -> list[Checked]:
-    """The figures furthest off, by the ratio either way."""
-    return sorted(figures, key=lambda f: -abs(math.log(f.without_model / f.published)))[:count]
-
-
-def stated_concurrency(metric: str) -> list[Checked]:
-    """Figures at a stated number of requests in flight, NVIDIA accelerators."""
-    return [
-        f for f in checked() if f.kind == "concurrency" and f.metric == metric
-        and not f.accelerator.startswith(("MI", "Train", "Infer"))
-    ]  # fmt: skip
-
-
-def below_floor() -> list[Checked]:
-    """Figures whose estimate, by any of the fits, beats the data sheet."""
-    found = []
-    for f in checked():
-        estimates = (f.fit, f.without_model, f.without_checkpoint, f.without_chip)
-        slack = 1.0 + 1e-4  # the table holds five digits
-        beats = max(estimates) > f.floor * slack if f.metric == "throughput" else min(estimates) * slack < f.floor
-        if beats:
-            found.append(f)
-    return found
-
-
-def held_out() -> list[HeldOut]:
-    """Held-out errors by cell. A measured accelerator is judged by the fit without the model; each row also stands
-    for an accelerator that was not measured, judged by the fit without it."""
-    errors = []
-    for f in checked():
-        kind = "concurrency" if f.kind == "open_loop" else f.kind
-        chip, other = (kind, f.metric, "chip", f.path), (kind, f.metric, f.evidence, f.path)
-        of_model = math.log(f.published / f.without_model)
-        of_chip = math.log(f.published / f.without_chip)
-        errors.append(HeldOut(cell=chip, group=f.architecture, error=of_model))
-        errors.append(HeldOut(cell=other, group=f.accelerator, error=of_chip))
-    return errors
-
-
-# What an interval is judged on, by the evidence it is made with.
-LEFT_OUT: Mapping[str, str] = {
-    "chip": "model",
-    "class": "accelerator",
-    "none": "accelerator and its class",
-}
-
-
-def interval_record() -> list[Coverage]:
-    """Coverage and width of the intervals in use, per kind and figure."""
-    factors = {
-        (row["kind"], row["metric"], row["evidence"]): float(row["widened"])
-        for row in read_table(LATENCY_TABLES / "intervals.csv")
-        if row["evidence"]
-    }
-    return coverage(held_out(), factors)
+from estimators.fitting.held_out import (
+    LEFT_OUT,
+    Checked,
+    Score,
+    below_floor,
+    checked,
+    headline,
+    interval_record,
+    score,
+    stated_concurrency,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -242,6 +79,75 @@ def figures() -> list[tuple[str, str, Score]]:
     return [(question.what, question.reach, question.score) for question in questions()]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Group:
+    """Rows of one model on one engine in one format, of a figure that misses its reach."""
+
+    model: str
+    engine: str
+    path: str
+    rows: int
+    beyond: int  # of them, further off than the reach
+    typical: float  # median of estimate / published - 1; above zero: estimated slower, or for throughput faster
+    others: int  # models of another architecture measured with this engine and format
+    other_rows: int
+
+    @property
+    def sentence(self) -> str:
+        way = f"{self.typical:+.0%}"
+        if not self.others:
+            return f"{way}; no other model was measured with {self.engine} in {self.path}"
+        models = f"{self.others} other model{'s' if self.others > 1 else ''}"
+        return f"{way}; {self.other_rows} rows of {models} with {self.engine} in {self.path} stand behind it"
+
+
+def groups_behind(question: Question, count: int = 5) -> list[Group]:
+    """The groups with most rows beyond the reach of a question, largest first."""
+    found: dict[tuple[str, str, str], list[Checked]] = {}
+    for figure in question.figures:
+        found.setdefault((figure.architecture, figure.engine, figure.path), []).append(figure)
+    made = [_group(key, members, question) for key, members in found.items()]
+    return sorted((g for g in made if g.beyond), key=lambda g: -g.beyond)[:count]
+
+
+def _group(key: tuple[str, str, str], members: list[Checked], question: Question) -> Group:
+    architecture, engine, path = key
+    others = [f for f in checked() if (f.engine, f.path) == (engine, path) and f.architecture != architecture]
+    ratios = sorted(getattr(f, question.against) / f.published for f in members)
+    return Group(
+        model=_shortest(f.model for f in members),
+        engine=engine,
+        path=path,
+        rows=len(members),
+        beyond=sum(f.error(question.against) > question.median for f in members),
+        typical=ratios[len(ratios) // 2] - 1.0,
+        others=len({f.architecture for f in others}),
+        other_rows=len({f.id for f in others}),
+    )
+
+
+def _shortest(names: Iterable[str]) -> str:
+    return min(set(names), key=lambda name: (len(name), name))
+
+
+def scatter(question: Question) -> tuple[int, float] | None:
+    """Figures of one case published more than once, and their median distance from the geometric mean of the others.
+
+    What no estimator can be better than on these rows: they differ though everything stated about them agrees.
+    """
+    same: dict[tuple[object, ...], list[float]] = {}
+    for f in question.figures:
+        case = (f.model, f.precision, f.accelerator, f.gpus, f.engine, f.prompt_tokens, f.output_tokens, f.load)
+        same.setdefault(case, []).append(math.log(f.published))
+    apart = [
+        math.expm1(abs(value - (sum(values) - value) / (len(values) - 1)))
+        for values in same.values()
+        if len(values) > 1
+        for value in values
+    ]
+    return (len(apart), sorted(apart)[len(apart) // 2]) if len(apart) >= 20 else None
+
+
 def main() -> None:
     print("| what | reach | rows | median | within 20 % | within 30 % |")
     print("|---|---|---|---|---|---|")
@@ -262,8 +168,6 @@ def main() -> None:
 
 
 def _print_misses() -> None:
-    from estimators.fitting.misses import groups_behind, scatter  # reads this module's table
-
     for question in questions():
         if question.reached:
             continue

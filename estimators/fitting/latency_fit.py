@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from estimators.fitting.latency_accuracy import held_out
+from estimators.fitting.held_out import held_out
 from estimators.fitting.latency_cases import Array, Case, floor_of, make_case
 from estimators.fitting.latency_measured import excluded, rows
 from estimators.fitting.latency_solver import Problem

@@ -14,6 +14,7 @@ from estimators.precision import KvPrecision, Method, Precision, Weights, resolv
 from estimators.provenance import Refusal, read_table
 from estimators.workload import Engine, EngineSettings, Load, Placement, Workload
 
+_TABLE = RECORDS / "measured.csv"
 _LOADS = {
     "single_stream": Load.CONCURRENCY,
     "concurrency": Load.CONCURRENCY,
@@ -89,9 +90,19 @@ def excluded() -> dict[str, str]:
     return {row["id"]: row["proof"] for row in read_table(path)} if path.exists() else {}
 
 
+def published_seconds(
+    model: str, accelerator: str, version: str, prompt_tokens: int, output_tokens: int
+) -> dict[str, tuple[float, str]]:
+    """precision -> (seconds of one whole request, source), of one case as its publication prints it."""
+    case = (model, accelerator, version, str(prompt_tokens), str(output_tokens))
+    keys = ("model", "accelerator", "engine_version", "prompt_tokens", "output_tokens")
+    printed = (row for row in read_table(_TABLE) if row["e2e_s"] and tuple(row[key] for key in keys) == case)
+    return {row["precision"]: (float(row["e2e_s"]), row["source"]) for row in printed}
+
+
 def rows() -> Iterator[Row]:
     """Every published row whose model, lengths and precision are known; GPU counts above one replica are split."""
-    for cells in read_table(RECORDS / "measured.csv"):
+    for cells in read_table(_TABLE):
         made = _row(cells)
         if made is not None:
             yield made

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import statistics
 import sys
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from estimators.memory import footprint
 from estimators.memory.assemble import estimate_memory
 from estimators.memory.engine import Running, start
 from estimators.memory.footprint import Replica
+from estimators.provenance import read_table
 from estimators.workload import Engine, EngineSettings, Placement, Workload
 
 AS_OF = "2026-11-21"
@@ -211,6 +213,11 @@ def write(found: tuple[Summary, ...], path: Path = RESULT) -> None:
                 + [" ".join(map(str, entry.lines)), "; ".join(f"{line}: {why}" for line, why in entry.left_out)]
                 + ["python -m estimators.fitting.memory_accuracy", AS_OF]
             )
+
+
+def recorded() -> Iterator[Mapping[str, str]]:
+    """The table that the command last wrote, row by row."""
+    return read_table(RESULT)
 
 
 def main() -> None:

@@ -7,10 +7,10 @@ The last tests tie that table to the code: the committed constants must still gi
 import numpy as np
 import pytest
 
-from estimators.fitting import latency_accuracy as accuracy
+from estimators.fitting import held_out
+from estimators.fitting.latency_accuracy import figures, groups_behind, questions, scatter
 from estimators.fitting.latency_cases import PREDICTORS, Bench, Case, make_case
 from estimators.fitting.latency_measured import excluded, rows
-from estimators.fitting.misses import groups_behind, scatter
 from estimators.latency.calibration import FAMILIES, constants
 
 REACHED = {
@@ -38,12 +38,12 @@ MISSED = {
 
 
 @pytest.fixture(scope="module")
-def found() -> dict[str, accuracy.Score]:
-    return {what: score for what, _, score in accuracy.figures()}
+def found() -> dict[str, held_out.Score]:
+    return {what: score for what, _, score in figures()}
 
 
 @pytest.mark.parametrize("what", REACHED)
-def test_no_figure_worsens_by_more_than_a_tenth(what: str, found: dict[str, accuracy.Score]) -> None:
+def test_no_figure_worsens_by_more_than_a_tenth(what: str, found: dict[str, held_out.Score]) -> None:
     assert found[what].median <= 1.1 * REACHED[what]
 
 
@@ -55,17 +55,17 @@ def test_rows_left_out_are_few_and_each_has_its_proof() -> None:
 
 
 def test_figures_hold_with_and_without_the_rows_left_out() -> None:
-    every = accuracy.stated_concurrency("tpot")
+    every = held_out.stated_concurrency("tpot")
     kept = [f for f in every if not f.proven_wrong]
     assert len(kept) < len(every)
-    assert accuracy.score("kept", kept).median == pytest.approx(accuracy.score("all", every).median, abs=0.01)
+    assert held_out.score("kept", kept).median == pytest.approx(held_out.score("all", every).median, abs=0.01)
 
 
 def test_no_estimate_of_any_fit_is_below_the_physical_floor() -> None:
-    assert accuracy.below_floor() == []
+    assert held_out.below_floor() == []
 
 
-def test_shares_within_a_band_hold(found: dict[str, accuracy.Score]) -> None:
+def test_shares_within_a_band_hold(found: dict[str, held_out.Score]) -> None:
     assert found["single stream"].within_20 >= 0.9 * 0.89
     assert found["maximum throughput"].within_30 >= 0.9 * 0.86
 
@@ -74,7 +74,7 @@ def test_the_articles_case_without_its_model() -> None:
     """Granite 3.1 8B on an RTX A6000, 1024 in, 128 out: 3.4 s in BF16 and 1.5 s in INT4, from other models alone."""
     cases = {
         f.precision: f
-        for f in accuracy.headline("single_stream")
+        for f in held_out.headline("single_stream")
         if "granite" in f.model and f.accelerator == "RTX A6000" and (f.prompt_tokens, f.output_tokens) == (1024, 128)
     }
     assert cases["bf16"].published == 3.4
@@ -85,7 +85,7 @@ def test_the_articles_case_without_its_model() -> None:
 
 def test_intervals_keep_their_word() -> None:
     """80 % intervals made without the model they are judged on hold 75 to 85 % of its measurements."""
-    for entry in accuracy.interval_record():
+    for entry in held_out.interval_record():
         if entry.evidence == "chip" and entry.rows >= 400:
             assert 0.75 <= entry.covered <= 0.85, entry
         if entry.evidence == "class" and entry.rows >= 400:  # the accelerator left out, its class measured
@@ -106,7 +106,7 @@ def _sample() -> dict[str, list[Case]]:
 
 def test_committed_constants_reproduce_the_committed_table() -> None:
     effects = constants()
-    table = {(f.id, f.metric): f.fit for f in accuracy.checked()}
+    table = {(f.id, f.metric): f.fit for f in held_out.checked()}
     compared = 0
     for kind, cases in _sample().items():
         eta = {
@@ -125,7 +125,7 @@ def test_committed_constants_reproduce_the_committed_table() -> None:
 
 
 def test_each_line_is_reached_or_its_groups_are_named_with_what_stands_behind_them() -> None:
-    for question in accuracy.questions():
+    for question in questions():
         assert question.reached == (question.what not in MISSED), question.what
         behind = groups_behind(question)
         assert sum(g.beyond for g in behind) <= len(question.figures)
@@ -135,7 +135,7 @@ def test_each_line_is_reached_or_its_groups_are_named_with_what_stands_behind_th
 
 def test_a_model_alone_of_its_kind_is_said_to_be() -> None:
     """DeepSeek-R1 is the only model published in block FP8 on TensorRT-LLM: without it nothing tells that speed."""
-    tpot = next(q for q in accuracy.questions() if q.what == "stated concurrency, TPOT")
+    tpot = next(q for q in questions() if q.what == "stated concurrency, TPOT")
     (alone,) = [g for g in groups_behind(tpot, 20) if (g.engine, g.path) == ("tensorrt-llm", "fp8-block")]
     assert alone.others == alone.other_rows == 0
     assert "no other model was measured" in alone.sentence
@@ -143,7 +143,7 @@ def test_a_model_alone_of_its_kind_is_said_to_be() -> None:
 
 def test_figures_published_twice_show_what_no_estimator_can_beat() -> None:
     """Times to first token of one stated case differ far more between publications than times per token do."""
-    apart = {q.what: scatter(q) for q in accuracy.questions()}
+    apart = {q.what: scatter(q) for q in questions()}
     first, token = apart["stated concurrency, TTFT"], apart["stated concurrency, TPOT"]
     assert first is not None
     assert token is not None
