@@ -159,12 +159,12 @@ def _rebuild(asked: argparse.Namespace) -> int:
 
 
 def _rebuild_instances(asked: argparse.Namespace) -> int:
-    from pricing.aws import instance_table
     from pricing.aws.clients import AwsClients
+    from pricing.rebuild import rebuild_instances
 
     today = datetime.now(UTC).date()
     with _progress_bar() as progress:
-        remarks = instance_table.rebuild_instances(AwsClients(), _regions(asked), today=today, progress=progress)
+        remarks = rebuild_instances(AwsClients(), _regions(asked), today=today, progress=progress)
     for remark in remarks:
         print(f"error: {remark}", file=sys.stderr)
     return 1 if remarks else 0

@@ -1,4 +1,5 @@
-"""Building the bundled price table anew from live readings: every row keeps its source and date, history stays."""
+"""Building the bundled tables anew: prices from live readings, where every row keeps its source and date and history
+stays; instance types from what EC2 says of them."""
 
 from __future__ import annotations
 
@@ -6,11 +7,14 @@ import csv
 import os
 import tempfile
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pricing.instances import instances
+from pricing.aws.errors import AwsError
+from pricing.aws.instance_types import read_instance_types
+from pricing.instances import TABLE as INSTANCES
+from pricing.instances import Instance, instances
 from pricing.offers import Listing, PurchaseOption
 from pricing.reading import Progress, no_progress
 from pricing.refresh import RegionReport, read_region
@@ -18,13 +22,19 @@ from pricing.snapshot import TABLE, PriceRow, read_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+    from datetime import date
 
+    from pricing.aws.clients import AwsClients
     from pricing.offers import Offer
     from pricing.reading import PriceReader, Reading
 
 # Spot prices are too old by the time a release is out.
 SNAPSHOT_LISTINGS = (Listing.PRICE_LIST, Listing.SAVINGS_PLANS, Listing.CAPACITY_BLOCKS)
 GONE = ""  # the price of a row that says an offer was no longer listed
+INSTANCE_COLUMNS = (
+    "instance_type", "accelerator", "accelerator_count", "accelerator_memory_gib", "partition", "vcpus", "memory_gib",
+    "network_gbps", "local_storage", "usage_classes", "regions", "source", "as_of", "note",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,3 +147,55 @@ def rebuild_snapshot(
     write_table(path, PriceRow._fields, _ordered(rows))
     progress("done", len(wanted), len(wanted))
     return Rebuilt(rows_before=before, rows_after=len(rows), reports=tuple(reports))
+
+
+def _cells(instance: Instance) -> list[str]:
+    values = (getattr(instance, column) for column in INSTANCE_COLUMNS)
+    return ["|".join(value) if isinstance(value, tuple) else _plain(value) for value in values]
+
+
+def _plain(value: object) -> str:
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+
+
+def merged(known: Iterable[Instance], read: dict[str, tuple[Instance, ...]]) -> tuple[Instance, ...]:
+    """The table with what EC2 said in each region read: its facts, and the regions a type is now listed in.
+
+    A type no region showed keeps its facts: it may be retired, and people still own reservations of it.
+    """
+    seen: dict[str, Instance] = {}
+    listed: dict[str, set[str]] = {}
+    for region, found in read.items():
+        for instance in found:
+            seen[instance.instance_type] = instance
+            listed.setdefault(instance.instance_type, set()).add(region)
+    table = {instance.instance_type: instance for instance in known}
+    merged_rows = []
+    for name in [*table, *sorted(seen.keys() - table.keys())]:
+        before = set(table[name].regions) if name in table else set()
+        here = tuple(sorted(before - read.keys() | listed.get(name, set())))
+        merged_rows.append(replace(seen.get(name) or table[name], regions=here))
+    return tuple(merged_rows)
+
+
+def rebuild_instances(
+    clients: AwsClients,
+    regions: Iterable[str],
+    *,
+    today: date,
+    path: Path = INSTANCES,
+    progress: Progress = no_progress,
+) -> tuple[str, ...]:
+    """Writes the instance table anew from EC2; a sentence for each region or type that could not be read."""
+    wanted = tuple(regions)
+    read: dict[str, tuple[Instance, ...]] = {}
+    remarks: list[str] = []
+    for done, region in enumerate(wanted):
+        progress(f"{region} instance types", done, len(wanted))
+        try:
+            read[region], said = read_instance_types(clients, region, today)
+        except AwsError as error:
+            said = (f"{region}: {error}",)
+        remarks += said
+    write_table(path, INSTANCE_COLUMNS, (_cells(instance) for instance in merged(instances(), read)))
+    return tuple(dict.fromkeys(remarks))

@@ -6,6 +6,7 @@ import ast
 import subprocess
 import sys
 from collections.abc import Iterator
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -29,8 +30,14 @@ ALLOWED = {
 }
 
 
-def imported(path: Path) -> Iterator[str]:
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+def imported(path: Path, *, run: bool = False) -> Iterator[str]:
+    """Modules a file imports; with `run` only those that are imported when it runs, not for its types."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    nodes = list(ast.walk(tree))
+    if run:
+        guarded = (node for node in nodes if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING")
+        nodes = [node for node in nodes if node not in {inner for block in guarded for inner in ast.walk(block)}]
+    for node in nodes:
         if isinstance(node, ast.Import):
             yield from (name.name for name in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
@@ -64,3 +71,16 @@ def test_the_command_line_opens_no_database_to_read_its_flags() -> None:
     code = "import sys, app.__main__, app.measuring.command, app.measuring.jobs; print('sqlalchemy' in sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     assert loaded.strip() == "False"
+
+
+def test_no_room_imports_back() -> None:
+    """Rooms are the folders of a package and the modules beside them; what is imported for its types does not count."""
+    rooms: dict[str, set[str]] = {}
+    for path in SOURCES:
+        here = _room(".".join(path.relative_to(ROOT).with_suffix("").parts))
+        rooms.setdefault(here, set()).update(_room(module) for module in imported(path, run=True))
+    TopologicalSorter({room: found - {room} for room, found in rooms.items()}).prepare()  # refuses a circle
+
+
+def _room(module: str) -> str:
+    return ".".join(module.split(".")[:2])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from app.__main__ import main
-from pricing.aws import instance_table
+from pricing import rebuild
 
 
 def test_the_instance_table_is_rebuilt_for_the_regions_named(
@@ -13,11 +13,11 @@ def test_the_instance_table_is_rebuilt_for_the_regions_named(
 ) -> None:
     asked: list[tuple[str, ...]] = []
 
-    def rebuild(clients: object, regions: tuple[str, ...], **_: object) -> tuple[str, ...]:
+    def rebuilt(clients: object, regions: tuple[str, ...], **_: object) -> tuple[str, ...]:
         asked.append(regions)
         return ("us-east-1: No AWS credentials were found.",)
 
-    monkeypatch.setattr(instance_table, "rebuild_instances", rebuild)
+    monkeypatch.setattr(rebuild, "rebuild_instances", rebuilt)
     assert main(["prices", "rebuild", "--instances", "--region", "us-east-1"]) == 1
     assert asked == [("us-east-1",)]
     assert "error: us-east-1: No AWS credentials were found." in capsys.readouterr().err

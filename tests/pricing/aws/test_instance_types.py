@@ -13,7 +13,6 @@ from moto.server import ThreadedMotoServer
 from estimators.provenance import read_table
 from pricing.aws.clients import AwsClients, ClientSettings
 from pricing.aws.errors import UnexpectedReply
-from pricing.aws.instance_table import merged, rebuild_instances
 from pricing.aws.instance_types import (
     Device,
     accelerator_name,
@@ -23,6 +22,7 @@ from pricing.aws.instance_types import (
 )
 from pricing.aws.source import iam_policy
 from pricing.instances import Instance, find_instance, instances
+from pricing.rebuild import merged, rebuild_instances
 
 TODAY = date(2026, 11, 21)
 
