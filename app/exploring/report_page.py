@@ -7,7 +7,6 @@ import io
 from collections.abc import Iterable, Sequence
 from datetime import date
 from decimal import Decimal
-from html import escape
 
 from app.columns import as_json, as_text, columns_of
 from app.exploring.calibration import formula_version
@@ -29,6 +28,7 @@ from app.planning.words import (
     weighed_sentence,
 )
 from app.scenario import KEYS, encode
+from app.text import in_html, in_spreadsheet
 from estimators.provenance import Term
 
 MOST_CAVEATS, MOST_SOURCES = 3, 4  # on one page; the recommendation itself shows all
@@ -68,22 +68,22 @@ def report_html(
     parts.append(_foot(plan, link))
     body = "\n".join(parts)
     return (
-        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{escape(verdict(plan))}</title>'
+        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{in_html(verdict(plan))}</title>'
         f"<style>{_STYLE}</style></head><body>{body}</body></html>"
     )
 
 
 def _head(plan: Plan, today: date) -> str:
     return (
-        f"<h1>{escape(verdict(plan))}</h1>"
-        f"<p>{escape(conditions(plan))}. Load: {escape(load_phrase(plan.asked))}.</p>"
+        f"<h1>{in_html(verdict(plan))}</h1>"
+        f"<p>{in_html(conditions(plan))}. Load: {in_html(load_phrase(plan.asked))}.</p>"
         f'<p class="small">Rightsize, {today.isoformat()}. Estimates with 80 % intervals, not measurements.</p>'
     )
 
 
 def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    head = "".join(f"<th>{escape(text)}</th>" for text in heads)
-    body = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
+    head = "".join(f"<th>{in_html(text)}</th>" for text in heads)
+    body = "".join("<tr>" + "".join(f"<td>{in_html(cell)}</td>" for cell in row) + "</tr>" for row in rows)
     return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
 
@@ -103,7 +103,7 @@ def _limits(chosen: Candidate) -> str:
 
 def _drafting(drafting: Drafting, model: str) -> str:
     said = f"{drafting.name}: acceptance {drafting.drafted.said}; {bound_words(drafting.bound, model)}."
-    return f'<h2>Speculative decoding</h2><p class="small">{escape(said)}</p>'
+    return f'<h2>Speculative decoding</h2><p class="small">{in_html(said)}</p>'
 
 
 def _figures(plan: Plan) -> str:
@@ -137,15 +137,15 @@ def _how(terms: Sequence[Term]) -> str:
 
 
 def _others(answer: Recommendation) -> str:
-    heading = f"<h2>Other plans that meet every limit</h2><p>{escape(weighed_sentence(answer))}</p>"
+    heading = f"<h2>Other plans that meet every limit</h2><p>{in_html(weighed_sentence(answer))}</p>"
     if not answer.plans:
-        lines = "".join(f"<p>{escape(line)}</p>" for line in (headline(answer), *ways_out(answer.loosenings)))
+        lines = "".join(f"<p>{in_html(line)}</p>" for line in (headline(answer), *ways_out(answer.loosenings)))
         return "<h2>No plan meets every limit</h2>" + lines
     rows = [
         (name_of(ranked.candidate), purchase_of(ranked.candidate), usd(ranked.candidate.usd_per_month or Decimal(0)))
         for ranked in answer.plans[1:4]
     ]
-    cheaper = f"<h2>Why nothing cheaper</h2><p>{escape(cheaper_sentence(answer.plans[0].next_cheaper))}</p>"
+    cheaper = f"<h2>Why nothing cheaper</h2><p>{in_html(cheaper_sentence(answer.plans[0].next_cheaper))}</p>"
     return cheaper + heading + (_table(("Plan", "Bought", "A month"), rows) if rows else "<p>None.</p>")
 
 
@@ -155,16 +155,16 @@ def _quality(judged: Judgement) -> str:
         return ""
     said = [f"{result.reason} {verdict_.reason}.", *verdict_.caveats[:MOST_CAVEATS]]
     lines = [*said, *(f"Source: {source}" for source in verdict_.sources[:MOST_SOURCES])]
-    return "<h2>Quality evidence</h2>" + "".join(f'<p class="small">{escape(line)}</p>' for line in lines if line)
+    return "<h2>Quality evidence</h2>" + "".join(f'<p class="small">{in_html(line)}</p>' for line in lines if line)
 
 
 def _foot(plan: Plan, link: str) -> str:
     notes = " ".join((*plan.all_notes, NOT_INCLUDED))
     source = f"Model: {plan.spec.source_note}. " if plan.spec else ""
     return (
-        f'<h2>Conditions</h2><p class="small">{escape(source + notes)}</p>'
+        f'<h2>Conditions</h2><p class="small">{in_html(source + notes)}</p>'
         f'<p class="small">The decision link below holds every input, the price and these figures.</p>'
-        f'<p class="link">{escape(link)}</p>'
+        f'<p class="link">{in_html(link)}</p>'
     )
 
 
@@ -175,17 +175,12 @@ def plans_csv(plans: Sequence[Plan]) -> str:
     columns = [*KEYS, *(key for key in (rows[0] if rows else {}) if key not in KEYS)]
     writer = csv.DictWriter(out, columns, restval="", lineterminator="\n")
     writer.writeheader()
-    writer.writerows({key: _safe(text) for key, text in row.items()} for row in rows)
+    writer.writerows({key: in_spreadsheet(text) for key, text in row.items()} for row in rows)
     return out.getvalue()
 
 
 def _cells(plan: Plan) -> dict[str, str]:
     return {key: as_text(value) for key, value in columns_of(plan).items()}
-
-
-def _safe(text: str) -> str:
-    """A spreadsheet runs cells that start like a formula."""
-    return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t") else text
 
 
 def plans_json(plans: Sequence[Plan], answer: Recommendation | None = None) -> dict[str, object]:

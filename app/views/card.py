@@ -13,6 +13,7 @@ from app.planning.plan import Candidate
 from app.planning.sentences import conditions, verdict
 from app.scenario import Scenario, with_page_defaults
 from app.sources import LocalSources
+from app.text import in_markdown
 from app.views import inputs
 from app.views.chart import chart
 from app.views.old_price import old_price
@@ -25,10 +26,10 @@ def draw(sources: LocalSources) -> None:
     scenario = _choices(sources)
     result = remembered_plan(scenario, sources)
     with answer:
-        st.markdown(f"##### {verdict(result)}".replace("$", "\\$"))
+        st.markdown(f"##### {in_markdown(verdict(result))}")
         if warning := old_price(result):
-            st.caption(f":material/history: {warning}".replace("$", "\\$"))
-        st.caption(conditions(result).replace("$", "\\$"))
+            st.caption(f":material/history: {in_markdown(warning)}")
+        st.caption(in_markdown(conditions(result)))
         if result.chosen is not None:
             _draw_machine(result.chosen)
         ignored = len(st.session_state.problems)
@@ -57,8 +58,8 @@ def _draw_machine(chosen: Candidate) -> None:
     if chosen.memory is None:
         return
     memory = f"{gib(chosen.memory.memory_bytes_per_gpu)} of {gib(chosen.memory.memory_budget_bytes_per_gpu)} per GPU"
-    cost = f"**{usd(chosen.cost.usd_per_month)}** a month, " if chosen.cost else ""
-    st.markdown(f"{cost}{memory}".replace("$", "\\$"))
+    cost = f"**{in_markdown(usd(chosen.cost.usd_per_month))}** a month, " if chosen.cost else ""
+    st.markdown(f"{cost}{memory}")
     chart(
         memory_bar(chosen.memory, compact=True),
         key="memory_bar",

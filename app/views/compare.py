@@ -9,12 +9,9 @@ from app.exploring.compare import MOST_SCENARIOS, Compared, Row, opened, rows
 from app.exploring.drafting_load import overloaded
 from app.planning.sentences import machine_phrase, model_name, precision_name
 from app.sources import dashboard_sources
+from app.text import in_code, in_markdown
 from app.views import current
 from estimators.provenance import Refusal
-
-
-def _escape(text: str) -> str:
-    return text.replace("$", "\\$")
 
 
 def _pasted() -> list[str]:
@@ -43,11 +40,11 @@ def draw_input() -> list[Compared]:
         try:
             entry = opened(line, dashboard_sources())
         except Refusal as refusal:
-            st.warning(f"Line {number}: {_escape(str(refusal))}", icon=":material/info:")
+            st.warning(f"Line {number}: {in_markdown(str(refusal))}", icon=":material/info:")
             continue
         if entry.problems:
             ignored = "; ".join(f"{problem.key[:40]} {problem.reason}" for problem in entry.problems)
-            st.warning(f"Line {number}: `{ignored.replace('`', ' ')}`", icon=":material/info:")
+            st.warning(f"Line {number}: {in_code(ignored)}", icon=":material/info:")
         found.append(entry)
     if len(lines) > room:
         st.warning(f"Only the first {room} links are shown: six scenarios are compared at most.")
@@ -60,12 +57,12 @@ def _heads(compared: list[Compared]) -> list[str]:
     for number, entry in enumerate(compared, start=1):
         plan = entry.plan
         precision = f" {precision_name(plan.precision.weights)}" if plan.precision else ""
-        heads.append(f"({number}) {model_name(plan.asked)}{precision}")
+        heads.append(in_markdown(f"({number}) {model_name(plan.asked)}{precision}"))
     return heads
 
 
 def _marked(row: Row) -> list[str]:
-    return [_escape(f"{cell} (best)" if index in row.best else cell) for index, cell in enumerate(row.cells)]
+    return [in_markdown(f"{cell} (best)" if index in row.best else cell) for index, cell in enumerate(row.cells)]
 
 
 def draw_table(compared: list[Compared]) -> None:
@@ -97,7 +94,7 @@ def draw_sentence(compared: list[Compared]) -> None:
     plan = entry.plan
     where = machine_phrase(plan.chosen) if plan.chosen else ""
     times = f", {most / least:.1f} times less than number {costed[-1][1]}" if most > least * 1.005 else ""
-    st.markdown(f"## {_escape(f'Number {number} is the cheapest: ${least:,.0f} a month on {where}{times}.')}")
+    st.markdown(f"## {in_markdown(f'Number {number} is the cheapest: ${least:,.0f} a month on {where}{times}.')}")
 
 
 found = draw_input()

@@ -21,6 +21,7 @@ from app.figures.prices import equal_cost, rent_tokens_or_machines
 from app.format import significant, usd
 from app.planning.plan import Plan
 from app.planning.sentences import conditions, load_phrase, verdict
+from app.text import in_markdown
 from app.views import current, inputs
 from app.views.chart import chart
 from app.views.explain import how
@@ -34,10 +35,6 @@ from pricing.owned import OwnedMachine, owned_offer, owned_terms
 
 ALWAYS, OFFICE, WEEK = "every hour", "business hours", "hour by weekday"
 DAYS = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"]
-
-
-def _escape(text: str) -> str:
-    return text.replace("$", "\\$")
 
 
 def _profile() -> WeekProfile:
@@ -112,7 +109,7 @@ def draw_bill(plan: Plan) -> None:
     columns[2].metric("Machines, mean", significant(bill.mean_instances, 3), border=True)
     columns[3].metric("Instance hours", f"{bill.instance_hours:,.0f}", border=True)
     st.caption(
-        _escape(f"Not included: {bill.not_included}. Load averages {profile.mean:.0%} of its peak over the week.")
+        in_markdown(f"Not included: {bill.not_included}. Load averages {profile.mean:.0%} of its peak over the week.")
     )
     how(bill.terms, key="why_bill", label="Formula and source of every line")
 
@@ -144,7 +141,7 @@ def draw_tokens(plan: Plan) -> None:
     whole = cost.usd_per_million_output_tokens if cost else None
     alone = f"; with nothing charged for input it is {usd(whole)}, the figure of the Estimate page" if whole else ""
     st.caption(
-        _escape(
+        in_markdown(
             f"At this load ({load_phrase(plan.asked)}). As billed spreads the bill over the tokens served; if busy is "
             "the same machines without an idle second. Input and output are split by the machine time each takes: a "
             f"million output tokens, always busy, cost {usd(full.usd_per_million_output)}{alone}. More requests at a "
@@ -188,7 +185,7 @@ def draw_break_even(plan: Plan) -> None:
             sentence += (
                 f" From {even.always_output_millions:,.0f} million on no further replica makes them dearer again."
             )
-    st.markdown(f"**{_escape(sentence)}**")
+    st.markdown(f"**{in_markdown(sentence)}**")
     first = float(even.first_output_millions) if even.first_output_millions is not None else None
     chart(rent_tokens_or_machines(line, first), key="break_even", alt=sentence)
     apart = equal_cost_with_api(plan, api)
@@ -197,7 +194,7 @@ def draw_break_even(plan: Plan) -> None:
         figure = equal_cost(*apart)
         chart(figure, key="equal_cost", alt="Volumes at which tokens and machines cost the same.")
     st.caption(
-        _escape(
+        in_markdown(
             f"API price: {api.source}, {api.as_of.isoformat()}. {api.note} Machines: {conditions(plan)}; one replica "
             "more for each full one, each serving all its memory holds."
         )
@@ -259,7 +256,8 @@ def draw_owned(plan: Plan) -> None:
     rented = chosen.cost.usd_per_month if chosen.cost else None
     beside = f", beside {usd(rented)} rented" if rented is not None else ""
     fourth.metric("Owned, a month", usd(month))
-    st.markdown(_escape(f"**{usd(offer.usd_per_hour, cents=True)} an hour, {usd(month)} a month{beside}.**"))
+    said = f"{usd(offer.usd_per_hour, cents=True)} an hour, {usd(month)} a month{beside}."
+    st.markdown(f"**{in_markdown(said)}**")
     how(owned_terms(machine), key="why_owned", label="Formula of every part")
     scenario = replace(
         plan.resolved,
@@ -273,9 +271,9 @@ def draw_owned(plan: Plan) -> None:
 
 
 result = current.plan()
-st.markdown(_escape(f"## {verdict(result)}"))
+st.markdown(f"## {in_markdown(verdict(result))}")
 if warning := old_price(result):
-    st.warning(_escape(warning), icon=":material/history:")
+    st.warning(in_markdown(warning), icon=":material/history:")
 draw_bill(result)
 draw_tokens(result)
 draw_break_even(result)

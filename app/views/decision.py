@@ -18,6 +18,7 @@ from app.format import gib, seconds, usd
 from app.planning.plan import Plan
 from app.planning.recommendation import Recommendation
 from app.sources import dashboard_sources
+from app.text import in_markdown
 from app.views.copy_link import copy_link
 
 NAMES = {
@@ -67,7 +68,7 @@ def draw_decision(decision: Decision, *, use_today: Callable[[], None]) -> None:
     with st.container(border=True, key="decision"):
         text, button = st.columns([5, 1], vertical_alignment="center")
         said = " ".join(banner(found))
-        text.markdown(f"**Decided on {decision.on.isoformat()}, from the link:** {said}".replace("$", "\\$"))
+        text.markdown(f"**Decided on {decision.on.isoformat()}, from the link:** {in_markdown(said)}")
         button.button("Use today's price", on_click=use_today, width="stretch")
         rows = [
             {

@@ -12,6 +12,7 @@ from app.format import GIB, count, gib, plural, seconds, span, usd
 from app.planning.plan import Candidate, Plan
 from app.planning.sentences import conditions, load_phrase, model_name, precision_name, source_phrase, verdict
 from app.sources import dashboard_sources
+from app.text import in_markdown
 from app.views import current
 from app.views.chart import chart
 from app.views.explain import how
@@ -19,24 +20,20 @@ from app.views.old_price import old_price
 from pricing.cost import usd_per_million_tokens
 
 
-def _escape(text: str) -> str:
-    return text.replace("$", "\\$")
-
-
 def draw_verdict(plan: Plan) -> None:
     with st.container(border=True, key="verdict"):
-        st.markdown(f"## {_escape(verdict(plan))}")
+        st.markdown(f"## {in_markdown(verdict(plan))}")
         if plan.spec is None:
             return
         if warning := old_price(plan):
-            st.warning(_escape(warning), icon=":material/history:")
-        st.markdown(_escape(f"{conditions(plan)}. Load: {load_phrase(plan.asked)}."))
+            st.warning(in_markdown(warning), icon=":material/history:")
+        st.markdown(in_markdown(f"{conditions(plan)}. Load: {load_phrase(plan.asked)}."))
         if plan.refusal is not None and str(plan.refusal) not in verdict(plan):
-            st.error(_escape(str(plan.refusal)), icon=":material/error:")
+            st.error(in_markdown(str(plan.refusal)), icon=":material/error:")
         for note in plan.chosen.notes if plan.chosen else ():
-            st.markdown(f"**Note:** {_escape(note)}")
+            st.markdown(f"**Note:** {in_markdown(note)}")
         for line in alternatives(plan, dashboard_sources()):
-            st.markdown(f"- {_escape(line)}")
+            st.markdown(f"- {in_markdown(line)}")
 
 
 def draw_metrics(plan: Plan, chosen: Candidate) -> None:
@@ -116,7 +113,7 @@ def draw_memory(plan: Plan, chosen: Candidate) -> None:
         f"({memory.kv_capacity_tokens:,} tokens of cache). Uses {used}; 80 % interval {low} to {high}."
     )
     for note in memory.notes:
-        st.caption(_escape(note))
+        st.caption(in_markdown(note))
 
 
 def draw_latency(chosen: Candidate) -> None:
@@ -133,7 +130,7 @@ def draw_latency(chosen: Candidate) -> None:
         pd.DataFrame(rows, columns=["", "mean, 80 % interval", "95th percentile"]), hide_index=True, key="latency_table"
     )
     for note in latency.notes:
-        st.caption(_escape(note))
+        st.caption(in_markdown(note))
 
 
 def draw_machines(plan: Plan) -> None:
@@ -239,7 +236,7 @@ def draw_footer(plan: Plan) -> None:
             f"{count(plan.spec.active_params)} are touched per token (active)."
         )
     with st.container(key="footer"):
-        st.caption(_escape(" ".join(lines)))
+        st.caption(in_markdown(" ".join(lines)))
 
 
 result = current.plan()

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import streamlit as st
 
 from app.format import gib, seconds, significant, usd
+from app.text import in_markdown
 from estimators.provenance import Term
 
 
@@ -26,6 +27,6 @@ def how(terms: Sequence[Term], *, key: str, label: str = "How") -> None:
         return
     with st.popover(label, key=key, width="stretch"):
         for term in terms:
-            st.markdown(f"**{term.label}**: {value_text(term)}".replace("$", "\\$"))
+            st.markdown(f"**{in_markdown(term.label)}**: {in_markdown(value_text(term))}")
             st.code(term.formula, language=None, wrap_lines=True)
-            st.caption(f"Source: {term.source}".replace("$", "\\$"))
+            st.caption(f"Source: {in_markdown(term.source)}")

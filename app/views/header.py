@@ -9,6 +9,7 @@ from app.exploring.decision_link import Decision, mark_of
 from app.planning.plan import Plan
 from app.planning.sentences import source_phrase
 from app.scenario import Problem
+from app.text import in_code, in_markdown
 from app.views import current
 from app.views.copy_link import copy_link
 from app.views.decision import draw_decision, query_of
@@ -37,8 +38,11 @@ def draw_notices(plan: Plan) -> None:
     """Everything of the link or the boxes that was not used, by name, once."""
     found = {problem.message: problem for problem in (*st.session_state.problems, *current.problems())}
     if found:
-        lines = [f"- {_quoted(problem.subject)} {problem.reason}{_instead(problem)}" for problem in found.values()]
-        st.warning("\n".join(lines).replace("$", "\\$"), icon=":material/info:")
+        lines = [
+            f"- {in_code(problem.subject)} {in_markdown(problem.reason)}{_instead(problem)}"
+            for problem in found.values()
+        ]
+        st.warning("\n".join(lines), icon=":material/info:")
     decision: Decision | None = st.session_state.get("decision")
     offer = plan.chosen.offer if plan.chosen else None
     if decision is not None and mark_of(plan.asked) == mark_of(decision.scenario):
@@ -58,8 +62,3 @@ def _thaw() -> None:
 def _instead(problem: Problem) -> str:
     """What the page did about a value it could not read."""
     return "; the default was used." if "=" in problem.subject and problem.key != "v" else ""
-
-
-def _quoted(text: str) -> str:
-    """Text from outside as inline code, where neither Markdown nor HTML nor links act on it."""
-    return "`" + "".join(c if c.isprintable() and c != "`" else " " for c in text) + "`"

@@ -17,6 +17,7 @@ from app.planning.plan import Plan
 from app.planning.sentences import load_phrase, precision_name, verdict
 from app.planning.words import name_of
 from app.sources import dashboard_sources
+from app.text import in_code, in_markdown
 from app.views import current
 from app.views.chart import chart
 from estimators.provenance import Refusal
@@ -24,10 +25,6 @@ from estimators.quality.checkpoints import published_checkpoints
 from estimators.quality.recipes import recipe_script, recipes_for
 from estimators.quality.schemes import Scheme
 from estimators.quality.tasks import Task
-
-
-def _escape(text: str) -> str:
-    return text.replace("$", "\\$")
 
 
 def _row(name: str, effect: Effect, lever: Lever | None) -> dict[str, object]:
@@ -70,7 +67,7 @@ def draw_table(plan: Plan, levers: tuple[Lever, ...]) -> None:
         },
     )
     if base.overloaded:
-        st.warning(_escape(base.problem), icon=":material/info:")
+        st.warning(in_markdown(base.problem), icon=":material/info:")
     st.caption(
         f"{plural(len(levers), 'lever')}. Memory and times on the plan's own machine, cost on the cheapest that then "
         "meets the load and its objectives."
@@ -83,9 +80,9 @@ def draw_evidence(effects: list[tuple[Lever, Effect]]) -> None:
     with st.expander("What is known of each lever", key="lever_evidence", expanded=True):
         for lever, effect in effects:
             said = [f"Quality: {effect.kept.said}", effect.problem.rstrip("."), lever.note.rstrip(".")]
-            st.markdown(_escape(f"**{lever.name}.** {'. '.join(part for part in said if part)}."))
+            st.markdown(f"**{in_markdown(lever.name)}.** {in_markdown('. '.join(part for part in said if part))}.")
             if lever.group is Group.SPECULATION:
-                st.caption(_escape(lever.evidence))
+                st.caption(in_markdown(lever.evidence))
 
 
 def draw_combined(plan: Plan, levers: tuple[Lever, ...]) -> None:
@@ -104,11 +101,11 @@ def draw_combined(plan: Plan, levers: tuple[Lever, ...]) -> None:
     sources = dashboard_sources()
     before, effect = effect_of(plan, (), sources), effect_of(plan, [names[key] for key in chosen], sources)
     with st.container(border=True, key="combined"):
-        st.markdown(f"## {_escape(_sentence(before, effect))}")
-        st.markdown(f"- Quality: {_escape(effect.kept.said)}.")
+        st.markdown(f"## {in_markdown(_sentence(before, effect))}")
+        st.markdown(f"- Quality: {in_markdown(effect.kept.said)}.")
         if effect.problem:
-            st.markdown(f"- {_escape(effect.problem)}")
-        st.caption(_escape(f"Cheapest machine: {verdict(effect.cheapest)}"))
+            st.markdown(f"- {in_markdown(effect.problem)}")
+        st.caption(in_markdown(f"Cheapest machine: {verdict(effect.cheapest)}"))
 
 
 def _sentence(before: Effect, after: Effect) -> str:
@@ -137,10 +134,11 @@ def draw_recipes(plan: Plan, levers: tuple[Lever, ...]) -> None:
     try:
         script = recipe_script(model, kind, moe=moe)
     except Refusal as refusal:
-        st.warning(_escape(str(refusal)))
+        st.warning(in_markdown(str(refusal)))
         return
     _draw_lookup(model, script.scheme)
-    st.caption(f"{script.title}. Writes {script.output}. Checked: {script.verified}. {script.note}")
+    said = f"{script.title}. Writes {script.output}. Checked: {script.verified}. {script.note}"
+    st.caption(in_markdown(said))
     with st.expander("The script", key="script"):
         st.code(script.script, language="python")
     name = f"{script.output}.py"
@@ -151,13 +149,13 @@ def _draw_lookup(model: str, scheme: Scheme) -> None:
     """What is published already: the table at once, the Hub when asked."""
     known = published_checkpoints(model, scheme.value)
     for entry in known:
-        st.markdown(f"Published: `{entry.id}` ({entry.source}, {entry.as_of})".replace("$", "\\$"))
+        st.markdown(f"Published: {in_code(entry.id)} ({in_markdown(entry.source)}, {entry.as_of})")
     if st.button("Look on the Hub", key="look_on_hub"):
         with st.spinner("Asking the Hub"):
             found, problem = ready_on_the_hub(model, scheme.value, dashboard_sources())
-        names = ", ".join(f"`{name}`" for name in found)
+        names = ", ".join(map(in_code, found))
         missing = problem or "Nothing under the usual publishers' names."
-        st.markdown(f"On the Hub: {names}." if found else _escape(missing))
+        st.markdown(f"On the Hub: {names}." if found else in_markdown(missing))
 
 
 def draw_training(plan: Plan, task: Task) -> None:
@@ -177,7 +175,7 @@ def draw_training(plan: Plan, task: Task) -> None:
         for fact in (*found.facts, *found.elsewhere[:2]):
             kept = f"{100 * fact.recovery:.1f} % kept on {fact.metric}" if fact.recovery else fact.metric
             speed = f", {fact.speedup:g} times the speed" if fact.speedup else ""
-            st.caption(_escape(f"{fact.model} to {fact.result}: {kept}{speed} ({fact.setting}). {fact.source}"))
+            st.caption(in_markdown(f"{fact.model} to {fact.result}: {kept}{speed} ({fact.setting}). {fact.source}"))
         if not found.facts:
             st.caption("Nobody has published 2:4 sparsity of this model.")
 
@@ -189,9 +187,9 @@ def _draw_smaller(plan: Plan, task: Task) -> None:
     if found is None:
         st.markdown("No smaller model has a published score within 1 % of this one on this task, on one suite.")
         return
-    st.markdown(_escape(f"{name_of(found)}: {usd(found.usd_per_month or Decimal(0))} a month."))
+    st.markdown(in_markdown(f"{name_of(found)}: {usd(found.usd_per_month or Decimal(0))} a month."))
     if found.quality.result is not None and found.quality.verdict is not None:
-        st.caption(_escape(f"{found.quality.result.reason} {found.quality.verdict.reason}."))
+        st.caption(in_markdown(f"{found.quality.result.reason} {found.quality.verdict.reason}."))
 
 
 def _draw_payback(plan: Plan) -> None:
@@ -215,20 +213,20 @@ def _draw_payback(plan: Plan) -> None:
     try:
         found = payback(plan, plan.spec.resident_params * share / 100, dashboard_sources(), one_off_usd=cost)
     except Refusal as refusal:
-        st.markdown(_escape(str(refusal)))
+        st.markdown(in_markdown(str(refusal)))
         return
-    st.markdown(_escape(_payback_sentence(found)))
+    st.markdown(in_markdown(_payback_sentence(found)))
     if not found.own_cost:
         where = f"{TRAINING_INSTANCE} in {found.trained_in}"
         recipe = (
             f"{found.gpu_hours.value:,.0f} GPU hours at {usd(found.usd_per_gpu_hour)} ({where}), "
             "data and people not included"
         )
-        st.caption(_escape(f"{recipe}. {found.gpu_hours.formula}; {found.gpu_hours.source}."))
+        st.caption(in_markdown(f"{recipe}. {found.gpu_hours.formula}; {found.gpu_hours.source}."))
         st.caption("One published recipe is all there is: half to double is our allowance, not a measured spread.")
     for fact in found.facts[:3]:
         kept = f"{fact.baseline:g} to {fact.score:g} on {fact.metric}" if fact.baseline and fact.score else fact.metric
-        st.caption(_escape(f"Published: {fact.result}, {kept}. {fact.source}"))
+        st.caption(in_markdown(f"Published: {fact.result}, {kept}. {fact.source}"))
     if not found.facts:
         st.caption("Nobody has published a distilled or pruned version of this model: its quality is unknown.")
 
@@ -282,7 +280,7 @@ def draw_article() -> None:
 
 result = current.plan()
 st.markdown("## What would change this plan")
-st.markdown(_escape(f"{verdict(result)} Load: {load_phrase(result.asked)}."))
+st.markdown(in_markdown(f"{verdict(result)} Load: {load_phrase(result.asked)}."))
 task = st.selectbox(
     "Quality on",
     list(Task),

@@ -10,6 +10,7 @@ from app.figures.serving import memory_by_role, memory_line
 from app.format import GIB, gib, plural
 from app.planning.plan import Candidate, Plan
 from app.planning.sentences import verdict
+from app.text import in_markdown
 from app.views import current
 from app.views.chart import chart
 from app.views.explain import how
@@ -17,7 +18,7 @@ from estimators.memory import MemoryEstimate
 
 
 def draw(plan: Plan, chosen: Candidate, memory: MemoryEstimate) -> None:
-    st.markdown(f"## {verdict(plan)}".replace("$", "\\$"))
+    st.markdown(f"## {in_markdown(verdict(plan))}")
     used = f"{gib(memory.memory_bytes_per_gpu)} of {gib(memory.memory_budget_bytes_per_gpu)}"
     interval = f"{gib(memory.memory_bytes_per_gpu_low)} to {gib(memory.memory_bytes_per_gpu_high)}"
     tokens = plan.asked.prompt + plan.asked.output
@@ -27,7 +28,7 @@ def draw(plan: Plan, chosen: Candidate, memory: MemoryEstimate) -> None:
         f"one context of up to **{memory.max_context:,} tokens** at this concurrency."
     )
     for note in memory.notes:
-        st.info(note.replace("$", "\\$"), icon=":material/info:")
+        st.info(in_markdown(note), icon=":material/info:")
     left, right = st.columns([3, 2], gap="large")
     with left:
         st.markdown("### What fills it")
@@ -88,4 +89,4 @@ result = current.plan()
 if result.chosen is not None and result.chosen.memory is not None:
     draw(result, result.chosen, result.chosen.memory)
 else:
-    st.error(verdict(result).replace("$", "\\$"))
+    st.error(in_markdown(verdict(result)))

@@ -13,6 +13,7 @@ from app.format import plural
 from app.planning.plan import Plan
 from app.planning.sentences import option_name, source_phrase
 from app.sources import LocalSources, dashboard_sources
+from app.text import in_markdown
 from app.views import current
 from app.views.chart import chart
 from estimators.hardware.catalogue import accelerators
@@ -44,9 +45,9 @@ def _areas() -> list[str]:
 
 def draw_status(sources: LocalSources, region: str) -> None:
     status = sources.book.status(region, Listing.PRICE_LIST)
-    st.markdown(f"**{region}**: {status.sentence}".replace("$", "\\$"))
+    st.markdown(f"**{region}**: {in_markdown(status.sentence)}")
     for remark in status.remarks:
-        st.caption(remark.replace("$", "\\$"))
+        st.caption(in_markdown(remark))
 
 
 def draw_explorer(sources: LocalSources, plan: Plan) -> None:

@@ -11,6 +11,7 @@ from app.measuring.jobs import device_assignment, endpoint_assignment, measureme
 from app.measuring.overlay import beside_plan, effects, sentences, with_own_measurements
 from app.planning.plan import Plan
 from app.sources import dashboard_sources
+from app.text import in_markdown
 from app.views import current
 from estimators.architecture import catalogue
 from estimators.hardware.catalogue import find_accelerator
@@ -29,10 +30,6 @@ from estimators.provenance import Refusal
 from estimators.workload import Engine
 
 DTYPES = ["bf16", "fp32", "fp16", "int8", "int4", "nf4"]
-
-
-def _escape(text: str) -> str:
-    return text.replace("$", "\\$")
 
 
 def signed_in() -> dict[str, object] | None:
@@ -61,7 +58,7 @@ def may_measure() -> bool:
     try:
         authorise(token=token, claims=signed_in(), oidc=_oidc())
     except NotAuthorised as refusal:
-        st.info(_escape(str(refusal)))
+        st.info(in_markdown(str(refusal)))
         return False
     return True
 
@@ -122,7 +119,7 @@ def draw_device(store: MeasurementStore, plan: Plan) -> None:
             assignment = device_assignment(job, find_accelerator(chip).name if chip else "")
             st.session_state.job = start(store, assignment, "the page")
         except Refusal as refusal:
-            st.error(_escape(str(refusal)))
+            st.error(in_markdown(str(refusal)))
 
 
 def draw_endpoint(store: MeasurementStore, plan: Plan) -> None:
@@ -159,7 +156,7 @@ def draw_endpoint(store: MeasurementStore, plan: Plan) -> None:
             assignment = endpoint_assignment(url, sweep, EndpointPolicy.from_environment(), key)
             st.session_state.job = start(store, assignment, "the page")
         except Refusal as refusal:
-            st.error(_escape(str(refusal)))
+            st.error(in_markdown(str(refusal)))
 
 
 def draw_report(store: MeasurementStore, plan: Plan) -> None:
@@ -174,7 +171,7 @@ def draw_report(store: MeasurementStore, plan: Plan) -> None:
         try:
             st.success(_keep(store, plan, document, chip, gpus))
         except Refusal as refusal:
-            st.error(_escape(str(refusal)))
+            st.error(in_markdown(str(refusal)))
 
 
 def _keep(store: MeasurementStore, plan: Plan, document: str | bytes, chip: str, gpus: int) -> str:
@@ -251,7 +248,7 @@ def _rows(store: MeasurementStore, plan: Plan, made: Measurement) -> tuple[Compa
             config = dashboard_sources().config(asked if mine else made.model)
             return compare(made, **device_estimates(store, made, config))
         except Refusal as refusal:
-            st.caption(_escape(str(refusal)))
+            st.caption(in_markdown(str(refusal)))
     return beside_plan(plan, made)
 
 
@@ -265,7 +262,7 @@ def _text(row: Comparison, value: float) -> str:
 
 def _draw_comparison(store: MeasurementStore, plan: Plan, made: Measurement) -> None:
     rows = _rows(store, plan, made)
-    st.markdown(f"**{_escape(verdict(rows, made))}**")
+    st.markdown(f"**{in_markdown(verdict(rows, made))}**")
     table = [
         {
             "": row.label,
@@ -282,7 +279,7 @@ def _draw_comparison(store: MeasurementStore, plan: Plan, made: Measurement) -> 
     st.dataframe(
         pd.DataFrame(table), hide_index=True, column_config={"Ratio": st.column_config.NumberColumn(format="%.2f")}
     )
-    st.caption(_escape(f"{made.provenance}. " + " ".join(made.notes)))
+    st.caption(in_markdown(f"{made.provenance}. " + " ".join(made.notes)))
     _draw_effect(plan, made)
     used: list[str] = st.session_state.setdefault("own_measurements", [])
     if made.id in used:
@@ -304,7 +301,7 @@ def _draw_effect(plan: Plan, made: Measurement) -> None:
         st.caption("It says nothing of the plan above: another engine, machine, precision or load.")
         return
     said = [f"{found.label} {_interval(found.before)} becomes {_interval(found.after)}" for found in moved]
-    st.caption(_escape(f"In the plan above: {' '.join(sentences(plan, after))} {'; '.join(said)}."))
+    st.caption(in_markdown(f"In the plan above: {' '.join(sentences(plan, after))} {'; '.join(said)}."))
 
 
 def _interval(found: Interval) -> str:
@@ -317,10 +314,10 @@ def draw(plan: Plan) -> None:
         store = measurement_store()
         store.close_dead()
     except Refusal as refusal:
-        st.error(_escape(str(refusal)))
+        st.error(in_markdown(str(refusal)))
         return
     if ended := st.session_state.pop("ended", None):
-        st.info(_escape(ended))
+        st.info(in_markdown(ended))
     draw_queue()
     draw_history(store, plan)
     st.markdown("### Measure")

@@ -12,6 +12,7 @@ from app.planning.question import USUAL_WEIGHTS
 from app.planning.sentences import option_name, precision_name
 from app.presets import PRESETS
 from app.scenario import QUESTION_KEYS
+from app.text import in_code, in_markdown
 from estimators.hardware.catalogue import accelerators
 from estimators.precision import Weights
 from estimators.provenance import Refusal
@@ -35,8 +36,10 @@ def draw(models: list[str], regions: list[str]) -> None:
     _read_link(models, regions)
     st.markdown("## What is needed")
     if problems := st.session_state.get("question_problems"):
-        lines = [f"- `{problem.subject.replace('`', ' ')}` {problem.reason}; it was left out." for problem in problems]
-        st.warning("\n".join(lines).replace("$", "\\$"), icon=":material/info:")
+        lines = [
+            f"- {in_code(problem.subject)} {in_markdown(problem.reason)}; it was left out." for problem in problems
+        ]
+        st.warning("\n".join(lines), icon=":material/info:")
     st.pills("Use", list(PRESETS), key="q_task", on_change=_use, help="Sets tokens in and out, and the quality task.")
     for column, key in zip(st.columns(4), MIRRORED, strict=True):
         label, blank = MIRRORED[key]
@@ -195,7 +198,7 @@ def _draw_harness(models: list[str]) -> None:
     middle.selectbox("in", list(Scheme), key="harness_scheme", persist_state="session")
     right.button("Add", on_click=_add_results, width="stretch")
     if problem := st.session_state.pop("harness_problem", ""):
-        st.warning(problem.replace("$", "\\$"), icon=":material/info:")
+        st.warning(in_markdown(problem), icon=":material/info:")
     held = st.session_state.get("own_scores", ())
     if held:
         counted = sorted({f"{score.model} {score.scheme}: {score.benchmark} {score.score:.1f}" for score in held})

@@ -32,6 +32,7 @@ from app.planning.words import (
 )
 from app.scenario import QUESTION_KEYS, Scenario
 from app.sources import dashboard_sources
+from app.text import in_markdown
 from app.views import current, question_inputs
 from app.views.chart import chart
 from app.views.copy_link import copy_link
@@ -40,30 +41,26 @@ from app.views.old_price import old_price
 from estimators.provenance import Refusal
 
 
-def _escape(text: str) -> str:
-    return text.replace("$", "\\$")
-
-
 def draw_answer(answer: Recommendation) -> None:
     with st.container(border=True, key="recommendation"):
-        st.markdown(f"## {_escape(headline(answer))}")
+        st.markdown(f"## {in_markdown(headline(answer))}")
         if not answer.plans:
             for line in ways_out(answer.loosenings):
-                st.markdown(f"- {_escape(line)}")
-            st.caption(_escape(weighed_sentence(answer)))
+                st.markdown(f"- {in_markdown(line)}")
+            st.caption(in_markdown(weighed_sentence(answer)))
             return
         best = answer.plans[0]
         if warning := old_price(best.plan):
-            st.warning(_escape(warning), icon=":material/history:")
-        st.markdown(_escape(f"{purchase_of(best.candidate)}. Load: {load_phrase(answer.question.scenario)}."))
-        st.markdown(f"- {_escape(cheaper_sentence(best.next_cheaper))}")
+            st.warning(in_markdown(warning), icon=":material/history:")
+        st.markdown(in_markdown(f"{purchase_of(best.candidate)}. Load: {load_phrase(answer.question.scenario)}."))
+        st.markdown(f"- {in_markdown(cheaper_sentence(best.next_cheaper))}")
         for line in cautions(best):
-            st.markdown(f"- {_escape(line)}")
+            st.markdown(f"- {in_markdown(line)}")
         judged = best.candidate.quality
         if judged.result is not None:
             evidence = f" {judged.verdict.reason}." if judged.verdict else ""
-            st.markdown(f"- Quality: {_escape(judged.result.reason + evidence)}")
-        st.caption(_escape(weighed_sentence(answer)))
+            st.markdown(f"- Quality: {in_markdown(judged.result.reason + evidence)}")
+        st.caption(in_markdown(weighed_sentence(answer)))
 
 
 def draw_margins(best: Candidate) -> None:
@@ -136,11 +133,11 @@ def draw_reasons(answer: Recommendation) -> None:
             evidence.setdefault(known, []).append(number)
     st.markdown("**Why the next cheaper fails**")
     for said, lines in reasons.items():
-        st.markdown(_escape(f"- {_numbers(lines)}: {said}"))
+        st.markdown(f"- {_numbers(lines)}: {in_markdown(said)}")
     if evidence:
         st.markdown("**What is known of speculative decoding here**")
     for said, lines in evidence.items():
-        st.markdown(_escape(f"- {_numbers(lines)}: {said}"))
+        st.markdown(f"- {_numbers(lines)}: {in_markdown(said)}")
 
 
 def _numbers(lines: list[int]) -> str:
@@ -168,11 +165,11 @@ def draw_evidence(answer: Recommendation) -> None:
     with st.expander("Evidence, what was left out, and what is missing", key="evidence"):
         if answer.plans and (verdict := answer.plans[0].candidate.quality.verdict) is not None:
             for line in (verdict.reason, *verdict.caveats, *(f"Source: {source}" for source in verdict.sources)):
-                st.caption(_escape(line))
+                st.caption(in_markdown(line))
         if answer.without_evidence:
-            st.caption(f"Nobody has published a comparison for: {_escape('; '.join(answer.without_evidence))}.")
+            st.caption(f"Nobody has published a comparison for: {in_markdown('; '.join(answer.without_evidence))}.")
         for note in answer.notes:
-            st.caption(_escape(note))
+            st.caption(in_markdown(note))
         st.caption("Replicas are the fewest that keep up and meet the objectives at the 95th percentile.")
 
 
@@ -200,7 +197,7 @@ try:
     with st.spinner("Weighing every combination"):
         found = remembered_recommendation(question, dashboard_sources())
 except Refusal as refusal:
-    st.error(_escape(str(refusal)), icon=":material/error:")
+    st.error(in_markdown(str(refusal)), icon=":material/error:")
 else:
     draw_answer(found)
     if found.plans:

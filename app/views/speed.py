@@ -10,6 +10,7 @@ from app.figures.serving import step_bound, throughput_latency
 from app.format import seconds, significant, span, usd
 from app.planning.plan import Plan
 from app.planning.sentences import load_phrase, verdict
+from app.text import in_markdown
 from app.views import current
 from app.views.chart import chart
 from app.views.explain import how
@@ -17,7 +18,7 @@ from estimators.latency import CurvePoint, Interval, LatencyEstimate
 
 
 def draw(plan: Plan, latency: LatencyEstimate) -> None:
-    st.markdown(f"## {verdict(plan)}".replace("$", "\\$"))
+    st.markdown(f"## {in_markdown(verdict(plan))}")
     st.markdown(f"Load: {load_phrase(plan.asked)}.")
     if latency.saturated:
         st.warning("The load is more than this plan serves; the times below are of a saturated server.")
@@ -32,7 +33,7 @@ def draw(plan: Plan, latency: LatencyEstimate) -> None:
     )
     how(latency.terms, key="why_latency", label="Formula and source of every term")
     for note in latency.notes:
-        st.info(note.replace("$", "\\$"), icon=":material/info:")
+        st.info(in_markdown(note), icon=":material/info:")
     points = serving_curve(plan)
     if points:
         _draw_curve(plan, latency, points)
@@ -80,4 +81,4 @@ result = current.plan()
 if result.chosen is not None and result.chosen.latency is not None:
     draw(result, result.chosen.latency)
 else:
-    st.error(verdict(result).replace("$", "\\$"))
+    st.error(in_markdown(verdict(result)))

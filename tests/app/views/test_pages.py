@@ -50,6 +50,14 @@ def test_a_hostile_link_is_named_and_nothing_breaks() -> None:
         assert key in notice
 
 
+@pytest.mark.parametrize("key", ["gpu", "engine_version"])
+def test_words_of_a_link_are_quoted_and_make_no_link(key: str) -> None:
+    page = run(**{key: "[free credits](https://evil.example)"})
+    assert not page.exception
+    (notice,) = [box.value for box in page.warning if "free credits" in box.value]
+    assert f"`{key}=[free credits](https://evil.example)`" in notice
+
+
 def test_changing_a_box_changes_the_answer() -> None:
     page = run()
     page.selectbox(key="weights").set_value("int4").run()
