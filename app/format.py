@@ -1,4 +1,4 @@
-"""Bytes, seconds and dollars as text: the only place that rounds. Pure."""
+"""Bytes, seconds and dollars as text, the only place that rounds; and what the figures are called. Pure."""
 
 from __future__ import annotations
 
@@ -6,6 +6,13 @@ import math
 from decimal import ROUND_HALF_UP, Decimal
 
 GIB = 2**30
+
+MONTHLY_COST, MEMORY_PER_GPU, PER_MILLION = "Monthly cost", "Memory per GPU", "Per million output tokens"
+
+
+def p95(name: str) -> str:
+    """ "Time to first token" -> "p95 time to first token"."""
+    return f"p95 {name[0].lower()}{name[1:]}"
 
 
 def significant(value: float, digits: int = 3) -> str:

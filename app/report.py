@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from app.format import count, gib, plural, seconds, span, usd
 from app.planning.plan import Candidate, Plan
 from app.planning.sentences import conditions, load_phrase, source_phrase, verdict
+from estimators.latency.estimate import TIMES
 
 
 def as_lines(plan: Plan) -> Iterator[str]:
@@ -38,11 +39,8 @@ def _machine(chosen: Candidate) -> Iterator[str]:
         used = f"{gib(memory.memory_bytes_per_gpu)} of {gib(memory.memory_budget_bytes_per_gpu)} per GPU"
         yield f"  memory: {used}; holds {plural(memory.max_concurrency, 'request')} of this length"
     if latency is not None:
-        yield (
-            f"  time to first token {span(latency.ttft_s.low, latency.ttft_s.high)}, "
-            f"per token {span(latency.tpot_s.low, latency.tpot_s.high)}, "
-            f"whole request {span(latency.e2e_s.low, latency.e2e_s.high)} (80 % intervals)"
-        )
+        means = ((name, latency.of(key)[0]) for key, name in TIMES.items())
+        yield f"  {', '.join(f'{name.lower()} {span(mean.low, mean.high)}' for name, mean in means)} (80 % intervals)"
     else:
         yield "  latency: not estimated"
     for check in chosen.objectives:

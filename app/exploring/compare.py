@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from app.exploring.decision_link import Decision, read_decision
 from app.exploring.drafting_load import overloaded
-from app.format import gib, seconds, usd
+from app.format import MEMORY_PER_GPU, PER_MILLION, gib, p95, seconds, usd
 from app.planning.memo import VersionedSources, remembered_plan
 from app.planning.plan import Plan
 from app.planning.sentences import (
@@ -22,6 +22,7 @@ from app.planning.sentences import (
     verdict,
 )
 from app.scenario import Problem, Scenario, decode, with_page_defaults
+from estimators.latency.estimate import TIMES
 from estimators.provenance import Refusal
 
 MOST_SCENARIOS = 6
@@ -78,8 +79,8 @@ def rows(compared: Sequence[Compared]) -> tuple[Row, ...]:
     plans = [entry.plan for entry in compared]
     drowned = [overloaded(plan) for plan in plans]
 
-    def timed(name: str, key: str) -> Row:
-        return _measured(name, [_latency(plan, key) for plan in plans], seconds, drowned)
+    def timed(key: str) -> Row:
+        return _measured(p95(TIMES[key]), [_latency(plan, key) for plan in plans], seconds, drowned)
 
     return (
         _row("Verdict", [verdict(plan) for plan in plans]),
@@ -92,11 +93,9 @@ def rows(compared: Sequence[Compared]) -> tuple[Row, ...]:
         _row("Engine", [_engine(plan) for plan in plans]),
         _row("Speculative decoding", [_drafting(plan.asked) for plan in plans]),
         _measured("A month", [_usd_month(plan) for plan in plans], usd, drowned),
-        _measured("Per million output tokens", [_usd_million(plan) for plan in plans], usd, drowned),
-        _measured("Memory per GPU", [_memory(plan) for plan in plans], gib),
-        timed("p95 time to first token", "ttft"),
-        timed("p95 time per token", "tpot"),
-        timed("p95 whole request", "e2e"),
+        _measured(PER_MILLION, [_usd_million(plan) for plan in plans], usd, drowned),
+        _measured(MEMORY_PER_GPU, [_memory(plan) for plan in plans], gib),
+        *map(timed, TIMES),
         _row("Objectives", [_objectives(plan) for plan in plans]),
         _row("Price", [_price(plan) for plan in plans]),
         _row("Decided, from the link", [_decided(entry) for entry in compared]),

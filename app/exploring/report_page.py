@@ -10,7 +10,8 @@ from decimal import Decimal
 
 from app.columns import as_json, as_text, columns_of
 from app.exploring.calibration import formula_version
-from app.format import gib, seconds, span, usd
+from app.exploring.decision_link import formula_version
+from app.format import MEMORY_PER_GPU, MONTHLY_COST, PER_MILLION, gib, seconds, span, usd
 from app.planning.drafting import Drafting, bound_words
 from app.planning.plan import Candidate, Plan
 from app.planning.quality_bar import Judgement
@@ -29,6 +30,7 @@ from app.planning.words import (
 )
 from app.scenario import KEYS, encode
 from app.text import in_html, in_spreadsheet
+from estimators.latency.estimate import TIMES
 from estimators.provenance import Term
 
 MOST_CAVEATS, MOST_SOURCES = 3, 4  # on one page; the recommendation itself shows all
@@ -112,22 +114,19 @@ def _figures(plan: Plan) -> str:
         return ""
     rows: list[tuple[str, str, str]] = []
     if chosen.cost is not None:
-        rows.append(("Monthly cost", usd(chosen.cost.usd_per_month), _how(chosen.cost.terms[:1])))
+        rows.append((MONTHLY_COST, usd(chosen.cost.usd_per_month), _how(chosen.cost.terms[:1])))
         if chosen.cost.usd_per_million_output_tokens is not None:
             million = usd(chosen.cost.usd_per_million_output_tokens)
-            rows.append(("Per million output tokens", million, _how(chosen.cost.terms[1:2])))
+            rows.append((PER_MILLION, million, _how(chosen.cost.terms[1:2])))
     memory, latency = chosen.memory, chosen.latency
     if memory is not None:
         used = f"{gib(memory.memory_bytes_per_gpu)} of {gib(memory.memory_budget_bytes_per_gpu)}"
         ends = f"{gib(memory.memory_bytes_per_gpu_low)} to {gib(memory.memory_bytes_per_gpu_high)}, 80 % interval"
-        rows.append(("Memory per GPU", used, ends))
+        rows.append((MEMORY_PER_GPU, used, ends))
     if latency is not None:
-        for name, interval, late in (
-            ("Time to first token", latency.ttft_s, latency.ttft_p95_s),
-            ("Time per output token", latency.tpot_s, latency.tpot_p95_s),
-            ("Whole request", latency.e2e_s, latency.e2e_p95_s),
-        ):
-            rows.append((name, f"p95 {seconds(late)}", f"mean {span(interval.low, interval.high)}, 80 % interval"))
+        for key, name in TIMES.items():
+            mean, late = latency.of(key)
+            rows.append((name, f"p95 {seconds(late)}", f"mean {span(mean.low, mean.high)}, 80 % interval"))
         rows.append(("Evidence of speed", latency.evidence, f"formulas and constants {formula_version()}"))
     return "<h2>Figures</h2>" + _table(("", "Estimate", "How"), rows)
 

@@ -10,6 +10,7 @@ from app.exploring.decision_link import unpinned
 from app.planning.memo import VersionedSources, remembered_plan
 from app.planning.plan import Plan
 from app.scenario import Scenario
+from estimators.latency.estimate import TIMES
 
 SWING = 1.5  # each assumption is divided and multiplied by this
 FARTHEST = 4.0  # how far a flip is looked for, as a factor
@@ -57,7 +58,7 @@ def assumptions_of(scenario: Scenario) -> Iterator[Assumption]:
     yield Assumption(key="output", name="Tokens out", value=float(scenario.output), scaled=_output)
     if not scenario.buy.committed:
         yield Assumption(key="hours", name="Hours a month", value=float(scenario.hours), scaled=_hours)
-    for key, name in (("ttft", "Time to first token"), ("tpot", "Time per token"), ("e2e", "Whole request")):
+    for key, name in TIMES.items():
         limit = getattr(scenario, key)
         if limit is not None:
             yield Assumption(key=key, name=f"{name}, limit in s", value=limit, scaled=_limit(key))

@@ -11,8 +11,9 @@ import plotly.graph_objects as go
 from app.exploring.pareto import front
 from app.exploring.sensitivity import Swing
 from app.figures.base import BLUE, GREY, ORANGE, RED, SKY, styled
-from app.format import seconds, usd
+from app.format import p95, seconds, usd
 from app.planning.recommendation import Point
+from estimators.latency.estimate import TIMES
 
 NAMES_APART = 0.09  # of the height: points on the front closer than this share one name
 LONGEST_NAME = 15  # characters; what a phone shows beside a point. Hovering names a point in full
@@ -22,9 +23,9 @@ TICKS = ((1, 3), (1, 2, 5), (1, 1.5, 2, 3, 5, 7), (1, 1.2, 1.5, 2, 2.5, 3, 4, 5,
 MOST_TIMES_THE_CHEAPEST = 100
 
 LATENCIES: dict[str, tuple[str, float, Callable[[Point], float]]] = {  # title, units a second, seconds of a point
-    "ttft": ("p95 time to first token, s", 1.0, lambda point: point.ttft_p95_s),
-    "tpot": ("p95 time per output token, ms", 1e3, lambda point: point.tpot_p95_s),
-    "e2e": ("p95 whole request, s", 1.0, lambda point: point.e2e_p95_s),
+    "ttft": (f"{p95(TIMES['ttft'])}, s", 1.0, lambda point: point.ttft_p95_s),
+    "tpot": (f"{p95(TIMES['tpot'])}, ms", 1e3, lambda point: point.tpot_p95_s),
+    "e2e": (f"{p95(TIMES['e2e'])}, s", 1.0, lambda point: point.e2e_p95_s),
 }
 
 

@@ -11,7 +11,7 @@ from app.planning.plan import Candidate, Plan
 from app.planning.planner import workload_of
 from app.scenario import LoadMode
 from estimators.architecture import catalogue
-from estimators.latency.estimate import Interval, LatencyEstimate
+from estimators.latency.estimate import TIMES, Interval, LatencyEstimate
 from estimators.measuring.carry_over import roofline
 from estimators.measuring.comparison import Comparison, compare
 from estimators.measuring.measurement import Measurement
@@ -103,16 +103,13 @@ class Effect:
     after: Interval
 
 
-LABELS = {"ttft_s": "Time to first token", "tpot_s": "Time per output token", "e2e_s": "Whole request"}
-
-
 def effects(before: Plan, after: Plan) -> tuple[Effect, ...]:
     """The times of the chosen machine that measurements moved."""
     old, new = (plan.chosen.latency if plan.chosen else None for plan in (before, after))
     if old is None or new is None:
         return ()
-    pairs = ((label, getattr(old, field), getattr(new, field)) for field, label in LABELS.items())
-    return tuple(Effect(label=label, before=one, after=two) for label, one, two in pairs if one != two)
+    pairs = ((name, old.of(key)[0], new.of(key)[0]) for key, name in TIMES.items())
+    return tuple(Effect(label=name, before=one, after=two) for name, one, two in pairs if one != two)
 
 
 def sentences(before: Plan, after: Plan) -> tuple[str, ...]:

@@ -14,19 +14,18 @@ from app.exploring.calibration import Standing, recorded
 from app.exploring.decision_link import Decision, Review, freeze, review
 from app.exploring.question_link import with_question
 from app.exploring.report_page import plans_csv, plans_json, report_html
-from app.format import gib, seconds, usd
+from app.format import MEMORY_PER_GPU, MONTHLY_COST, gib, p95, seconds, usd
 from app.planning.plan import Plan
 from app.planning.recommendation import Recommendation
 from app.sources import dashboard_sources
 from app.text import in_markdown
 from app.views.copy_link import copy_link
+from estimators.latency.estimate import TIMES
 
 NAMES = {
-    "usd_month": "Monthly cost",
-    "memory": "Memory per GPU",
-    "ttft": "p95 time to first token",
-    "tpot": "p95 time per token",
-    "e2e": "p95 whole request",
+    "usd_month": MONTHLY_COST,
+    "memory": MEMORY_PER_GPU,
+    **{key: p95(name) for key, name in TIMES.items()},
 }
 
 

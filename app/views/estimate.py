@@ -8,7 +8,7 @@ import streamlit as st
 from app.exploring.alternatives import alternatives
 from app.exploring.model_sizes import SizedCost, cost_by_model_size
 from app.figures.base import CostPoint, cost_by_size, memory_bar
-from app.format import GIB, count, gib, plural, seconds, span, usd
+from app.format import GIB, MEMORY_PER_GPU, MONTHLY_COST, PER_MILLION, count, gib, plural, seconds, span, usd
 from app.planning.plan import Candidate, Plan
 from app.planning.sentences import conditions, load_phrase, model_name, precision_name, source_phrase, verdict
 from app.sources import dashboard_sources
@@ -17,6 +17,7 @@ from app.views import current
 from app.views.chart import chart
 from app.views.explain import how
 from app.views.old_price import old_price
+from estimators.latency.estimate import TIMES
 from pricing.cost import usd_per_million_tokens
 
 
@@ -42,7 +43,7 @@ def draw_metrics(plan: Plan, chosen: Candidate) -> None:
     with first:
         hourly = f"{usd(cost.usd_per_hour, cents=True)} an hour" if cost else None
         st.metric(
-            "Monthly cost",
+            MONTHLY_COST,
             usd(cost.usd_per_month) if cost else "not priced",
             border=True,
             delta=hourly,
@@ -52,7 +53,7 @@ def draw_metrics(plan: Plan, chosen: Candidate) -> None:
         how(cost.terms if cost else (), key="how_cost")
     with second:
         st.metric(
-            "Memory per GPU",
+            MEMORY_PER_GPU,
             gib(memory.memory_bytes_per_gpu) if memory else "unknown",
             border=True,
             delta=f"of {gib(memory.memory_budget_bytes_per_gpu)} usable" if memory else None,
@@ -63,7 +64,7 @@ def draw_metrics(plan: Plan, chosen: Candidate) -> None:
     with third:
         e2e = latency.e2e_s if latency else None
         st.metric(
-            "Whole request",
+            TIMES["e2e"],
             seconds(e2e.value) if e2e else "not estimated",
             border=True,
             delta=span(e2e.low, e2e.high) if e2e else None,
@@ -75,7 +76,7 @@ def draw_metrics(plan: Plan, chosen: Candidate) -> None:
     with fourth:
         million = cost.usd_per_million_output_tokens if cost else None
         st.metric(
-            "Million output tokens",
+            PER_MILLION,
             usd(million) if million else "not estimated",
             border=True,
             delta=_million_range(chosen) if million else None,
@@ -121,11 +122,10 @@ def draw_latency(chosen: Candidate) -> None:
     if latency is None:
         return
     st.markdown("### Speed at this load")
-    rows = [
-        ("Time to first token", span(latency.ttft_s.low, latency.ttft_s.high), seconds(latency.ttft_p95_s)),
-        ("Time per output token", span(latency.tpot_s.low, latency.tpot_s.high), seconds(latency.tpot_p95_s)),
-        ("Whole request", span(latency.e2e_s.low, latency.e2e_s.high), seconds(latency.e2e_p95_s)),
-    ]
+    rows = []
+    for key, name in TIMES.items():
+        mean, late = latency.of(key)
+        rows.append((name, span(mean.low, mean.high), seconds(late)))
     st.dataframe(
         pd.DataFrame(rows, columns=["", "mean, 80 % interval", "95th percentile"]), hide_index=True, key="latency_table"
     )

@@ -23,6 +23,7 @@ from app.scenario import (
     encode,
     model_text,
 )
+from estimators.latency.estimate import TIMES
 from estimators.precision import KvPrecision, Method, Weights
 from estimators.workload import Engine
 from pricing.offers import PurchaseOption
@@ -42,9 +43,9 @@ _NUMBERS = {  # label, smallest, help; blank means the default
 }
 _TEXTS = {
     "rate": ("Requests per second", "none", "Poisson arrivals, for the whole plan. Leave requests at a time blank."),
-    "ttft": ("Time to first token, s", "none", "Objective at the 95th percentile."),
-    "tpot": ("Time per token, s", "none", "Objective at the 95th percentile, first token excluded."),
-    "e2e": ("Whole request, s", "none", "Objective at the 95th percentile."),
+    "ttft": (f"{TIMES['ttft']}, s", "none", "Objective at the 95th percentile."),
+    "tpot": (f"{TIMES['tpot']}, s", "none", "Objective at the 95th percentile, first token excluded."),
+    "e2e": (f"{TIMES['e2e']}, s", "none", "Objective at the 95th percentile."),
     "gpu": ("Accelerator", "auto", "Any name: A10G, H100, L40S, MI300X. Auto takes the cheapest that fits."),
     "instance": ("EC2 instance type", "auto", "Such as g6.xlarge. All its accelerators serve one replica."),
     "hours": ("Hours a month", "730", "Reserved, Savings Plan and owned machines bill 730 whatever this says."),

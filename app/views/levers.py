@@ -12,7 +12,7 @@ from app.exploring.levers import Effect, Group, Lever, effect_of, levers_for, re
 from app.exploring.retraining import TRAINING_INSTANCE, Payback, experts, payback, smaller_model, sparsity
 from app.exploring.sensitivity import swings
 from app.figures.decisions import tornado
-from app.format import GIB, gib, plural, seconds, significant, span, usd
+from app.format import GIB, gib, p95, plural, seconds, significant, span, usd
 from app.planning.plan import Plan
 from app.planning.sentences import load_phrase, precision_name, verdict
 from app.planning.words import name_of
@@ -20,6 +20,7 @@ from app.sources import dashboard_sources
 from app.text import in_code, in_markdown
 from app.views import current
 from app.views.chart import chart
+from estimators.latency.estimate import SHORT_TIMES, TIMES
 from estimators.provenance import Refusal
 from estimators.quality.checkpoints import published_checkpoints
 from estimators.quality.recipes import recipe_script, recipes_for
@@ -33,8 +34,7 @@ def _row(name: str, effect: Effect, lever: Lever | None) -> dict[str, object]:
         "Lever": name,
         "A month": effect.usd_per_month,
         "Memory, GiB per GPU": memory / GIB if memory is not None else None,
-        "p95 first token": _time(effect, "ttft"),
-        "p95 per token": _time(effect, "tpot"),
+        **{p95(SHORT_TIMES[key]): _time(effect, key) for key in ("ttft", "tpot")},
         "Quality": _quality(effect) if lever else "",
         "Effort": lever.effort if lever else "",
     }
@@ -266,8 +266,8 @@ def draw_article() -> None:
             {
                 "": precision_name(row.weights),
                 "Weights, estimated": gib(row.weights_bytes) if row.weights_bytes else "unknown",
-                "Whole request, published": seconds(row.e2e_published_s) if row.e2e_published_s else "not published",
-                "Whole request, estimated": seconds(row.e2e_estimated_s) if row.e2e_estimated_s else "unknown",
+                f"{TIMES['e2e']}, published": seconds(row.e2e_published_s) if row.e2e_published_s else "not published",
+                f"{TIMES['e2e']}, estimated": seconds(row.e2e_estimated_s) if row.e2e_estimated_s else "unknown",
                 "80 % interval": span(row.e2e_low_s, row.e2e_high_s) if row.e2e_low_s and row.e2e_high_s else "",
                 "OpenLLM v1, published": f"{row.score:g}" if row.score else "not published",
                 "Kept": f"{100 * row.recovery:.1f} %" if row.recovery else "",

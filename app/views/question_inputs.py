@@ -14,6 +14,7 @@ from app.presets import PRESETS
 from app.scenario import QUESTION_KEYS
 from app.text import in_code, in_markdown
 from estimators.hardware.catalogue import accelerators
+from estimators.latency.estimate import SHORT_TIMES
 from estimators.precision import Weights
 from estimators.provenance import Refusal
 from estimators.quality.lm_eval_results import parse_results, scores_of
@@ -25,9 +26,9 @@ MOST_RESULTS = 2_000_000  # characters of one results file
 MOST_SCORES = 400
 MIRRORED = {  # shared key -> label, placeholder; that of the rate says the load there is instead
     "rate": ("Requests a second", "none"),
-    "ttft": ("First token within, s", "no limit"),
-    "tpot": ("Each token within, s", "no limit"),
-    "e2e": ("Whole request within, s", "no limit"),
+    "ttft": (f"{SHORT_TIMES['ttft']} within, s", "no limit"),
+    "tpot": (f"{SHORT_TIMES['tpot']} within, s", "no limit"),
+    "e2e": (f"{SHORT_TIMES['e2e']} within, s", "no limit"),
 }
 
 

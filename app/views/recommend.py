@@ -10,10 +10,10 @@ import streamlit as st
 
 from app.exploring.question_link import Asked, encode_question, link_of, question_of
 from app.figures.decisions import LATENCIES, cost_against_latency, cost_against_quality
-from app.format import usd
+from app.format import MONTHLY_COST, p95, usd
 from app.planning.drafting import bound_words
 from app.planning.plan import Candidate
-from app.planning.recommendation import Recommendation
+from app.planning.recommendation import Candidate, Recommendation
 from app.planning.remembered import remembered_recommendation
 from app.planning.sentences import load_phrase, model_name
 from app.planning.words import (
@@ -38,7 +38,11 @@ from app.views.chart import chart
 from app.views.copy_link import copy_link
 from app.views.decision import draw_exports
 from app.views.old_price import old_price
+from estimators.latency.estimate import SHORT_TIMES
+from estimators.precision import KvPrecision, Weights
 from estimators.provenance import Refusal
+
+FIRST, EACH = f"{p95(SHORT_TIMES['ttft'])}, s", f"{p95(SHORT_TIMES['tpot'])}, ms"  # columns
 
 
 def draw_answer(answer: Recommendation) -> None:
@@ -70,7 +74,7 @@ def draw_margins(best: Candidate) -> None:
     columns = st.columns(len(shown) + 1)
     left = left_text(budget[0]) if budget else purchase_of(best)
     cost = usd(best.usd_per_month or Decimal(0))
-    columns[0].metric("Monthly cost", cost, delta=left, delta_color="off", delta_arrow="off", border=True)
+    columns[0].metric(MONTHLY_COST, cost, delta=left, delta_color="off", delta_arrow="off", border=True)
     for column, margin in zip(columns[1:], shown, strict=True):
         name = LIMITS[margin.key]
         column.metric(
@@ -90,10 +94,10 @@ def draw_plans(answer: Recommendation) -> None:
         {
             "": number,
             "Model": model_name(ranked.candidate.scenario),
-            "Precision": precision_of(ranked.candidate).replace("its published precision", "as published"),
+            "Precision": _precision(ranked.candidate),
             "A month": float(ranked.candidate.usd_per_month or 0),
-            "p95 first token, s": ranked.candidate.ttft_p95_s,
-            "p95 per token, ms": (ranked.candidate.tpot_p95_s or 0) * 1e3,
+            FIRST: ranked.candidate.ttft_p95_s,
+            EACH: (ranked.candidate.tpot_p95_s or 0) * 1e3,
             **({"Quality": 100 * (ranked.candidate.quality.ratio or 0)} if answer.question.bar else {}),
             "Machines": machine_of(ranked.candidate),
             **({"Speculative decoding": drafting_of(ranked.candidate)} if drafting else {}),
@@ -109,13 +113,20 @@ def draw_plans(answer: Recommendation) -> None:
         column_config={
             "Model": st.column_config.TextColumn(width="medium"),
             "A month": number(format="dollar"),
-            "p95 first token, s": number(format="%.2f"),
-            "p95 per token, ms": number(format="%.1f"),
+            FIRST: number(format="%.2f"),
+            EACH: number(format="%.1f"),
             "Quality": number(format="%.1f %%", help="Of the reference, on the task of the bar."),
         },
     )
     st.caption("One line per model, precision and accelerator: its cheapest layout, machine size, region and payment.")
     draw_reasons(answer)
+
+
+def _precision(candidate: Candidate) -> str:
+    """In a cell, where no sentence stands around it."""
+    if candidate.scenario.weights is not Weights.AS_PUBLISHED:
+        return precision_of(candidate)
+    return "as published, cache in FP8" if candidate.scenario.kv is KvPrecision.FP8 else "as published"
 
 
 def draw_reasons(answer: Recommendation) -> None:

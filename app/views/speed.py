@@ -7,7 +7,7 @@ import streamlit as st
 
 from app.exploring.what_if import serving_curve
 from app.figures.serving import step_bound, throughput_latency
-from app.format import seconds, significant, span, usd
+from app.format import PER_MILLION, seconds, significant, span, usd
 from app.planning.plan import Plan
 from app.planning.sentences import load_phrase, verdict
 from app.text import in_markdown
@@ -15,6 +15,7 @@ from app.views import current
 from app.views.chart import chart
 from app.views.explain import how
 from estimators.latency import CurvePoint, Interval, LatencyEstimate
+from estimators.latency.estimate import SHORT_TIMES, TIMES
 
 
 def draw(plan: Plan, latency: LatencyEstimate) -> None:
@@ -22,15 +23,13 @@ def draw(plan: Plan, latency: LatencyEstimate) -> None:
     st.markdown(f"Load: {load_phrase(plan.asked)}.")
     if latency.saturated:
         st.warning("The load is more than this plan serves; the times below are of a saturated server.")
-    first, second, third, fourth = st.columns(4)
-    first.metric("Time to first token", span(latency.ttft_s.low, latency.ttft_s.high), border=True)
-    second.metric("Time per token", span(latency.tpot_s.low, latency.tpot_s.high), border=True)
-    third.metric("Whole request", span(latency.e2e_s.low, latency.e2e_s.high), border=True)
+    *columns, fourth = st.columns(4)
+    for column, (key, name) in zip(columns, TIMES.items(), strict=True):
+        mean, _ = latency.of(key)
+        column.metric(name, span(mean.low, mean.high), border=True)
     fourth.metric("Tokens per second, a replica", _between(latency.output_tok_per_s), border=True)
-    st.caption(
-        f"80 % intervals for the mean. 95th percentiles: first token {seconds(latency.ttft_p95_s)}, per token "
-        f"{seconds(latency.tpot_p95_s)}, whole request {seconds(latency.e2e_p95_s)}. Evidence: {latency.evidence}"
-    )
+    late = ", ".join(f"{name.lower()} {seconds(latency.of(key)[1])}" for key, name in SHORT_TIMES.items())
+    st.caption(f"80 % intervals for the mean. 95th percentiles: {late}. Evidence: {latency.evidence}")
     how(latency.terms, key="why_latency", label="Formula and source of every term")
     for note in latency.notes:
         st.info(in_markdown(note), icon=":material/info:")
@@ -57,10 +56,10 @@ def _draw_curve(plan: Plan, latency: LatencyEstimate, points: tuple[CurvePoint, 
     rows = [
         {
             "Requests at a time": f"{point.concurrency:g}" + (" (some wait)" if point.waits_for_memory else ""),
-            "First token": span(point.ttft_s.low, point.ttft_s.high),
-            "Per token": span(point.tpot_s.low, point.tpot_s.high),
+            SHORT_TIMES["ttft"]: span(point.ttft_s.low, point.ttft_s.high),
+            SHORT_TIMES["tpot"]: span(point.tpot_s.low, point.tpot_s.high),
             "Tokens per second": _between(point.output_tok_per_s),
-            "Per million output tokens": _per_million(float(cost.usd_per_hour) / replicas, point) if cost else "",
+            PER_MILLION: _per_million(float(cost.usd_per_hour) / replicas, point) if cost else "",
         }
         for point in points
     ]

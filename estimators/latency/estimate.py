@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from estimators.provenance import Term
+
+# What the three times are called, by the public key of their objective; in full, and where a table is narrow.
+TIMES: Mapping[str, str] = {"ttft": "Time to first token", "tpot": "Time per output token", "e2e": "Whole request"}
+SHORT_TIMES: Mapping[str, str] = {"ttft": "First token", "tpot": "Per token", "e2e": "Whole request"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,3 +51,7 @@ class LatencyEstimate:
     evidence: str  # rows, accelerator and engine behind the calibration
     terms: tuple[Term, ...]
     notes: tuple[str, ...] = ()
+
+    def of(self, key: str) -> tuple[Interval, float]:
+        """(mean with its interval, 95th percentile) of "ttft", "tpot" or "e2e", in seconds."""
+        return getattr(self, f"{key}_s"), getattr(self, f"{key}_p95_s")

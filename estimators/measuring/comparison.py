@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from estimators.latency.estimate import Interval
+from estimators.latency.estimate import TIMES, Interval
 from estimators.measuring.measurement import Measurement, Spread
 from estimators.measuring.narrowing import spreads
 
@@ -51,8 +51,8 @@ def compare(
 ) -> tuple[Comparison, ...]:
     """Each quantity that was measured, beside its estimate. `usd_per_hour` is of the machine that was measured."""
     rows = [
-        _row("ttft_s", "Time to first token", ttft_s, measurement.ttft_s),
-        _row("itl_s", "Time per output token", itl_s, measurement.itl_s),
+        _row("ttft_s", TIMES["ttft"], ttft_s, measurement.ttft_s),
+        _row("itl_s", TIMES["tpot"], itl_s, measurement.itl_s),
         _row("output_tok_per_s", "Output tokens per second", output_tok_per_s, measurement.output_tok_per_s),
         Comparison(
             key="memory_bytes",

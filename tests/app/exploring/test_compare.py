@@ -88,7 +88,7 @@ def test_a_plan_that_cannot_serve_its_rate_is_never_the_cheapest() -> None:
         Scenario(model=ARTICLE[0].model, instance="g6.xlarge", rate=50),
     )
     lines = {row.name: row for row in rows([drowned, served])}
-    for name in ("A month", "p95 time per token", "p95 whole request"):
+    for name in ("A month", "p95 time per output token", "p95 whole request"):
         assert lines[name].cells[0] == "overloaded"
         assert lines[name].best == (1,)
 
