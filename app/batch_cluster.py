@@ -22,6 +22,7 @@ from app.scenario import decode
 from estimators.architecture.spec import ModelSpec
 from estimators.measuring.jobs.environment import ROOT, cluster_environment, ray_address, ray_python
 from estimators.provenance import Refusal
+from estimators.workload import NAMED_DRAFTERS
 from pricing.offers import PriceQuery
 from pricing.table import OfferTable
 
@@ -144,7 +145,7 @@ def models_of(cases: Path) -> list[str]:
             seen.add(named)
             asked = {key: value for key, value in zip(("model", "spec"), named, strict=True) if value.strip()}
             scenario = decode(asked).scenario
-            draft = None if scenario.spec in ("ngram", "eagle", "mtp") else scenario.spec
+            draft = None if scenario.spec in NAMED_DRAFTERS else scenario.spec
             found |= dict.fromkeys(filter(None, (scenario.model, draft)))
     return list(found)
 

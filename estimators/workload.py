@@ -53,9 +53,14 @@ class Engine(StrEnum):
     TRANSFORMERS = "transformers"
 
 
+# Ways to draft, as the public key `spec` names them; any other value of it is a draft model's id.
+NAMED_DRAFTERS = ("ngram", "eagle", "mtp")
+DRAFTERS = (*NAMED_DRAFTERS, "draft")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Speculation:
-    """Speculative decoding: `method` "ngram", "eagle", "mtp" or "draft" (then `draft_model` is its id)."""
+    """Speculative decoding: `method` is one of `DRAFTERS`; with "draft", `draft_model` is its id."""
 
     method: str
     tokens: int  # drafted per step

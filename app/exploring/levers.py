@@ -15,6 +15,7 @@ from app.format import gib
 from app.planning.memo import VersionedSources, remembered_plan
 from app.planning.plan import Plan
 from app.planning.sentences import precision_name
+from app.planning.speculation import NAMES
 from app.scenario import Scenario
 from estimators.architecture.hub.client import HubOffline, HubUnavailable
 from estimators.latency.speculative import acceptances
@@ -25,6 +26,7 @@ from estimators.quality.recipes import recipes_for
 from estimators.quality.recovery import Recovery, recovery
 from estimators.quality.suggestions import int4_methods
 from estimators.quality.tasks import Task
+from estimators.workload import NAMED_DRAFTERS
 
 
 class Group(StrEnum):
@@ -38,7 +40,6 @@ class Group(StrEnum):
 
 # INT8 first: among the published averages of whole suites it keeps most after FP8 and runs on every chip since Turing.
 QUANTIZATIONS = (Weights.INT8, Weights.FP8, Weights.INT4, Weights.NVFP4)
-DRAFTERS = ("ngram", "eagle", "mtp")
 MOST_NAMES = 6  # repositories asked for at one press of a button
 PREFIX_SHARE = 0.5  # shown when the scenario has none; half the prompt repeats, as in a chat with long instructions
 
@@ -115,7 +116,7 @@ def levers_for(plan: Plan, task: Task) -> tuple[Lever, ...]:
     if plan.precision.kv is not KvPrecision.FP8:
         found.append(_cache(plan, task))
     if plan.asked.spec is None:
-        drafters = (method for method in DRAFTERS if method != "mtp" or _has_mtp(plan))
+        drafters = (method for method in NAMED_DRAFTERS if method != "mtp" or _has_mtp(plan))
         found += [_speculation(plan, method) for method in drafters]
     if plan.asked.prefix == 0:
         found.append(_prefix())
@@ -184,7 +185,6 @@ def _over_suites(overall: Recovery | None) -> str:
 
 
 def _speculation(plan: Plan, method: str) -> Lever:
-    names = {"ngram": "n-gram look-up", "eagle": "EAGLE head", "mtp": "its own multi-token prediction"}
     efforts = {
         "ngram": "One setting: no extra model",
         "eagle": "A trained head for this very model; look for a published one first",
@@ -205,7 +205,7 @@ def _speculation(plan: Plan, method: str) -> Lever:
 
     return Lever(
         key=method,
-        name=f"Speculative decoding, {names[method]}",
+        name=f"Speculative decoding, {NAMES[method]}",
         group=Group.SPECULATION,
         change=change,
         kept=LOSSLESS,

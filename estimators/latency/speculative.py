@@ -14,10 +14,9 @@ from estimators.latency.sharding import Product, Shard
 from estimators.latency.step import Load, Rates, step_terms
 from estimators.precision import Precision
 from estimators.provenance import Refusal, Term, read_table
-from estimators.workload import Placement, Speculation
+from estimators.workload import DRAFTERS, Placement, Speculation
 
 _TABLE = Path(__file__).parent / "data" / "acceptance.csv"
-_METHODS = ("ngram", "eagle", "mtp", "draft")
 _NGRAM_SECONDS = 2e-4  # a look-up in the request's own tokens, on the host
 
 
@@ -114,8 +113,8 @@ def draft_for(
     Raises `Refusal` for a method, a token count or an acceptance out of range, and for a draft that is not known.
     """
     method, tokens = speculation.method, speculation.tokens
-    if method not in _METHODS:
-        raise Refusal(f"{method!r} is no drafting method.", field="spec", remedy=f"Use {', '.join(_METHODS)}.")
+    if method not in DRAFTERS:
+        raise Refusal(f"{method!r} is no drafting method.", field="spec", remedy=f"Use {', '.join(DRAFTERS)}.")
     if not 1 <= tokens <= 16:
         raise Refusal("Between 1 and 16 tokens are drafted per step.", field="spec_tokens")
     if speculation.acceptance is None:

@@ -15,9 +15,8 @@ from estimators.memory.kv_cache import Cache, CacheKind, cache_kinds, row_bytes
 from estimators.memory.weights import Stage, stage_weights
 from estimators.precision import KvPrecision, Precision, resolve_precision
 from estimators.provenance import Refusal
-from estimators.workload import Engine, Placement, Speculation
+from estimators.workload import DRAFTERS, Engine, Placement, Speculation
 
-METHODS = ("ngram", "eagle", "mtp", "draft")
 MOST_TOKENS = 16  # drafted per step; published acceptance ends long before
 DRAFT_MODEL = "draft model"
 EAGLE_HEAD = "eagle head"
@@ -27,8 +26,8 @@ WITH_MTP = "DeepSeek V3 and V4, GLM 4.5 to 5, Qwen3-Next, Qwen3.5 and 3.6, Nemot
 def check(speculation: Speculation, spec: ModelSpec) -> None:
     """Refuse a method the model cannot be drafted with, and a number of tokens nobody drafts."""
     method = speculation.method
-    if method not in METHODS:
-        raise Refusal(f"{method!r} is no drafting method.", field="spec", remedy=f"Use {', '.join(METHODS)}.")
+    if method not in DRAFTERS:
+        raise Refusal(f"{method!r} is no drafting method.", field="spec", remedy=f"Use {', '.join(DRAFTERS)}.")
     if not 1 <= speculation.tokens <= MOST_TOKENS:
         raise Refusal(
             f"{speculation.tokens} drafted tokens per step are not possible.",
