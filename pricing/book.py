@@ -11,23 +11,22 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from estimators.provenance import Refusal
-from pricing.freshness import MaxAge
-from pricing.offers import Listing, Offer, PriceQuery, PriceSource, PurchaseOption
-from pricing.reading import PriceReader, Progress, Reading, no_progress
+from pricing.offers import Listing, Offer, PriceQuery, PriceSource, PurchaseOption, is_stale
+from pricing.reading import BookStatus, PriceReader, Progress, Reading, no_progress, stored_moment
 from pricing.refresh import RegionReport, read_region
 from pricing.snapshot import PricePoint, load_snapshot, snapshot_history, snapshot_on
-from pricing.status import BookStatus
-from pricing.stored import stored_moment
 from pricing.table import OfferTable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from pricing.reading import StoredPrice, StoredReading
     from pricing.store import PriceStore
-    from pricing.stored import StoredPrice, StoredReading
 
 ListingKey = tuple[str, Listing]
 OfferKey = tuple[str, str, str]  # type, region, and the option as text: an enum's hash is Python, and slow
+
+LIVE_FOR, REFRESH_AFTER = timedelta(hours=2), timedelta(hours=1)  # of a listing, since it was last read
 
 
 @dataclass(slots=True)
@@ -56,16 +55,10 @@ class Book:
         *,
         store: PriceStore | None = None,
         reader: PriceReader | None = None,
-        ages: MaxAge | None = None,
-        live_for: timedelta = timedelta(hours=2),
-        refresh_after: timedelta = timedelta(hours=1),
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._store = store
         self._reader = reader
-        self._ages = ages or MaxAge()
-        self._live_for = live_for
-        self._refresh_after = refresh_after
         self._clock = clock
         self._lock = threading.Lock()
         self._making = threading.Lock()
@@ -176,7 +169,7 @@ class Book:
         contact = self._contacts.get(key)
         if contact is None or contact.reading is None or contact.error:
             return True
-        return now - self._last_read(key, contact.reading) >= self._refresh_after
+        return now - self._last_read(key, contact.reading) >= REFRESH_AFTER
 
     def keep_up(self) -> None:
         """Makes the table again when a day has passed, a live price has grown old or another process has read."""
@@ -240,7 +233,7 @@ class Book:
         return frozenset(
             key
             for key, contact in list(self._contacts.items())
-            if contact.reading and not contact.error and now - self._last_read(key, contact.reading) <= self._live_for
+            if contact.reading and not contact.error and now - self._last_read(key, contact.reading) <= LIVE_FOR
         )
 
     def _last_read(self, key: ListingKey, own: Reading) -> datetime:
@@ -252,7 +245,7 @@ class Book:
         replaced = {key: read.complete_at.date() for key, read in self._loaded.readings.items() if read.complete_at}
         return {
             _key(offer): offer
-            for offer in load_snapshot(today, self._ages).find(PriceQuery())
+            for offer in load_snapshot(today).find(PriceQuery())
             if offer.as_of > replaced.get((offer.region, offer.option.listing), date.min)
         }
 
@@ -273,7 +266,7 @@ class Book:
             day = days.get((text, last_seen))
             if day is None:
                 as_of = date.fromisoformat(last_seen[:10])
-                day = days[text, last_seen] = as_of, self._ages.is_stale(option, as_of, today)
+                day = days[text, last_seen] = as_of, is_stale(option, as_of, today)
             key = (instance_type, region, text)
             standing = offers.get(key)
             if standing is not None and standing.as_of > day[0]:
@@ -291,7 +284,7 @@ class Book:
             for key in gone:
                 del offers[key]
         for offer in reading.offers:
-            stale = self._ages.is_stale(offer.option, offer.as_of, today)
+            stale = is_stale(offer.option, offer.as_of, today)
             offers[_key(offer)] = replace(offer, source=source, stale=stale)
 
 

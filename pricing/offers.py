@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 from enum import StrEnum
 from typing import Protocol
@@ -74,6 +74,17 @@ _LISTINGS = {
     PurchaseOption.CAPACITY_BLOCK: Listing.CAPACITY_BLOCKS,
     PurchaseOption.OWNED: Listing.OWNED,
 }
+
+
+# Age beyond which a price is stale. List prices move rarely (in us-east-1 no GPU on-demand price moved between
+# 2025-06-23 and 2026-07-20), Capacity Block rates a few times a year, spot prices within the hour.
+_LISTED_FOR = timedelta(days=180)
+_GOOD_FOR = {Listing.SPOT: timedelta(days=1), Listing.CAPACITY_BLOCKS: timedelta(days=60)}
+
+
+def is_stale(option: PurchaseOption, as_of: date, today: date) -> bool:
+    """Whether a price is too old to count on; a spot price of Monday is on Wednesday."""
+    return option is not PurchaseOption.OWNED and today - as_of > _GOOD_FOR.get(option.listing, _LISTED_FOR)
 
 
 class PriceSource(StrEnum):

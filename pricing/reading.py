@@ -1,12 +1,13 @@
-"""A reading: what one source said about one listing of one region at one moment."""
+"""A reading: what one source said about one listing of one region at one moment; as the store keeps it, and as the
+book tells a page. Types only: whoever reads them need not know network or database."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Protocol
+from datetime import UTC, date, datetime
+from typing import NamedTuple, Protocol
 
-from pricing.offers import Listing, Offer
+from pricing.offers import Listing, Offer, PriceSource
 
 
 class Progress(Protocol):
@@ -47,3 +48,66 @@ class PriceReader(Protocol):
     def read(self, region: str, listing: Listing, progress: Progress = no_progress) -> Reading:
         """One listing of one region; raises a Refusal that says what went wrong."""
         ...
+
+
+class StoredPrice(NamedTuple):
+    """A current price as it lies in the store, as text."""
+
+    instance_type: str
+    region: str
+    option: str
+    usd_per_hour: str
+    upfront_usd: str
+    origin: str
+    note: str
+    last_seen: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredReading:
+    """When a listing of a region was last read, by any process."""
+
+    region: str
+    listing: Listing
+    read_at: datetime
+    complete_at: datetime | None
+    origin: str
+    remarks: tuple[str, ...]
+
+
+def stored_moment(moment: datetime) -> str:
+    """A moment as the store writes it: UTC, and as text in the order of time."""
+    return moment.astimezone(UTC).isoformat(timespec="microseconds")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BookStatus:
+    """Where a region's prices of one listing come from, and since when."""
+
+    region: str
+    listing: Listing
+    source: PriceSource
+    as_of: datetime | date | None  # when they were read; the newest row's date for the snapshot; None: no price here
+    live_since: datetime | None  # first success without a failure since
+    live_until: datetime | None  # last success, when what followed failed
+    error: str  # what the last attempt said, empty when it went well or none was made
+    remarks: tuple[str, ...]  # what the last reading had to leave out
+
+    @property
+    def sentence(self) -> str:
+        """One line for a page: "Live from AWS, read 2026-11-21 10:05 UTC."."""
+        if self.as_of is None:
+            said = f"No price for {self.region}."
+        elif self.source is PriceSource.LIVE:
+            said = f"Live from AWS, read {_minute(self.as_of)}."
+        elif self.source is PriceSource.CACHED:
+            said = f"Last good copy, read from AWS {_minute(self.as_of)}."
+        else:
+            said = f"Bundled snapshot, newest row of {_minute(self.as_of)}."
+        if self.live_until is not None:
+            said += f" Not live since {_minute(self.live_until)}."
+        return f"{said} {self.error}".strip()
+
+
+def _minute(moment: datetime | date) -> str:
+    return f"{moment:%Y-%m-%d %H:%M} UTC" if isinstance(moment, datetime) else moment.isoformat()

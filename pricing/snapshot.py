@@ -11,9 +11,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from pricing.freshness import MaxAge
 from pricing.instances import find_instance
-from pricing.offers import Offer, PriceSource, PurchaseOption
+from pricing.offers import Offer, PriceSource, PurchaseOption, is_stale
 from pricing.table import OfferTable
 
 if TYPE_CHECKING:
@@ -131,7 +130,7 @@ def _offer(row: PriceRow, option: PurchaseOption, as_of: date, stale: bool) -> O
     )
 
 
-def _offers(chosen: Iterable[PriceRow], today: date, ages: MaxAge) -> Iterator[Offer]:
+def _offers(chosen: Iterable[PriceRow], today: date) -> Iterator[Offer]:
     dates: dict[str, date] = {}
     options = {option.value: option for option in PurchaseOption}
     for row in chosen:
@@ -139,24 +138,24 @@ def _offers(chosen: Iterable[PriceRow], today: date, ages: MaxAge) -> Iterator[O
             continue  # no longer listed when it was last looked for
         as_of = dates.get(row.as_of) or dates.setdefault(row.as_of, parse_date(row.as_of))
         option = options[row.option]
-        yield _offer(row, option, as_of, ages.is_stale(option, as_of, today))
+        yield _offer(row, option, as_of, is_stale(option, as_of, today))
 
 
 @lru_cache(maxsize=4)
-def _snapshot(today: date, ages: MaxAge) -> OfferTable:
+def _snapshot(today: date) -> OfferTable:
     chosen = (dated[0] if len(dated) == 1 else newest(dated) for dated in _bundled().values())
-    return OfferTable(_offers(chosen, today, ages))
+    return OfferTable(_offers(chosen, today))
 
 
-def load_snapshot(today: date | None = None, ages: MaxAge | None = None) -> OfferTable:
+def load_snapshot(today: date | None = None) -> OfferTable:
     """The bundled book: for every type, region and option the newest dated row, marked stale beyond its age."""
-    return _snapshot(today or datetime.now(UTC).date(), ages or MaxAge())
+    return _snapshot(today or datetime.now(UTC).date())
 
 
 def snapshot_on(day: date) -> OfferTable:
     """The bundled book as it would have been on a day: only rows dated by then."""
     known = ([row for row in dated if parse_date(row.as_of) <= day] for dated in _bundled().values())
-    return OfferTable(_offers((newest(dated) for dated in known if dated), day, MaxAge()))
+    return OfferTable(_offers((newest(dated) for dated in known if dated), day))
 
 
 def snapshot_history(instance_type: str, region: str, option: PurchaseOption) -> tuple[PricePoint, ...]:

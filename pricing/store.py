@@ -15,8 +15,8 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from estimators.provenance import Refusal, refusing
 from pricing.offers import Listing, PurchaseOption
+from pricing.reading import StoredPrice, StoredReading, stored_moment
 from pricing.snapshot import PricePoint
-from pricing.stored import StoredPrice, StoredReading, stored_moment
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine, Row

@@ -178,7 +178,7 @@ def test_the_last_good_copy_survives_a_restart(clock: Clock, reader: FakeReader,
 def test_a_price_that_is_not_read_again_stops_being_live_and_grows_stale(
     clock: Clock, reader: FakeReader, store: PriceStore
 ) -> None:
-    book = Book(reader=reader, store=store, clock=clock, live_for=timedelta(hours=2))
+    book = Book(reader=reader, store=store, clock=clock)
     book.refresh(REGION)
     clock.pass_hours(3)
     book.keep_up()

@@ -9,8 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pricing.freshness import MaxAge
-from pricing.offers import Listing, Offer, PriceQuery, PriceSource, PurchaseOption
+from pricing.offers import Listing, Offer, PriceQuery, PriceSource, PurchaseOption, is_stale
 from pricing.table import OfferTable
 
 TODAY = date(2026, 11, 21)
@@ -104,8 +103,4 @@ def test_one_offer_is_got_or_none_where_it_is_not_sold() -> None:
     ],
 )
 def test_a_price_grows_stale_at_the_age_set_for_its_kind(option: PurchaseOption, days: int, stale: bool) -> None:
-    assert MaxAge().is_stale(option, TODAY - timedelta(days=days), TODAY) is stale
-
-
-def test_the_age_is_a_setting() -> None:
-    assert MaxAge(listed=timedelta(days=10)).is_stale(PurchaseOption.ON_DEMAND, TODAY - timedelta(days=11), TODAY)
+    assert is_stale(option, TODAY - timedelta(days=days), TODAY) is stale
