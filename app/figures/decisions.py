@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from typing import TypeVar
 
 import plotly.graph_objects as go
 
-from app.exploring.pareto import front
 from app.exploring.sensitivity import Swing
 from app.figures.base import BLUE, GREY, ORANGE, RED, SKY, styled
 from app.format import p95, seconds, usd
 from app.planning.recommendation import Point
 from estimators.latency.estimate import TIMES
+
+P = TypeVar("P")
 
 NAMES_APART = 0.09  # of the height: points on the front closer than this share one name
 LONGEST_NAME = 15  # characters; what a phone shows beside a point. Hovering names a point in full
@@ -191,6 +193,21 @@ def _add_front(
         line={"color": ORANGE, "width": 2},
         hoverinfo="skip",
     )
+
+
+def front(points: Iterable[P], cost: Callable[[P], float], harm: Callable[[P], float]) -> tuple[P, ...]:
+    """The points that are cheaper than every other of no more harm, dearest harm last: walk by cost, keep each that
+    harms less than all before it.
+
+    (1, 9), (2, 5), (3, 7), (4, 1) -> (1, 9), (2, 5), (4, 1).
+    """
+    kept: list[P] = []
+    least = float("inf")
+    for point in sorted(points, key=lambda p: (cost(p), harm(p))):
+        if harm(point) < least:
+            kept.append(point)
+            least = harm(point)
+    return tuple(kept)
 
 
 def _names(best: Sequence[Point], costs: Sequence[float]) -> list[str]:

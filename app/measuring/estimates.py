@@ -9,10 +9,10 @@ from estimators.architecture.parse import parse_config
 from estimators.architecture.spec import ModelSpec, SpecSource
 from estimators.hardware.catalogue import find_accelerator
 from estimators.latency.estimate import Interval
-from estimators.measuring.carry_over import roofline
 from estimators.measuring.comparison import around_device_estimate
 from estimators.measuring.device.device_estimate import estimate_from_device
 from estimators.measuring.measurement import Measurement, Way
+from estimators.measuring.narrowing import roofline
 from estimators.precision import DTYPE_OF, Weights, resolve_precision
 from estimators.provenance import Refusal
 from estimators.workload import Placement

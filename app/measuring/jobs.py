@@ -1,4 +1,8 @@
-"""Measurements as the page, the runner and the command line start them. No Streamlit."""
+"""Measurements as the page and the command line start them. No Streamlit.
+
+Run as a module it is the process of one measurement: independent of the dashboard that started it, reporting to the
+store only.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +28,7 @@ from estimators.measuring.jobs.environment import (
 )
 from estimators.measuring.jobs.job_request import MOST_SECONDS, DeviceJob, check
 from estimators.measuring.jobs.job_state import LONGEST_DEVICE
-from estimators.measuring.jobs.jobs import Work
+from estimators.measuring.jobs.jobs import Work, run_job
 from estimators.measuring.jobs.process import device_key
 from estimators.measuring.server.endpoint_worker import job_line
 from estimators.measuring.server.guard import EndpointPolicy, check_endpoint
@@ -123,7 +127,7 @@ def start(store: MeasurementStore, assignment: Assignment, asked_by: str = "") -
     """
     job_id = store.enqueue(assignment.device, assignment.title, asked_by)
     runner = subprocess.Popen(
-        [sys.executable, "-m", "app.measuring.runner", str(job_id)],
+        [sys.executable, "-m", "app.measuring.jobs", str(job_id)],
         cwd=ROOT,
         env=os.environ.copy(),
         stdin=subprocess.PIPE,
@@ -153,3 +157,13 @@ def from_line(line: str) -> Assignment:
         seconds=float(str(found["seconds"])),
         threads=int(str(found["threads"])),
     )
+
+
+def main() -> int:
+    assignment = from_line(sys.stdin.read())
+    run_job(measurement_store(), int(sys.argv[1]), assignment.device, assignment.work())
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -12,10 +12,9 @@ from app.planning.planner import workload_of
 from app.scenario import LoadMode
 from estimators.architecture import catalogue
 from estimators.latency.estimate import TIMES, Interval, LatencyEstimate
-from estimators.measuring.carry_over import roofline
 from estimators.measuring.comparison import Comparison, compare
 from estimators.measuring.measurement import Measurement
-from estimators.measuring.narrowing import Case, Narrowed, with_measurements
+from estimators.measuring.narrowing import Case, Narrowed, roofline, with_measurements
 from estimators.workload import Engine
 from pricing.cost import monthly_cost
 

@@ -18,7 +18,7 @@ from app.measuring.accuracy import (
     speed_scores,
     worst_figures,
 )
-from app.views.chart import chart
+from app.views.parts import chart
 
 st.markdown("## How accurate are these estimates?")
 st.markdown(

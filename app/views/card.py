@@ -15,8 +15,7 @@ from app.scenario import Scenario, with_page_defaults
 from app.sources import LocalSources
 from app.text import in_markdown
 from app.views import inputs
-from app.views.chart import chart
-from app.views.old_price import old_price
+from app.views.parts import chart, old_price
 from estimators.precision import Weights
 
 

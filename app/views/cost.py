@@ -23,9 +23,7 @@ from app.planning.plan import Plan
 from app.planning.sentences import conditions, load_phrase, verdict
 from app.text import in_markdown
 from app.views import current, inputs
-from app.views.chart import chart
-from app.views.explain import how
-from app.views.old_price import old_price
+from app.views.parts import chart, how, old_price
 from pricing.api_prices import ApiPrice
 from pricing.bill import Extras
 from pricing.cost import monthly_cost

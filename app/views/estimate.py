@@ -14,9 +14,7 @@ from app.planning.sentences import conditions, load_phrase, model_name, precisio
 from app.sources import dashboard_sources
 from app.text import in_markdown
 from app.views import current
-from app.views.chart import chart
-from app.views.explain import how
-from app.views.old_price import old_price
+from app.views.parts import chart, how, old_price
 from estimators.latency.estimate import TIMES
 from pricing.cost import usd_per_million_tokens
 

@@ -19,7 +19,7 @@ from app.planning.words import name_of
 from app.sources import dashboard_sources
 from app.text import in_code, in_markdown
 from app.views import current
-from app.views.chart import chart
+from app.views.parts import chart
 from estimators.latency.estimate import SHORT_TIMES, TIMES
 from estimators.provenance import Refusal
 from estimators.quality.checkpoints import published_checkpoints

@@ -12,8 +12,7 @@ from app.planning.plan import Candidate, Plan
 from app.planning.sentences import verdict
 from app.text import in_markdown
 from app.views import current
-from app.views.chart import chart
-from app.views.explain import how
+from app.views.parts import chart, how
 from estimators.memory import MemoryEstimate
 
 

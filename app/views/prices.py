@@ -15,7 +15,7 @@ from app.planning.sentences import option_name, source_phrase
 from app.sources import LocalSources, dashboard_sources
 from app.text import in_markdown
 from app.views import current
-from app.views.chart import chart
+from app.views.parts import chart
 from estimators.hardware.catalogue import accelerators
 from pricing.explorer import ExplorerRow, Filter, RankBy, cheapest_regions, explore
 from pricing.instances import instances

@@ -34,10 +34,9 @@ from app.scenario import QUESTION_KEYS, Scenario
 from app.sources import dashboard_sources
 from app.text import in_markdown
 from app.views import current, question_inputs
-from app.views.chart import chart
 from app.views.copy_link import copy_link
 from app.views.decision import draw_exports
-from app.views.old_price import old_price
+from app.views.parts import chart, old_price
 from estimators.latency.estimate import SHORT_TIMES
 from estimators.precision import KvPrecision, Weights
 from estimators.provenance import Refusal

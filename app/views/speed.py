@@ -12,8 +12,7 @@ from app.planning.plan import Plan
 from app.planning.sentences import load_phrase, verdict
 from app.text import in_markdown
 from app.views import current
-from app.views.chart import chart
-from app.views.explain import how
+from app.views.parts import chart, how
 from estimators.latency import CurvePoint, Interval, LatencyEstimate
 from estimators.latency.estimate import SHORT_TIMES, TIMES
 

@@ -9,7 +9,7 @@ from estimators.architecture.blocks import Body
 from estimators.architecture.defaults import defaults
 from estimators.architecture.families import FAMILIES
 from estimators.architecture.fields import ConfigError, Fields, UnknownArchitecture, shown
-from estimators.architecture.quantization_config import parse_quantization
+from estimators.architecture.quantizers import parse_quantization
 from estimators.architecture.spec import ModelSpec, SpecSource
 
 __all__ = ["ConfigError", "UnknownArchitecture", "parse_config", "parse_config_text"]

@@ -15,8 +15,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
 from estimators.fitting.latency_measured import Row, rows
-from estimators.measuring.carry_over import roofline
-from estimators.measuring.narrowing import MOST_BATCH_RATIO, Z80
+from estimators.measuring.narrowing import MOST_BATCH_RATIO, Z80, roofline
 from estimators.provenance import Refusal
 
 ALIKE = 0.1  # folds below this are the same shape for a roofline

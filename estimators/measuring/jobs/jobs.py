@@ -1,6 +1,6 @@
 """One measurement from the queue to the store: waits its turn, runs the worker, and frees the device whatever happens.
 
-`run_job` is the whole life of a job. It runs in a process of its own (`app.measuring.runner`) that outlives the
+`run_job` is the whole life of a job. It runs in a process of its own (`app.measuring.jobs`) that outlives the
 dashboard, or in the foreground on the command line. The store is all that the two share with the page.
 """
 

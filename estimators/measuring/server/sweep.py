@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 import threading
 import time
 import uuid
@@ -13,7 +15,6 @@ from estimators.measuring.measurement import DeviceFacts, Measurement, Spread, W
 from estimators.measuring.server.connection import ServerFailure
 from estimators.measuring.server.endpoint import Client, Reading
 from estimators.measuring.server.prompts import synthetic_prompt, words_for
-from estimators.measuring.server.server_metrics import kv_usage_share
 from estimators.precision import Weights
 from estimators.provenance import Refusal
 from estimators.workload import Engine
@@ -21,6 +22,12 @@ from estimators.workload import Engine
 PROBE_WORDS = (32, 160)
 POLL_S = 1.0  # vLLM refreshes its gauges about once a second
 MOST_REQUESTS = 5_000  # of one sweep
+MAX_METRICS_BYTES = 4 << 20
+# The second name is of releases before vLLM's V1 engine.
+KV_USAGE = ("vllm:kv_cache_usage_perc", "vllm:gpu_cache_usage_perc")
+_SAMPLE = re.compile(
+    r"^([a-zA-Z_:][a-zA-Z0-9_:]*)(?:\{[^\n]*\})?[ \t]+([0-9.eE+-]{1,30})(?:[ \t]+\d+)?[ \t]*$", re.MULTILINE
+)
 
 Progress = Callable[[float, str], None]
 
@@ -208,3 +215,18 @@ def _notes(plan: SweepPlan, level: _Level, served_prompt: int | None) -> tuple[s
     if any(reading.output_tokens < plan.output_tokens for reading in level.readings):
         notes.append(f"Some answers ended before the {plan.output_tokens} tokens they were asked for.")
     return tuple(notes)
+
+
+def kv_usage_share(exposition: str) -> float | None:
+    """Share of the KV cache in use, 0 to 1, as vLLM tells on /metrics: of the fullest engine, None when none does."""
+    found = []
+    for name, value in _SAMPLE.findall(exposition[:MAX_METRICS_BYTES]):
+        if name not in KV_USAGE:
+            continue
+        try:
+            share = float(value)
+        except ValueError:
+            continue
+        if math.isfinite(share) and 0.0 <= share <= 1.0:
+            found.append(share)
+    return max(found, default=None)

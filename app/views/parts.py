@@ -1,0 +1,56 @@
+"""Pieces that several pages draw: a figure, the popover behind a number, the warning of an old price."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+from app.figures.base import Figure, worded
+from app.format import gib, seconds, significant, usd
+from app.planning.plan import Plan
+from app.planning.sentences import machine_phrase
+from app.text import in_markdown
+from estimators.provenance import Term
+
+TEXT = {"light": "#3A4550", "dark": "#C3CDD6"}  # at least 4.5 to 1 on the page's background, and on its bands
+
+
+def chart(figure: Figure, *, key: str, alt: str) -> None:
+    """Draw `figure`; Streamlit's own greys are too faint for the small words of an axis."""
+    worded(figure, TEXT["dark" if st.context.theme.type == "dark" else "light"])
+    st.plotly_chart(figure, key=key, config={"displayModeBar": False}, alt=alt)
+
+
+def value_text(term: Term) -> str:
+    if term.unit == "byte":
+        return f"{gib(term.value)} ({term.value:,.0f} B)"
+    if term.unit == "second":
+        return seconds(term.value)
+    if term.unit == "USD":
+        return usd(term.value, cents=True)
+    return f"{significant(term.value)} {term.unit}"
+
+
+def how(terms: Sequence[Term], *, key: str, label: str = "How") -> None:
+    """A popover listing `terms`; nothing when there are none."""
+    if not terms:
+        return
+    with st.popover(label, key=key, width="stretch"):
+        for term in terms:
+            st.markdown(f"**{in_markdown(term.label)}**: {in_markdown(value_text(term))}")
+            st.code(term.formula, language=None, wrap_lines=True)
+            st.caption(f"Source: {in_markdown(term.source)}")
+
+
+def old_price(plan: Plan) -> str:
+    """What to know of a stale price, and the cheapest fresh one where there is any; nothing for a fresh price."""
+    offer = plan.chosen.offer if plan.chosen else None
+    if offer is None or not offer.stale:
+        return ""
+    said = f"This price is of {offer.as_of.isoformat()}, too old to count on."
+    for candidate in plan.candidates:
+        if candidate.eligible and candidate.cost and candidate.offer and not candidate.offer.stale:
+            month, day = usd(candidate.cost.usd_per_month), candidate.offer.as_of.isoformat()
+            return f"{said} The cheapest with a fresh price: {machine_phrase(candidate)}, {month} a month, of {day}."
+    return f"{said} No machine that was weighed and fits has a fresher one here; set AWS credentials for live prices."
