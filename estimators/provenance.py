@@ -65,3 +65,8 @@ def read_table(path: Path, *, required: tuple[str, ...] = ("source", "as_of")) -
                 if not cells[column]:
                     raise ValueError(f"{path.name}:{reader.line_num}: empty {column!r}")
             yield cells
+
+
+def number(cell: str) -> float | None:
+    """A cell that holds a number, or nothing where it is not known."""
+    return float(cell) if cell else None

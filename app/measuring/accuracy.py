@@ -221,11 +221,16 @@ def _memory_lines() -> Iterator[str]:
         yield f"| {found.measure} | {found.table} | {found.rows:,} | {errors} |"
 
 
+def between(text: str, begin: str, end: str, made: str) -> str:
+    """A text with what stands between two markers made anew."""
+    before, rest = text.split(begin)
+    _, after = rest.split(end)
+    return f"{before}{begin}\n{made}\n{end}{after}"
+
+
 def into_readme(text: str) -> str:
-    """The README with its accuracy tables made anew, between their markers."""
-    before, rest = text.split(BEGIN)
-    _, after = rest.split(END)
-    return f"{before}{BEGIN}\n{as_markdown()}\n{END}{after}"
+    """The README with its accuracy tables made anew."""
+    return between(text, BEGIN, END, as_markdown())
 
 
 def main() -> None:

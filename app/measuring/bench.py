@@ -21,6 +21,7 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
+from app.measuring.accuracy import between
 from app.measuring.estimates import device_estimates
 from app.measuring.jobs import ROOT, device_assignment, measurement_store, start
 from estimators.architecture import catalogue
@@ -238,10 +239,8 @@ def as_markdown() -> str:
 
 
 def into_readme(text: str) -> str:
-    """The README with its table of these figures made anew, between its markers."""
-    before, rest = text.split(BEGIN)
-    _, after = rest.split(END)
-    return f"{before}{BEGIN}\n{as_markdown()}\n{END}{after}"
+    """The README with its table of these figures made anew."""
+    return between(text, BEGIN, END, as_markdown())
 
 
 FIGURES = (first_figure, cancelling, repeated_medians, estimates, other_people)

@@ -11,7 +11,7 @@ from estimators.fitting.tables import RECORDS
 from estimators.hardware.accelerator import Accelerator
 from estimators.hardware.catalogue import accelerators
 from estimators.precision import KvPrecision, Method, Precision, Weights, resolve_precision
-from estimators.provenance import Refusal, read_table
+from estimators.provenance import Refusal, number, read_table
 from estimators.workload import Engine, EngineSettings, Load, Placement, Workload
 
 _TABLE = RECORDS / "measured.csv"
@@ -71,10 +71,6 @@ class Row:
         return merged.get(kind, kind.value)
 
 
-def _number(cell: str) -> float | None:
-    return float(cell) if cell else None
-
-
 @cache
 def _precision(config: str, weights: str, method: str, kv: str) -> Precision:
     cache_type = {"": KvPrecision.AUTO, "fp8": KvPrecision.FP8, "fp16": KvPrecision.FP16, "bf16": KvPrecision.BF16}
@@ -118,7 +114,7 @@ def _row(cells: dict[str, str]) -> Row | None:
         return None
     tp, pp, ep = (int(float(cells[key])) for key in ("tp", "pp", "ep"))
     replicas = max(1.0, float(cells["gpus"]) / (tp * pp))
-    concurrency, rate = _number(cells["concurrency"]), _number(cells["rate_per_s"])
+    concurrency, rate = number(cells["concurrency"]), number(cells["rate_per_s"])
     load = _LOADS[cells["kind"]]
     workload = Workload(
         prompt_tokens=max(1, round(float(cells["prompt_tokens"]))),
@@ -126,7 +122,7 @@ def _row(cells: dict[str, str]) -> Row | None:
         load=load,
         concurrency=None if concurrency is None else max(1.0, concurrency / replicas),
         requests_per_second=None if rate is None else rate / replicas,
-        prefix_share=_number(cells["prefix_share"]) or 0.0,
+        prefix_share=number(cells["prefix_share"]) or 0.0,
     )
     return Row(
         id=cells["id"],
@@ -141,10 +137,10 @@ def _row(cells: dict[str, str]) -> Row | None:
         workload=workload,
         batched_tokens=int(cells["batched_tokens"]) if cells["batched_tokens"] else None,
         running=int(cells["running"]) if cells["running"] else None,
-        poll_steps=_number(cells["poll_steps"]) or 1.0,
-        ttft_s=_number(cells["ttft_s"]),
-        tpot_s=_number(cells["tpot_s"]),
-        e2e_s=_number(cells["e2e_s"]),
+        poll_steps=number(cells["poll_steps"]) or 1.0,
+        ttft_s=number(cells["ttft_s"]),
+        tpot_s=number(cells["tpot_s"]),
+        e2e_s=number(cells["e2e_s"]),
         output_tok_per_s=_scaled(cells["output_tok_per_s"], replicas),
         req_per_s=_scaled(cells["req_per_s"], replicas),
         source=cells["source"],
@@ -154,5 +150,5 @@ def _row(cells: dict[str, str]) -> Row | None:
 
 
 def _scaled(cell: str, replicas: float) -> float | None:
-    found = _number(cell)
+    found = number(cell)
     return None if found is None else found / replicas

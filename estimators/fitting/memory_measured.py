@@ -15,7 +15,7 @@ from estimators.fitting.tables import RECORDS
 from estimators.hardware.accelerator import Accelerator
 from estimators.hardware.catalogue import find_accelerator
 from estimators.precision import KvPrecision, Method, Precision, Weights, resolve_precision
-from estimators.provenance import read_table
+from estimators.provenance import number, read_table
 from estimators.workload import Engine, EngineSettings, Placement
 
 GIB = 2**30
@@ -109,7 +109,7 @@ def _set(config: dict[str, object], path: list[str], value: object) -> None:
 
 
 def _case(table: str, row: Mapping[str, str]) -> Case:
-    memory = _float(row["memory_gib"])
+    memory = number(row["memory_gib"])
     return Case(
         table=table,
         line=int(row["line"]),
@@ -125,17 +125,17 @@ def _case(table: str, row: Mapping[str, str]) -> Case:
         settings=EngineSettings(
             engine=Engine.VLLM,
             version=row["engine_version"] or None,
-            memory_utilization=_float(row["utilization"]),
+            memory_utilization=number(row["utilization"]),
             max_model_len=_int(row["max_model_len"]),
             batched_tokens=_int(row["batched_tokens"]),
             max_num_seqs=_int(row["max_num_seqs"]),
         ),
-        weights_gib=_float(row["weights_gib"]),
-        activation_gib=_float(row["activation_gib"]),
-        non_torch_gib=_float(row["non_torch_gib"]),
-        graphs_gib=_float(row["graphs_gib"]),
-        context_gib=_float(row.get("context_gib", "")),
-        kv_gib=_float(row["kv_gib"]),
+        weights_gib=number(row["weights_gib"]),
+        activation_gib=number(row["activation_gib"]),
+        non_torch_gib=number(row["non_torch_gib"]),
+        graphs_gib=number(row["graphs_gib"]),
+        context_gib=number(row.get("context_gib", "")),
+        kv_gib=number(row["kv_gib"]),
         kv_tokens=_int(row["kv_tokens"]),
         kv_left_out=row["kv_left_out"],
         weights_left_out=row["weights_left_out"],
@@ -163,10 +163,6 @@ def _plain(row: Mapping[str, str]) -> PlainCase:
 def usable(cases: tuple[Case, ...], reason: str) -> Iterator[Case]:
     """Cases that are not left out under `reason`, the name of the column that says why."""
     return (case for case in cases if case.model and not getattr(case, reason))
-
-
-def _float(cell: str) -> float | None:
-    return float(cell) if cell else None
 
 
 def _int(cell: str) -> int | None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from estimators.hardware.accelerator import Accelerator
-from estimators.provenance import Refusal, read_table
+from estimators.provenance import Refusal, number, read_table
 
 _DATA = Path(__file__).with_name("data")
 _MAKERS = ("nvidia", "tesla", "geforce", "amd", "instinct", "aws", "amazon", "habana")
@@ -119,15 +119,15 @@ def _accelerator(row: dict[str, str]) -> Accelerator:
         architecture=row["architecture"],
         memory_label_gib=float(row["memory_label_gib"]),
         memory_bytes=int(row["memory_bytes"]),
-        bandwidth_bytes_per_s=_number(row["bandwidth_bytes_per_s"]),
-        flops_16bit=_number(row["flops_16bit"]),
-        flops_fp8=_number(row["flops_fp8"]),
-        ops_int8=_number(row["ops_int8"]),
-        flops_fp4=_number(row["flops_fp4"]),
+        bandwidth_bytes_per_s=number(row["bandwidth_bytes_per_s"]),
+        flops_16bit=number(row["flops_16bit"]),
+        flops_fp8=number(row["flops_fp8"]),
+        ops_int8=number(row["ops_int8"]),
+        flops_fp4=number(row["flops_fp4"]),
         bf16=row["bf16"] == "true",
         link=row["link"],
-        link_bytes_per_s=_number(row["link_bytes_per_s"]),
-        tdp_watts=_number(row["tdp_watts"]),
+        link_bytes_per_s=number(row["link_bytes_per_s"]),
+        tdp_watts=number(row["tdp_watts"]),
         compute_capability=row["compute_capability"],
         source=row["source"],
         as_of=row["as_of"],
@@ -135,7 +135,3 @@ def _accelerator(row: dict[str, str]) -> Accelerator:
         memory_source=f"{row['memory_source']} ({row['memory_confidence']})",
         note=row["note"],
     )
-
-
-def _number(cell: str) -> float | None:
-    return float(cell) if cell else None

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
 
-from estimators.provenance import read_table
+from estimators.provenance import number, read_table
 from estimators.quality.models import canonical, params_of
 from estimators.quality.schemes import Scheme
 from estimators.quality.tasks import DATA, Benchmark, benchmarks
@@ -122,8 +122,8 @@ def _gain_in_sigmas(bench: Benchmark, baseline: float, quantized: float) -> floa
 
 
 def _row(cells: Mapping[str, str]) -> RecoveryRow:
-    baseline, quantized = _number(cells["baseline"]), _number(cells["quantized"])
-    printed = _number(cells["printed_recovery_pct"])
+    baseline, quantized = number(cells["baseline"]), number(cells["quantized"])
+    printed = number(cells["printed_recovery_pct"])
     recomputed = baseline is not None and quantized is not None and baseline > 0
     return RecoveryRow(
         model=canonical(cells["model"]),
@@ -144,7 +144,3 @@ def _row(cells: Mapping[str, str]) -> RecoveryRow:
         as_of=cells["as_of"],
         confidence=cells["confidence"],
     )
-
-
-def _number(cell: str) -> float | None:
-    return float(cell) if cell else None

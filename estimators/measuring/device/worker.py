@@ -12,7 +12,6 @@ import gc
 import json
 import os
 import sys
-import threading
 import time
 from collections.abc import Callable
 from itertools import pairwise
@@ -26,6 +25,7 @@ from estimators.measuring.device.building import GPU_SHARE, build, dtype_of, lib
 from estimators.measuring.device.fit_check import refuse_too_big
 from estimators.measuring.device.timing import Run, repeat
 from estimators.measuring.jobs.job_request import DeviceJob, from_json, total_layers
+from estimators.measuring.jobs.process import end_with_parent
 from estimators.measuring.measurement import DeviceFacts, as_dict
 from estimators.precision import Weights
 from estimators.provenance import Refusal
@@ -46,7 +46,7 @@ def main() -> int:
         channel.write(json.dumps({"event": event, **values}, allow_nan=False) + "\n")
 
     line = sys.stdin.readline()
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    end_with_parent()
     _step_back()
     try:
         run_job(from_json(line), tell)
@@ -64,12 +64,6 @@ def main() -> int:
         else:
             tell("failed", message=f"{type(problem).__name__}: {problem}"[:300])
     return 0
-
-
-def _end_with_parent() -> None:
-    """The parent holds standard input open as long as it lives and wants the result."""
-    sys.stdin.read()
-    os._exit(3)
 
 
 def _step_back() -> None:

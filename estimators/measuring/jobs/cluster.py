@@ -14,7 +14,6 @@ import re
 import signal
 import socket
 import sys
-import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -24,6 +23,7 @@ from estimators.hardware.catalogue import find_accelerator
 from estimators.measuring.foreign import at, count, text
 from estimators.measuring.jobs.environment import ROOT
 from estimators.measuring.jobs.node_runner import NodeRunner
+from estimators.measuring.jobs.process import end_with_parent
 from estimators.provenance import Refusal
 
 REACH_S = 4.0  # to the cluster's address
@@ -106,7 +106,7 @@ def main() -> int:
         channel.write(json.dumps({"event": event, **values}) + "\n")
 
     asked = json.loads(sys.stdin.readline())
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    end_with_parent()
     try:
         measure(asked, tell)
     except Refusal as refusal:
@@ -114,11 +114,6 @@ def main() -> int:
     except Exception as problem:
         tell("failed", message=f"The cluster failed ({type(problem).__name__}).")
     return 0
-
-
-def _end_with_parent() -> None:
-    sys.stdin.read()
-    os._exit(3)  # Ray drops what a vanished process had started on its nodes
 
 
 def measure(asked: Mapping[str, object], tell: Callable[..., None]) -> None:

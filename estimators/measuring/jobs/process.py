@@ -10,6 +10,7 @@ import queue
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import threading
 from pathlib import Path
@@ -74,6 +75,19 @@ def listen(worker: subprocess.Popen[bytes]) -> queue.Queue[object]:
 
     threading.Thread(target=read, daemon=True).start()
     return events
+
+
+def end_with_parent() -> None:
+    """Of a worker: ends it with its parent, which holds the worker's standard input open as long as it wants a result.
+
+    Ray drops what a vanished process had started on its nodes.
+    """
+
+    def wait() -> None:
+        sys.stdin.read()
+        os._exit(3)
+
+    threading.Thread(target=wait, daemon=True).start()
 
 
 def next_event(events: queue.Queue[object]) -> tuple[object, bool]:

@@ -6,11 +6,10 @@ The key comes with the job over the pipe and is kept in memory only.
 from __future__ import annotations
 
 import json
-import os
 import sys
-import threading
 
 from estimators.measuring.foreign import at, count, text
+from estimators.measuring.jobs.process import end_with_parent
 from estimators.measuring.measurement import as_dict
 from estimators.measuring.server.connection import Limits
 from estimators.measuring.server.endpoint import Client
@@ -30,7 +29,7 @@ def job_line(endpoint: Endpoint, plan: SweepPlan, api_key: str = "") -> str:
 
 def main() -> int:
     line = sys.stdin.readline()
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    end_with_parent()
     try:
         job = json.loads(line)
         plan = _plan(job["plan"])
@@ -51,11 +50,6 @@ def main() -> int:
 def tell(event: str, **values: object) -> None:
     sys.stdout.write(json.dumps({"event": event, **values}, allow_nan=False) + "\n")
     sys.stdout.flush()
-
-
-def _end_with_parent() -> None:
-    sys.stdin.read()
-    os._exit(3)
 
 
 def _plan(found: object) -> SweepPlan:
