@@ -34,9 +34,11 @@ bench: $(VENV)/dev.stamp browser
 pictures: $(VENV)/dev.stamp browser
 	$(BIN)/python -m tests.browser.pictures
 
-# Fits the latency constants on the published measurements and writes constants and cross-validation tables.
+# Fits the latency constants on the published measurements and writes constants and cross-validation tables; and the
+# widths of the quality evidence's intervals.
 calibrate: $(VENV)/dev.stamp
 	$(BIN)/python -m estimators.fitting.latency_fit
+	$(BIN)/python -m estimators.fitting.quality_intervals
 
 accuracy: $(VENV)/dev.stamp
 	$(BIN)/python -m estimators.fitting.memory_accuracy
