@@ -81,4 +81,3 @@ class EngineSettings:
     lora_adapters: int = 0
     lora_rank: int = 16
     max_num_seqs: int | None = None  # requests the scheduler runs at once, vLLM --max-num-seqs
-    hybrid_cache: bool = True  # False is vLLM --disable-hybrid-kv-cache-manager: windows keep every page

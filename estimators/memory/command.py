@@ -74,8 +74,6 @@ def _precision(precision: Precision) -> list[str]:
 
 def _extras(settings: EngineSettings) -> list[str]:
     words: list[str] = []
-    if not settings.hybrid_cache:
-        words.append("--disable-hybrid-kv-cache-manager")
     if settings.lora_adapters:
         words += [
             "--enable-lora",

@@ -165,7 +165,7 @@ def cache_of(
     chunked = any(kind.chunked for kind in kinds) and not running.value("chunks_capped")
     return Cache(
         kinds=kinds,
-        capped=settings.hybrid_cache and running.value("windows_capped") > 0 and not chunked,
+        capped=running.value("windows_capped") > 0 and not chunked,
         block_tokens=int(running.value("block_tokens")) or 1,
         chunk_tokens=running.batched_tokens,
         state_blocks=int(running.value("state_blocks")) or 1,

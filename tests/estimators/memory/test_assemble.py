@@ -85,9 +85,6 @@ def test_windows_give_an_envelope_and_name_the_setting() -> None:
     found = estimate("google/gemma-3-27b-it", gpu="H200", prompt=32_000, output=768, concurrency=4)
     assert found.load_bytes_per_gpu_floor < found.load_bytes_per_gpu < found.load_bytes_per_gpu_ceiling
     assert any("--disable-hybrid-kv-cache-manager" in note for note in found.notes)
-    kept = estimate("google/gemma-3-27b-it", gpu="H200", prompt=32_000, output=768, concurrency=4, hybrid_cache=False)
-    assert kept.load_bytes_per_gpu == kept.load_bytes_per_gpu_ceiling
-    assert kept.kv_capacity_tokens < found.kv_capacity_tokens
 
 
 def test_a_hybrids_capacity_is_solved_not_divided() -> None:
@@ -325,7 +322,6 @@ def test_the_command_realises_the_plan() -> None:
         EngineSettings(
             memory_utilization=0.9,
             lora_adapters=2,
-            hybrid_cache=False,
             speculation=Speculation(method="ngram", tokens=4),
         ),
     )
@@ -341,7 +337,6 @@ def test_the_command_realises_the_plan() -> None:
         "--quantization fp8",
         "--kv-cache-dtype fp8",
         "--max-loras 2",
-        "--disable-hybrid-kv-cache-manager",
     ):
         assert flag in words
     assert json.loads(words.split("--speculative-config ")[1].strip("'")) == {
