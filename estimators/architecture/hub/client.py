@@ -25,12 +25,12 @@ from estimators.architecture.hub.config import (
     too_large,
 )
 from estimators.architecture.hub.errors import (
-    Asked,
     BadModelId,
     ConfigMissing,
     ConfigUnreadable,
     GatedModel,
     HubOffline,
+    HubQuestion,
     HubRefusal,
     HubUnavailable,
     ModelForbidden,
@@ -157,13 +157,13 @@ class HubClient:
         deadline = time.monotonic() + self.timeout_s
         return in_time(asked, deadline, lambda: self._quantized(asked, limit, deadline))
 
-    def _asked(self, model_id: str, revision: str | None) -> Asked:
+    def _asked(self, model_id: str, revision: str | None) -> HubQuestion:
         if not MODEL_ID.fullmatch(model_id) or model_id.endswith(".git"):
             shown = model_id if len(model_id) <= 60 else model_id[:60] + "..."
             raise BadModelId(
                 f"{shown!r} is not a model id.", "Ids look like organisation/name, as in Qwen/Qwen2.5-7B-Instruct."
             )
-        asked = Asked(
+        asked = HubQuestion(
             model_id=model_id,
             revision=revision,
             endpoint=self.endpoint,
@@ -181,7 +181,7 @@ class HubClient:
 
         return HfApi(endpoint=self.endpoint, token=self._token, library_name="rightsize")
 
-    def _from_hub(self, asked: Asked, deadline: float) -> HubModel:
+    def _from_hub(self, asked: HubQuestion, deadline: float) -> HubModel:
         api = self._api()
         if self._token is None and signed_in_by_login():
             asked = replace(asked, signed_in=True)
@@ -213,7 +213,7 @@ class HubClient:
             config=config,
         )
 
-    def _config_text(self, asked: Asked, api: HfApi, commit: str, deadline: float) -> bytes:
+    def _config_text(self, asked: HubQuestion, api: HfApi, commit: str, deadline: float) -> bytes:
         with library_calls(asked, deadline, MAX_CONFIG_BYTES):
             try:
                 path = Path(
@@ -228,7 +228,7 @@ class HubClient:
                     raise
                 return self._front(asked, commit, "config.json", MAX_CONFIG_BYTES)  # no cache to write to
 
-    def _front(self, asked: Asked, commit: str, name: str, count: int) -> bytes:
+    def _front(self, asked: HubQuestion, commit: str, name: str, count: int) -> bytes:
         """The first `count` bytes of a file, also from a server that ignores ranges and starts to send it all."""
         from huggingface_hub import get_session, hf_hub_url, hf_raise_for_status
         from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined]
@@ -245,13 +245,13 @@ class HubClient:
         return bytes(taken[:count])
 
     def _parsed(
-        self, asked: Asked, config: dict[str, object], commit: str, note: str
+        self, asked: HubQuestion, config: dict[str, object], commit: str, note: str
     ) -> tuple[ModelSpec, tuple[str, ...]]:
         return parse_completed(config, config_object, model_id=asked.model_id, source_note=note, revision=commit)
 
     def _spec_from_weights(
         self,
-        asked: Asked,
+        asked: HubQuestion,
         config: Mapping[str, object],
         commit: str,
         sizes: Mapping[str, int | None],
@@ -278,7 +278,7 @@ class HubClient:
         except ConfigMissing:  # the page lists a file that is not there
             raise asked.bad_weights("one of them is missing") from None
 
-    def _from_disk(self, asked: Asked, why: str) -> HubModel | None:
+    def _from_disk(self, asked: HubQuestion, why: str) -> HubModel | None:
         """The config in the cache that every tool of the Hub shares, if it is there."""
         load_library()
         from huggingface_hub import try_to_load_from_cache
@@ -295,7 +295,7 @@ class HubClient:
         spec, filled = self._parsed(asked, config, commit, note)
         return HubModel(spec=spec, gated=False, weight_files_bytes=None, filled=filled, from_disk=True, config=config)
 
-    def _quantized(self, asked: Asked, limit: int, deadline: float) -> tuple[QuantizedCheckpoint, ...]:
+    def _quantized(self, asked: HubQuestion, limit: int, deadline: float) -> tuple[QuantizedCheckpoint, ...]:
         tag = f"base_model:quantized:{asked.model_id}"
         short = asked.model_id.rpartition("/")[2]
         api = self._api()

@@ -63,7 +63,7 @@ class WeightsUnreadable(HubRefusal):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class HubQuestion:
     """One question to one Hub, and the sentences for its failures. None of them quotes the server or the token."""
 
     model_id: str

@@ -21,7 +21,7 @@ from estimators.architecture.hub.bounds import (
     within,
 )
 from estimators.architecture.hub.config import ConfigObject
-from estimators.architecture.hub.errors import Asked, HubRefusal
+from estimators.architecture.hub.errors import HubQuestion, HubRefusal
 
 T = TypeVar("T")
 
@@ -82,7 +82,7 @@ def _load_transformers() -> None:
     warnings.filterwarnings("ignore", category=FutureWarning, module=r"transformers\.")
 
 
-def in_time(asked: Asked, deadline: float, call: Callable[[], T]) -> T:
+def in_time(asked: HubQuestion, deadline: float, call: Callable[[], T]) -> T:
     try:
         return within(deadline, call)
     except OutOfTime:
@@ -90,7 +90,7 @@ def in_time(asked: Asked, deadline: float, call: Callable[[], T]) -> T:
 
 
 @contextmanager
-def library_calls(asked: Asked, deadline: float, max_bytes: int, front_only: bool = False) -> Iterator[None]:
+def library_calls(asked: HubQuestion, deadline: float, max_bytes: int, front_only: bool = False) -> Iterator[None]:
     """Limits for the calls in the block, and our sentence in place of whatever they raise.
 
     The cause is cut off: messages of the HTTP client may quote a header, and with it the token.
@@ -104,7 +104,7 @@ def library_calls(asked: Asked, deadline: float, max_bytes: int, front_only: boo
         raise _refusal(asked, error) from None
 
 
-def _refusal(asked: Asked, error: Exception) -> HubRefusal:
+def _refusal(asked: HubQuestion, error: Exception) -> HubRefusal:
     """What an error of the library, of its HTTP client or of our limits means for the person who asked."""
     import httpx2
     from huggingface_hub import errors
