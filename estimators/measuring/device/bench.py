@@ -14,7 +14,7 @@ from estimators.measuring.device.device_estimate import calibrated
 from estimators.measuring.device.device_profile import DeviceProfile, Product
 
 
-class Bench:
+class DeviceBench:
     """Times on one device: events on CUDA, the clock on the CPU; and the micro-benchmark made of them."""
 
     def __init__(self, torch: Any, transformers: Any, device: str, threads: int) -> None:

@@ -20,7 +20,7 @@ from statistics import median
 from typing import Any
 
 from estimators.measuring.device.assembly import Depth, assemble
-from estimators.measuring.device.bench import Bench
+from estimators.measuring.device.bench import DeviceBench
 from estimators.measuring.device.building import GPU_SHARE, build, dtype_of, libraries, out_of_memory
 from estimators.measuring.device.fit_check import refuse_too_big
 from estimators.measuring.device.timing import Run, repeat
@@ -84,7 +84,7 @@ def run_job(job: DeviceJob, tell: Tell) -> None:
     check_device(torch, job)
     over = time.monotonic() + job.seconds
     facts = device_facts(job)
-    bench = Bench(torch, transformers, job.device, job.threads)
+    bench = DeviceBench(torch, transformers, job.device, job.threads)
     started = BENCHMARK_SHARE if job.benchmark else 0.05
     if job.benchmark:
         tell("progress", share=0.05, message=f"measuring {facts.name} itself", seconds_left=None)
@@ -129,7 +129,7 @@ def check_device(torch: Any, job: DeviceJob) -> None:
         raise Refusal(f"{wanted} GPUs are wanted and torch finds {there}.", field="gpus", remedy="Use fewer.")
 
 
-def load_libraries(bench: Bench, job: DeviceJob) -> None:
+def load_libraries(bench: DeviceBench, job: DeviceJob) -> None:
     """Imports what a model will need, so that its memory is not counted as the model's."""
     bench.tiny_step(getattr(bench.torch, dtype_of(job)), 2)
     if job.weights in (Weights.INT8, Weights.NF4):
@@ -188,7 +188,7 @@ def give_back_memory() -> None:
 class Case:
     """One model at one depth, ready to run prompts and tokens."""
 
-    def __init__(self, torch: Any, tf: Any, bench: Bench, job: DeviceJob, layers: int | None) -> None:
+    def __init__(self, torch: Any, tf: Any, bench: DeviceBench, job: DeviceJob, layers: int | None) -> None:
         self.torch, self.bench, self.job, self.layers = torch, bench, job, layers
         self.before = self.held_bytes()
         built = build(torch, tf, job, job.config, layers, job.model)
