@@ -102,7 +102,7 @@ def run_job(job: DeviceJob, tell: Tell) -> None:
             tell("progress", share=min(share, 0.99), message=f"run {done}", seconds_left=left)
 
         seconds = max(1.0, (over - time.monotonic()) / (len(depths) - number))
-        results.append(Case(torch, transformers, bench, job, depth).measure(seconds, told))
+        results.append(RunningModel(torch, transformers, bench, job, depth).measure(seconds, told))
     versions = (str(transformers.__version__), ", ".join(filter(None, (str(torch.__version__), libraries()))))
     tell("result", measurement=as_dict(assemble(job, facts, versions, total, results)))
 
@@ -185,7 +185,7 @@ def give_back_memory() -> None:
         ctypes.CDLL(None).malloc_trim(0)
 
 
-class Case:
+class RunningModel:
     """One model at one depth, ready to run prompts and tokens."""
 
     def __init__(self, torch: Any, tf: Any, bench: DeviceBench, job: DeviceJob, layers: int | None) -> None:
