@@ -14,21 +14,21 @@ from estimators.architecture import catalogue
 from estimators.latency.estimate import TIMES, Interval, LatencyEstimate
 from estimators.measuring.comparison import Comparison, compare
 from estimators.measuring.measurement import Measurement
-from estimators.measuring.narrowing import Case, Narrowed, roofline, with_measurements
+from estimators.measuring.narrowing import EstimatedCase, Narrowed, roofline, with_measurements
 from estimators.workload import Engine
 from pricing.cost import monthly_cost
 
 METRICS = {"ttft_s": "ttft_s", "tpot_s": "itl_s", "e2e_s": "e2e_s"}  # field of the estimate -> of a measurement
 
 
-def case_of(plan: Plan) -> Case | None:
+def case_of(plan: Plan) -> EstimatedCase | None:
     """What the plan's chosen machine is being asked, in the words of a measurement."""
     chosen = plan.chosen
     if chosen is None or chosen.placement is None or plan.precision is None:
         return None
     workload = workload_of(plan.asked, max(1, chosen.replicas))
     running = chosen.latency.running_requests if chosen.latency else 1
-    return Case(
+    return EstimatedCase(
         engine=plan.asked.engine.value,
         accelerator=chosen.machine.accelerator.name,
         gpus=chosen.placement.gpus,
@@ -69,7 +69,7 @@ def with_own_measurements(plan: Plan, measurements: Sequence[Measurement]) -> Pl
     return replace(plan, chosen=_repriced(plan, chosen, latency, tuple(told)))
 
 
-def _rooflines(plan: Plan, chosen: Candidate, case: Case) -> dict[str, float]:
+def _rooflines(plan: Plan, chosen: Candidate, case: EstimatedCase) -> dict[str, float]:
     """Of the plan's own case, by the metric of a measurement."""
     if plan.precision is None or chosen.placement is None:
         return {}

@@ -33,7 +33,7 @@ FloorOf = Callable[[Measurement], float | None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Case:
+class EstimatedCase:
     """What is being estimated. `config_digest` or `model` decide whether a measurement is of the same model."""
 
     engine: str
@@ -68,13 +68,13 @@ def spreads() -> Mapping[str, float]:
     return MappingProxyType({row["name"]: float(row["value"]) for row in read_table(path)})
 
 
-def same_bench(measurement: Measurement, case: Case) -> bool:
+def same_bench(measurement: Measurement, case: EstimatedCase) -> bool:
     """Whether a measurement may speak of the case at all: like with like, one engine, one accelerator."""
     there = (measurement.engine.value, measurement.accelerator.casefold(), measurement.gpus)
     return there == (case.engine, case.accelerator.casefold(), case.gpus)
 
 
-def same_case(measurement: Measurement, case: Case) -> bool:
+def same_case(measurement: Measurement, case: EstimatedCase) -> bool:
     """Whether it measured exactly this: model, precision, batch, and lengths within 5 %."""
     if measurement.config_digest and case.config_digest:
         model = measurement.config_digest == case.config_digest
@@ -85,7 +85,7 @@ def same_case(measurement: Measurement, case: Case) -> bool:
     return model and near and (measurement.weights.value, measurement.batch) == (case.weights, case.batch)
 
 
-def is_sibling(measurement: Measurement, case: Case) -> bool:
+def is_sibling(measurement: Measurement, case: EstimatedCase) -> bool:
     """Whether it may be carried over: the same precision, and a batch within a factor of two."""
     ratio = measurement.batch / max(1, case.batch)
     return measurement.weights.value == case.weights and 1 / MOST_BATCH_RATIO <= ratio <= MOST_BATCH_RATIO
@@ -96,7 +96,7 @@ def with_measurements(
     measurements: Iterable[Measurement],
     *,
     metric: str,
-    case: Case,
+    case: EstimatedCase,
     floor_s: float | None = None,
     floor_of: FloorOf | None = None,
 ) -> Narrowed:
@@ -134,7 +134,11 @@ Evidence = Sequence[tuple[float, float]]  # seconds, logarithmic spread
 
 
 def _evidence(
-    measurements: Iterable[Measurement], metric: str, case: Case, floor_s: float | None, floor_of: FloorOf | None
+    measurements: Iterable[Measurement],
+    metric: str,
+    case: EstimatedCase,
+    floor_s: float | None,
+    floor_of: FloorOf | None,
 ) -> tuple[list[tuple[float, float]], list[tuple[float, float]]]:
     table, same, siblings = spreads(), [], []
     for measurement in measurements:
@@ -154,7 +158,7 @@ def _evidence(
     return same, ([] if same else siblings[:MOST_SIBLINGS])
 
 
-def _sentence(same: Evidence, siblings: Evidence, case: Case) -> str:
+def _sentence(same: Evidence, siblings: Evidence, case: EstimatedCase) -> str:
     where = f"{case.engine} on {case.accelerator}"
     if same:
         return f"Narrowed by {len(same)} measurement{'s' if len(same) > 1 else ''} of this case: {where}."

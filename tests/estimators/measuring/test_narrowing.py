@@ -8,12 +8,12 @@ from hypothesis import strategies as st
 
 from estimators.latency.estimate import Interval
 from estimators.measuring.measurement import Spread
-from estimators.measuring.narrowing import Case, with_measurements
+from estimators.measuring.narrowing import EstimatedCase, with_measurements
 from estimators.precision import Weights
 from estimators.workload import Engine
 from tests.profiling_samples import measurement, spread
 
-CASE = Case(
+CASE = EstimatedCase(
     engine="transformers",
     accelerator="A10G",
     gpus=1,
