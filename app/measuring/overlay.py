@@ -94,7 +94,7 @@ def _roofline_of(plan: Plan, measurement: Measurement, *, metric: str) -> float 
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Effect:
+class MovedTime:
     """One time of a plan before and after measurements are laid over it."""
 
     label: str
@@ -102,13 +102,13 @@ class Effect:
     after: Interval
 
 
-def effects(before: Plan, after: Plan) -> tuple[Effect, ...]:
+def effects(before: Plan, after: Plan) -> tuple[MovedTime, ...]:
     """The times of the chosen machine that measurements moved."""
     old, new = (plan.chosen.latency if plan.chosen else None for plan in (before, after))
     if old is None or new is None:
         return ()
     pairs = ((name, old.of(key)[0], new.of(key)[0]) for key, name in TIMES.items())
-    return tuple(Effect(label=name, before=one, after=two) for name, one, two in pairs if one != two)
+    return tuple(MovedTime(label=name, before=one, after=two) for name, one, two in pairs if one != two)
 
 
 def sentences(before: Plan, after: Plan) -> tuple[str, ...]:
