@@ -29,7 +29,7 @@ from estimators.quality.tasks import Task
 from estimators.workload import NAMED_DRAFTERS
 
 
-class Group(StrEnum):
+class LeverKind(StrEnum):
     """Kinds of lever. Two of one kind exclude each other."""
 
     QUANTIZATION = "quantization"
@@ -63,7 +63,7 @@ class Lever:
 
     key: str
     name: str
-    group: Group
+    group: LeverKind
     change: Callable[[Scenario], Scenario]
     kept: Kept
     evidence: str
@@ -139,7 +139,7 @@ def _quantization(model: str, weights: Weights, task: Task) -> Lever:
     return Lever(
         key=weights.value,
         name=f"Weights in {precision_name(weights)}",
-        group=Group.QUANTIZATION,
+        group=LeverKind.QUANTIZATION,
         change=lambda scenario: replace(scenario, weights=weights, method=Method.AUTO),
         kept=_kept(
             recovery(model, weights.value, None, task), recovery(model, weights.value), precision_name(weights), task
@@ -157,7 +157,7 @@ def _cache(plan: Plan, task: Task) -> Lever:
     return Lever(
         key="kv-fp8",
         name="KV cache in FP8",
-        group=Group.CACHE,
+        group=LeverKind.CACHE,
         change=lambda scenario: replace(scenario, kv=KvPrecision.FP8),
         kept=_kept(found, overall, "an FP8 cache", task),
         evidence="published recoveries of the task",
@@ -206,7 +206,7 @@ def _speculation(plan: Plan, method: str) -> Lever:
     return Lever(
         key=method,
         name=f"Speculative decoding, {NAMES[method]}",
-        group=Group.SPECULATION,
+        group=LeverKind.SPECULATION,
         change=change,
         kept=LOSSLESS,
         evidence=f"{evidence}. {_capital(evidence_of(plan, method))}",
@@ -240,7 +240,7 @@ def _prefix() -> Lever:
     return Lever(
         key="prefix",
         name=f"Prefix caching, {100 * PREFIX_SHARE:.0f} % of the prompt shared",
-        group=Group.PREFIX,
+        group=LeverKind.PREFIX,
         change=lambda scenario: replace(scenario, prefix=PREFIX_SHARE),
         kept=LOSSLESS,
         evidence="arithmetic: tokens served from the cache are not computed again",

@@ -8,7 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from app.exploring.article import article_rows
-from app.exploring.levers import Effect, Group, Lever, effect_of, levers_for, ready_on_the_hub
+from app.exploring.levers import Effect, Lever, LeverKind, effect_of, levers_for, ready_on_the_hub
 from app.exploring.retraining import TRAINING_INSTANCE, Payback, experts, payback, smaller_model, sparsity
 from app.exploring.sensitivity import swings
 from app.figures.decisions import tornado
@@ -81,7 +81,7 @@ def draw_evidence(effects: list[tuple[Lever, Effect]]) -> None:
         for lever, effect in effects:
             said = [f"Quality: {effect.kept.said}", effect.problem.rstrip("."), lever.note.rstrip(".")]
             st.markdown(f"**{in_markdown(lever.name)}.** {in_markdown('. '.join(part for part in said if part))}.")
-            if lever.group is Group.SPECULATION:
+            if lever.group is LeverKind.SPECULATION:
                 st.caption(in_markdown(lever.evidence))
 
 
@@ -124,7 +124,7 @@ def _sentence(before: Effect, after: Effect) -> str:
 def draw_recipes(plan: Plan, levers: tuple[Lever, ...]) -> None:
     """Scripts that make the quantized checkpoints, to run elsewhere."""
     model = plan.asked.model
-    quantizations = [lever for lever in levers if lever.group is Group.QUANTIZATION]
+    quantizations = [lever for lever in levers if lever.group is LeverKind.QUANTIZATION]
     if model is None or not quantizations:
         return
     st.markdown("### Make it yourself")

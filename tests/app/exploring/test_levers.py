@@ -7,7 +7,7 @@ from decimal import Decimal
 import pytest
 
 from app.exploring.alternatives import quality_phrase
-from app.exploring.levers import LOSSLESS, Group, Kept, Lever, effect_of, levers_for, ready_on_the_hub, together
+from app.exploring.levers import LOSSLESS, Kept, Lever, LeverKind, effect_of, levers_for, ready_on_the_hub, together
 from app.exploring.retraining import Payback, experts, payback, smaller_model, sparsity
 from app.planning.memo import VersionedSources
 from app.planning.plan import Plan
@@ -38,7 +38,7 @@ def small(sources: VersionedSources) -> Plan:
 
 
 def test_every_kind_of_lever_is_offered_for_a_dense_model_in_16_bits(small: Plan) -> None:
-    assert {lever.group for lever in levers_for(small, IFEVAL)} == set(Group)
+    assert {lever.group for lever in levers_for(small, IFEVAL)} == set(LeverKind)
 
 
 def test_int8_is_offered_first(small: Plan) -> None:
@@ -88,7 +88,7 @@ def test_missing_evidence_is_said_not_filled(small: Plan) -> None:
 
 
 def speculations(plan_: Plan) -> dict[str, Lever]:
-    return {lever.key: lever for lever in levers_for(plan_, IFEVAL) if lever.group is Group.SPECULATION}
+    return {lever.key: lever for lever in levers_for(plan_, IFEVAL) if lever.group is LeverKind.SPECULATION}
 
 
 def test_speculation_says_up_to_which_load_it_is_published_to_pay(small: Plan) -> None:
