@@ -8,7 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from estimators.fitting import held_out, latency_accuracy, memory_accuracy
-from estimators.fitting.latency_accuracy import Group, groups_behind, scatter
+from estimators.fitting.latency_accuracy import MissedRows, groups_behind, scatter
 from estimators.provenance import read_table
 
 TABLES = {
@@ -157,7 +157,7 @@ class Miss:
     what: str
     reach: str
     noise: str
-    groups: tuple[Group, ...]
+    groups: tuple[MissedRows, ...]
 
 
 @lru_cache(maxsize=1)

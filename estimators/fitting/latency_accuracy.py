@@ -80,7 +80,7 @@ def figures() -> list[tuple[str, str, Score]]:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Group:
+class MissedRows:
     """Rows of one model on one engine in one format, of a figure that misses its reach."""
 
     model: str
@@ -101,7 +101,7 @@ class Group:
         return f"{way}; {self.other_rows} rows of {models} with {self.engine} in {self.path} stand behind it"
 
 
-def groups_behind(question: Question, count: int = 5) -> list[Group]:
+def groups_behind(question: Question, count: int = 5) -> list[MissedRows]:
     """The groups with most rows beyond the reach of a question, largest first."""
     found: dict[tuple[str, str, str], list[Checked]] = {}
     for figure in question.figures:
@@ -110,11 +110,11 @@ def groups_behind(question: Question, count: int = 5) -> list[Group]:
     return sorted((g for g in made if g.beyond), key=lambda g: -g.beyond)[:count]
 
 
-def _group(key: tuple[str, str, str], members: list[Checked], question: Question) -> Group:
+def _group(key: tuple[str, str, str], members: list[Checked], question: Question) -> MissedRows:
     architecture, engine, path = key
     others = [f for f in checked() if (f.engine, f.path) == (engine, path) and f.architecture != architecture]
     ratios = sorted(getattr(f, question.against) / f.published for f in members)
-    return Group(
+    return MissedRows(
         model=_shortest(f.model for f in members),
         engine=engine,
         path=path,
