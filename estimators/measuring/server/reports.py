@@ -23,7 +23,7 @@ _MILLISECOND = 1e-3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Level:
+class LoadLevel:
     """One load level of a report."""
 
     streams: int | None  # requests in flight, where the strategy fixes them
@@ -46,7 +46,7 @@ class GuideReport:
 
     version: str  # of GuideLLM, as far as the file tells
     model: str
-    levels: tuple[Level, ...]
+    levels: tuple[LoadLevel, ...]
     notes: tuple[str, ...]
 
     def measurements(
@@ -128,7 +128,7 @@ def _totals(benchmark: object) -> Mapping[str, object]:
     return {}
 
 
-def _level(benchmark: object) -> Level | None:
+def _level(benchmark: object) -> LoadLevel | None:
     """One load level; None when no request of it succeeded."""
     totals = _totals(benchmark)
     successful = count(totals.get("successful")) or 0
@@ -141,7 +141,7 @@ def _level(benchmark: object) -> Level | None:
     streams = count(at(strategy, "streams"))
     if streams is None and at(strategy, "type_") == "synchronous":
         streams = 1
-    return Level(
+    return LoadLevel(
         streams=streams if streams and streams <= 1_000_000 else None,
         successful=successful,
         errored=count(totals.get("errored")) or 0,
@@ -177,7 +177,7 @@ def _moment(seconds: object) -> datetime | None:
     return datetime.fromtimestamp(found, UTC) if found and found < 4e9 else None
 
 
-def _level_notes(level: Level) -> tuple[str, ...]:
+def _level_notes(level: LoadLevel) -> tuple[str, ...]:
     lost = level.errored + level.incomplete
     return (f"{lost} of {lost + level.successful} requests failed or were cut off.",) if lost else ()
 
