@@ -22,7 +22,7 @@ from estimators.precision import KvPrecision, Weights
 from estimators.provenance import Refusal, Term
 from estimators.quality.compression import (
     CompressionFact,
-    Lever,
+    TrainingLever,
     compression_facts,
     facts_for,
     one_off_gpu_hours,
@@ -102,7 +102,9 @@ def payback(
         months_low=payback_months(one_off / spread, saving),
         months_high=payback_months(one_off * spread, saving),
         student=student,
-        facts=(*facts_for(name, Lever.PRUNE_AND_DISTIL), *facts_for(name, Lever.DISTIL)) if name else (),
+        facts=(*facts_for(name, TrainingLever.PRUNE_AND_DISTIL), *facts_for(name, TrainingLever.DISTIL))
+        if name
+        else (),
     )
 
 
@@ -153,8 +155,10 @@ class Sparsity:
 def sparsity(plan: Plan) -> Sparsity:
     """What is published on 2:4 sparsity, of this model and of others."""
     name = plan.asked.model or ""
-    own = facts_for(name, Lever.SPARSITY_2_4) if name else ()
-    speed = tuple(fact for fact in compression_facts() if fact.lever is Lever.SPARSITY_2_4 and fact.speedup is not None)
+    own = facts_for(name, TrainingLever.SPARSITY_2_4) if name else ()
+    speed = tuple(
+        fact for fact in compression_facts() if fact.lever is TrainingLever.SPARSITY_2_4 and fact.speedup is not None
+    )
     return Sparsity(facts=own, elsewhere=tuple(fact for fact in speed if fact not in own))
 
 

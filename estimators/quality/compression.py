@@ -15,7 +15,7 @@ from estimators.quality.scaling_laws import INFERENCE_FLOPS, TRAINING_FLOPS
 from estimators.quality.tasks import DATA
 
 
-class Lever(StrEnum):
+class TrainingLever(StrEnum):
     """A change of the model that needs training or removes weights."""
 
     DISTIL = "distil"
@@ -29,7 +29,7 @@ class CompressionFact:
     """One published result; a number that the source does not print is None."""
 
     id: str
-    lever: Lever
+    lever: TrainingLever
     model: str
     result: str
     params_before: float | None
@@ -56,7 +56,7 @@ def compression_facts() -> tuple[CompressionFact, ...]:
     return tuple(_fact(row) for row in read_table(DATA / "compression.csv"))
 
 
-def facts_for(model_id: str, lever: Lever | None = None) -> tuple[CompressionFact, ...]:
+def facts_for(model_id: str, lever: TrainingLever | None = None) -> tuple[CompressionFact, ...]:
     """What is published on a model itself; empty is missing evidence, not "no loss"."""
     return tuple(
         fact
@@ -138,7 +138,7 @@ def payback_months(one_off_usd: Decimal, saving_usd_per_month: Decimal) -> Decim
 def _fact(row: Mapping[str, str]) -> CompressionFact:
     return CompressionFact(
         id=row["id"],
-        lever=Lever(row["lever"]),
+        lever=TrainingLever(row["lever"]),
         model=row["model"],
         result=row["result"],
         params_before=_number(row["params_before_b"], 1e9),

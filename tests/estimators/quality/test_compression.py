@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from estimators.provenance import Refusal
 from estimators.quality.compression import (
-    Lever,
+    TrainingLever,
     compression_facts,
     distillation_flops,
     facts_for,
@@ -65,7 +65,7 @@ def test_expert_pruning_keeps_one_model_and_ruins_another():
 
 
 def test_sparsity_facts_say_that_no_memory_is_saved():
-    (fact,) = facts_for("meta-llama/Llama-3.1-8B", Lever.SPARSITY_2_4)
+    (fact,) = facts_for("meta-llama/Llama-3.1-8B", TrainingLever.SPARSITY_2_4)
     assert "no memory saved" in fact.note
     assert fact.recovery == pytest.approx(0.9837, abs=5e-5)
 
