@@ -27,7 +27,7 @@ class ServerFailure(Exception):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
+class Timeouts:
     """Seconds an exchange may take: to connect, between two pieces, and in all."""
 
     connect_s: float = 10.0
@@ -38,7 +38,7 @@ class Limits:
 class Exchange:
     """A connection to the address that was checked. Whatever the server does, it ends when its time is over."""
 
-    def __init__(self, endpoint: Endpoint, limits: Limits, api_key: str = "") -> None:
+    def __init__(self, endpoint: Endpoint, limits: Timeouts, api_key: str = "") -> None:
         self._endpoint, self._limits, self._api_key = endpoint, limits, api_key
         self._socket: socket.socket | None = None
         self._overdue = threading.Event()

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from estimators.measuring.foreign import at, count, text
-from estimators.measuring.server.connection import Exchange, Limits, ServerFailure
+from estimators.measuring.server.connection import Exchange, ServerFailure, Timeouts
 from estimators.measuring.server.guard import Endpoint
 
 MOST_PIECES_PER_TOKEN = 4  # a server streams at most about one piece a token; beyond this it does not stop by itself
@@ -44,8 +44,8 @@ class Reading:
 class Client:
     """Requests to one server. The key lives in this object only. `stop` ends whatever is under way."""
 
-    def __init__(self, endpoint: Endpoint, *, api_key: str = "", limits: Limits | None = None) -> None:
-        self._endpoint, self._api_key, self._limits = endpoint, api_key, limits or Limits()
+    def __init__(self, endpoint: Endpoint, *, api_key: str = "", limits: Timeouts | None = None) -> None:
+        self._endpoint, self._api_key, self._limits = endpoint, api_key, limits or Timeouts()
         self._open: set[Exchange] = set()
         self._lock = threading.Lock()
         self._stopped = threading.Event()

@@ -11,7 +11,7 @@ import sys
 from estimators.measuring.foreign import at, count, text
 from estimators.measuring.jobs.process import end_with_parent
 from estimators.measuring.measurement import as_dict
-from estimators.measuring.server.connection import Limits
+from estimators.measuring.server.connection import Timeouts
 from estimators.measuring.server.endpoint import Client
 from estimators.measuring.server.guard import Endpoint
 from estimators.measuring.server.sweep import SweepPlan, sweep
@@ -34,7 +34,7 @@ def main() -> int:
         job = json.loads(line)
         plan = _plan(job["plan"])
         endpoint = Endpoint(**job["endpoint"])
-        client = Client(endpoint, api_key=job["api_key"], limits=Limits(total_s=2 * plan.seconds_per_level))
+        client = Client(endpoint, api_key=job["api_key"], limits=Timeouts(total_s=2 * plan.seconds_per_level))
         made = sweep(
             client, plan, endpoint.shown, lambda share, message: tell("progress", share=share, message=message)
         )

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from estimators.measuring.server.connection import Limits, ServerFailure
+from estimators.measuring.server.connection import ServerFailure, Timeouts
 from estimators.measuring.server.endpoint import Client, Reading
 from estimators.measuring.server.guard import Endpoint, EndpointPolicy, check_endpoint
 from tests.servers.openai import openai_server
 
-QUICK = Limits(connect_s=1.0, idle_s=0.4, total_s=1.5)
+QUICK = Timeouts(connect_s=1.0, idle_s=0.4, total_s=1.5)
 
 
 def endpoint(url: str) -> Endpoint:

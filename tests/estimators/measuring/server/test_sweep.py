@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from estimators.measuring.measurement import Way
-from estimators.measuring.server.connection import Limits
+from estimators.measuring.server.connection import Timeouts
 from estimators.measuring.server.endpoint import Client, Reading
 from estimators.measuring.server.guard import EndpointPolicy, check_endpoint
 from estimators.measuring.server.sweep import EndpointUnusable, SweepPlan, sweep, throughput
@@ -13,7 +13,7 @@ from estimators.precision import Weights
 from estimators.workload import Engine
 from tests.servers.openai import openai_server
 
-QUICK = Limits(connect_s=1.0, idle_s=0.4, total_s=3.0)
+QUICK = Timeouts(connect_s=1.0, idle_s=0.4, total_s=3.0)
 
 
 def client(url: str) -> Client:
