@@ -24,7 +24,7 @@ log = logging.getLogger("rightsize")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
+class ListingOutcome:
     """How one listing of one region went."""
 
     region: str
@@ -38,7 +38,7 @@ class RegionReport:
     """How a region's refresh went, listing by listing."""
 
     region: str
-    outcomes: tuple[Outcome, ...]
+    outcomes: tuple[ListingOutcome, ...]
 
     @property
     def errors(self) -> tuple[str, ...]:
@@ -64,7 +64,7 @@ def read_region(
 
     Without valid credentials the rest is not tried: the answer would be the same.
     """
-    outcomes: list[Outcome] = []
+    outcomes: list[ListingOutcome] = []
     hopeless = ""
     for listing in reader.listings if listings is None else listings:
         error, reading = hopeless, None
@@ -80,7 +80,7 @@ def read_region(
                 error, reading = f"Reading met a defect of ours ({type(fault).__name__}); the log says where.", None
         if error:
             failed(region, listing, error)
-        outcomes.append(Outcome(region=region, listing=listing, reading=reading, error=error))
+        outcomes.append(ListingOutcome(region=region, listing=listing, reading=reading, error=error))
     return RegionReport(region=region, outcomes=tuple(outcomes))
 
 
