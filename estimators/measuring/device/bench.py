@@ -11,7 +11,7 @@ from estimators.architecture.parse import parse_config
 from estimators.architecture.spec import SpecSource
 from estimators.measuring.device import device_profile
 from estimators.measuring.device.device_estimate import calibrated
-from estimators.measuring.device.device_profile import DeviceProfile, Product
+from estimators.measuring.device.device_profile import DeviceProfile, TimedProduct
 
 
 class DeviceBench:
@@ -93,7 +93,7 @@ class DeviceBench:
         one = self.timed(lambda: model(prompt[:, :1], past_key_values=cache, use_cache=True), 15)
         return one, self.timed(lambda: model(prompt, use_cache=True, logits_to_keep=1), 5)
 
-    def products(self, dtype: Any) -> Iterator[Product]:
+    def products(self, dtype: Any) -> Iterator[TimedProduct]:
         linear = self.torch.nn.functional.linear
         grid = device_profile.GPU_GRID if self.cuda else device_profile.CPU_GRID
         for out, inner in grid.shapes:
@@ -106,7 +106,7 @@ class DeviceBench:
                 some = weights[: max(1, min(pool, int(grid.most_work // work)))]
                 x = self.random(dtype, 1, tokens, inner)
                 seconds = self.timed(partial(_through, linear, x, some)) / len(some)
-                yield Product(tokens=tokens, elements=out * inner, seconds=seconds)
+                yield TimedProduct(tokens=tokens, elements=out * inner, seconds=seconds)
 
     def tiny_step(self, dtype: Any, layers: int) -> float:
         """One decode step of a model with next to nothing to compute."""

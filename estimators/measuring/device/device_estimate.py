@@ -18,7 +18,7 @@ from estimators.measuring.device.device_profile import (
     REFERENCE_CONTEXT,
     REFERENCE_TOKENS,
     DeviceProfile,
-    Product,
+    TimedProduct,
 )
 from estimators.provenance import Refusal, Term
 
@@ -170,7 +170,7 @@ def _attention_seconds(
     return pairs * profile.decode_s_per_pair, cached * profile.cache_s_per_element
 
 
-def product_seconds(products: Sequence[Product], tokens: float, elements: float) -> float:
+def product_seconds(products: Sequence[TimedProduct], tokens: float, elements: float) -> float:
     """Time of `tokens` rows through a matrix of `elements` weights, between the measured ones on logarithmic axes.
 
     Beyond the largest matrix time grows with the elements, beyond the most tokens with the tokens.

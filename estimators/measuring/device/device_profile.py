@@ -57,7 +57,7 @@ _FIELD = "device"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Product:
+class TimedProduct:
     """One timed matrix product: `tokens` rows through a matrix of `elements` weights."""
 
     tokens: int
@@ -73,7 +73,7 @@ class DeviceProfile:
     dtype: str
     element_bytes: int
     threads: int
-    products: tuple[Product, ...]
+    products: tuple[TimedProduct, ...]
     layer_s: float  # one layer's Python and kernel launches, among large weights
     layer_alone_s: float  # the same with warm caches, as in a model that fits them
     step_s: float  # launches of a forward pass beside its layers
@@ -119,7 +119,7 @@ def read_profile(found: object) -> DeviceProfile:
         tokens, elements, seconds = (number(at(entry, key)) for key in ("tokens", "elements", "seconds"))
         if not tokens or not elements or not seconds:
             raise ForeignInput("The device's micro-benchmark is damaged.", field=_FIELD, remedy="Measure it again.")
-        products.append(Product(tokens=int(tokens), elements=int(elements), seconds=seconds))
+        products.append(TimedProduct(tokens=int(tokens), elements=int(elements), seconds=seconds))
     rates: Mapping[str, float | None] = {key: number(at(found, key)) for key in RATES}
     size, threads = count(at(found, "element_bytes")), count(at(found, "threads"))
     if not any(p.tokens == 1 for p in products) or None in rates.values() or not size or not threads:

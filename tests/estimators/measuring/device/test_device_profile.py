@@ -11,7 +11,14 @@ from estimators.architecture.catalogue import load_config, load_spec
 from estimators.architecture.parse import parse_config
 from estimators.architecture.spec import SpecSource
 from estimators.measuring.device.device_estimate import calibrated, estimate_from_device, product_seconds, step_seconds
-from estimators.measuring.device.device_profile import CPU_GRID, GPU_GRID, DeviceProfile, Grid, Product, read_profile
+from estimators.measuring.device.device_profile import (
+    CPU_GRID,
+    GPU_GRID,
+    DeviceProfile,
+    Grid,
+    TimedProduct,
+    read_profile,
+)
 from estimators.measuring.device.fit_check import needed_bytes, refuse_too_big
 from estimators.measuring.foreign import ForeignInput
 from estimators.measuring.jobs.job_request import DeviceJob, check, from_json, runnable_config, total_layers
@@ -26,7 +33,7 @@ PROFILE = DeviceProfile(
     element_bytes=2,
     threads=1,
     products=tuple(
-        Product(tokens=tokens, elements=elements, seconds=seconds * elements)
+        TimedProduct(tokens=tokens, elements=elements, seconds=seconds * elements)
         for elements in (1_000, 1_000_000)
         for tokens, seconds in ((1, 2e-10), (512, 2 * 512 / 1e11))
     ),
