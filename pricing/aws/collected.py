@@ -6,7 +6,7 @@ from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from pricing.aws.errors import UnexpectedReply
-from pricing.aws.products import Product, is_plain_linux
+from pricing.aws.products import MachineSku, is_plain_linux
 from pricing.instances import instances
 from pricing.offers import Listing, Offer, PriceSource, PurchaseOption
 from pricing.reading import Reading
@@ -22,7 +22,7 @@ class Collected:
     def __init__(self, region: str, origin: str) -> None:
         self.region = region
         self.origin = origin
-        self.by_type: defaultdict[str, dict[str, Product]] = defaultdict(dict)
+        self.by_type: defaultdict[str, dict[str, MachineSku]] = defaultdict(dict)
         self.remarks: list[str] = []
         self.complete = True
 
@@ -31,7 +31,7 @@ class Collected:
         self.remarks.append(remark)
         self.complete = False
 
-    def add(self, product: Product) -> None:
+    def add(self, product: MachineSku) -> None:
         """Takes a product if it is the plain Linux machine of this region."""
         if not is_plain_linux(product, self.region):
             return
@@ -87,7 +87,7 @@ class Collected:
                 self.leave_out(f"{instance_type}: {reason}")
             yield from self._of_product(product, read_at)
 
-    def _of_product(self, product: Product, read_at: datetime) -> Iterator[Offer]:
+    def _of_product(self, product: MachineSku, read_at: datetime) -> Iterator[Offer]:
         if not any(rate.option is PurchaseOption.ON_DEMAND for rate in product.rates):
             return  # a reservation without an hourly price to compare it with has never been seen: leave both out
         note = "bare metal, listed under dedicated tenancy" if product.instance_type.endswith(".metal") else ""

@@ -20,7 +20,7 @@ from urllib.parse import quote, urlsplit
 from estimators.provenance import Refusal
 from pricing.aws.collected import Collected
 from pricing.aws.errors import UnexpectedReply, Unreachable
-from pricing.aws.products import CURRENCY, Product, Rate, rate, reserved_option
+from pricing.aws.products import CURRENCY, MachineSku, Rate, rate, reserved_option
 from pricing.instances import instances
 from pricing.offers import Listing, PurchaseOption
 from pricing.reading import Progress, Reading, no_progress
@@ -112,7 +112,7 @@ class _Sku:
     dimensions: defaultdict[PurchaseOption, list[tuple[str, object, str]]]
     foreign: bool = False  # priced in another currency
 
-    def product(self, sku: str, published: str) -> Product:
+    def product(self, sku: str, published: str) -> MachineSku:
         rates: list[Rate] = []
         refused = [f"it is not priced in {CURRENCY}."] if self.foreign else []
         for option, dimensions in self.dimensions.items():
@@ -120,7 +120,7 @@ class _Sku:
                 rates.append(rate(option, dimensions))
             except UnexpectedReply as error:
                 refused.append(error.message)
-        return Product(
+        return MachineSku(
             sku=sku,
             instance_type=self.attributes["instanceType"],
             family=self.family,
@@ -131,7 +131,7 @@ class _Sku:
         )
 
 
-def _products(rows: Iterator[list[str]], counted: _Counted, what: str, progress: Progress) -> Iterator[Product]:
+def _products(rows: Iterator[list[str]], counted: _Counted, what: str, progress: Progress) -> Iterator[MachineSku]:
     at, published = _columns(rows)
     type_at, width = at["Instance Type"], max(at.values()) + 1
     known = {instance.instance_type for instance in instances()}

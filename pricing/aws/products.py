@@ -43,7 +43,7 @@ class Rate:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Product:
+class MachineSku:
     """One SKU: a machine in a region with its rates, and what had to be left out."""
 
     sku: str
@@ -140,7 +140,7 @@ def _rates(terms: dict[str, object]) -> tuple[tuple[Rate, ...], tuple[str, ...]]
     return kept, tuple(refused.values())
 
 
-def parse_product(text: object) -> Product:
+def parse_product(text: object) -> MachineSku:
     """One string of ``PriceList``; refuses what is not JSON or not a product with terms."""
     if not isinstance(text, str) or len(text) > MAX_ITEM_CHARACTERS:
         raise UnexpectedReply("A price list item is not a text of reasonable length.")
@@ -151,7 +151,7 @@ def parse_product(text: object) -> Product:
     product = _mapping(item.get("product"), "product")
     attributes = {key: str(value) for key, value in _mapping(product.get("attributes"), "attributes").items()}
     rates, refused = _rates(_mapping(item.get("terms", {}), "terms"))
-    return Product(
+    return MachineSku(
         sku=str(product.get("sku"))[:64],
         instance_type=attributes.get("instanceType", "")[:64],
         family=str(product.get("productFamily")),
@@ -162,7 +162,7 @@ def parse_product(text: object) -> Product:
     )
 
 
-def is_plain_linux(product: Product, region: str) -> bool:
+def is_plain_linux(product: MachineSku, region: str) -> bool:
     """Whether a product is the machine asked for, whatever the server did with the filters."""
     said = product.attributes
     wanted = LINUX_BARE_METAL if product.instance_type.endswith(".metal") else LINUX_ON_DEMAND
