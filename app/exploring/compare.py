@@ -40,7 +40,7 @@ class Compared:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
+class ComparedRow:
     """One line of the comparison. `best` are the columns that win it; empty where nothing wins."""
 
     name: str
@@ -74,12 +74,12 @@ def opened(link: str, sources: VersionedSources) -> Compared:
     )
 
 
-def rows(compared: Sequence[Compared]) -> tuple[Row, ...]:
+def rows(compared: Sequence[Compared]) -> tuple[ComparedRow, ...]:
     """The comparison, line by line: what was asked, what it came to, and which column wins where less is better."""
     plans = [entry.plan for entry in compared]
     drowned = [overloaded(plan) for plan in plans]
 
-    def timed(key: str) -> Row:
+    def timed(key: str) -> ComparedRow:
         return _measured(p95(TIMES[key]), [_latency(plan, key) for plan in plans], seconds, drowned)
 
     return (
@@ -102,13 +102,13 @@ def rows(compared: Sequence[Compared]) -> tuple[Row, ...]:
     )
 
 
-def _row(name: str, cells: Sequence[str]) -> Row:
-    return Row(name=name, cells=tuple(cells), differs=len(set(cells)) > 1)
+def _row(name: str, cells: Sequence[str]) -> ComparedRow:
+    return ComparedRow(name=name, cells=tuple(cells), differs=len(set(cells)) > 1)
 
 
 def _measured(
     name: str, values: Sequence[float | None], text: Callable[[float], str], drowned: Sequence[bool] = ()
-) -> Row:
+) -> ComparedRow:
     """A line of figures with the least of them marked. What does not serve its load (`drowned`) has no figure."""
     values = [None if drowned and drowned[i] else value for i, value in enumerate(values)]
     said = tuple(
@@ -119,7 +119,7 @@ def _measured(
     differs = len(set(said)) > 1
     least = min(known, default=None)
     best = tuple(i for i, value in enumerate(values) if differs and least is not None and value == least)
-    return Row(name=name, cells=said, differs=differs, best=best)
+    return ComparedRow(name=name, cells=said, differs=differs, best=best)
 
 
 def _drafting(scenario: Scenario) -> str:

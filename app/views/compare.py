@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from app.exploring.compare import MOST_SCENARIOS, Compared, Row, opened, rows
+from app.exploring.compare import MOST_SCENARIOS, Compared, ComparedRow, opened, rows
 from app.exploring.drafting_load import overloaded
 from app.planning.sentences import machine_phrase, model_name, precision_name
 from app.sources import dashboard_sources
@@ -61,7 +61,7 @@ def _heads(compared: list[Compared]) -> list[str]:
     return heads
 
 
-def _marked(row: Row) -> list[str]:
+def _marked(row: ComparedRow) -> list[str]:
     return [in_markdown(f"{cell} (best)" if index in row.best else cell) for index, cell in enumerate(row.cells)]
 
 
