@@ -140,7 +140,7 @@ def interval_scores() -> tuple[IntervalScore, ...]:
 
 
 @lru_cache(maxsize=8)
-def group_scores(group: str) -> tuple[held_out.Score, ...]:
+def group_scores(group: str) -> tuple[held_out.ErrorScore, ...]:
     """Held-out error of every published figure by a property of its row."""
     return tuple(held_out.grouped(held_out.checked(), GROUPS[group]))
 

@@ -87,7 +87,7 @@ def _checked(row: Mapping[str, str], of: Mapping[str, str], wrong: set[str]) -> 
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Score:
+class ErrorScore:
     """Median error and shares of a group of figures."""
 
     name: str
@@ -97,13 +97,13 @@ class Score:
     within_30: float
 
 
-def score(name: str, figures: Iterable[Checked], against: str = "without_model") -> Score:
+def score(name: str, figures: Iterable[Checked], against: str = "without_model") -> ErrorScore:
     errors = sorted(figure.error(against) for figure in figures)
     if not errors:
-        return Score(name=name, rows=0, median=math.nan, within_20=math.nan, within_30=math.nan)
+        return ErrorScore(name=name, rows=0, median=math.nan, within_20=math.nan, within_30=math.nan)
     n = len(errors)
     middle = (errors[(n - 1) // 2] + errors[n // 2]) / 2.0
-    return Score(
+    return ErrorScore(
         name=name,
         rows=n,
         median=middle,
@@ -122,7 +122,7 @@ def headline(kind: str) -> list[Checked]:
     return list(best.values())
 
 
-def grouped(figures: Iterable[Checked], key: Callable[[Checked], str], least: int = 5) -> list[Score]:
+def grouped(figures: Iterable[Checked], key: Callable[[Checked], str], least: int = 5) -> list[ErrorScore]:
     """Scores by a property, largest group first."""
     groups: dict[str, list[Checked]] = {}
     for figure in figures:

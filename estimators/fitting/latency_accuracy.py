@@ -15,7 +15,7 @@ from functools import cache
 from estimators.fitting.held_out import (
     LEFT_OUT,
     Checked,
-    Score,
+    ErrorScore,
     below_floor,
     checked,
     headline,
@@ -41,7 +41,7 @@ class Question:
         return f"{self.median:.0%}".replace("%", " %") + (" median" if self.within else "") + share
 
     @property
-    def score(self) -> Score:
+    def score(self) -> ErrorScore:
         return score(self.what, self.figures, self.against)
 
     @property
@@ -74,7 +74,7 @@ def questions() -> tuple[Question, ...]:
     )
 
 
-def figures() -> list[tuple[str, str, Score]]:
+def figures() -> list[tuple[str, str, ErrorScore]]:
     """The table as (what, to reach, score)."""
     return [(question.what, question.reach, question.score) for question in questions()]
 

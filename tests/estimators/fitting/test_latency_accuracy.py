@@ -38,12 +38,12 @@ MISSED = {
 
 
 @pytest.fixture(scope="module")
-def found() -> dict[str, held_out.Score]:
+def found() -> dict[str, held_out.ErrorScore]:
     return {what: score for what, _, score in figures()}
 
 
 @pytest.mark.parametrize("what", REACHED)
-def test_no_figure_worsens_by_more_than_a_tenth(what: str, found: dict[str, held_out.Score]) -> None:
+def test_no_figure_worsens_by_more_than_a_tenth(what: str, found: dict[str, held_out.ErrorScore]) -> None:
     assert found[what].median <= 1.1 * REACHED[what]
 
 
@@ -65,7 +65,7 @@ def test_no_estimate_of_any_fit_is_below_the_physical_floor() -> None:
     assert held_out.below_floor() == []
 
 
-def test_shares_within_a_band_hold(found: dict[str, held_out.Score]) -> None:
+def test_shares_within_a_band_hold(found: dict[str, held_out.ErrorScore]) -> None:
     assert found["single stream"].within_20 >= 0.9 * 0.89
     assert found["maximum throughput"].within_30 >= 0.9 * 0.86
 
