@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from estimators.measuring.measurement import DeviceFacts, Measurement, Spread, Way
+from estimators.measuring.measurement import DeviceFacts, Measurement, RepeatedReadings, Way
 from estimators.precision import Weights
 from estimators.workload import Engine
 
 
-def spread(median: float, cv: float = 0.01, n: int = 5) -> Spread:
-    return Spread(median=median, low=median * (1 - cv), high=median * (1 + cv), cv=cv, n=n)
+def spread(median: float, cv: float = 0.01, n: int = 5) -> RepeatedReadings:
+    return RepeatedReadings(median=median, low=median * (1 - cv), high=median * (1 + cv), cv=cv, n=n)
 
 
 def measurement(**changes: object) -> Measurement:

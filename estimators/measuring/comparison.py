@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from estimators.latency.estimate import TIMES, Interval
-from estimators.measuring.measurement import Measurement, Spread
+from estimators.measuring.measurement import Measurement, RepeatedReadings
 from estimators.measuring.narrowing import spreads
 
 CLOSE = 0.25  # the difference that is still called close; the project's target for estimates of a benchmarked device
@@ -66,7 +66,7 @@ def compare(
     return tuple(row for row in rows if row.measured is not None)
 
 
-def _row(key: str, label: str, estimated: Interval | None, measured: Spread | None) -> Comparison:
+def _row(key: str, label: str, estimated: Interval | None, measured: RepeatedReadings | None) -> Comparison:
     if measured is None:
         return Comparison(key=key, label=label, estimated=estimated, measured=None)
     return Comparison(
@@ -75,7 +75,7 @@ def _row(key: str, label: str, estimated: Interval | None, measured: Spread | No
     )  # fmt: skip
 
 
-def _cost(usd_per_hour: Decimal, measured: Spread, estimated: Interval | None) -> Comparison:
+def _cost(usd_per_hour: Decimal, measured: RepeatedReadings, estimated: Interval | None) -> Comparison:
     """p x 10^6 / (3600 r): $1.006 an hour at 50 tokens/s is $5.59 a million."""
     hourly = float(usd_per_hour) * 1e6 / 3600
 

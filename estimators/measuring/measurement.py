@@ -35,7 +35,7 @@ class Way(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Spread:
+class RepeatedReadings:
     """Repeated readings of one quantity, SI units. `cv` is the standard deviation over the mean."""
 
     median: float
@@ -45,7 +45,7 @@ class Spread:
     n: int
 
     @classmethod
-    def of(cls, readings: Sequence[float]) -> Spread:
+    def of(cls, readings: Sequence[float]) -> RepeatedReadings:
         """Summary of readings: [1.0, 2.0, 3.0] has median 2.0 and cv 1.0 / 2.0 = 0.5."""
         if not readings:
             raise ValueError("no readings")
@@ -59,9 +59,11 @@ class Spread:
             n=len(readings),
         )
 
-    def scaled(self, factor: float) -> Spread:
+    def scaled(self, factor: float) -> RepeatedReadings:
         """The same spread in another unit or at another depth; cv does not change."""
-        return Spread(median=self.median * factor, low=self.low * factor, high=self.high * factor, cv=self.cv, n=self.n)
+        return RepeatedReadings(
+            median=self.median * factor, low=self.low * factor, high=self.high * factor, cv=self.cv, n=self.n
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,12 +98,12 @@ class Measurement:
     prompt_tokens: int
     output_tokens: int
     batch: int
-    ttft_s: Spread | None = None
-    itl_s: Spread | None = None
-    e2e_s: Spread | None = None
-    output_tok_per_s: Spread | None = None
-    draft_step_s: Spread | None = None  # one forward pass of a draft model
-    verify_step_s: Spread | None = None  # the target checking a whole draft
+    ttft_s: RepeatedReadings | None = None
+    itl_s: RepeatedReadings | None = None
+    e2e_s: RepeatedReadings | None = None
+    output_tok_per_s: RepeatedReadings | None = None
+    draft_step_s: RepeatedReadings | None = None  # one forward pass of a draft model
+    verify_step_s: RepeatedReadings | None = None  # the target checking a whole draft
     peak_memory_bytes: int | None = None
     kv_usage_share: float | None = None  # highest share of the KV cache in use, as the server reports it
     layers_measured: int | None = None
@@ -241,14 +243,14 @@ def _optional_count(entry: Mapping[str, object], key: str, where: str) -> int | 
     return found
 
 
-def _spread(entry: Mapping[str, object], key: str, where: str) -> Spread | None:
+def _spread(entry: Mapping[str, object], key: str, where: str) -> RepeatedReadings | None:
     if entry.get(key) is None:
         return None
     median, low, high, cv = (number(at(entry, key, part)) for part in ("median", "low", "high", "cv"))
     n = count(at(entry, key, "n"))
     if median is None or low is None or high is None or cv is None or not n or not 0.0 < low <= median <= high:
         raise _bad(where, key)
-    return Spread(median=median, low=low, high=high, cv=cv, n=n)
+    return RepeatedReadings(median=median, low=low, high=high, cv=cv, n=n)
 
 
 def _device(found: object, where: str) -> DeviceFacts:

@@ -19,7 +19,7 @@ from estimators.hardware.accelerator import Accelerator
 from estimators.latency.estimate import Interval
 from estimators.latency.physical_floor import cache_seconds, flop_seconds, read_seconds
 from estimators.latency.plan import shard_of
-from estimators.measuring.measurement import Measurement, Spread
+from estimators.measuring.measurement import Measurement, RepeatedReadings
 from estimators.precision import Precision
 from estimators.provenance import Refusal, read_table
 from estimators.workload import Placement
@@ -142,7 +142,7 @@ def _evidence(
 ) -> tuple[list[tuple[float, float]], list[tuple[float, float]]]:
     table, same, siblings = spreads(), [], []
     for measurement in measurements:
-        found: Spread | None = getattr(measurement, metric)
+        found: RepeatedReadings | None = getattr(measurement, metric)
         if found is None or not same_bench(measurement, case):
             continue
         own = math.hypot(table["repeat"], found.cv, table["depth"] if measurement.scaled else 0.0)

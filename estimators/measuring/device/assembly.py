@@ -11,7 +11,7 @@ from statistics import median
 from estimators.hardware.catalogue import find_accelerator
 from estimators.measuring.device.timing import Run, at_full_depth
 from estimators.measuring.jobs.job_request import DeviceJob
-from estimators.measuring.measurement import DeviceFacts, Measurement, Spread, Way
+from estimators.measuring.measurement import DeviceFacts, Measurement, RepeatedReadings, Way
 from estimators.provenance import Refusal
 from estimators.workload import Engine
 
@@ -31,7 +31,10 @@ def assemble(
 ) -> Measurement:
     """The measurement of a job from its runs: one depth, or a deep and a shallow one that are scaled to `total`."""
     deep = depths[0]
-    prefill, step = Spread.of([r.prefill_s for r in deep.runs]), Spread.of([r.step_s for r in deep.runs])
+    prefill, step = (
+        RepeatedReadings.of([r.prefill_s for r in deep.runs]),
+        RepeatedReadings.of([r.step_s for r in deep.runs]),
+    )
     peak, notes = deep.peak_bytes, [_weights_note(deep)]
     if len(depths) > 1 and total and deep.layers and depths[1].layers:
         shallow, k, h = depths[1], deep.layers, depths[1].layers
@@ -88,14 +91,14 @@ def _weights_note(depth: Depth) -> str:
     return "Random weights: times and memory hold, acceptance of drafts and text do not."
 
 
-def _deepened(deep: Spread, shallow: float, h: int, k: int, total: int) -> Spread:
+def _deepened(deep: RepeatedReadings, shallow: float, h: int, k: int, total: int) -> RepeatedReadings:
     return deep.scaled(at_full_depth(shallow, deep.median, h, k, total) / deep.median)
 
 
-def _whole(prefill: Spread, step: Spread, output_tokens: int) -> Spread:
+def _whole(prefill: RepeatedReadings, step: RepeatedReadings, output_tokens: int) -> RepeatedReadings:
     """A request from end to end: prefill + (output - 1) steps, of medians, of smallest and of largest readings."""
     steps = output_tokens - 1
-    return Spread(
+    return RepeatedReadings(
         median=prefill.median + steps * step.median,
         low=prefill.low + steps * step.low,
         high=prefill.high + steps * step.high,
@@ -104,13 +107,13 @@ def _whole(prefill: Spread, step: Spread, output_tokens: int) -> Spread:
     )
 
 
-def _rate(whole: Spread, tokens: int) -> Spread:
+def _rate(whole: RepeatedReadings, tokens: int) -> RepeatedReadings:
     """Tokens over the time they took; the longest time is the lowest rate."""
-    return Spread(
+    return RepeatedReadings(
         median=tokens / whole.median, low=tokens / whole.high, high=tokens / whole.low, cv=whole.cv, n=whole.n
     )
 
 
-def _extra(runs: Sequence[Run], position: int) -> Spread | None:
+def _extra(runs: Sequence[Run], position: int) -> RepeatedReadings | None:
     found = [run.extra_s[position] for run in runs if len(run.extra_s) > position]
-    return Spread.of(found) if found else None
+    return RepeatedReadings.of(found) if found else None

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from estimators.measuring.foreign import ForeignInput, at, count, number, read_json, text
-from estimators.measuring.measurement import DeviceFacts, Measurement, Spread, Way
+from estimators.measuring.measurement import DeviceFacts, Measurement, RepeatedReadings, Way
 from estimators.precision import Weights
 from estimators.workload import Engine
 
@@ -32,9 +32,9 @@ class LoadLevel:
     incomplete: int
     prompt_tokens: int
     output_tokens: int
-    ttft_s: Spread | None
-    itl_s: Spread | None
-    e2e_s: Spread | None
+    ttft_s: RepeatedReadings | None
+    itl_s: RepeatedReadings | None
+    e2e_s: RepeatedReadings | None
     output_tok_per_s: float | None
     mean_concurrency: float | None
     started: datetime | None
@@ -157,19 +157,19 @@ def _level(benchmark: object) -> LoadLevel | None:
     )
 
 
-def _distribution(found: object, unit: float, requests: int) -> Spread | None:
+def _distribution(found: object, unit: float, requests: int) -> RepeatedReadings | None:
     """A distribution over requests; None where nothing was counted. Token-weighted counts are capped to requests."""
     keys = ("median", "min", "max", "mean", "std_dev")
     median, low, high, mean, deviation = (number(at(found, key)) for key in keys)
     counted = count(at(found, "count"))
     if not counted or not median or not low or not high or not mean or deviation is None or not low <= median <= high:
         return None
-    spread = Spread(median=median, low=low, high=high, cv=deviation / mean, n=min(counted, requests))
+    spread = RepeatedReadings(median=median, low=low, high=high, cv=deviation / mean, n=min(counted, requests))
     return spread.scaled(unit)
 
 
-def _single(value: float | None, n: int) -> Spread | None:
-    return None if not value else Spread(median=value, low=value, high=value, cv=0.0, n=n)
+def _single(value: float | None, n: int) -> RepeatedReadings | None:
+    return None if not value else RepeatedReadings(median=value, low=value, high=value, cv=0.0, n=n)
 
 
 def _moment(seconds: object) -> datetime | None:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from estimators.measuring.measurement import DeviceFacts, Measurement, Spread, Way
+from estimators.measuring.measurement import DeviceFacts, Measurement, RepeatedReadings, Way
 from estimators.measuring.server.connection import ServerFailure
 from estimators.measuring.server.endpoint import Answer, Client
 from estimators.measuring.server.prompts import synthetic_prompt, words_for
@@ -193,10 +193,10 @@ def _measurement(
         prompt_tokens=round(sum(prompts) / len(prompts)) if prompts else plan.prompt_tokens,
         output_tokens=max(1, round(outputs)),
         batch=concurrency,
-        ttft_s=Spread.of([reading.ttft_s for reading in readings]),
-        itl_s=Spread.of(gaps) if gaps else None,
-        e2e_s=Spread.of([reading.e2e_s for reading in readings]),
-        output_tok_per_s=Spread(median=rate, low=rate, high=rate, cv=0.0, n=len(readings)),
+        ttft_s=RepeatedReadings.of([reading.ttft_s for reading in readings]),
+        itl_s=RepeatedReadings.of(gaps) if gaps else None,
+        e2e_s=RepeatedReadings.of([reading.e2e_s for reading in readings]),
+        output_tok_per_s=RepeatedReadings(median=rate, low=rate, high=rate, cv=0.0, n=len(readings)),
         kv_usage_share=level.kv_share,
         measured_at=datetime.now(UTC),
         provenance=f"{len(readings)} streamed requests to {shown}",

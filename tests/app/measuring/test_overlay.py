@@ -12,7 +12,7 @@ from app.planning.plan import Plan
 from app.planning.planner import plan
 from app.scenario import Scenario
 from app.sources import shared_sources
-from estimators.measuring.measurement import DeviceFacts, Measurement, Spread, Way
+from estimators.measuring.measurement import DeviceFacts, Measurement, RepeatedReadings, Way
 from estimators.precision import Weights
 from estimators.workload import Engine
 
@@ -35,9 +35,9 @@ def measured(**changes: object) -> Measurement:
         prompt_tokens=1024,
         output_tokens=128,
         batch=1,
-        ttft_s=Spread.of([0.300, 0.301, 0.299]),
-        itl_s=Spread.of([0.0600, 0.0601, 0.0599]),
-        e2e_s=Spread.of([7.92, 7.93, 7.91]),
+        ttft_s=RepeatedReadings.of([0.300, 0.301, 0.299]),
+        itl_s=RepeatedReadings.of([0.0600, 0.0601, 0.0599]),
+        e2e_s=RepeatedReadings.of([7.92, 7.93, 7.91]),
         measured_at=datetime(2026, 11, 21, tzinfo=UTC),
         provenance="a test",
     )
@@ -99,7 +99,7 @@ def test_a_sibling_is_carried_over_with_a_wider_interval() -> None:
 def test_another_models_measurement_moves_the_step_by_the_ratio_of_rooflines() -> None:
     """On an L4 a step takes at least 20.7 ms of the 3B and 47.3 ms of the 7B: 40 ms there speaks for 91 ms here."""
     before = planned()
-    small = measured(model="Qwen/Qwen2.5-3B-Instruct", itl_s=Spread.of([0.0400, 0.0401, 0.0399]))
+    small = measured(model="Qwen/Qwen2.5-3B-Instruct", itl_s=RepeatedReadings.of([0.0400, 0.0401, 0.0399]))
     moved = {found.label: found for found in effects(before, with_own_measurements(before, [small]))}
     step = moved["Time per output token"]
     assert step.before.value < step.after.value < 0.0914

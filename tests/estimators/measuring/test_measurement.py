@@ -10,13 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from estimators.measuring.foreign import ForeignInput
-from estimators.measuring.measurement import Spread, Way, export_json, import_json
+from estimators.measuring.measurement import RepeatedReadings, Way, export_json, import_json
 from estimators.provenance import Refusal
 from tests.profiling_samples import measurement, spread
 
 
 def test_a_spread_of_three_readings() -> None:
-    found = Spread.of([1.0, 2.0, 3.0])
+    found = RepeatedReadings.of([1.0, 2.0, 3.0])
     assert (found.median, found.low, found.high, found.n) == (2.0, 1.0, 3.0, 3)
     assert found.cv == pytest.approx(0.5)  # sample deviation 1.0 over mean 2.0
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from estimators.latency.estimate import Interval
-from estimators.measuring.measurement import Spread
+from estimators.measuring.measurement import RepeatedReadings
 from estimators.measuring.narrowing import EstimatedCase, with_measurements
 from estimators.precision import Weights
 from estimators.workload import Engine
@@ -108,7 +108,7 @@ times = st.floats(min_value=1e-4, max_value=10)
 
 @given(times, st.floats(min_value=0, max_value=1), st.floats(min_value=1e-4, max_value=0.0069))
 def test_an_interval_never_widens_nor_goes_below_the_floor(median: float, cv: float, floor: float) -> None:
-    made = measurement(itl_s=Spread(median=median, low=median, high=median, cv=cv, n=5), weights=Weights.BF16)
+    made = measurement(itl_s=RepeatedReadings(median=median, low=median, high=median, cv=cv, n=5), weights=Weights.BF16)
     found = narrowed(made, floor_s=floor).interval
     assert floor <= found.low <= found.value <= found.high
     assert found.high / found.low <= ESTIMATE.high / ESTIMATE.low * (1 + 1e-9)
