@@ -26,7 +26,7 @@ class Status(StrEnum):
 OPEN = (Status.QUEUED.value, Status.RUNNING.value)
 
 
-class StoreUnavailable(Refusal):
+class MeasurementsUnavailable(Refusal):
     """The database does not answer."""
 
 

@@ -13,7 +13,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from estimators.measuring.device.device_profile import DeviceProfile, read_profile
 from estimators.measuring.foreign import ForeignInput, number, text
-from estimators.measuring.jobs.job_state import LONGEST_DEVICE, OPEN, JobState, Status, StoreUnavailable
+from estimators.measuring.jobs.job_state import LONGEST_DEVICE, OPEN, JobState, MeasurementsUnavailable, Status
 from estimators.measuring.measurement import Measurement, as_dict, from_dict
 from estimators.provenance import refusing
 
@@ -66,8 +66,8 @@ MOST_SHOWN = 200  # measurements or open jobs, so that a page stays one
 KEPT_DAYS = 30  # finished jobs; their measurements stay
 
 
-def _unavailable(kind: str) -> StoreUnavailable:
-    return StoreUnavailable(
+def _unavailable(kind: str) -> MeasurementsUnavailable:
+    return MeasurementsUnavailable(
         f"The database of measurements does not answer ({kind}).", field="profiling", remedy="Check DATABASE_URL."
     )
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from app.storage import open_engine
-from estimators.measuring.jobs.job_state import Status, StoreUnavailable
+from estimators.measuring.jobs.job_state import MeasurementsUnavailable, Status
 from estimators.measuring.jobs.store import MeasurementStore
 from tests.estimators.measuring.device.test_device_profile import PROFILE
 from tests.profiling_samples import measurement
@@ -76,7 +76,7 @@ def test_others_see_the_queue_of_each_device(store: MeasurementStore) -> None:
 
 def test_a_database_that_does_not_answer_names_no_secret(tmp_path: Path) -> None:
     engine = open_engine(f"sqlite:///{tmp_path / 'nowhere' / 'secret-name' / 'm.db'}")
-    with pytest.raises(StoreUnavailable) as refusal:
+    with pytest.raises(MeasurementsUnavailable) as refusal:
         MeasurementStore(engine).history()
     assert "secret-name" not in str(refusal.value)
     engine.dispose()
