@@ -31,7 +31,7 @@ class MemoryPoint:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Variant:
+class MemoryVariant:
     """The same load with another precision or layout. `problem` says why it cannot be, then the sizes are None."""
 
     weights: Weights
@@ -110,13 +110,13 @@ def _demand(setting: _Setting, workload: Workload) -> int:
     return setting.memory(setting.precision, setting.placement, workload).memory_bytes_per_gpu
 
 
-def memory_variants(plan: Plan) -> tuple[Variant, ...]:
+def memory_variants(plan: Plan) -> tuple[MemoryVariant, ...]:
     """Other precisions, KV types and tensor-parallel counts on the same machine."""
     setting = _setting(plan)
     return tuple(_variants(setting, plan)) if setting else ()
 
 
-def _variants(setting: _Setting, plan: Plan) -> Iterator[Variant]:
+def _variants(setting: _Setting, plan: Plan) -> Iterator[MemoryVariant]:
     spec = setting.precision.spec
     instance = setting.chosen.machine.instance
     most = instance.accelerator_count if instance else setting.placement.tp
@@ -138,10 +138,10 @@ def _variants(setting: _Setting, plan: Plan) -> Iterator[Variant]:
                     )
                     memory = setting.memory(precision, replace(setting.placement, tp=tp), setting.workload)
                 except Refusal as refusal:
-                    yield Variant(weights=weights, kv=kv, tp=tp, memory=None, problem=refusal.message)
+                    yield MemoryVariant(weights=weights, kv=kv, tp=tp, memory=None, problem=refusal.message)
                     continue
                 problem = "" if runs.runs else runs.reason
-                yield Variant(weights=weights, kv=kv, tp=tp, memory=memory, problem=problem, current=current)
+                yield MemoryVariant(weights=weights, kv=kv, tp=tp, memory=memory, problem=problem, current=current)
 
 
 def start_command(plan: Plan) -> str:

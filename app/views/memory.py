@@ -5,7 +5,13 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from app.exploring.what_if import Variant, memory_by_concurrency, memory_by_context, memory_variants, start_command
+from app.exploring.what_if import (
+    MemoryVariant,
+    memory_by_concurrency,
+    memory_by_context,
+    memory_variants,
+    start_command,
+)
 from app.figures.serving import memory_by_role, memory_line
 from app.format import GIB, gib, plural
 from app.planning.plan import Candidate, Plan
@@ -60,7 +66,7 @@ def _draw_lines(plan: Plan, memory: MemoryEstimate) -> None:
             chart(figure, key="by_context", alt="Memory per GPU against context length.")
 
 
-def _draw_variants(variants: tuple[Variant, ...]) -> None:
+def _draw_variants(variants: tuple[MemoryVariant, ...]) -> None:
     st.markdown("### What if")
     rows = [
         {
