@@ -162,15 +162,15 @@ class Miss:
 
 @lru_cache(maxsize=1)
 def misses() -> tuple[Miss, ...]:
-    short = [question for question in latency_accuracy.questions() if not question.reached]
+    short = [target for target in latency_accuracy.targets() if not target.reached]
     return tuple(
         Miss(
-            what=question.what,
-            reach=question.reach,
-            noise=_noise(scatter(question)),
-            groups=tuple(groups_behind(question)),
+            what=target.what,
+            reach=target.reach,
+            noise=_noise(scatter(target)),
+            groups=tuple(groups_behind(target)),
         )
-        for question in short
+        for target in short
     )
 
 

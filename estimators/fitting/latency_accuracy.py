@@ -26,7 +26,7 @@ from estimators.fitting.held_out import (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Question:
+class Target:
     """One line of the table the estimator is judged by: its figures, the fit they are held against, what to reach."""
 
     what: str
@@ -52,31 +52,29 @@ class Question:
 
 
 @cache
-def questions() -> tuple[Question, ...]:
+def targets() -> tuple[Target, ...]:
     """Every line of that table."""
     single = tuple(headline("single_stream"))
     by_precision = (("bf16", 0.04), ("fp8", 0.08), ("int8", 0.05), ("int4", 0.08))
     chip = "single stream, accelerator left out"
     most = tuple(headline("max_throughput"))
     return (
-        Question(what="single stream", figures=single, median=0.04, within=(0.2, 0.93)),
+        Target(what="single stream", figures=single, median=0.04, within=(0.2, 0.93)),
         *(
-            Question(
-                what=f"single stream, {name}", figures=tuple(f for f in single if f.precision == name), median=reach
-            )
+            Target(what=f"single stream, {name}", figures=tuple(f for f in single if f.precision == name), median=reach)
             for name, reach in by_precision
         ),
-        Question(what=chip, figures=single, median=0.12, against="without_chip"),
-        Question(what="static batch", figures=tuple(headline("static_batch")), median=0.08),
-        Question(what="stated concurrency, TPOT", figures=tuple(stated_concurrency("tpot")), median=0.08),
-        Question(what="stated concurrency, TTFT", figures=tuple(stated_concurrency("ttft")), median=0.2),
-        Question(what="maximum throughput", figures=most, median=0.12, within=(0.3, 0.8)),
+        Target(what=chip, figures=single, median=0.12, against="without_chip"),
+        Target(what="static batch", figures=tuple(headline("static_batch")), median=0.08),
+        Target(what="stated concurrency, TPOT", figures=tuple(stated_concurrency("tpot")), median=0.08),
+        Target(what="stated concurrency, TTFT", figures=tuple(stated_concurrency("ttft")), median=0.2),
+        Target(what="maximum throughput", figures=most, median=0.12, within=(0.3, 0.8)),
     )
 
 
 def figures() -> list[tuple[str, str, ErrorScore]]:
     """The table as (what, to reach, score)."""
-    return [(question.what, question.reach, question.score) for question in questions()]
+    return [(target.what, target.reach, target.score) for target in targets()]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,25 +99,25 @@ class MissedRows:
         return f"{way}; {self.other_rows} rows of {models} with {self.engine} in {self.path} stand behind it"
 
 
-def groups_behind(question: Question, count: int = 5) -> list[MissedRows]:
-    """The groups with most rows beyond the reach of a question, largest first."""
+def groups_behind(target: Target, count: int = 5) -> list[MissedRows]:
+    """The groups with most rows beyond the reach of a target, largest first."""
     found: dict[tuple[str, str, str], list[Checked]] = {}
-    for figure in question.figures:
+    for figure in target.figures:
         found.setdefault((figure.architecture, figure.engine, figure.path), []).append(figure)
-    made = [_group(key, members, question) for key, members in found.items()]
+    made = [_group(key, members, target) for key, members in found.items()]
     return sorted((g for g in made if g.beyond), key=lambda g: -g.beyond)[:count]
 
 
-def _group(key: tuple[str, str, str], members: list[Checked], question: Question) -> MissedRows:
+def _group(key: tuple[str, str, str], members: list[Checked], target: Target) -> MissedRows:
     architecture, engine, path = key
     others = [f for f in checked() if (f.engine, f.path) == (engine, path) and f.architecture != architecture]
-    ratios = sorted(getattr(f, question.against) / f.published for f in members)
+    ratios = sorted(getattr(f, target.against) / f.published for f in members)
     return MissedRows(
         model=_shortest(f.model for f in members),
         engine=engine,
         path=path,
         rows=len(members),
-        beyond=sum(f.error(question.against) > question.median for f in members),
+        beyond=sum(f.error(target.against) > target.median for f in members),
         typical=ratios[len(ratios) // 2] - 1.0,
         others=len({f.architecture for f in others}),
         other_rows=len({f.id for f in others}),
@@ -130,13 +128,13 @@ def _shortest(names: Iterable[str]) -> str:
     return min(set(names), key=lambda name: (len(name), name))
 
 
-def scatter(question: Question) -> tuple[int, float] | None:
+def scatter(target: Target) -> tuple[int, float] | None:
     """Figures of one case published more than once, and their median distance from the geometric mean of the others.
 
     What no estimator can be better than on these rows: they differ though everything stated about them agrees.
     """
     same: dict[tuple[object, ...], list[float]] = {}
-    for f in question.figures:
+    for f in target.figures:
         case = (f.model, f.precision, f.accelerator, f.gpus, f.engine, f.prompt_tokens, f.output_tokens, f.load)
         same.setdefault(case, []).append(math.log(f.published))
     apart = [
@@ -168,16 +166,16 @@ def main() -> None:
 
 
 def _print_misses() -> None:
-    for question in questions():
-        if question.reached:
+    for target in targets():
+        if target.reached:
             continue
-        print(f"\nWhere {question.what} misses its {question.reach}:")
-        repeated = scatter(question)
+        print(f"\nWhere {target.what} misses its {target.reach}:")
+        repeated = scatter(target)
         if repeated is not None:
             print(f"{repeated[0]} of its figures were published more than once; they differ by {repeated[1]:.1%}.")
         print("| model | rows | beyond it | estimate, and what it rests on |")
         print("|---|---|---|---|")
-        for g in groups_behind(question):
+        for g in groups_behind(target):
             print(f"| {g.model}, {g.engine}, {g.path} | {g.rows} | {g.beyond} | {g.sentence} |")
 
 

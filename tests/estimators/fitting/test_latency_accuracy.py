@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from estimators.fitting import held_out
-from estimators.fitting.latency_accuracy import figures, groups_behind, questions, scatter
+from estimators.fitting.latency_accuracy import figures, groups_behind, scatter, targets
 from estimators.fitting.latency_cases import PREDICTORS, Bench, Case, make_case
 from estimators.fitting.latency_measured import excluded, rows
 from estimators.latency.calibration import FAMILIES, constants
@@ -125,17 +125,17 @@ def test_committed_constants_reproduce_the_committed_table() -> None:
 
 
 def test_each_line_is_reached_or_its_groups_are_named_with_what_stands_behind_them() -> None:
-    for question in questions():
-        assert question.reached == (question.what not in MISSED), question.what
-        behind = groups_behind(question)
-        assert sum(g.beyond for g in behind) <= len(question.figures)
+    for target in targets():
+        assert target.reached == (target.what not in MISSED), target.what
+        behind = groups_behind(target)
+        assert sum(g.beyond for g in behind) <= len(target.figures)
         assert all(g.beyond <= g.rows for g in behind)
         assert [g.beyond for g in behind] == sorted((g.beyond for g in behind), reverse=True)
 
 
 def test_a_model_alone_of_its_kind_is_said_to_be() -> None:
     """DeepSeek-R1 is the only model published in block FP8 on TensorRT-LLM: without it nothing tells that speed."""
-    tpot = next(q for q in questions() if q.what == "stated concurrency, TPOT")
+    tpot = next(q for q in targets() if q.what == "stated concurrency, TPOT")
     (alone,) = [g for g in groups_behind(tpot, 20) if (g.engine, g.path) == ("tensorrt-llm", "fp8-block")]
     assert alone.others == alone.other_rows == 0
     assert "no other model was measured" in alone.sentence
@@ -143,7 +143,7 @@ def test_a_model_alone_of_its_kind_is_said_to_be() -> None:
 
 def test_figures_published_twice_show_what_no_estimator_can_beat() -> None:
     """Times to first token of one stated case differ far more between publications than times per token do."""
-    apart = {q.what: scatter(q) for q in questions()}
+    apart = {q.what: scatter(q) for q in targets()}
     first, token = apart["stated concurrency, TTFT"], apart["stated concurrency, TPOT"]
     assert first is not None
     assert token is not None
