@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from estimators.fitting import printed
-from estimators.fitting.memory_measured import GIB, Case, PlainCase, plain_cases, usable, vllm_cases
+from estimators.fitting.memory_measured import GIB, LoggedCase, PlainCase, plain_cases, usable, vllm_cases
 from estimators.fitting.tables import RECORDS
 from estimators.hardware.catalogue import find_accelerator
 from estimators.memory import footprint
@@ -70,19 +70,19 @@ def summaries() -> tuple[Summary, ...]:
     return tuple(found)
 
 
-def length_of(case: Case) -> int:
+def length_of(case: LoggedCase) -> int:
     """The longest request of a logged server: as started, else the model's own limit."""
     return case.settings.max_model_len or case.precision().spec.max_positions or 1
 
 
-def running_of(case: Case) -> Running:
+def running_of(case: LoggedCase) -> Running:
     """The engine of a log with its defaults filled in."""
     memory = case.memory_bytes or case.accelerator.memory_bytes
     mla = footprint.has_mla(case.precision())
     return start(case.settings, case.accelerator, memory, length_of(case), mla=mla)
 
 
-def replica_of(case: Case) -> Replica:
+def replica_of(case: LoggedCase) -> Replica:
     """The server of a log, carrying one request of its longest length."""
     length = length_of(case)
     workload = Workload(prompt_tokens=length - 1, output_tokens=1)
@@ -162,7 +162,7 @@ def plain_resident(case: PlainCase) -> float:
     return share.weights + share.cache.served_bytes(workload.tokens_per_request)
 
 
-def _error(measure: str, case: Case, estimate: float, measured: float, unit: str) -> Error:
+def _error(measure: str, case: LoggedCase, estimate: float, measured: float, unit: str) -> Error:
     return Error(
         measure=measure,
         table=case.table,
@@ -174,7 +174,7 @@ def _error(measure: str, case: Case, estimate: float, measured: float, unit: str
     )
 
 
-def _summary(name: str, table: str, errors: list[Error], cases: tuple[Case, ...], reason: str) -> Summary:
+def _summary(name: str, table: str, errors: list[Error], cases: tuple[LoggedCase, ...], reason: str) -> Summary:
     left = tuple((case.line, getattr(case, reason)) for case in cases if getattr(case, reason))
     return _summarize(name, table, errors, left)
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from estimators.fitting import memory_accuracy as accuracy
 from estimators.fitting import printed
-from estimators.fitting.memory_measured import GIB, Case, PlainCase, plain_cases, vllm_cases
+from estimators.fitting.memory_measured import GIB, LoggedCase, PlainCase, plain_cases, vllm_cases
 from estimators.fitting.tables import MEMORY_TABLES
 from estimators.formats import DTYPE_BYTES
 from estimators.memory import activations
@@ -32,7 +32,7 @@ Row = dict[str, str]
 class Log:
     """A log with the sizes its activations depend on."""
 
-    case: Case
+    case: LoggedCase
     replica: Replica
     tokens: int
     seqs: int
@@ -59,7 +59,7 @@ def logs(table: str) -> list[Log]:
     ]
 
 
-def _log(case: Case) -> Log:
+def _log(case: LoggedCase) -> Log:
     precision = case.precision()
     replica = accuracy.replica_of(case)
     running = accuracy.running_of(case)
@@ -110,7 +110,7 @@ def sampler_new(rows: list[Log]) -> list[Row]:
     ]
 
 
-def forward_new(cases: list[Case], base: float) -> Row:
+def forward_new(cases: list[LoggedCase], base: float) -> Row:
     """B D w h = activations - 3 B F w - c, where a layer makes the peak: small vocabularies and inner stages."""
     rows = []
     for case in cases:
@@ -167,7 +167,7 @@ def _beyond_logits(row: Log) -> float:
 SHARED_DEVICES = frozenset({8, 9, 51})  # 8 and 9: a pull request that also counts what was there before
 
 
-def non_torch(table: list[Case], versions: tuple[str, str]) -> list[Row]:
+def non_torch(table: list[LoggedCase], versions: tuple[str, str]) -> list[Row]:
     """Mean at TP 1 and with PP, a line in T beyond."""
     low, high = release(versions[0] or "0"), release(versions[1] or None)
     seen = [
@@ -208,7 +208,7 @@ def _line(versions: tuple[str, str], points: list[tuple[int, float]]) -> list[Ro
     ]
 
 
-def graphs(cases: list[Case]) -> list[Row]:
+def graphs(cases: list[LoggedCase]) -> list[Row]:
     """CUDA graphs: base + share x layers of the stage, on vLLM 0.19."""
     points = [
         (math.ceil(case.precision().spec.layer_count / case.placement.pp), case.graphs_gib * GIB)
@@ -226,7 +226,7 @@ def graphs(cases: list[Case]) -> list[Row]:
     ]
 
 
-def contexts(cases: list[Case]) -> list[Row]:
+def contexts(cases: list[LoggedCase]) -> list[Row]:
     one = [case.context_gib * GIB for case in cases if case.context_gib and case.placement.gpus == 1]
     many = [case.context_gib * GIB for case in cases if case.context_gib and case.placement.gpus > 1]
     return [
@@ -235,7 +235,7 @@ def contexts(cases: list[Case]) -> list[Row]:
     ]
 
 
-def interval(cases: Iterable[Case]) -> list[Row]:
+def interval(cases: Iterable[LoggedCase]) -> list[Row]:
     """Shares by which everything but the cache lay below and above its estimate: 10th and 90th percentile.
 
     On the published logs alone, which are many people's servers; the sweep is one laboratory's and was fitted on.
@@ -250,7 +250,7 @@ def interval(cases: Iterable[Case]) -> list[Row]:
     return _bounds(sorted(ratios), source, "vllm")
 
 
-def _pool(case: Case, share: Share) -> float:
+def _pool(case: LoggedCase, share: Share) -> float:
     if case.kv_gib is not None:
         return case.kv_gib * GIB
     return (case.kv_tokens or 0) * printed.token_bytes(share)

@@ -23,7 +23,7 @@ _REQUIRED = ("line", "printed_model", "source", "as_of")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Case:
+class LoggedCase:
     """One line of a measured table; a figure that was not printed is None."""
 
     table: str
@@ -75,7 +75,7 @@ class PlainCase:
 
 
 @cache
-def vllm_cases(table: str) -> tuple[Case, ...]:
+def vllm_cases(table: str) -> tuple[LoggedCase, ...]:
     """Start-up logs: "vllm_logs" are the published ones, "vllm_0_19_h100" one laboratory's systematic sweep."""
     return tuple(_case(table, row) for row in read_table(RECORDS / f"{table}.csv", required=_REQUIRED))
 
@@ -108,9 +108,9 @@ def _set(config: dict[str, object], path: list[str], value: object) -> None:
         config[last] = value
 
 
-def _case(table: str, row: Mapping[str, str]) -> Case:
+def _case(table: str, row: Mapping[str, str]) -> LoggedCase:
     memory = number(row["memory_gib"])
-    return Case(
+    return LoggedCase(
         table=table,
         line=int(row["line"]),
         printed_model=row["printed_model"],
@@ -160,7 +160,7 @@ def _plain(row: Mapping[str, str]) -> PlainCase:
     )
 
 
-def usable(cases: tuple[Case, ...], reason: str) -> Iterator[Case]:
+def usable(cases: tuple[LoggedCase, ...], reason: str) -> Iterator[LoggedCase]:
     """Cases that are not left out under `reason`, the name of the column that says why."""
     return (case for case in cases if case.model and not getattr(case, reason))
 
