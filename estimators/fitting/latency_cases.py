@@ -128,7 +128,7 @@ def link(name: str, eta: Array) -> Array:
     return 1.0 / (1.0 + np.exp(-x)) if family.share else np.exp(x)
 
 
-class Bench:
+class CaseBatch:
     """Cases of one kind, predicted together; the closed population's rate is kept between calls as a start."""
 
     def __init__(self, kind: str, cases: Sequence[Case]) -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from estimators.fitting.latency_cases import PREDICTORS, Array, Bench, Case
+from estimators.fitting.latency_cases import PREDICTORS, Array, Case, CaseBatch
 from estimators.latency.calibration import FAMILIES
 
 # Prior standard deviation of an effect on the logit or log scale, by level: how unlike chips, engines or formats
@@ -91,7 +91,7 @@ class Problem:
 
     def __init__(self, cases: Sequence[Case]) -> None:
         kinds = sorted({c.row.kind for c in cases})
-        self.benches = [Bench(kind, [c for c in cases if c.row.kind == kind]) for kind in kinds]
+        self.benches = [CaseBatch(kind, [c for c in cases if c.row.kind == kind]) for kind in kinds]
         self.observations = [
             o for b, bench in enumerate(self.benches) for i, c in enumerate(bench.cases) for o in observe(b, i, c)
         ]

@@ -9,7 +9,7 @@ import pytest
 
 from estimators.fitting import held_out
 from estimators.fitting.latency_accuracy import figures, groups_behind, scatter, targets
-from estimators.fitting.latency_cases import PREDICTORS, Bench, Case, make_case
+from estimators.fitting.latency_cases import PREDICTORS, Case, CaseBatch, make_case
 from estimators.fitting.latency_measured import excluded, rows
 from estimators.latency.calibration import FAMILIES, constants
 
@@ -115,7 +115,7 @@ def test_committed_constants_reproduce_the_committed_table() -> None:
             )
             for name, slot in PREDICTORS
         }
-        predicted = Bench(kind, cases).predict(eta)
+        predicted = CaseBatch(kind, cases).predict(eta)
         for metric in ("tpot", "e2e", "throughput"):
             for case, value in zip(cases, predicted[metric], strict=True):
                 if (case.row.id, metric) in table:
