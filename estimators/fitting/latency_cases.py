@@ -29,7 +29,7 @@ PREDICTORS: tuple[tuple[str, int | None], ...] = tuple(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Case:
+class FitCase:
     """One row resolved to what the server model takes."""
 
     row: Row
@@ -45,7 +45,7 @@ class Case:
     load: float  # population, batch size or requests per second
 
 
-def make_case(row: Row) -> Case | None:
+def make_case(row: Row) -> FitCase | None:
     """None where the shard cannot be built (a config without layers, a chip without peaks)."""
     try:
         shard = shard_of(row.precision, row.accelerator, row.placement)
@@ -57,7 +57,7 @@ def make_case(row: Row) -> Case | None:
     w = row.workload
     prompt = max(1.0, w.prompt_tokens * (1.0 - w.prefix_share))
     chunk = float(default_chunk(era, row.accelerator, row.settings))
-    return Case(
+    return FitCase(
         row=row,
         shard=shard,
         context=case_context(row.accelerator, shard, era.engine, era.era, row.placement.tp),
@@ -81,7 +81,7 @@ def _capacity(row: Row) -> float:
     return max(1.0, running_capacity(memory, row.workload, row.accelerator.memory_bytes))
 
 
-def floor_of(case: Case, metric: str) -> float:
+def floor_of(case: FitCase, metric: str) -> float:
     """What no measurement of this figure can pass: seconds it cannot fall below, requests/s it cannot exceed."""
     shard = case.shard
     floor = physical_floor(shard, Request(prompt=case.prompt, cached=case.cached, output=case.output))
@@ -131,7 +131,7 @@ def link(name: str, eta: Array) -> Array:
 class CaseBatch:
     """Cases of one kind, predicted together; the closed population's rate is kept between calls as a start."""
 
-    def __init__(self, kind: str, cases: Sequence[Case]) -> None:
+    def __init__(self, kind: str, cases: Sequence[FitCase]) -> None:
         self.kind = kind
         self.cases = list(cases)
         self.shard = stack([c.shard for c in cases])

@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from estimators.fitting.held_out import held_out
-from estimators.fitting.latency_cases import Array, Case, floor_of, make_case
+from estimators.fitting.latency_cases import Array, FitCase, floor_of, make_case
 from estimators.fitting.latency_measured import excluded, rows
 from estimators.fitting.latency_solver import Problem
 from estimators.fitting.spread import nested, quantiles, widening
@@ -29,12 +29,12 @@ from estimators.latency.evidence import ENOUGH
 _SOURCE = "fit to measured.csv"
 
 
-def path_of(case: Case) -> str:
+def path_of(case: FitCase) -> str:
     """The path an estimate's interval is looked up by: of the experts where there are any."""
     return str(case.shard.expert.path if case.shard.has_experts else case.shard.linear.path)
 
 
-def evidence_left_out(cases: Sequence[Case]) -> dict[str, str]:
+def evidence_left_out(cases: Sequence[FitCase]) -> dict[str, str]:
     """What an estimate for each accelerator would rest on, had it not been measured: its class, or nothing like it."""
     chips = Counter(c.row.accelerator.name for c in cases)
     class_of = {c.row.accelerator.name: chip_class(c.row.accelerator) for c in cases}
@@ -44,21 +44,21 @@ def evidence_left_out(cases: Sequence[Case]) -> dict[str, str]:
     return {chip: "class" if classes[class_of[chip]] - n >= ENOUGH else "none" for chip, n in chips.items()}
 
 
-def architecture_of(case: Case) -> tuple[int, ...]:
+def architecture_of(case: FitCase) -> tuple[int, ...]:
     """Models of one architecture are left out together: every precision and every fine-tune of Llama-3.1-8B."""
     spec = case.row.precision.spec
     return spec.hidden_size, spec.layer_count, spec.vocab_size, spec.active_params
 
 
-def checkpoint_of(case: Case) -> Hashable:
+def checkpoint_of(case: FitCase) -> Hashable:
     return case.row.model
 
 
-def chip_of(case: Case) -> Hashable:
+def chip_of(case: FitCase) -> Hashable:
     return case.row.accelerator.name
 
 
-def left_out(problem: Problem, theta: Array, key: Callable[[Case], Hashable], weight: Array) -> Array:
+def left_out(problem: Problem, theta: Array, key: Callable[[FitCase], Hashable], weight: Array) -> Array:
     """Predictions of every observation by a fit that never saw its group.
 
     Each fold starts from the full fit, solves the problem linearised there without the group, and takes one more
@@ -152,7 +152,7 @@ def write_intervals(today: str) -> None:
     )
 
 
-def _write_evidence(cases: Sequence[Case], today: str) -> None:
+def _write_evidence(cases: Sequence[FitCase], today: str) -> None:
     counts = Counter(
         (c.row.accelerator.name, chip_class(c.row.accelerator), dict(c.context.labels)["engine"], c.shard.linear.path)
         for c in cases

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from estimators.fitting.latency_cases import PREDICTORS, Array, Case, CaseBatch
+from estimators.fitting.latency_cases import PREDICTORS, Array, CaseBatch, FitCase
 from estimators.latency.calibration import FAMILIES
 
 # Prior standard deviation of an effect on the logit or log scale, by level: how unlike chips, engines or formats
@@ -52,7 +52,7 @@ class Observation:
     weight: float = 1.0  # 0 where the figure follows from others of its row, and is only scored
 
 
-def observe(bench: int, number: int, case: Case) -> list[Observation]:
+def observe(bench: int, number: int, case: FitCase) -> list[Observation]:
     """The figures of a row that say something of their own; e2e is skipped where TTFT and TPOT are printed."""
     row, kind = case.row, case.row.kind
     found: dict[str, float] = {}
@@ -89,7 +89,7 @@ def observe(bench: int, number: int, case: Case) -> list[Observation]:
 class Problem:
     """All cases, the effects that enter them, and the observations."""
 
-    def __init__(self, cases: Sequence[Case]) -> None:
+    def __init__(self, cases: Sequence[FitCase]) -> None:
         kinds = sorted({c.row.kind for c in cases})
         self.benches = [CaseBatch(kind, [c for c in cases if c.row.kind == kind]) for kind in kinds]
         self.observations = [
@@ -123,7 +123,7 @@ class Problem:
             for b in range(len(self.benches))
         ]
 
-    def case_of(self, number: int) -> Case:
+    def case_of(self, number: int) -> FitCase:
         """The case an observation belongs to."""
         observation = self.observations[number]
         return self.benches[observation.bench].cases[observation.case]

@@ -9,7 +9,7 @@ import pytest
 
 from estimators.fitting import held_out
 from estimators.fitting.latency_accuracy import figures, groups_behind, scatter, targets
-from estimators.fitting.latency_cases import PREDICTORS, Case, CaseBatch, make_case
+from estimators.fitting.latency_cases import PREDICTORS, CaseBatch, FitCase, make_case
 from estimators.fitting.latency_measured import excluded, rows
 from estimators.latency.calibration import FAMILIES, constants
 
@@ -94,9 +94,9 @@ def test_intervals_keep_their_word() -> None:
             assert entry.half_width < 0.25
 
 
-def _sample() -> dict[str, list[Case]]:
+def _sample() -> dict[str, list[FitCase]]:
     """Every fortieth row, by kind."""
-    chosen: dict[str, list[Case]] = {}
+    chosen: dict[str, list[FitCase]] = {}
     for number, row in enumerate(rows()):
         case = make_case(row) if number % 40 == 0 else None
         if case is not None:
