@@ -20,7 +20,7 @@ import numpy as np
 from estimators.fitting.held_out import held_out
 from estimators.fitting.latency_cases import Array, FitCase, floor_of, make_case
 from estimators.fitting.latency_measured import excluded, rows
-from estimators.fitting.latency_solver import Problem
+from estimators.fitting.latency_solver import FitProblem
 from estimators.fitting.spread import nested, quantiles, widening
 from estimators.fitting.tables import LATENCY_TABLES, RECORDS
 from estimators.latency.calibration import chip_class
@@ -58,7 +58,7 @@ def chip_of(case: FitCase) -> Hashable:
     return case.row.accelerator.name
 
 
-def left_out(problem: Problem, theta: Array, key: Callable[[FitCase], Hashable], weight: Array) -> Array:
+def left_out(problem: FitProblem, theta: Array, key: Callable[[FitCase], Hashable], weight: Array) -> Array:
     """Predictions of every observation by a fit that never saw its group.
 
     Each fold starts from the full fit, solves the problem linearised there without the group, and takes one more
@@ -91,7 +91,7 @@ def main() -> None:
     begun = time.monotonic()
     today = date.today().isoformat()  # noqa: DTZ011
     cases = [case for case in map(make_case, rows()) if case is not None]
-    problem = Problem(cases)
+    problem = FitProblem(cases)
     wrong = excluded()
     weight = np.array([0.0 if problem.case_of(n).row.id in wrong else w for n, w in enumerate(problem.weight)])
     theta = problem.fit(weight)

@@ -86,7 +86,7 @@ def observe(bench: int, number: int, case: FitCase) -> list[Observation]:
     ]
 
 
-class Problem:
+class FitProblem:
     """All cases, the effects that enter them, and the observations."""
 
     def __init__(self, cases: Sequence[FitCase]) -> None:
