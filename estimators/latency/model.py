@@ -14,7 +14,7 @@ from estimators.latency.physical_floor import Floor, physical_floor
 from estimators.latency.plan import ReplicaPlan, resolve
 from estimators.latency.quantiles import p95
 from estimators.latency.serving import Server, Steady
-from estimators.latency.step import Load as StepLoad
+from estimators.latency.step import StepTokens as StepLoad
 from estimators.latency.step import operators
 from estimators.memory.estimate import MemoryEstimate
 from estimators.precision import Precision

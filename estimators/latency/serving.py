@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from estimators.latency.numeric import Number, Numeric
 from estimators.latency.sharding import Shard
-from estimators.latency.step import Load, Rates, step_terms
+from estimators.latency.step import Rates, StepTokens, step_terms
 
 _ITERATIONS = 40
 _BUSIEST = 0.97  # share of time prefill can take, so that running requests still move
@@ -69,12 +69,12 @@ class Server:
 
     def decode(self, running: Number) -> Number:
         """A step in which `running` requests get their next token(s); with PP, each stage holds 1/PP of them."""
-        load = Load(decode=running / self.shard.stages, context=self.context, verified=self.request.verified)
+        load = StepTokens(decode=running / self.shard.stages, context=self.context, verified=self.request.verified)
         return step_terms(self.shard, self.rates, load, self.n.minimum, self.eager).total + self.request.drafting
 
     def mixed(self, running: Number, prompt_tokens: Number) -> Number:
         """A step with prompt tokens, and with the running requests too where the engine mixes them."""
-        load = Load(
+        load = StepTokens(
             decode=running / self.shard.stages * self.scheduler.mixes,
             context=self.context,
             prefill=prompt_tokens,

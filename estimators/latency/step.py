@@ -44,7 +44,7 @@ class Rates:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Load:
+class StepTokens:
     """Tokens of one step. `prefill_context` is the mean number of tokens a prompt token attends to."""
 
     decode: Number = 0.0  # requests that get one token each
@@ -93,7 +93,7 @@ def touched_share(shard: Shard, tokens: Number, routing: Number = math.inf) -> N
     return ratio + (1.0 - ratio) * (1.0 - (1.0 + later / routing) ** (-routing))
 
 
-def step_terms(shard: Shard, rates: Rates, load: Load, minimum: Number, eager: Number) -> Terms:
+def step_terms(shard: Shard, rates: Rates, load: StepTokens, minimum: Number, eager: Number) -> Terms:
     """Seconds by operator group; `eager` is 1 where kernels are launched one by one, 0 in a graph.
 
     Llama-3.1-8B in bf16 on one H100, one request: 13.96 GB of layer weights / (3.35 TB/s x 0.8) = 5.2 ms for
@@ -139,7 +139,7 @@ def step_terms(shard: Shard, rates: Rates, load: Load, minimum: Number, eager: N
     )  # fmt: skip
 
 
-def operators(shard: Shard, rates: Rates, load: Load) -> tuple[OperatorTime, ...]:
+def operators(shard: Shard, rates: Rates, load: StepTokens) -> tuple[OperatorTime, ...]:
     """The same step as a list a person can read, each operator with the ceiling that bound it."""
     terms = step_terms(shard, rates, load, min, 1.0 if load.prefill else 0.0)
     tokens = load.decode * load.verified + load.prefill

@@ -13,7 +13,7 @@ from estimators.latency.calibration import FAMILIES, SLOTTED, case_context, case
 from estimators.latency.physical_floor import physical_floor
 from estimators.latency.serving import Request
 from estimators.latency.sharding import build_shard
-from estimators.latency.step import Load as StepLoad
+from estimators.latency.step import StepTokens as StepLoad
 from estimators.latency.step import step_terms
 from estimators.memory import estimate_memory
 from estimators.precision import Weights
