@@ -53,7 +53,6 @@ def _find(chip: str, class_: str, kind: str, engine: str, path: str) -> Evidence
     return Evidence(level="none", rows=0, sentence=text)
 
 
-def evidence_for(accelerator: Accelerator, era: EngineEra, path: str, kind: str) -> Evidence:
+def evidence_for(accelerator: Accelerator, era: EngineEra, path: str) -> Evidence:
     """Counts of the rows the calibration of this case rests on, in a sentence."""
-    del kind
     return _find(accelerator.name, chip_class(accelerator), memory_kind(accelerator), era.engine, path)

@@ -52,7 +52,7 @@ def estimate_latency(
     plan = resolve(precision, accelerator, placement, workload, settings, memory, draft_model=draft_model)
     state, saturated, notes = solve(plan, workload)
     kind = kind_of(workload)
-    evidence = evidence_for(accelerator, plan.era, str(plan.shard.linear.path), kind)
+    evidence = evidence_for(accelerator, plan.era, str(plan.shard.linear.path))
     floor = physical_floor(plan.shard, plan.request, float(state.running))
     ranges = _ranges(plan, state, kind, evidence, floor, workload)
     ttft95, tpot95, e2e95 = p95(state, plan.request, workload, saturated)
@@ -279,7 +279,7 @@ def curve(
         )
         state, waiting, _ = solve(plan, load)
         kind = kind_of(load)
-        evidence = evidence_for(accelerator, plan.era, str(plan.shard.linear.path), kind)
+        evidence = evidence_for(accelerator, plan.era, str(plan.shard.linear.path))
         floor = physical_floor(plan.shard, plan.request, float(state.running))
         ranges = _ranges(plan, state, kind, evidence, floor, load)
         points.append(
