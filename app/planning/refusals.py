@@ -6,23 +6,18 @@ from collections.abc import Iterable, Sequence
 
 from app.format import gib
 from app.planning.plan import Candidate, Machine
+from app.planning.sentences import option_name
 from app.scenario import Scenario
 from estimators.provenance import Refusal
 from estimators.workload import Placement
-from pricing.offers import PurchaseOption
 
 _OF_THE_QUESTION = ("spec", "spec_tokens", "accept", "max_len", "model")  # no machine could answer them
 _LIVE_ONLY = "Savings Plan prices are live only: set AWS credentials, or choose another purchase option."
 
 
-def option_words(option: PurchaseOption) -> str:
-    """ "reserved_1yr_no_upfront" as words."""
-    return option.value.replace("_", " ")
-
-
 def not_offered(scenario: Scenario) -> str:
     """No price is known: not sold there, or, for what has no bundled price, only live."""
-    return f"not offered in {scenario.region} as {option_words(scenario.buy)}, as far as known prices go"
+    return f"not offered in {scenario.region} as {option_name(scenario.buy)}, as far as known prices go"
 
 
 def beyond_the_machine(machine: Machine, placement: Placement) -> str:
