@@ -12,10 +12,10 @@ from enum import StrEnum
 from app.exploring.decision_link import unpinned
 from app.exploring.drafting_load import acceptance_of, evidence_of, overloaded, pays_until
 from app.format import gib
+from app.planning.drafting import NAMES
 from app.planning.memo import VersionedSources, remembered_plan
 from app.planning.plan import Plan
 from app.planning.sentences import precision_name
-from app.planning.speculation import NAMES
 from app.scenario import Scenario
 from estimators.architecture.hub.client import HubOffline, HubUnavailable
 from estimators.latency.speculative import acceptances

@@ -10,7 +10,6 @@ from decimal import Decimal
 
 from app.columns import as_json, as_text, columns_of
 from app.exploring.calibration import formula_version
-from app.exploring.decision_link import formula_version
 from app.format import MEMORY_PER_GPU, MONTHLY_COST, PER_MILLION, gib, seconds, span, usd
 from app.planning.drafting import Drafting, bound_words
 from app.planning.plan import Candidate, Plan

@@ -13,7 +13,7 @@ from app.figures.decisions import LATENCIES, cost_against_latency, cost_against_
 from app.format import MONTHLY_COST, p95, usd
 from app.planning.drafting import bound_words
 from app.planning.plan import Candidate
-from app.planning.recommendation import Candidate, Recommendation
+from app.planning.recommendation import Recommendation
 from app.planning.remembered import remembered_recommendation
 from app.planning.sentences import load_phrase, model_name
 from app.planning.words import (

@@ -174,7 +174,7 @@ def upper_factors(
     """Upper ends of the 80 % intervals of (TTFT, TPOT, end to end) over their means, as `estimate_latency` has them."""
     path = str(plan.shard.expert.path if plan.shard.has_experts else plan.shard.linear.path)
     kind = kind_of(workload)
-    level = evidence_for(accelerator, plan.era, str(plan.shard.linear.path), kind).level
+    level = evidence_for(accelerator, plan.era, str(plan.shard.linear.path)).level
     ttft, tpot, e2e = (
         around(mean, find_spread(kind, name, level, path))
         for mean, name in zip(means, ("ttft", "tpot", "e2e"), strict=True)
