@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Literal
 
+from estimators.engines.versions import Version, read_version
 from estimators.hardware.accelerator import Accelerator
 from estimators.precision import KvPrecision, Weights
 from estimators.provenance import Refusal, read_table
@@ -35,8 +35,8 @@ class Support:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Row:
     path: PathKind
-    min_version: str
-    max_version: str
+    min_version: Version | None
+    max_version: Version | None  # the last that runs it
     reason: str
     source: str
     as_of: str
@@ -83,7 +83,7 @@ def _answer(
     table: Mapping[tuple[str, str, str], _Row],
     published: bool,
 ) -> Support:
-    release = None if version is None else _release(version)
+    release = read_version(version)
     row = table.get((engine.value, precision, accelerator.architecture))
     if row is None:
         reason = f"nothing is known of {precision} on {accelerator.architecture} in {engine.value}"
@@ -95,19 +95,12 @@ def _answer(
     return Support(path="none" if wrong else path, reason=wrong or reason, source=row.source, as_of=row.as_of)
 
 
-def _wrong_version(row: _Row, engine: Engine, release: tuple[int, ...] | None) -> str:
-    if row.max_version and (release is None or release > _release(row.max_version)):
+def _wrong_version(row: _Row, engine: Engine, release: Version) -> str:
+    if row.max_version is not None and release > row.max_version:
         return f"{engine.value} dropped this accelerator after {row.max_version}"
-    if row.min_version and release is not None and release < _release(row.min_version):
+    if row.min_version is not None and release < row.min_version:
         return f"needs {engine.value} {row.min_version} or newer"
     return ""
-
-
-def _release(version: str) -> tuple[int, ...]:
-    numbers = re.match(r"v?(\d{1,6})(?:\.(\d{1,6}))?(?:\.(\d{1,6}))?", version.strip())
-    if numbers is None:
-        raise Refusal(f"{version!r} is not a version.", field="engine_version", remedy="Write it as 0.11.0.")
-    return tuple(int(part or 0) for part in numbers.groups())
 
 
 @cache
@@ -128,14 +121,18 @@ def _load(file: str, column: str) -> Mapping[tuple[str, str, str], _Row]:
 def _row(row: dict[str, str]) -> _Row:
     return _Row(
         path=_path(row["path"]),
-        min_version=row["min_version"],
-        max_version=row["max_version"],
+        min_version=_version(row["min_version"]),
+        max_version=_version(row["max_version"]),
         reason=row["reason"],
         source=row["source"],
         as_of=row["as_of"],
         published_path=_path(row["published_path"]) if row["published_path"] else None,
         published_reason=row["published_reason"],
     )
+
+
+def _version(cell: str) -> Version | None:
+    return read_version(cell) if cell else None
 
 
 def _path(cell: str) -> PathKind:
