@@ -9,7 +9,7 @@ from estimators.latency.sharding import Shard
 from estimators.latency.step import Rates, StepTokens, step_terms
 
 _ITERATIONS = 40
-_BUSIEST = 0.97  # share of time prefill can take, so that running requests still move
+_BUSIEST = 0.97  # share of time prefill can take: running requests still move, and a queue stays finite
 _RAMP = 0.1  # share of requests that start together: one wave in ten, as published runs have it
 
 
@@ -63,9 +63,7 @@ class Server:
         self.context = request.cached + request.prompt + 0.5 * request.output
         self.prompt_context = request.cached + 0.5 * request.prompt
         self.own_chunks = numeric.ceil(request.prompt / scheduler.chunk)
-        self.bunching = rates.queueing
         self.eager = numeric.where(self.context > scheduler.graph_context, 1.0, 0.0)
-        self.steps = numeric.maximum(request.output - 1.0, 0.0) / request.accepted
 
     def decode(self, running: Number) -> Number:
         """A step in which `running` requests get their next token(s); with PP, each stage holds 1/PP of them."""
@@ -92,16 +90,17 @@ class Server:
         overlap = (chunks + self.shard.stages - 1.0) / self.shard.stages
         return overlap * self.mixed(0.0, self.request.prompt / chunks)
 
-    def _interference(self, rate: Number, others: Number, running: Number) -> tuple[Number, ...]:
+    def _interference(self, rate: Number, others: Number, running: Number, bunching: Number) -> tuple[Number, ...]:
         """Steps at an arrival rate: (mixed step, prompt tokens in it, TPOT, prefill busy share, decode step).
 
+        `bunching` is how much denser arrivals come than if they were even: 1 for Poisson arrivals.
         Per second rho = X P / p steps carry p prompt tokens and take M; the rest are decode steps of D:
         rho M + s D = 1, so a running request gets rho + s tokens a second (s where prompts do not share steps).
         """
         n, request = self.n, self.request
         own = n.minimum(request.prompt, self.scheduler.chunk)
         first = self.mixed(running, own)
-        arrivals = n.maximum(1.0, self.bunching * rate * others * first)
+        arrivals = n.maximum(1.0, bunching * rate * others * first)
         tokens = n.minimum(self.scheduler.chunk, arrivals * request.prompt)
         mixed = n.where(tokens > own * 1.001, self.mixed(running, tokens), first)
         decode = self.decode(n.maximum(running, 1.0))
@@ -160,7 +159,7 @@ class Server:
         output = n.maximum(request.output - 1.0, 0.0)
         decode_guess = self.decode(active)
         running = n.minimum(active * 1.0, n.maximum(rate * output / request.accepted * decode_guess, 0.0))
-        mixed, tokens, tpot, busy, decode = self._interference(rate, others, running)
+        mixed, tokens, tpot, busy, decode = self._interference(rate, others, running, self.rates.queueing)
         running = n.minimum(active * 1.0, n.maximum(rate * output * tpot, 1e-9))
         own = self._own_prefill(running * others, mixed, tokens)
         service = mixed * request.prompt / (tokens * self.shard.stages)  # of one prompt, when prompts share a step
@@ -194,19 +193,18 @@ class Server:
     def arrivals(self, rate: Number) -> Steady:
         """Poisson arrivals at a rate the replica can serve: the same steps, and a queue of prompts before them."""
         n, request = self.n, self.request
-        self.bunching = 1.0
         output = n.maximum(request.output - 1.0, 0.0)
         running = n.minimum(rate * output / request.accepted * self.decode(1.0), self.scheduler.running)
         done = False
         for _ in range(_ITERATIONS):
-            mixed, tokens, tpot, busy, decode = self._interference(rate, 1.0, running)
+            mixed, tokens, tpot, busy, decode = self._interference(rate, 1.0, running, 1.0)
             new = n.minimum(rate * output * tpot, self.scheduler.running)
             done = done | n.converged(new + 1.0, running + 1.0)
             if n.all(done):
                 break
             running = n.where(done, running, (n.maximum(running, 1e-9) * n.maximum(new, 1e-9)) ** 0.5)
         service = mixed * request.prompt / (tokens * self.shard.stages)
-        utilisation = n.minimum(rate * service, 0.97)
+        utilisation = n.minimum(rate * service, _BUSIEST)
         queue = utilisation * service / (2.0 * (1.0 - utilisation))
         own = self._own_prefill(running, mixed, tokens)
         residual = 0.5 * self.scheduler.poll * decode * n.minimum(running, 1.0)

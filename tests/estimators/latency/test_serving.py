@@ -1,0 +1,24 @@
+"""A server answers the same whatever it was asked before."""
+
+from estimators.hardware.catalogue import find_accelerator
+from estimators.latency.numeric import FLOATS
+from estimators.latency.plan import resolve
+from estimators.latency.serving import Server
+from estimators.memory import estimate_memory
+from estimators.workload import EngineSettings
+from tests.latency_cases import LLAMA, ONE_GPU, precision_of, workload
+
+
+def server() -> Server:
+    precision, chip, load = precision_of(LLAMA), find_accelerator("H100"), workload(1024, 128)
+    memory = estimate_memory(precision, chip, ONE_GPU, load, EngineSettings())
+    plan = resolve(precision, chip, ONE_GPU, load, EngineSettings(), memory)
+    return Server(plan.shard, plan.server.rates, plan.scheduler, plan.request, FLOATS)
+
+
+def test_a_server_is_not_changed_by_what_it_is_asked() -> None:
+    asked = server()
+    before = (asked.closed(256.0), asked.batch(64.0), asked.maximum())
+    poisson = asked.arrivals(4.0)
+    assert (asked.closed(256.0), asked.batch(64.0), asked.maximum()) == before
+    assert asked.arrivals(4.0) == poisson == server().arrivals(4.0)
