@@ -14,6 +14,7 @@ class Accelerator:
     architecture: str  # "Ampere", "Ada", "Hopper" ...; the class an unmeasured chip inherits from
     memory_label_gib: float  # as sold
     memory_bytes: int  # what software sees
+    memory_kind: str  # "hbm" (stacked), "gddr" or "ddr": software reaches different shares of their bandwidth
     bandwidth_bytes_per_s: float | None
     flops_16bit: float | None  # FLOP/s, fp16 or bf16 with fp32 accumulation
     flops_fp8: float | None

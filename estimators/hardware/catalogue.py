@@ -14,6 +14,7 @@ from estimators.hardware.accelerator import Accelerator
 from estimators.provenance import Refusal, number, read_table
 
 _DATA = Path(__file__).with_name("data")
+_REQUIRED = ("name", "memory_source", "memory_kind", "source", "as_of", "confidence")
 _MAKERS = ("nvidia", "tesla", "geforce", "amd", "instinct", "aws", "amazon", "habana")
 _LONGEST_NAME = 80  # characters; a longer "name" is not a name
 
@@ -28,7 +29,7 @@ class _Alias:
 @cache
 def accelerators() -> Mapping[str, Accelerator]:
     """Every accelerator of the table by its canonical name."""
-    rows = read_table(_DATA / "accelerators.csv", required=("name", "source", "as_of", "confidence", "memory_source"))
+    rows = read_table(_DATA / "accelerators.csv", required=_REQUIRED)
     return MappingProxyType({row["name"]: _accelerator(row) for row in rows})
 
 
@@ -119,6 +120,7 @@ def _accelerator(row: dict[str, str]) -> Accelerator:
         architecture=row["architecture"],
         memory_label_gib=float(row["memory_label_gib"]),
         memory_bytes=int(row["memory_bytes"]),
+        memory_kind=row["memory_kind"],
         bandwidth_bytes_per_s=number(row["bandwidth_bytes_per_s"]),
         flops_16bit=number(row["flops_16bit"]),
         flops_fp8=number(row["flops_fp8"]),

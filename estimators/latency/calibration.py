@@ -16,8 +16,10 @@ from pathlib import Path as FilePath
 from estimators.hardware.accelerator import Accelerator
 from estimators.latency.sharding import Shard
 from estimators.latency.step import Rates
+from estimators.provenance import Refusal
 
 _TABLE = FilePath(__file__).parent / "data" / "constants.csv"
+_MEMORY_KINDS = ("hbm", "gddr")  # of the chips that were measured
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,12 +126,6 @@ def chip_class(accelerator: Accelerator) -> str:
     return f"sm{accelerator.compute_capability}" if major != "10" else "sm10"
 
 
-def memory_kind(accelerator: Accelerator) -> str:
-    """Stacked or graphics memory, which differ in how much of their bandwidth software reaches."""
-    stacked = chip_class(accelerator) in ("sm7.0", "sm8.0", "sm9.0", "sm10") or accelerator.vendor != "NVIDIA"
-    return "hbm" if stacked else "gddr"
-
-
 def link_class(accelerator: Accelerator, tp: int) -> str:
     link = accelerator.link.lower()
     if tp > 8:
@@ -140,9 +136,16 @@ def link_class(accelerator: Accelerator, tp: int) -> str:
 
 
 def case_context(accelerator: Accelerator, shard: Shard, engine: str, era: str, tp: int) -> Context:
+    """What the effects of a case depend on. Raises `Refusal` for a kind of memory no measured chip has."""
+    if accelerator.memory_kind not in _MEMORY_KINDS:
+        raise Refusal(
+            f"No chip with {accelerator.memory_kind!r} memory, as {accelerator.name} has, was measured.",
+            field="gpu",
+            remedy="Choose another accelerator, or add measured rows of one and fit the constants again.",
+        )
     attention = "mla" if shard.has_mla else ("state" if shard.has_state else "")
     labels = (
-        ("kind", memory_kind(accelerator)),
+        ("kind", accelerator.memory_kind),
         ("class", chip_class(accelerator)),
         ("chip", accelerator.name),
         ("engine", engine),

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from estimators.engines.eras import EngineEra
 from estimators.hardware.accelerator import Accelerator
-from estimators.latency.calibration import chip_class, memory_kind
+from estimators.latency.calibration import chip_class
 from estimators.provenance import read_table
 
 _TABLE = Path(__file__).parent / "data" / "evidence.csv"
@@ -55,4 +55,4 @@ def _find(chip: str, class_: str, kind: str, engine: str, path: str) -> Evidence
 
 def evidence_for(accelerator: Accelerator, era: EngineEra, path: str) -> Evidence:
     """Counts of the rows the calibration of this case rests on, in a sentence."""
-    return _find(accelerator.name, chip_class(accelerator), memory_kind(accelerator), era.engine, path)
+    return _find(accelerator.name, chip_class(accelerator), accelerator.memory_kind, era.engine, path)

@@ -52,6 +52,15 @@ def test_ec2_names_resolve_together_with_the_memory(name: str, memory_gib: float
     assert find_accelerator(name, memory_gib).name == canonical
 
 
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [("T4", "gddr"), ("L40S", "gddr"), ("V100", "hbm"), ("A100", "hbm"), ("MI300X", "hbm"), ("Inferentia", "ddr")],
+)
+def test_every_chip_states_its_kind_of_memory(name: str, kind: str) -> None:
+    assert find_accelerator(name).memory_kind == kind
+    assert {chip.memory_kind for chip in accelerators().values()} == {"hbm", "gddr", "ddr"}
+
+
 def test_a_size_that_does_not_exist_is_refused_with_those_that_do() -> None:
     with pytest.raises(Refusal, match="40, 80 GiB") as refusal:
         find_accelerator("NVIDIA A100", 64)
