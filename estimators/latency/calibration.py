@@ -34,9 +34,6 @@ class Family:
 
 _HARDWARE = ("kind", "class", "chip")
 _ENGINE = ("engine", "era")
-_PRODUCT = (
-    *_HARDWARE, *_ENGINE, "path", "path*class", "path*engine", "slot", "slot*engine", "slot*class", "layout*era",
-)  # fmt: skip
 
 
 def _logit(share: float) -> float:
