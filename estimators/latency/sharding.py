@@ -134,6 +134,10 @@ def _window(attention: Attention) -> int | None:
     return attention.indexer_topk or None
 
 
+# Kernels of a pass outside its layers, counted: embedding, final norm, choice of sampled rows, head, softmax, draw.
+_KERNELS_AROUND = 6.0
+
+
 def _kernels(group: LayerGroup, quantizes_activations: bool) -> float:
     """Kernels launched per layer: counted from the operators a fused engine runs, not measured."""
     quant = 1.0 if quantizes_activations else 0.0
@@ -227,7 +231,7 @@ def build_shard(precision: Precision, accelerator: Accelerator, placement: Place
         collectives=totals["waits"] if tp > 1 else 0.0,
         collective_bytes=totals["coll"] * 2.0 * (tp - 1) / tp * 2.0 * spec.hidden_size,
         stages=float(placement.pp),
-        kernels=totals["kernels"] + 6.0,
+        kernels=totals["kernels"] + _KERNELS_AROUND,
         peak_16bit=accelerator.flops_16bit,
         bandwidth=accelerator.bandwidth_bytes_per_s,
         link=link / 2.0,
@@ -260,7 +264,12 @@ def _add_attention(totals: dict[str, float], group: LayerGroup, tp: int, kv_widt
 
 
 def _activation_bytes(spec: ModelSpec, group: LayerGroup, tp: int) -> float:
-    """Element-wise traffic of one token in one layer, 2 bytes an element: 10 D plus 5 F/TP (norms, residual, gate)."""
+    """Element-wise traffic of one token in one layer, 2 bytes an element: 10 D plus 5 F/TP.
+
+    Counted from the operators of a fused engine, as `_kernels` is: each of two add-and-norms reads the hidden state and
+    the residual and writes both (8 D), attention and feed-forward write their output (2 D); the gate and up products
+    write 2 F, the activation reads those and writes F (5 F). What of the bandwidth it reaches is fitted.
+    """
     width = 0.0
     if group.ffn is not None:
         active = group.ffn.experts_per_token * group.ffn.width if group.ffn.experts else group.ffn.width
