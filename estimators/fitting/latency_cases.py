@@ -9,12 +9,11 @@ from dataclasses import dataclass, fields
 import numpy as np
 from numpy.typing import NDArray
 
-from estimators.engines.eras import default_chunk, default_running, find_era
 from estimators.fitting.latency_measured import Row
 from estimators.latency.calibration import FAMILIES, SLOTTED, Context, case_context
 from estimators.latency.numeric import ARRAYS
 from estimators.latency.physical_floor import flop_seconds, physical_floor
-from estimators.latency.plan import running_capacity, shard_of
+from estimators.latency.plan import running_capacity, schedule_of, shard_of
 from estimators.latency.serving import Request, Scheduler, Server, Steady
 from estimators.latency.sharding import Product, Shard
 from estimators.latency.step import Rates
@@ -49,22 +48,21 @@ def make_case(row: Row) -> FitCase | None:
     """None where the shard cannot be built (a config without layers, a chip without peaks)."""
     try:
         shard = shard_of(row.precision, row.accelerator, row.placement)
-        era = find_era("neuron" if row.accelerator.vendor == "AWS" else row.engine, row.version)
+        steps = schedule_of(row.engine, row.settings, row.accelerator, row.workload, shard.has_mla)
     except Refusal:
         return None
     capacity = _capacity(row)
-    limit = float(row.running or default_running(era, row.accelerator))
+    limit = float(row.running or steps.max_seqs)
     w = row.workload
     prompt = max(1.0, w.prompt_tokens * (1.0 - w.prefix_share))
-    chunk = float(default_chunk(era, row.accelerator, row.settings))
     return FitCase(
         row=row,
         shard=shard,
-        context=case_context(row.accelerator, shard, era.engine, era.era, row.placement.tp),
-        chunk=chunk,
-        mixes=1.0 if era.mixes else 0.0,
+        context=case_context(row.accelerator, shard, steps.engine, steps.era, row.placement.tp),
+        chunk=float(steps.batched_tokens),
+        mixes=1.0 if steps.mixes else 0.0,
         running=max(1.0, min(capacity, limit)),
-        graph_context=float(era.graph_context),
+        graph_context=float(steps.graph_context),
         prompt=prompt,
         cached=w.prompt_tokens - prompt,
         output=float(w.output_tokens),

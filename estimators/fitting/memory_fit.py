@@ -13,13 +13,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from estimators.engines.versions import read_version
 from estimators.fitting import memory_accuracy as accuracy
 from estimators.fitting import printed
 from estimators.fitting.memory_measured import GIB, LoggedCase, PlainCase, plain_cases, vllm_cases
 from estimators.fitting.tables import MEMORY_TABLES
 from estimators.formats import DTYPE_BYTES
 from estimators.memory import activations
-from estimators.memory.engine import release
 from estimators.memory.footprint import Replica, Share
 
 AS_OF = accuracy.AS_OF
@@ -70,7 +70,7 @@ def _log(case: LoggedCase) -> Log:
         case=case,
         replica=replica,
         tokens=running.batched_tokens,
-        seqs=min(running.max_seqs, running.batched_tokens),
+        seqs=min(running.sampled_seqs, running.batched_tokens),
         vocab=precision.spec.vocab_size,
         hidden=precision.spec.hidden_size,
         width=width,
@@ -131,7 +131,7 @@ def forward_new(cases: list[LoggedCase], base: float) -> Row:
 def sampler_old(rows: list[Log], versions: tuple[str, str], known: list[Row]) -> list[Row]:
     """S V s + c = activations - S V w - B D w a with a of the newest regime, on older logs."""
     values = {row["constant"]: float(row["value"]) for row in known}
-    low, high = release(versions[0]), release(versions[1])
+    low, high = read_version(versions[0]), read_version(versions[1])
 
     def rest(row: Log) -> float:
         inside = row.tokens * row.hidden * row.width * values["hidden_copies"]
@@ -140,7 +140,7 @@ def sampler_old(rows: list[Log], versions: tuple[str, str], known: list[Row]) ->
     used = [
         row
         for row in rows
-        if low <= release(row.case.settings.version) < high
+        if low <= read_version(row.case.settings.version) < high
         and row.sampler_peaks(35)
         and accuracy.running_of(row.case).samples
     ]
@@ -169,12 +169,12 @@ SHARED_DEVICES = frozenset({8, 9, 51})  # 8 and 9: a pull request that also coun
 
 def non_torch(table: list[LoggedCase], versions: tuple[str, str]) -> list[Row]:
     """Mean at TP 1 and with PP, a line in T beyond."""
-    low, high = release(versions[0] or "0"), release(versions[1] or None)
+    low, high = read_version(versions[0]), read_version(versions[1] or None)
     seen = [
         case
         for case in table
         if case.non_torch_gib is not None
-        and low <= release(case.settings.version or "999") < high
+        and low <= read_version(case.settings.version or "999") < high
         and not (case.table == accuracy.LOGS and case.line in SHARED_DEVICES)
     ]
     made = []

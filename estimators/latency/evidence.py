@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from estimators.engines.eras import EngineEra
 from estimators.hardware.accelerator import Accelerator
 from estimators.latency.calibration import chip_class
 from estimators.provenance import read_table
@@ -53,6 +52,6 @@ def _find(chip: str, class_: str, kind: str, engine: str, path: str) -> Evidence
     return Evidence(level="none", rows=0, sentence=text)
 
 
-def evidence_for(accelerator: Accelerator, era: EngineEra, path: str) -> Evidence:
+def evidence_for(accelerator: Accelerator, engine: str, path: str) -> Evidence:
     """Counts of the rows the calibration of this case rests on, in a sentence."""
-    return _find(accelerator.name, chip_class(accelerator), accelerator.memory_kind, era.engine, path)
+    return _find(accelerator.name, chip_class(accelerator), accelerator.memory_kind, engine, path)

@@ -52,7 +52,7 @@ def estimate_latency(
     plan = resolve(precision, accelerator, placement, workload, settings, memory, draft_model=draft_model)
     state, saturated, notes = solve(plan, workload)
     kind = kind_of(workload)
-    evidence = evidence_for(accelerator, plan.era, str(plan.shard.linear.path))
+    evidence = evidence_for(accelerator, plan.steps.engine, str(plan.shard.linear.path))
     floor = physical_floor(plan.shard, plan.request, float(state.running))
     ranges = _ranges(plan, state, kind, evidence, floor, workload)
     ttft95, tpot95, e2e95 = p95(state, plan.request, workload, saturated)
@@ -174,7 +174,7 @@ def upper_factors(
     """Upper ends of the 80 % intervals of (TTFT, TPOT, end to end) over their means, as `estimate_latency` has them."""
     path = str(plan.shard.expert.path if plan.shard.has_experts else plan.shard.linear.path)
     kind = kind_of(workload)
-    level = evidence_for(accelerator, plan.era, str(plan.shard.linear.path)).level
+    level = evidence_for(accelerator, plan.steps.engine, str(plan.shard.linear.path)).level
     ttft, tpot, e2e = (
         around(mean, find_spread(kind, name, level, path))
         for mean, name in zip(means, ("ttft", "tpot", "e2e"), strict=True)
@@ -279,7 +279,7 @@ def curve(
         )
         state, waiting, _ = solve(plan, load)
         kind = kind_of(load)
-        evidence = evidence_for(accelerator, plan.era, str(plan.shard.linear.path))
+        evidence = evidence_for(accelerator, plan.steps.engine, str(plan.shard.linear.path))
         floor = physical_floor(plan.shard, plan.request, float(state.running))
         ranges = _ranges(plan, state, kind, evidence, floor, load)
         points.append(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from estimators.architecture.spec import ModelSpec
-from estimators.engines.eras import EngineEra, default_chunk, default_running, find_era
+from estimators.engines.defaults import Schedule, schedule
 from estimators.engines.paths import Path
 from estimators.hardware.accelerator import Accelerator
 from estimators.latency.calibration import Context, case_context, case_rates
@@ -25,7 +25,7 @@ class ReplicaPlan:
 
     shard: Shard
     context: Context
-    era: EngineEra
+    steps: Schedule  # how the engine, as started, fills its steps
     scheduler: Scheduler
     request: Request
     server: Server
@@ -55,11 +55,13 @@ def shard_of(precision: Precision, accelerator: Accelerator, placement: Placemen
     return shard
 
 
-def era_of(accelerator: Accelerator, settings: EngineSettings) -> EngineEra:
-    """The engine era that times this accelerator: AWS chips run Neuron builds whatever the engine is called."""
-    if accelerator.vendor == "AWS":
-        return find_era("neuron", None)
-    return find_era(settings.engine.value, settings.version)
+def schedule_of(
+    engine: str, settings: EngineSettings, accelerator: Accelerator, workload: Workload, mla: bool
+) -> Schedule:
+    """How `engine` fills its steps here: AWS chips run Neuron builds whatever the engine is called."""
+    longest = settings.max_model_len or workload.tokens_per_request
+    name = "neuron" if accelerator.vendor == "AWS" else engine
+    return schedule(name, settings, accelerator, accelerator.memory_bytes, longest, mla=mla)
 
 
 def check(precision: Precision, placement: Placement, workload: Workload) -> tuple[str, ...]:
@@ -120,21 +122,21 @@ def resolve(
     `draft_model` is the model that drafts, where one does; a model of the catalogue need not be given.
     """
     notes = list(check(precision, placement, workload))
-    era = era_of(accelerator, settings)
     shard = shard or shard_of(precision, accelerator, placement)
-    context = case_context(accelerator, shard, era.engine, era.era, placement.tp)
+    steps = schedule_of(settings.engine.value, settings, accelerator, workload, shard.has_mla)
+    context = case_context(accelerator, shard, steps.engine, steps.era, placement.tp)
     rates = case_rates(context)
     capacity = running_capacity(memory, workload, accelerator.memory_bytes)
     if capacity < 1.0:
         notes.append("The KV cache does not hold one request of this length: times are as if it did.")
-    running = max(1.0, min(capacity, float(default_running(era, accelerator))))
+    running = max(1.0, min(capacity, float(steps.max_seqs)))
     if settings.engine is Engine.TRANSFORMERS and workload.concurrency is not None:
         running = max(1.0, workload.concurrency)
     scheduler = Scheduler(
-        chunk=float(default_chunk(era, accelerator, settings)),
-        mixes=1.0 if era.mixes else 0.0,
+        chunk=float(steps.batched_tokens),
+        mixes=1.0 if steps.mixes else 0.0,
         running=running,
-        graph_context=float(era.graph_context),
+        graph_context=float(steps.graph_context),
     )
     computed = max(1.0, workload.prompt_tokens * (1.0 - workload.prefix_share))
     request = Request(prompt=computed, cached=workload.prompt_tokens - computed, output=float(workload.output_tokens))
@@ -148,7 +150,7 @@ def resolve(
         notes.append("More than 8 GPUs of tensor parallelism leave one machine: collectives cross its network.")
     server = Server(shard, rates, scheduler, request, FLOATS)
     return ReplicaPlan(
-        shard=shard, context=context, era=era, scheduler=scheduler, request=request, server=server, draft=draft,
+        shard=shard, context=context, steps=steps, scheduler=scheduler, request=request, server=server, draft=draft,
         notes=tuple(notes),
     )  # fmt: skip
 

@@ -24,7 +24,7 @@ def activation_bytes(precision: Precision, placement: Placement, running: Runnin
     """
     if running.engine is Engine.TRANSFORMERS:
         return math.ceil(running.value("activation_base"))
-    tokens, seqs = running.batched_tokens, min(running.max_seqs, running.batched_tokens)
+    tokens, seqs = running.batched_tokens, min(running.sampled_seqs, running.batched_tokens)
     width = DTYPE_BYTES[precision.compute_dtype]
     spec = precision.spec
     kept = bool(running.value("expert_workspaces"))

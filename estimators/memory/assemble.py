@@ -43,7 +43,7 @@ def estimate_memory(
     running = start(settings, accelerator, memory, longest, mla=mla, requests=held_at_once(workload))
     replica = footprint.build(precision, placement, workload, settings, running, memory, draft)
     if workload.load is Load.BATCH and running.engine is not Engine.TRANSFORMERS:
-        replica = replace(replica, requests=_wave(replica, running, settings, accelerator))
+        replica = replace(replica, requests=_wave(replica, running, accelerator))
     return _assemble(precision, accelerator, placement, workload, settings, running, replica, draft)
 
 
@@ -72,12 +72,12 @@ def check(workload: Workload, settings: EngineSettings) -> None:
         )
 
 
-def _wave(replica: Replica, running: Running, settings: EngineSettings, accelerator: Accelerator) -> int:
+def _wave(replica: Replica, running: Running, accelerator: Accelerator) -> int:
     """Requests of a batch run at once: those the cache holds, at least one, and no more than the scheduler takes
     (Neuron builds have no such limit). As `estimators.latency.serving.Server.batch` runs them."""
     limit = replica.max_concurrency()
     if accelerator.vendor != "AWS":
-        limit = min(limit, settings.max_num_seqs or int(running.value("scheduler_seqs")) or running.max_seqs)
+        limit = min(limit, running.max_seqs)
     return max(1, min(replica.requests, limit))
 
 

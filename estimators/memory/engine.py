@@ -3,33 +3,29 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cache, lru_cache
 from pathlib import Path
 
+from estimators.engines.defaults import Default, engine_defaults, schedule
+from estimators.engines.versions import NEWEST, Version, read_version
 from estimators.hardware.accelerator import Accelerator
 from estimators.provenance import Refusal, read_table
 from estimators.workload import Engine, EngineSettings, Load, Workload
 
 _DATA = Path(__file__).with_name("data")
-_NEWEST = (10**6, 0, 0)
-_GIB = 2**30
-_LARGE_GIB = 70  # vLLM's own tiers of device memory
-_LARGEST_GIB = 160
-_LONGEST_WHOLE_PROMPT = 32768  # tokens; vLLM 0.6 and 0.7 chunked prompts of longer contexts by default
-_MEASURED = frozenset({Engine.VLLM.value, Engine.TRANSFORMERS.value})
+_LOGGED = frozenset({Engine.VLLM, Engine.TRANSFORMERS})  # engines whose memory was measured
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Constant:
-    """One row of the table: a value, how far measurements lie from it, and whose word it is."""
+    """A constant of an engine's memory: its value, how far measurements lie from it, and whose word it is."""
 
     name: str
     value: float
     unit: str
-    spread: float  # root mean square of the residuals, in the same unit; 0 when it is a setting
+    spread: float  # root mean square of the residuals, in the same unit; 0 when it is assumed
     rows: int  # measurements behind it
     source: str
     as_of: str
@@ -49,8 +45,9 @@ class Running:
     utilization: float
     batched_tokens: int
     max_seqs: int
+    sampled_seqs: int  # requests whose logits the sampler holds while memory is profiled
     samples: bool  # the sampler runs while memory is profiled; vLLM's first engine did not when it chunked prompts
-    constants: Mapping[str, Constant]
+    constants: Mapping[str, Constant | Default]
 
     def value(self, name: str) -> float:
         """0 for a constant this engine and version do not have."""
@@ -72,11 +69,13 @@ def start(
     mla: bool = False,
     requests: float | None = None,
 ) -> Running:
-    """The engine with its defaults filled in; vLLM's depend on version, accelerator and attention.
+    """The engine with its defaults filled in; they depend on version, accelerator and attention.
 
-    `requests` is what should run at once: a plan for more than the scheduler's default raises it.
+    `requests` is what should run at once: a plan for more than the scheduler's default raises it. An engine whose
+    memory nobody has logged is taken to sample for as many requests as vLLM's newest would on this accelerator.
     """
-    constants = _constants(settings.engine.value, release(settings.version))
+    engine, version = settings.engine, read_version(settings.version)
+    constants = _constants(engine, version, accelerator.name, memory_bytes)
     utilization = settings.memory_utilization
     if utilization is None:
         utilization = constants["utilization"].value
@@ -84,90 +83,52 @@ def start(
         raise Refusal(
             f"A share of {utilization:g} of the memory is not possible.", field="util", remedy="0 < util <= 1."
         )
-    large = memory_bytes >= _LARGE_GIB * _GIB and not accelerator.name.startswith("A100")
-    whole = whole_prompts(settings.engine, release(settings.version), max_model_len, mla)
-    batched = settings.batched_tokens or _default_batched(
-        constants, memory_bytes, large, max_model_len if whole else None
-    )
-    if batched < 1:
-        raise Refusal(
-            "A step needs at least one token.", field="batched_tokens", remedy="Leave it out for the default."
-        )
-    seqs = (large and constants.get("max_seqs_70gib")) or constants["max_seqs"]
+    steps = schedule(engine.value, settings, accelerator, memory_bytes, max_model_len, mla=mla)
+    asked, most, sampled = math.ceil(requests or 0), settings.max_num_seqs, steps.max_seqs
+    if engine not in _LOGGED:
+        sampled = int(_constants(Engine.VLLM, NEWEST, accelerator.name, memory_bytes)["max_seqs"].value)
+    profiled = constants.get("profiles_sampler")
     return Running(
-        engine=settings.engine,
+        engine=engine,
         version=settings.version,
         utilization=utilization,
-        batched_tokens=batched,
-        max_seqs=settings.max_num_seqs or max(int(seqs.value), math.ceil(requests or 0)),
-        samples=whole or not _first_engine(settings.engine, release(settings.version)),
+        batched_tokens=steps.batched_tokens,
+        max_seqs=most or max(steps.max_seqs, asked),
+        sampled_seqs=most or max(sampled, asked),
+        samples=steps.whole_prompts or bool(profiled and profiled.value),
         constants=constants,
     )
 
 
-def release(version: str | None) -> tuple[int, int, int]:
-    """`(0, 11, 0)` for "v0.11"; None is the newest."""
-    if version is None:
-        return _NEWEST
-    parts = re.match(r"v?(\d{1,6})(?:\.(\d{1,6}))?(?:\.(\d{1,6}))?", version.strip())
-    if parts is None:
-        raise Refusal(f"{version!r} is not a version.", field="engine_version", remedy="Write it as 0.11.0.")
-    major, minor, patch = (int(part or 0) for part in parts.groups())
-    return major, minor, patch
-
-
-def _default_batched(
-    constants: Mapping[str, Constant], memory_bytes: int, large: bool, whole_prompt: int | None
-) -> int:
-    if whole_prompt is not None:
-        return max(whole_prompt, int(constants["batched_tokens"].value))
-    if memory_bytes >= _LARGEST_GIB * _GIB and "batched_tokens_160gib" in constants:
-        return int(constants["batched_tokens_160gib"].value)
-    if large and "batched_tokens_70gib" in constants:
-        return int(constants["batched_tokens_70gib"].value)
-    return int(constants["batched_tokens"].value)
-
-
-def whole_prompts(engine: Engine, version: tuple[int, int, int], max_model_len: int, mla: bool) -> bool:
-    """vLLM's first engine ran whole prompts up to a context of 32,768 and chunked them beyond.
-
-    With MLA it never did: 0.7 logs "MLA is enabled; forcing chunked prefill and prefix caching to be disabled".
-    """
-    if not _first_engine(engine, version):
-        return False
-    return max_model_len <= _LONGEST_WHOLE_PROMPT or (mla and version < (0, 8, 0))
-
-
-def _first_engine(engine: Engine, version: tuple[int, int, int]) -> bool:
-    return engine is Engine.VLLM and version < (0, 9, 0)
-
-
-@lru_cache(maxsize=64)
-def _constants(engine: str, version: tuple[int, int, int]) -> dict[str, Constant]:
-    own = {
+@lru_cache(maxsize=4096)
+def _constants(
+    engine: Engine, version: Version, accelerator: str, memory_bytes: int
+) -> Mapping[str, Constant | Default]:
+    """What the engine does by itself and what was fitted of its memory; where nobody logged any, vLLM's newest."""
+    own: dict[str, Constant | Default] = {**engine_defaults(engine.value, version, accelerator, memory_bytes)}
+    own |= {
         constant.name: constant
-        for name, start_at, before, constant in _table()
-        if name == engine and start_at <= version < before
+        for name, since, until, constant in _table()
+        if name == engine.value and since <= version and (until is None or version < until)
     }
-    return own if engine in _MEASURED else _borrowed() | own
+    if engine in _LOGGED:
+        return own
+    newest = _constants(Engine.VLLM, NEWEST, accelerator, memory_bytes)
+    borrowed = {
+        name: replace(constant, source=f"taken over from vLLM: {constant.source}")
+        for name, constant in newest.items()
+        if name not in own
+    }
+    return borrowed | own
 
 
 @cache
-def _borrowed() -> dict[str, Constant]:
-    """vLLM's newest constants, for engines whose memory nobody has logged."""
-    newest = _constants(Engine.VLLM.value, _NEWEST)
-    return {
-        name: replace(constant, source=f"taken over from vLLM: {constant.source}") for name, constant in newest.items()
-    }
+def _table() -> tuple[tuple[str, Version, Version | None, Constant], ...]:
+    """Constants fitted on logs (see `estimators.fitting.memory_fit`), then those assumed where there is no log."""
+    return (*_read("engine_fits.csv"), *_read("engine_assumed.csv"))
 
 
-@cache
-def _table() -> tuple[tuple[str, tuple[int, int, int], tuple[int, int, int], Constant], ...]:
-    """Settings as the engines' sources state them, then constants fitted on logs (see `calibrate`)."""
-    return (*_read("engine_defaults.csv"), *_read("engine_fits.csv"))
-
-
-def _read(file: str) -> Iterator[tuple[str, tuple[int, int, int], tuple[int, int, int], Constant]]:
+def _read(file: str) -> Iterator[tuple[str, Version, Version | None, Constant]]:
     for row in read_table(_DATA / file, required=("engine", "constant", "value", "unit", "source", "as_of")):
         constant = Constant(
             name=row["constant"],
@@ -178,5 +139,5 @@ def _read(file: str) -> Iterator[tuple[str, tuple[int, int, int], tuple[int, int
             source=row["source"],
             as_of=row["as_of"],
         )
-        before = release(row["version_to"]) if row["version_to"] else (_NEWEST[0] + 1, 0, 0)
-        yield row["engine"], release(row["version_from"] or "0"), before, constant
+        until = read_version(row["version_to"]) if row["version_to"] else None
+        yield row["engine"], read_version(row["version_from"]), until, constant

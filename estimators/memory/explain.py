@@ -188,7 +188,7 @@ def _kind(layers: int, row: float, state: int, window: int | None) -> str:
 def _engine_terms(
     estimate: MemoryEstimate, precision: Precision, placement: Placement, running: Running
 ) -> tuple[Term, ...]:
-    seqs, vocab = running.max_seqs, precision.spec.vocab_size
+    seqs, vocab = running.sampled_seqs, precision.spec.vocab_size
     if running.engine is Engine.TRANSFORMERS:
         formula, constant = "b F x bytes of the compute type per prompt token", "prompt_inner"
     else:

@@ -167,7 +167,7 @@ def cache_of(
         kinds=kinds,
         capped=running.value("windows_capped") > 0 and not chunked,
         block_tokens=int(running.value("block_tokens")) or 1,
-        chunk_tokens=running.batched_tokens,
+        chunk_tokens=1 if running.engine is Engine.TRANSFORMERS else running.batched_tokens,
         state_blocks=int(running.value("state_blocks")) or 1,
     )
 

@@ -94,7 +94,7 @@ class Sweep:
             mla=self._mla,
             requests=self._requests,
         )
-        key = (placement, running.batched_tokens, running.max_seqs, running.samples)
+        key = (placement, running.batched_tokens, running.sampled_seqs, running.samples)
         laid = self._laid.get(key)
         if laid is None:
             laid = self._laid[key] = self._lay(placement, running, memory_bytes)

@@ -3,7 +3,7 @@
 import pytest
 
 from estimators.hardware.catalogue import find_accelerator
-from estimators.memory.engine import Running, release, start
+from estimators.memory.engine import Running, start
 from estimators.provenance import Refusal
 from estimators.workload import Engine, EngineSettings
 
@@ -22,6 +22,7 @@ def started(gpu: str, max_model_len: int = 4096, *, mla: bool = False, **setting
         ("A100-80GB", None, 0.92, 2048, 256),  # left out of vLLM's large tier by name
         ("B200", None, 0.92, 16384, 1024),
         ("B200", "0.27.0", 0.92, 8192, 1024),
+        ("H100", "0.8.5", 0.90, 8192, 1024),
     ],
 )
 def test_vllm_defaults(gpu: str, version: str | None, utilization: float, batched: int, seqs: int) -> None:
@@ -34,6 +35,7 @@ def test_the_first_engine_ran_whole_prompts_unless_they_were_long() -> None:
     assert started("A10G", 8192, version="0.6.4").samples
     assert started("A10G", 131_072, version="0.7.2").batched_tokens == 2048
     assert not started("A10G", 131_072, version="0.7.2").samples
+    assert started("A10G", 131_072, version="0.8.0").samples  # the second engine samples while it profiles
     assert started("H200", 128_000, version="0.7.3", mla=True).batched_tokens == 128_000
 
 
@@ -60,6 +62,16 @@ def test_engines_nobody_logged_say_whose_constants_they_borrow() -> None:
     assert "taken over from vLLM" in started("H100", engine=Engine.SGLANG).constants["sampler_copies"].evidence
 
 
+@pytest.mark.parametrize(("gpu", "sampled"), [("H100", 1024), ("A100-80GB", 256), ("A10G", 256)])
+def test_engines_nobody_logged_sample_for_as_many_requests_as_vllm(gpu: str, sampled: int) -> None:
+    """SGLang schedules 4,096 requests, TensorRT-LLM 2,048; for how many their profiles hold logits nobody has seen."""
+    assert started(gpu, engine=Engine.SGLANG).max_seqs == 4096
+    assert started(gpu, engine=Engine.SGLANG).sampled_seqs == sampled
+    assert started(gpu, engine=Engine.TENSORRT_LLM).max_seqs == 2048
+    assert started(gpu, engine=Engine.TENSORRT_LLM).sampled_seqs == sampled
+    assert started(gpu, engine=Engine.TENSORRT_LLM, max_num_seqs=7).sampled_seqs == 7
+
+
 @pytest.mark.parametrize(
     ("settings", "field"),
     [
@@ -73,8 +85,3 @@ def test_impossible_settings_are_refused(settings: dict[str, object], field: str
     with pytest.raises(Refusal) as refusal:
         started("H100", **settings)
     assert refusal.value.field == field
-
-
-def test_versions() -> None:
-    assert release("v0.11") == (0, 11, 0)
-    assert release("0.7.3") < release("0.11.0") < release(None)
