@@ -76,21 +76,35 @@ def schedule(
     context, and with MLA at any, in steps of at most the longest context. vLLM 0.8.5 on an H100: 8,192 tokens,
     1,024 requests; 0.6.3 at a context of 4,096: 4,096 tokens, 256 requests.
     """
-    rows = engine_defaults(engine, read_version(settings.version), accelerator.name, memory_bytes)
+    asked = settings.batched_tokens, settings.max_num_seqs
+    return _schedule(engine, settings.version, accelerator.name, memory_bytes, max_model_len, mla, *asked)
+
+
+@lru_cache(maxsize=16384)  # asked for thousands of layouts on a few devices
+def _schedule(
+    engine: str,
+    version: str | None,
+    accelerator: str,
+    memory_bytes: int,
+    max_model_len: int,
+    mla: bool,
+    batched_tokens: int | None,
+    max_num_seqs: int | None,
+) -> Schedule:
+    rows = engine_defaults(engine, read_version(version), accelerator, memory_bytes)
     whole = max_model_len <= value_of(rows, "whole_prompts_up_to") or (mla and value_of(rows, "mla_whole_prompts") > 0)
-    least = value_of(rows, "whole_prompts_least")
-    batched = settings.batched_tokens
-    if batched is None:
-        batched = max(max_model_len, int(least)) if whole else int(rows["batched_tokens"].value)
-    if batched < 1:
+    if batched_tokens is None:
+        least = int(value_of(rows, "whole_prompts_least"))
+        batched_tokens = max(max_model_len, least) if whole else int(rows["batched_tokens"].value)
+    if batched_tokens < 1:
         raise Refusal(
             "A step needs at least one token.", field="batched_tokens", remedy="Leave it out for the default."
         )
     return Schedule(
         engine=engine,
         era=rows["era"].text,
-        batched_tokens=batched,
-        max_seqs=settings.max_num_seqs or int(rows["max_seqs"].value),
+        batched_tokens=batched_tokens,
+        max_seqs=max_num_seqs or int(rows["max_seqs"].value),
         mixes=rows["mixes"].value > 0 and not whole,
         whole_prompts=whole,
         graph_context=int(rows["graph_context"].value),

@@ -123,7 +123,7 @@ def resolve(
     """
     notes = list(check(precision, placement, workload))
     shard = shard or shard_of(precision, accelerator, placement)
-    steps = schedule_of(settings.engine.value, settings, accelerator, workload, shard.has_mla)
+    steps = schedule_of(settings.engine, settings, accelerator, workload, shard.has_mla)
     context = case_context(accelerator, shard, steps.engine, steps.era, placement.tp)
     rates = case_rates(context)
     capacity = running_capacity(memory, workload, accelerator.memory_bytes)

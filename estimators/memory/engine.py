@@ -83,7 +83,7 @@ def start(
         raise Refusal(
             f"A share of {utilization:g} of the memory is not possible.", field="util", remedy="0 < util <= 1."
         )
-    steps = schedule(engine.value, settings, accelerator, memory_bytes, max_model_len, mla=mla)
+    steps = schedule(engine, settings, accelerator, memory_bytes, max_model_len, mla=mla)
     asked, most, sampled = math.ceil(requests or 0), settings.max_num_seqs, steps.max_seqs
     if engine not in _LOGGED:
         sampled = int(_constants(Engine.VLLM, NEWEST, accelerator.name, memory_bytes)["max_seqs"].value)
