@@ -46,21 +46,42 @@ class Term:
     source: str  # publication, table row or measurement, with its date
 
 
-def read_table(path: Path, *, required: tuple[str, ...] = ("source", "as_of")) -> Iterator[dict[str, str]]:
+def read_table(
+    path: Path, *, required: tuple[str, ...] = ("source", "as_of"), key: tuple[str, ...] = ()
+) -> Iterator[dict[str, str]]:
     """Rows of a facts table as dicts of stripped strings.
 
-    Raises `ValueError` naming file and line when a column is missing or a required cell is empty.
+    `key` names the columns that say which fact a row states: of the rows that state one fact the newest counts, so
+    that a correction is a new dated row. Raises `ValueError` naming the file when a column is missing, a required cell
+    is empty, or two rows state one fact on one day.
     """
+    rows = _rows(path, required, key)
+    return rows if not key else iter(_newest(path, rows, key).values())
+
+
+def _newest(path: Path, rows: Iterator[dict[str, str]], key: tuple[str, ...]) -> dict[tuple[str, ...], dict[str, str]]:
+    kept: dict[tuple[str, ...], dict[str, str]] = {}
+    for row in rows:
+        fact = tuple(row[column] for column in key)
+        known = kept.get(fact)
+        if known is not None and known["as_of"] == row["as_of"]:
+            raise ValueError(f"{path.name}: two rows of {', '.join(fact)} on {row['as_of']}")
+        if known is None or known["as_of"] < row["as_of"]:
+            kept[fact] = row
+    return kept
+
+
+def _rows(path: Path, required: tuple[str, ...], key: tuple[str, ...]) -> Iterator[dict[str, str]]:
     with path.open(newline="", encoding="utf-8") as file:
         reader = csv.DictReader(file)
         columns = reader.fieldnames or []
-        missing = [column for column in required if column not in columns]
+        missing = [column for column in (*required, *key) if column not in columns]
         if missing:
             raise ValueError(f"{path.name}: missing columns {missing}")
         for row in reader:
             if None in row or None in row.values():
                 raise ValueError(f"{path.name}:{reader.line_num}: wrong number of cells")
-            cells = {key: value.strip() for key, value in row.items()}
+            cells = {column: cell.strip() for column, cell in row.items()}
             for column in required:
                 if not cells[column]:
                     raise ValueError(f"{path.name}:{reader.line_num}: empty {column!r}")

@@ -34,7 +34,7 @@ class ApiPrice:
 
 @lru_cache(maxsize=1)
 def api_prices() -> tuple[ApiPrice, ...]:
-    """Every hosted price known."""
+    """The newest price of every hosted model."""
     required = ("provider", "model", "usd_per_million_input", "usd_per_million_output", "source", "as_of")
     return tuple(
         ApiPrice(
@@ -47,7 +47,7 @@ def api_prices() -> tuple[ApiPrice, ...]:
             source=row["source"],
             note=row["note"],
         )
-        for row in read_table(TABLE, required=required)
+        for row in read_table(TABLE, required=required, key=("provider", "model"))
     )
 
 

@@ -74,7 +74,7 @@ def _instance(row: dict[str, str]) -> Instance:
 @lru_cache(maxsize=1)
 def _by_type() -> Mapping[str, Instance]:
     required = ("instance_type", "accelerator", "accelerator_count", "accelerator_memory_gib", "source", "as_of")
-    read = (_instance(row) for row in read_table(TABLE, required=required))
+    read = (_instance(row) for row in read_table(TABLE, required=required, key=("instance_type",)))
     return MappingProxyType({instance.instance_type: instance for instance in read})
 
 

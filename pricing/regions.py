@@ -25,7 +25,7 @@ class Region:
 @lru_cache(maxsize=1)
 def _by_code() -> dict[str, Region]:
     fields = ("region", "name", "country", "area", "partition")
-    rows = read_table(TABLE, required=(*fields, "source", "as_of"))
+    rows = read_table(TABLE, required=(*fields, "source", "as_of"), key=("region",))
     return {row["region"]: Region(**{field: row[field] for field in fields}) for row in rows}
 
 

@@ -109,7 +109,8 @@ def _best_public(what: str) -> str:
 @lru_cache(maxsize=1)
 def public_estimators() -> tuple[dict[str, str], ...]:
     """How public estimators did on published rows, each with how it was run."""
-    return tuple(read_table(Path(__file__).with_name("data") / "public_estimators.csv"))
+    table = Path(__file__).with_name("data") / "public_estimators.csv"
+    return tuple(read_table(table, key=("tool", "version", "what")))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -59,7 +59,7 @@ def entries() -> tuple[CatalogueEntry, ...]:
             source=row["source"],
             as_of=row["as_of"],
         )
-        for row in read_table(DATA / "catalogue.csv")
+        for row in read_table(DATA / "catalogue.csv", key=("id",))
     )
 
 
@@ -67,7 +67,7 @@ def entries() -> tuple[CatalogueEntry, ...]:
 def names() -> Mapping[str, CatalogueEntry]:
     """Every id and alias in lower case, and every name without its organisation that stands for one model only."""
     known = {entry.id.lower(): entry for entry in entries()}
-    for row in read_table(DATA / "aliases.csv"):
+    for row in read_table(DATA / "aliases.csv", key=("alias",)):
         target = known[row["id"].lower()]
         known[row["alias"].lower()] = replace(
             target, id=row["alias"], alias_of=target.id, alias_note=row["source"], overrides=row["overrides"]

@@ -18,7 +18,7 @@ def defaults() -> Mapping[str, Mapping[str, object]]:
     """Per model type, field to value."""
     table: dict[str, dict[str, object]] = {}
     for name in TABLES:
-        for row in read_table(Path(__file__).parent / "data" / name):
+        for row in read_table(Path(__file__).parent / "data" / name, key=("model_type", "field")):
             table.setdefault(row["model_type"], {})[row["field"]] = json.loads(row["value"])
     return table
 

@@ -71,7 +71,7 @@ class Shape:
 @cache
 def shapes(mixtures: bool = False) -> tuple[Shape, ...]:
     """The real models of the table, dense or mixtures of experts, smallest first."""
-    rows = read_table(Path(__file__).parent / "data" / "typical.csv")
+    rows = read_table(Path(__file__).parent / "data" / "typical.csv", key=("model",))
     made = (
         Shape(
             model=row["model"],

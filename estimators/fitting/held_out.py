@@ -53,7 +53,7 @@ _PRECISION_GROUP = {"fp16": "bf16", "int8-weight-only": "int8"}
 @cache
 def checked() -> tuple[Checked, ...]:
     """Every published figure with its held-out predictions."""
-    measured = {row["id"]: row for row in read_table(RECORDS / "measured.csv")}
+    measured = {row["id"]: row for row in read_table(RECORDS / "measured.csv", key=("id",))}
     wrong_path = RECORDS / "measured_excluded.csv"
     wrong = {row["id"] for row in read_table(wrong_path)} if wrong_path.exists() else set()
     return tuple(_checked(row, measured[row["id"]], wrong) for row in read_table(RECORDS / "cross_validation.csv"))

@@ -83,7 +83,7 @@ def _precision(config: str, weights: str, method: str, kv: str) -> Precision:
 def excluded() -> dict[str, str]:
     """Rows left out of the fit, each with the proof that it is wrong."""
     path = RECORDS / "measured_excluded.csv"
-    return {row["id"]: row["proof"] for row in read_table(path)} if path.exists() else {}
+    return {row["id"]: row["proof"] for row in read_table(path, key=("id",))} if path.exists() else {}
 
 
 def published_seconds(
@@ -92,13 +92,15 @@ def published_seconds(
     """precision -> (seconds of one whole request, source), of one case as its publication prints it."""
     case = (model, accelerator, version, str(prompt_tokens), str(output_tokens))
     keys = ("model", "accelerator", "engine_version", "prompt_tokens", "output_tokens")
-    printed = (row for row in read_table(_TABLE) if row["e2e_s"] and tuple(row[key] for key in keys) == case)
+    printed = (
+        row for row in read_table(_TABLE, key=("id",)) if row["e2e_s"] and tuple(row[key] for key in keys) == case
+    )
     return {row["precision"]: (float(row["e2e_s"]), row["source"]) for row in printed}
 
 
 def rows() -> Iterator[Row]:
     """Every published row whose model, lengths and precision are known; GPU counts above one replica are split."""
-    for cells in read_table(_TABLE):
+    for cells in read_table(_TABLE, key=("id",)):
         made = _row(cells)
         if made is not None:
             yield made

@@ -77,12 +77,14 @@ class PlainCase:
 @cache
 def vllm_cases(table: str) -> tuple[LoggedCase, ...]:
     """Start-up logs: "vllm_logs" are the published ones, "vllm_0_19_h100" one laboratory's systematic sweep."""
-    return tuple(_case(table, row) for row in read_table(RECORDS / f"{table}.csv", required=_REQUIRED))
+    return tuple(_case(table, row) for row in read_table(RECORDS / f"{table}.csv", required=_REQUIRED, key=("line",)))
 
 
 @cache
 def plain_cases() -> tuple[PlainCase, ...]:
-    return tuple(_plain(row) for row in read_table(RECORDS / "transformers_memory.csv", required=_REQUIRED))
+    return tuple(
+        _plain(row) for row in read_table(RECORDS / "transformers_memory.csv", required=_REQUIRED, key=("line",))
+    )
 
 
 @cache

@@ -29,7 +29,7 @@ class _Alias:
 @cache
 def accelerators() -> Mapping[str, Accelerator]:
     """Every accelerator of the table by its canonical name."""
-    rows = read_table(_DATA / "accelerators.csv", required=_REQUIRED)
+    rows = read_table(_DATA / "accelerators.csv", required=_REQUIRED, key=("name",))
     return MappingProxyType({row["name"]: _accelerator(row) for row in rows})
 
 
@@ -84,7 +84,8 @@ def _by_key() -> Mapping[str, tuple[_Alias, ...]]:
 
 def _index(spelling: Callable[[str], str]) -> Mapping[str, tuple[_Alias, ...]]:
     found: dict[str, list[_Alias]] = {}
-    for row in read_table(_DATA / "aliases.csv", required=("alias", "source", "as_of")):
+    fact = ("alias", "memory_gib")
+    for row in read_table(_DATA / "aliases.csv", required=("alias", "source", "as_of"), key=fact):
         size = float(row["memory_gib"]) if row["memory_gib"] else None
         alias = _Alias(accelerator=row["accelerator"], memory_gib=size, note=row["note"])
         found.setdefault(spelling(row["alias"]), []).append(alias)

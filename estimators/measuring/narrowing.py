@@ -64,8 +64,8 @@ class Narrowed:
 @cache
 def spreads() -> Mapping[str, float]:
     """Logarithmic spreads by name, each with its source in the table."""
-    path = Path(__file__).parent / "data" / "spreads.csv"
-    return MappingProxyType({row["name"]: float(row["value"]) for row in read_table(path)})
+    rows = read_table(Path(__file__).parent / "data" / "spreads.csv", key=("name",))
+    return MappingProxyType({row["name"]: float(row["value"]) for row in rows})
 
 
 def same_bench(measurement: Measurement, case: EstimatedCase) -> bool:

@@ -47,7 +47,7 @@ class Checkpoint:
 @cache
 def checkpoints() -> tuple[Checkpoint, ...]:
     """Every known published checkpoint, by model."""
-    return tuple(_checkpoint(row) for row in read_table(DATA / "checkpoints.csv"))
+    return tuple(_checkpoint(row) for row in read_table(DATA / "checkpoints.csv", key=("checkpoint", "scheme")))
 
 
 def published_checkpoints(model_id: str, scheme: str | None = None) -> tuple[Checkpoint, ...]:

@@ -53,7 +53,7 @@ class CompressionFact:
 @cache
 def compression_facts() -> tuple[CompressionFact, ...]:
     """Every published result on these levers."""
-    return tuple(_fact(row) for row in read_table(DATA / "compression.csv"))
+    return tuple(_fact(row) for row in read_table(DATA / "compression.csv", key=("id",)))
 
 
 def facts_for(model_id: str, lever: TrainingLever | None = None) -> tuple[CompressionFact, ...]:

@@ -17,6 +17,8 @@ from estimators.quality.tasks import DATA, Benchmark, benchmarks
 NEAR_CHANCE_POINTS = 10.0
 # Quantization does not make a model better: a gain this many standard errors wide is a difference of harness.
 IMPLAUSIBLE_GAIN_SIGMAS = 5.0
+# What one printed comparison is known by: a later row of the same is a correction of it.
+_FACT = ("model", "scheme", "recipe", "benchmark", "setting", "statistic", "source")
 
 
 class Statistic(StrEnum):
@@ -89,13 +91,14 @@ class RecoveryRow:
 @cache
 def recovery_rows() -> tuple[RecoveryRow, ...]:
     """Every published recovery, those that count for nothing included."""
-    return tuple(_row(cells) for cells in read_table(DATA / "recovery.csv"))
+    return tuple(_row(cells) for cells in read_table(DATA / "recovery.csv", key=_FACT))
 
 
 @cache
 def interval_width(level: str, width: str) -> float:
     """A committed width of the evidence's intervals; unknown pairs take the widest of the borrowing errors."""
-    table = {(row["level"], row["width"]): float(row["value"]) for row in read_table(DATA / "intervals.csv")}
+    rows = read_table(DATA / "intervals.csv", key=("level", "width"))
+    table = {(row["level"], row["width"]): float(row["value"]) for row in rows}
     borrowed = [value for (kind, _), value in table.items() if kind != "exact"]
     return table.get((level, width), max(borrowed))
 

@@ -121,7 +121,7 @@ def _setting(run: HarnessRun, row: HarnessRow) -> str:
 
 @cache
 def _tasks() -> Mapping[tuple[str, str], str]:
-    rows = read_table(DATA / "lm_eval_tasks.csv")
+    rows = read_table(DATA / "lm_eval_tasks.csv", key=("task", "metric"))
     return {(row["task"], row["metric"]): row["benchmark"] for row in rows}
 
 

@@ -71,14 +71,15 @@ def size_class(params: float) -> str:
 
 @cache
 def _aliases() -> Mapping[str, str]:
-    return {row["alias"].lower(): row["model"] for row in read_table(DATA / "aliases.csv")}
+    return {row["alias"].lower(): row["model"] for row in read_table(DATA / "aliases.csv", key=("alias",))}
 
 
 @cache
 def _families() -> tuple[tuple[str, str], ...]:
-    return tuple((row["prefix"], row["family"]) for row in read_table(DATA / "families.csv"))
+    return tuple((row["prefix"], row["family"]) for row in read_table(DATA / "families.csv", key=("prefix",)))
 
 
 @cache
 def _sizes() -> Mapping[str, float]:
-    return {row["model"].lower(): float(row["params_b"]) * 1e9 for row in read_table(DATA / "sizes.csv")}
+    rows = read_table(DATA / "sizes.csv", key=("model",))
+    return {row["model"].lower(): float(row["params_b"]) * 1e9 for row in rows}

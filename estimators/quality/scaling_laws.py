@@ -72,7 +72,7 @@ class Optimum:
 def laws() -> Mapping[str, ScalingLaw]:
     """Every published set of constants by name; "epoch" is the default, the printed ones contradict 20:1."""
     found: dict[str, dict[str, str]] = {}
-    for row in read_table(DATA / "scaling_laws.csv"):
+    for row in read_table(DATA / "scaling_laws.csv", key=("law", "constant")):
         entry = found.setdefault(row["law"], {"note": row["note"], "source": row["source"], "as_of": row["as_of"]})
         entry[row["constant"]] = row["value"]
     return {name: _law(name, cells) for name, cells in found.items()}

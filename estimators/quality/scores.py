@@ -72,7 +72,8 @@ class ScorePair:
 @cache
 def published_scores() -> tuple[Score, ...]:
     """Every published score."""
-    return tuple(_score(row) for row in read_table(DATA / "scores.csv"))
+    fact = ("model", "benchmark", "setting", "mode", "source")
+    return tuple(_score(row) for row in read_table(DATA / "scores.csv", key=fact))
 
 
 def scores(

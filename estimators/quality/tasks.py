@@ -69,13 +69,14 @@ class PresetTask:
 @cache
 def benchmarks() -> Mapping[str, Benchmark]:
     """Every benchmark by its id."""
-    return {row["id"]: _benchmark(row) for row in read_table(DATA / "benchmarks.csv")}
+    return {row["id"]: _benchmark(row) for row in read_table(DATA / "benchmarks.csv", key=("id",))}
 
 
 @cache
 def tasks_of_preset(preset: str) -> tuple[PresetTask, ...]:
     """The tasks behind a use preset, the most telling first; empty for a preset with none."""
-    rows = [row for row in read_table(DATA / "presets.csv") if row["preset"] == preset]
+    table = read_table(DATA / "presets.csv", key=("preset", "task"))
+    rows = [row for row in table if row["preset"] == preset]
     rows.sort(key=lambda row: int(row["preference"]))
     return tuple(PresetTask(preset=preset, task=Task(row["task"]), why=row["why"]) for row in rows)
 

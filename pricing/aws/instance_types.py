@@ -66,7 +66,7 @@ def _device(info: Mapping[str, Any]) -> Device | None:
 
 @lru_cache(maxsize=1)
 def _corrections() -> tuple[dict[str, str], ...]:
-    return tuple(read_table(DATA / "instance_corrections.csv"))
+    return tuple(read_table(DATA / "instance_corrections.csv", key=("instance_types", "field")))
 
 
 def corrected(instance_type: str, device: Device | None) -> tuple[Device | None, str]:
@@ -86,7 +86,7 @@ def corrected(instance_type: str, device: Device | None) -> tuple[Device | None,
 
 @lru_cache(maxsize=1)
 def _names() -> dict[tuple[str, str, str], str]:
-    rows = read_table(DATA / "ec2_accelerators.csv")
+    rows = read_table(DATA / "ec2_accelerators.csv", key=("manufacturer", "name", "memory_mib"))
     return {(row["manufacturer"], row["name"], row["memory_mib"]): row["accelerator"] for row in rows}
 
 

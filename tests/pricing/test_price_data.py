@@ -155,7 +155,7 @@ def test_instances_hold_together() -> None:
 
 
 def test_hosted_prices_are_plausible_and_output_is_never_the_cheaper() -> None:
-    assert len(api_prices()) == 104
+    assert len(api_prices()) == 99  # five of the 104 rows are an earlier source of the same price
     for price in api_prices():
         assert Decimal("0.01") <= price.usd_per_million_input <= price.usd_per_million_output <= 100, price
         assert not price.hub_id or price.hub_id.count("/") == 1
