@@ -1,6 +1,6 @@
 """Write estimators/architecture/data/config_defaults.csv from the config classes of the installed transformers.
 
-Run after adding a family or raising transformers: python tools/config_defaults.py
+Run after adding a family or raising transformers: python -m tools.config_defaults
 """
 
 from __future__ import annotations
