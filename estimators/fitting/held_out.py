@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 
+from estimators.fitting.latency_measured import excluded, table
 from estimators.fitting.spread import Coverage, HeldOut, coverage
 from estimators.fitting.tables import LATENCY_TABLES, RECORDS
 from estimators.provenance import read_table
@@ -53,13 +54,11 @@ _PRECISION_GROUP = {"fp16": "bf16", "int8-weight-only": "int8"}
 @cache
 def checked() -> tuple[Checked, ...]:
     """Every published figure with its held-out predictions."""
-    measured = {row["id"]: row for row in read_table(RECORDS / "measured.csv", key=("id",))}
-    wrong_path = RECORDS / "measured_excluded.csv"
-    wrong = {row["id"] for row in read_table(wrong_path)} if wrong_path.exists() else set()
-    return tuple(_checked(row, measured[row["id"]], wrong) for row in read_table(RECORDS / "cross_validation.csv"))
+    measured = {row["id"]: row for row in table()}
+    return tuple(_checked(row, measured[row["id"]]) for row in read_table(RECORDS / "cross_validation.csv"))
 
 
-def _checked(row: Mapping[str, str], of: Mapping[str, str], wrong: set[str]) -> Checked:
+def _checked(row: Mapping[str, str], of: Mapping[str, str]) -> Checked:
     return Checked(
         id=row["id"],
         kind=of["kind"],
@@ -81,7 +80,7 @@ def _checked(row: Mapping[str, str], of: Mapping[str, str], wrong: set[str]) -> 
         path=row["path"],
         evidence=row["evidence"],
         floor=float(row["floor"]),
-        proven_wrong=row["id"] in wrong,
+        proven_wrong=row["id"] in excluded(),
         source=of["source"],
     )
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 
@@ -14,7 +15,7 @@ from estimators.precision import KvPrecision, Method, Precision, Weights, resolv
 from estimators.provenance import Refusal, number, read_table
 from estimators.workload import Engine, EngineSettings, Load, Placement, Workload
 
-_TABLE = RECORDS / "measured.csv"
+MEASURED = RECORDS / "measured.csv"
 _LOADS = {
     "single_stream": Load.CONCURRENCY,
     "concurrency": Load.CONCURRENCY,
@@ -92,28 +93,29 @@ def published_seconds(
     """precision -> (seconds of one whole request, source), of one case as its publication prints it."""
     case = (model, accelerator, version, str(prompt_tokens), str(output_tokens))
     keys = ("model", "accelerator", "engine_version", "prompt_tokens", "output_tokens")
-    printed = (
-        row for row in read_table(_TABLE, key=("id",)) if row["e2e_s"] and tuple(row[key] for key in keys) == case
-    )
+    printed = (row for row in table() if row["e2e_s"] and tuple(row[key] for key in keys) == case)
     return {row["precision"]: (float(row["e2e_s"]), row["source"]) for row in printed}
 
 
 def rows() -> Iterator[Row]:
     """Every published row whose model, lengths and precision are known; GPU counts above one replica are split."""
-    for cells in read_table(_TABLE, key=("id",)):
-        made = _row(cells)
-        if made is not None:
-            yield made
+    for cells in table():
+        with suppress(Refusal):
+            yield row_of(cells)
 
 
-def _row(cells: dict[str, str]) -> Row | None:
-    accelerator = accelerators()[cells["accelerator"]]
-    if accelerator.flops_16bit is None:
-        return None
-    try:
-        precision = _precision(cells["config"], cells["precision"], cells["method"], cells["kv"])
-    except Refusal:
-        return None
+def table() -> Iterator[dict[str, str]]:
+    """The cells of every published row, as committed; a later row of an id in place of the one it corrects."""
+    return read_table(MEASURED, key=("id",))
+
+
+def row_of(cells: Mapping[str, str]) -> Row:
+    """One row of the table. Raises `Refusal` for a chip, config or precision that no case can be made of."""
+    accelerator = accelerators().get(cells["accelerator"])
+    if accelerator is None or accelerator.flops_16bit is None:
+        problem = "is not in the table" if accelerator is None else "has no peak in the table"
+        raise Refusal(f"{cells['accelerator']!r} {problem} of accelerators.", field="accelerator")
+    precision = _precision(cells["config"], cells["precision"], cells["method"], cells["kv"])
     tp, pp, ep = (int(float(cells[key])) for key in ("tp", "pp", "ep"))
     replicas = max(1.0, float(cells["gpus"]) / (tp * pp))
     concurrency, rate = number(cells["concurrency"]), number(cells["rate_per_s"])
