@@ -7,6 +7,7 @@ import statistics
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 from estimators.fitting import printed
@@ -20,7 +21,7 @@ from estimators.memory.footprint import Replica
 from estimators.provenance import read_table
 from estimators.workload import Engine, EngineSettings, Placement, Workload
 
-AS_OF = "2026-11-21"
+AS_OF = datetime.now(UTC).date().isoformat()  # of what the commands write
 RESULT = RECORDS / "accuracy_memory.csv"
 COLUMNS = ("measure", "table", "rows", "median_error", "p90_error", "worst_error", "bias", "lines", "left_out")
 LOGS, SWEEP = "vllm_logs", "vllm_0_19_h100"
