@@ -1,11 +1,15 @@
-"""The README says what is so."""
+"""The README, what stands in docs and the README of each data folder say what is so."""
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 import subprocess
 import sys
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
 
 import pytest
 
@@ -15,14 +19,79 @@ from tests.conftest import ROOT
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
+DOCUMENTS = [
+    path
+    for pattern in ("README.md", "docs/*.md", "*/**/data/README.md", "tests/reference/**/*.md")
+    for path in sorted(ROOT.glob(pattern))
+]
+FOLDERS = ("app", "docs", "estimators", "pricing", "tests", "tools")
+FILES = {path.name for folder in FOLDERS for path in (ROOT / folder).rglob("*.*")} | {
+    path.name for path in ROOT.iterdir()
+}
+# Files of the reader or of a publisher's repository, in examples.
+NOT_OURS = {"answers.csv", "cases.csv", "config.json", "guidellm.json", "rows.csv"}
+each_document = pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
 SOURCE = "\n".join(
     p.read_text(encoding="utf-8") for d in ("app", "pricing", "estimators") for p in (ROOT / d).rglob("*.py")
 )
 
 
-@pytest.mark.parametrize("target", sorted(set(re.findall(r"make ([a-z-]+)", README)) - {"sure"}))
-def test_every_make_target_it_names_exists(target: str) -> None:
-    assert re.search(rf"^{target}:", MAKEFILE, re.M), target
+def code(document: Path) -> list[str]:
+    """Each span in backticks and each line of a block, a command that goes on in the next line as one."""
+    text = document.read_text(encoding="utf-8")
+    blocks = [block.replace("\\\n", " ").splitlines() for block in re.findall(r"```[a-z]*\n(.*?)```", text, re.S)]
+    spans = re.findall(r"`([^`]+)`", re.sub(r"```.*?```", "", text, flags=re.S))
+    return [" ".join(line.split()) for line in (*itertools.chain(*blocks), *spans)]
+
+
+def exists(name: str, document: Path) -> bool:
+    """A path from the root or beside the document, a pattern of one, or the bare name of some file of ours."""
+    return name in FILES or any(next(base.glob(name), None) for base in (ROOT, document.parent))
+
+
+@each_document
+def test_every_path_it_names_is_there(document: Path) -> None:
+    words = {word.partition("::")[0].rstrip(".,:;") for line in code(document) for word in line.split()}
+    in_a_folder = {word for word in words if word.partition("/")[0] in FOLDERS and "/" in word}
+    files = {word for word in words if re.fullmatch(r"[\w.*-]+\.(csv|jsonl|md|py|sh|toml)", word)}
+    linked = set(re.findall(r"\]\(((?!http)[^)#]+)\)", document.read_text(encoding="utf-8")))
+    assert {name for name in (in_a_folder | files | linked) - NOT_OURS if not exists(name, document)} == set()
+
+
+@each_document
+def test_every_name_in_a_file_is_in_it(document: Path) -> None:
+    """Written as "`name` of `path.py`", "`name` in `path.py`" or "`path.py` (`name`, `name`)"."""
+    text = " ".join(document.read_text(encoding="utf-8").split())
+    named = [(path, name) for name, path in re.findall(r"`(\w+)` (?:of|in) `([\w/.-]+\.\w+)`", text)]
+    for path, names in re.findall(r"`([\w/.-]+\.\w+)` \(((?:`\w+`(?:, )?)+)\)", text):
+        named += [(path, name) for name in re.findall(r"`(\w+)`", names)]
+    missing = [(path, name) for path, name in named if not re.search(rf"\b{name}\b", (ROOT / path).read_text("utf-8"))]
+    assert missing == []
+
+
+@each_document
+def test_every_make_target_it_names_exists(document: Path) -> None:
+    named = {word for line in code(document) if line.startswith("make ") for word in line.split("#")[0].split()[1:]}
+    assert {target for target in named if not re.search(rf"^{target}:", MAKEFILE, re.M)} == set()
+
+
+@cache
+def help_of(module: str, *actions: str) -> str:
+    command = [sys.executable, "-m", module, *actions, "--help"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, (module, actions)
+    return done.stdout
+
+
+@each_document
+def test_every_command_it_names_has_its_module_its_action_and_its_options(document: Path) -> None:
+    for line in code(document):
+        for module, rest in re.findall(r"python -m ([\w.]+)([^|;]*)", line):
+            assert find_spec(module) is not None, line
+            if module == "app" or module.startswith("tools."):
+                actions = itertools.takewhile(lambda word: re.fullmatch("[a-z]+", word), rest.split())
+                text = help_of(module, *(actions if module == "app" else ()))
+                assert [option for option in re.findall(r"--[a-z-]+", rest) if option not in text] == [], line
 
 
 @pytest.mark.parametrize("name", sorted(set(re.findall(r"`(RIGHTSIZE_[A-Z_]+|DATABASE_URL|HF_ENDPOINT)", README))))
@@ -33,17 +102,6 @@ def test_every_variable_it_names_is_read(name: str) -> None:
 def test_every_variable_that_is_read_is_named() -> None:
     read = set(re.findall(r'"(RIGHTSIZE_[A-Z_]+)"', SOURCE))
     assert read - set(re.findall(r"RIGHTSIZE_[A-Z_]+", README)) == set()
-
-
-@pytest.mark.parametrize("link", sorted(set(re.findall(r"\]\(((?!http)[^)#]+)\)", README))))
-def test_every_file_it_links_to_is_there(link: str) -> None:
-    assert (ROOT / link).exists(), link
-
-
-@pytest.mark.parametrize("command", sorted(set(re.findall(r"python -m app ([a-z]+)", README))))
-def test_every_command_it_names_has_help(command: str) -> None:
-    done = subprocess.run([sys.executable, "-m", "app", command, "--help"], cwd=ROOT, capture_output=True, check=False)
-    assert done.returncode == 0
 
 
 def test_the_iam_policy_is_what_the_readers_call() -> None:
