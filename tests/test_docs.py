@@ -80,6 +80,7 @@ def help_of(module: str, *actions: str) -> str:
     command = [sys.executable, "-m", module, *actions, "--help"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, (module, actions)
+    assert done.stdout.startswith("usage:"), f"{module} ran instead of saying how it is run"
     return done.stdout
 
 

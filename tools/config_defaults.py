@@ -1,10 +1,12 @@
 """Write estimators/architecture/data/config_defaults.csv from the config classes of the installed transformers.
 
-Run after adding a family or raising transformers: python -m tools.config_defaults
+Run after adding a family or raising transformers: python -m tools.config_defaults. A row that says what it said before
+keeps its date.
 """
 
 from __future__ import annotations
 
+import argparse
 import csv
 import dataclasses
 import json
@@ -69,19 +71,21 @@ BASE |= {"finetuning_task", "task_specific_params", "prefix", "pruned_heads", "t
 
 
 def main() -> None:
+    argparse.ArgumentParser(prog="tools.config_defaults", description=(__doc__ or "").partition("\n")[0]).parse_args()
     source, today = f"transformers {version('transformers')}", datetime.now(UTC).date().isoformat()
+    with TABLE.open(newline="", encoding="utf-8") as file:
+        dates = {tuple(row[:4]): row[4] for row in csv.reader(file)}
+    types = [(name, name, False) for name in sorted({*FAMILIES, *PARTS})]
+    types += [(name, f"{name}_text", True) for name in INSIDE]
+    made = [
+        (written, field, value, f"{source} {cls}")
+        for name, written, inside in types
+        for field, value, cls in rows(name, inside=inside)
+    ]
     with TABLE.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["model_type", "field", "value", "source", "as_of"])
-        for model_type in sorted({*FAMILIES, *PARTS}):
-            writer.writerows(
-                [model_type, name, value, f"{source} {cls}", today] for name, value, cls in rows(model_type)
-            )
-        for model_type in INSIDE:
-            writer.writerows(
-                [f"{model_type}_text", name, value, f"{source} {cls}", today]
-                for name, value, cls in rows(model_type, inside=True)
-            )
+        writer.writerows([*row, dates.get(row, today)] for row in made)
 
 
 if __name__ == "__main__":
