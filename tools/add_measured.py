@@ -16,7 +16,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from estimators.engines.eras import find_era
+from estimators.engines.defaults import engine_defaults
+from estimators.engines.versions import read_version
 from estimators.fitting.latency_cases import floor_of, make_case
 from estimators.fitting.latency_measured import MEASURED, row_of, table
 from estimators.provenance import Refusal
@@ -130,7 +131,8 @@ def physical_faults(row: Cells) -> Iterator[str]:
     """What the estimators refuse of the case, and figures that no chip of the data sheet can reach."""
     try:
         found = row_of(dict(row))
-        find_era(found.engine, found.version)
+        chip = found.accelerator
+        engine_defaults(found.engine, read_version(found.version or None), chip.name, chip.memory_bytes)
     except (Refusal, ValueError) as problem:
         yield str(problem)
         return
