@@ -20,6 +20,8 @@ def held(weights: int, requests: int) -> Held:
         memory_bytes_per_gpu=weights + 4_000_000_000,
         memory_budget_bytes_per_gpu=92_000_000_000,
         max_concurrency=requests,
+        starts=True,
+        stages=(),
     )
 
 
