@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from app.exploring.what_if import serving_curve
+from app.planning.costs import requests_per_second, tokens_per_second
 from app.planning.plan import Candidate, Plan
 from app.scenario import LoadMode
 from pricing.api_prices import ApiPrice, BreakEven, api_prices, api_prices_of, break_even, equal_cost_line
@@ -70,7 +71,7 @@ def prices_of_tokens(plan: Plan, utilisation: float) -> TokenPrices | None:
     if chosen is None or chosen.cost is None or chosen.latency is None:
         return None
     weight = output_weight(chosen, plan.asked.prompt)
-    requests = chosen.latency.req_per_s.value * max(1, chosen.replicas)
+    requests = requests_per_second(plan.asked, max(1, chosen.replicas), chosen.latency)
     if weight is None or requests <= 0:
         return None
     return token_prices(
@@ -126,7 +127,7 @@ def compare_with_api(plan: Plan, api: ApiPrice) -> tuple[BreakEven, tuple[Volume
         api=api, replica_usd_per_month=per_replica, replica_output_millions=capacity, input_per_output=mixture
     )
     centre = float(capacity)
-    planned = chosen.latency.output_tok_per_s.value * replicas * SECONDS_PER_MONTH / 1e6
+    planned = tokens_per_second(plan.asked, replicas, chosen.latency).value * SECONDS_PER_MONTH / 1e6
     low, high = math.log10(min(centre, planned)) - 2, math.log10(centre) + 1
     volumes = [10 ** (low + (high - low) * step / (POINTS - 1)) for step in range(POINTS)]
     line = tuple(

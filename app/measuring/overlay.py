@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from app.measuring.estimates import measured_roofline
+from app.planning.costs import plan_cost
 from app.planning.plan import Candidate, Plan
 from app.planning.planner import workload_of
 from app.scenario import LoadMode
@@ -16,7 +17,7 @@ from estimators.measuring.comparison import Comparison, compare
 from estimators.measuring.measurement import Measurement
 from estimators.measuring.narrowing import EstimatedCase, Narrowed, roofline, with_measurements
 from estimators.workload import Engine
-from pricing.cost import monthly_cost
+from pricing.cost import usd_per_million_tokens
 
 METRICS = {"ttft_s": "ttft_s", "tpot_s": "itl_s", "e2e_s": "e2e_s"}  # field of the estimate -> of a measurement
 
@@ -141,14 +142,7 @@ def _narrowed(latency: LatencyEstimate, found: dict[str, Narrowed]) -> LatencyEs
 
 
 def _repriced(plan: Plan, chosen: Candidate, latency: LatencyEstimate, told: tuple[str, ...]) -> Candidate:
-    cost = chosen.cost
-    if cost is not None and chosen.offer is not None:
-        cost = monthly_cost(
-            offer=chosen.offer,
-            instances=chosen.instances,
-            hours=plan.asked.hours,
-            output_tokens_per_second=latency.output_tok_per_s.value * max(1, chosen.replicas),
-        )
+    cost = plan_cost(plan.asked, chosen.offer, chosen.instances, max(1, chosen.replicas), latency)
     return replace(chosen, latency=latency, cost=cost, notes=(*chosen.notes, *told))
 
 
@@ -175,5 +169,7 @@ def beside_plan(plan: Plan, measurement: Measurement) -> tuple[Comparison, ...]:
             low=memory.memory_bytes_per_gpu_low,
             high=memory.memory_bytes_per_gpu_high,
         ),
-        usd_per_hour=chosen.cost.usd_per_hour / max(1, chosen.replicas) if chosen.cost else None,
+        usd_per_million=partial(usd_per_million_tokens, chosen.cost.usd_per_hour / max(1, chosen.replicas))
+        if chosen.cost
+        else None,
     )

@@ -18,6 +18,11 @@ def tokens_per_second(scenario: Scenario, replicas: int, latency: LatencyEstimat
     return Interval(value=rate.value * busy, low=rate.low * busy, high=rate.high * busy)
 
 
+def requests_per_second(scenario: Scenario, replicas: int, latency: LatencyEstimate) -> float:
+    """Requests a second that the load draws from all replicas together."""
+    return latency.req_per_s.value * busy_replicas(scenario, replicas)
+
+
 def plan_cost(
     scenario: Scenario, offer: Offer | None, instances: int, replicas: int, latency: LatencyEstimate | None
 ) -> MonthlyCost | None:

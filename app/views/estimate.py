@@ -16,7 +16,6 @@ from app.text import in_markdown
 from app.views import current
 from app.views.parts import chart, how, old_price
 from estimators.latency.estimate import TIMES
-from pricing.cost import usd_per_million_tokens
 
 
 def draw_verdict(plan: Plan) -> None:
@@ -87,14 +86,10 @@ def draw_metrics(plan: Plan, chosen: Candidate) -> None:
 
 def _million_range(chosen: Candidate) -> str:
     """The interval of the throughput as dollars: fast is cheap."""
-    if chosen.latency is None or chosen.cost is None:
+    cost = chosen.cost
+    if cost is None or cost.usd_per_million_low is None or cost.usd_per_million_high is None:
         return ""
-    rate = chosen.latency.output_tok_per_s
-    replicas = max(1, chosen.replicas)
-    low, high = (
-        usd_per_million_tokens(chosen.cost.usd_per_hour, tokens * replicas) for tokens in (rate.high, rate.low)
-    )
-    return f"{usd(low)} to {usd(high)}"
+    return f"{usd(cost.usd_per_million_low)} to {usd(cost.usd_per_million_high)}"
 
 
 def draw_memory(plan: Plan, chosen: Candidate) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 import pandas as pd
 import streamlit as st
 
@@ -15,6 +17,7 @@ from app.views import current
 from app.views.parts import chart, how
 from estimators.latency import CurvePoint, Interval, LatencyEstimate
 from estimators.latency.estimate import SHORT_TIMES, TIMES
+from pricing.cost import usd_per_million_tokens
 
 
 def draw(plan: Plan, latency: LatencyEstimate) -> None:
@@ -58,7 +61,7 @@ def _draw_curve(plan: Plan, latency: LatencyEstimate, points: tuple[CurvePoint, 
             SHORT_TIMES["ttft"]: span(point.ttft_s.low, point.ttft_s.high),
             SHORT_TIMES["tpot"]: span(point.tpot_s.low, point.tpot_s.high),
             "Tokens per second": _between(point.output_tok_per_s),
-            PER_MILLION: _per_million(float(cost.usd_per_hour) / replicas, point) if cost else "",
+            PER_MILLION: _per_million(cost.usd_per_hour / replicas, point) if cost else "",
         }
         for point in points
     ]
@@ -69,9 +72,10 @@ def _between(rate: Interval) -> str:
     return f"{significant(rate.low, 2)} to {significant(rate.high, 2)}"
 
 
-def _per_million(usd_per_hour: float, point: CurvePoint) -> str:
+def _per_million(usd_per_hour: Decimal, point: CurvePoint) -> str:
+    """Of one replica, between the ends of its throughput: fast is cheap."""
     rate = point.output_tok_per_s
-    cheapest, dearest = (usd_per_hour * 1e6 / (3600 * tokens) for tokens in (rate.high, rate.low))
+    cheapest, dearest = (usd_per_million_tokens(usd_per_hour, tokens) for tokens in (rate.high, rate.low))
     return f"{usd(cheapest)} to {usd(dearest)}"
 
 

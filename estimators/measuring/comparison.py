@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -47,9 +47,10 @@ def compare(
     itl_s: Interval | None = None,
     output_tok_per_s: Interval | None = None,
     memory_bytes: Interval | None = None,
-    usd_per_hour: Decimal | None = None,
+    usd_per_million: Callable[[float], Decimal] | None = None,
 ) -> tuple[Comparison, ...]:
-    """Each quantity that was measured, beside its estimate. `usd_per_hour` is of the machine that was measured."""
+    """Each quantity that was measured, beside its estimate. `usd_per_million` prices tokens a second on the machine
+    that was measured."""
     rows = [
         _row("ttft_s", TIMES["ttft"], ttft_s, measurement.ttft_s),
         _row("itl_s", TIMES["tpot"], itl_s, measurement.itl_s),
@@ -61,8 +62,8 @@ def compare(
             measured=None if measurement.peak_memory_bytes is None else float(measurement.peak_memory_bytes),
         ),
     ]
-    if usd_per_hour is not None and measurement.output_tok_per_s is not None:
-        rows.append(_cost(usd_per_hour, measurement.output_tok_per_s, output_tok_per_s))
+    if usd_per_million is not None and measurement.output_tok_per_s is not None:
+        rows.append(_cost(usd_per_million, measurement.output_tok_per_s, output_tok_per_s))
     return tuple(row for row in rows if row.measured is not None)
 
 
@@ -75,12 +76,13 @@ def _row(key: str, label: str, estimated: Interval | None, measured: RepeatedRea
     )  # fmt: skip
 
 
-def _cost(usd_per_hour: Decimal, measured: RepeatedReadings, estimated: Interval | None) -> Comparison:
-    """p x 10^6 / (3600 r): $1.006 an hour at 50 tokens/s is $5.59 a million."""
-    hourly = float(usd_per_hour) * 1e6 / 3600
+def _cost(
+    usd_per_million: Callable[[float], Decimal], measured: RepeatedReadings, estimated: Interval | None
+) -> Comparison:
+    """Fast is cheap: the dearest million is that of the slowest reading."""
 
     def at(rate: float) -> float:
-        return hourly / rate
+        return float(usd_per_million(rate))
 
     interval = None
     if estimated is not None and estimated.low > 0:

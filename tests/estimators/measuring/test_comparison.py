@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from functools import partial
 
 import pytest
 
 from estimators.latency.estimate import Interval
 from estimators.measuring.comparison import compare, verdict, vllm_serve_line
+from pricing.cost import usd_per_million_tokens
 from tests.profiling_samples import measurement, spread
 
 
@@ -24,7 +26,9 @@ def test_ratio_is_measured_over_estimated() -> None:
 def test_dollars_per_million_tokens_on_the_evidence() -> None:
     """$1.006 an hour at 50 tokens/s: 1.006 x 10^6 / (3600 x 50) = $5.589."""
     rows = compare(
-        measurement(output_tok_per_s=spread(50.0)), output_tok_per_s=around(40.0), usd_per_hour=Decimal("1.006")
+        measurement(output_tok_per_s=spread(50.0)),
+        output_tok_per_s=around(40.0),
+        usd_per_million=partial(usd_per_million_tokens, Decimal("1.006")),
     )
     cost = rows[-1]
     assert cost.measured == pytest.approx(5.5889, rel=1e-4)
