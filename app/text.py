@@ -8,12 +8,13 @@ from __future__ import annotations
 import re
 from html import escape
 
-_ACTIVE = re.compile(r"[\\`*_\[\]<>~$]")  # emphasis, code, links, images, tags, and Streamlit's colours and mathematics
+# Emphasis, code, links, images, tags, and Streamlit's colours, icons, mathematics; a bare address leads where it says.
+_ACTIVE = re.compile(r"(?P<address>https?://[\w./~%&=?#:@+-]+)|[\\`*_\[\]<>~$]|:(?=\w)")
 
 
 def in_markdown(text: str) -> str:
     """As words of a sentence: "costs $5, not $6" stays that, and "[here](//x)" is no link."""
-    return _ACTIVE.sub(r"\\\g<0>", text.replace("\n", " "))
+    return _ACTIVE.sub(lambda found: found[0] if found["address"] else f"\\{found[0]}", text.replace("\n", " "))
 
 
 def in_code(text: str) -> str:

@@ -27,12 +27,11 @@ from app.views.parts import chart, how, old_price
 from pricing.api_prices import ApiPrice
 from pricing.bill import Extras
 from pricing.cost import monthly_cost
-from pricing.hours import WeekProfile, always, business_hours
+from pricing.hours import DAYS, WeekProfile, always, business_hours
 from pricing.offers import PurchaseOption
 from pricing.owned import OwnedMachine, owned_offer, owned_terms
 
 ALWAYS, OFFICE, WEEK = "every hour", "business hours", "hour by weekday"
-DAYS = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"]
 
 
 def _profile() -> WeekProfile:
@@ -55,7 +54,7 @@ def _own_week() -> WeekProfile:
     hours = [f"{hour}" for hour in range(24)]
     grid = pd.DataFrame(
         [[round(share * 100) for share in start[24 * day : 24 * day + 24]] for day in range(7)],
-        index=DAYS,
+        index=list(DAYS),
         columns=hours,
     )
     limits = {hour: st.column_config.NumberColumn(min_value=0, max_value=100, step=5, width=42) for hour in hours}
