@@ -11,6 +11,7 @@ from estimators.architecture.spec import LayerGroup, ModelSpec, Role, Tensor
 from estimators.formats import DTYPE_BYTES, stored_bytes
 from estimators.module_match import Budget, layer_specific, matches
 from estimators.provenance import Refusal
+from estimators.remembered import Remembered
 
 
 class Weights(StrEnum):
@@ -118,17 +119,19 @@ class Precision:
     wide_roles: frozenset[Role] = NEVER
     notes: tuple[str, ...] = ()
     cache_scale_bytes: int = 0  # scales of an FP8 cache that the checkpoint brings along
-    _formats: dict[tuple[Tensor, int | None], TensorFormat] = field(default_factory=dict, repr=False, compare=False)
+    _formats: dict[tuple[int, int | None], tuple[Tensor, TensorFormat]] = field(
+        default_factory=dict, repr=False, compare=False
+    )  # by the identity of the tensor, which is held beside its format
     _totals: dict[str, int] = field(default_factory=dict, repr=False, compare=False)
     _budget: Budget = field(default_factory=Budget, repr=False, compare=False)
 
     def format_of(self, tensor: Tensor, layer: int | None = None) -> TensorFormat:
         """Format of a linear weight; everything not quantized is "dense" at the width of its dtype."""
-        key = (tensor, layer)
-        form = self._formats.get(key)
-        if form is None:
-            form = self._formats[key] = self._decide(tensor, layer)
-        return form
+        key = (id(tensor), layer)
+        known = self._formats.get(key)
+        if known is None:
+            known = self._formats[key] = (tensor, self._decide(tensor, layer))
+        return known[1]
 
     def _decide(self, tensor: Tensor, layer: int | None) -> TensorFormat:
         if tensor.linear and tensor.role not in self.wide_roles and self.rules:
@@ -199,23 +202,33 @@ def module_path(group: LayerGroup | None, tensor: Tensor, layer: int | None) -> 
     return path.replace("{e}", "0")
 
 
+_RESOLVED: Remembered[Precision] = Remembered(2048)
+
+
 def resolve_precision(
     spec: ModelSpec,
     weights: Weights = Weights.AS_PUBLISHED,
     method: Method = Method.AUTO,
     kv: KvPrecision = KvPrecision.AUTO,
 ) -> Precision:
-    """The formats that `weights` and `method` come to on this model.
+    """The formats that `weights` and `method` come to on this model; one object per spec and what it comes to, so
+    that whatever is remembered of a precision is worked out once.
 
     A precision the checkpoint already has is the checkpoint's own. Any other is computed from the architecture:
     lm_head, embeddings, norms, biases, routers, towers and prediction layers stay wide, as the usual recipes have it.
     Raises `Refusal` (field "weights" or "method") for a pair that no tool makes.
     """
-    made = published(spec, weights, method) or what_if(spec, weights, method)
-    if kv is KvPrecision.AUTO:
-        stated = spec.quantization.kv_bits if made.published and spec.quantization else None
-        kv = KvPrecision.FP8 if stated == 8 else KV_OF[made.compute_dtype]
-    return replace(made, kv=kv, kv_bytes_per_element=KV_BYTES[kv])
+    return _RESOLVED.of((spec,), (weights, method, kv), lambda: _resolved(spec, weights, method, kv))
+
+
+def _resolved(spec: ModelSpec, weights: Weights, method: Method, kv: KvPrecision) -> Precision:
+    made = _RESOLVED.of(
+        (spec,), (weights, method), lambda: published(spec, weights, method) or what_if(spec, weights, method)
+    )
+    if kv is not KvPrecision.AUTO:
+        return replace(made, kv=kv, kv_bytes_per_element=KV_BYTES[kv])
+    stated = spec.quantization.kv_bits if made.published and spec.quantization else None
+    return resolve_precision(spec, weights, method, KvPrecision.FP8 if stated == 8 else KV_OF[made.compute_dtype])
 
 
 def published(spec: ModelSpec, weights: Weights, method: Method) -> Precision | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cached_property
 
 from estimators.architecture.quantization import QuantizationConfig
 
@@ -177,7 +178,7 @@ class StoredWeights:
         return sum(size for _, size in self.bytes_by_dtype)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class ModelSpec:
     """Everything the estimators need to know of a model."""
 
@@ -199,12 +200,12 @@ class ModelSpec:
     approximate: bool = False  # made from a bare parameter count
     notes: tuple[str, ...] = field(default=())  # caveats a person should see
 
-    @property
+    @cached_property
     def layer_count(self) -> int:
         """Decoder layers L, without multi-token-prediction layers."""
         return sum(group.count for group in self.groups if group.stack == "decoder")
 
-    @property
+    @cached_property
     def resident_params(self) -> int:
         """Unique parameters that must be loaded: tied embeddings once, no MTP layers, no quantization scales."""
         if self.stored is not None and not self.groups:
@@ -213,7 +214,7 @@ class ModelSpec:
         outside = sum(t.elements for t in self.tensors if t.role is not Role.MTP and not t.buffer)
         return inside + outside
 
-    @property
+    @cached_property
     def active_params(self) -> int:
         """Parameters one token touches: k of n routed experts, everything else once (embeddings included)."""
         idle = 0

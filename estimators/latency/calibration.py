@@ -17,6 +17,7 @@ from estimators.hardware.accelerator import Accelerator
 from estimators.latency.sharding import Shard
 from estimators.latency.step import Rates
 from estimators.provenance import Refusal
+from estimators.remembered import Remembered
 
 _TABLE = FilePath(__file__).parent / "data" / "constants.csv"
 _MEMORY_KINDS = ("hbm", "gddr")  # of the chips that were measured
@@ -173,8 +174,11 @@ def value(family: Family, total: float) -> float:
     return 1.0 / (1.0 + math.exp(-x)) if family.share else math.exp(x)
 
 
-# Per family: its effect everywhere, and per level the labels it is looked up by and the effect of each value.
-Levels = tuple[float, tuple[tuple[tuple[str, ...], Mapping[str, float]], ...]]
+# Per family: its effect everywhere, and per level the effect of each value.
+Levels = tuple[float, tuple[tuple[str, Mapping[str, float]], ...]]
+_CROSSED = tuple(
+    {level: tuple(level.split("*")) for family in FAMILIES.values() for level in family.levels if "*" in level}.items()
+)
 
 
 @cache
@@ -188,7 +192,7 @@ def _levels() -> Mapping[str, Levels]:
     return {
         family.name: (
             constants().get(family.name, 0.0),
-            tuple((tuple(level.split("*")), found.get((family.name, level), {})) for level in family.levels),
+            tuple((level, found.get((family.name, level), {})) for level in family.levels),
         )
         for family in FAMILIES.values()
     }
@@ -196,35 +200,34 @@ def _levels() -> Mapping[str, Levels]:
 
 def _total(family: str, values: Mapping[str, str]) -> float:
     total, levels = _levels()[family]
-    for parts, effects in levels:
-        key = values.get(parts[0], "") if len(parts) == 1 else "*".join(values.get(part, "") for part in parts)
-        total += effects.get(key, 0.0)
+    for level, effects in levels:
+        total += effects.get(values.get(level, ""), 0.0)
     return total
+
+
+def _values(context: Context, slot: str, path: str) -> Mapping[str, str]:
+    """What each level is in this case, those that cross two labels too."""
+    values = {**dict(context.labels), "slot": slot, "path": path}
+    return values | {level: "*".join([values[part] for part in parts]) for level, parts in _CROSSED}
 
 
 def _rates_of(context: Context) -> Rates:
     """The rates of a case: each family's prior plus the effects that apply to it."""
+    whole = _values(context, "", context.paths[0])
+    slots = {slot: _values(context, slot, path) for slot, path in zip(SLOTS, context.paths, strict=True)}
     found: dict[str, float] = {}
     for name, family in FAMILIES.items():
-        values = dict(context.labels)
         if name not in SLOTTED:
-            values["path"] = context.paths[0]
-            found[name] = value(family, _total(name, values))
+            found[name] = value(family, _total(name, whole))
             continue
-        for slot, path in zip(SLOTTED[name], context.paths, strict=False):
-            values["path"], values["slot"] = path, slot
-            found[f"{slot}_{name}"] = value(family, _total(name, values))
+        for slot in SLOTTED[name]:
+            found[f"{slot}_{name}"] = value(family, _total(name, slots[slot]))
     return Rates(**found)
 
 
-_CACHE: dict[Context, Rates] = {}
+_RATES: Remembered[Rates] = Remembered(4096)
 
 
 def case_rates(context: Context) -> Rates:
-    """What a case achieves by the committed constants, remembered."""
-    found = _CACHE.get(context)
-    if found is None:
-        if len(_CACHE) > 4096:
-            _CACHE.clear()
-        found = _CACHE[context] = _rates_of(context)
-    return found
+    """What a case achieves by the committed constants; equal cases share one object."""
+    return _RATES.of((), context, lambda: _rates_of(context))

@@ -13,9 +13,11 @@ from estimators.latency.numeric import FLOATS
 from estimators.latency.serving import Request, Scheduler, Server
 from estimators.latency.sharding import Shard, build_shard
 from estimators.latency.speculative import Draft, draft_for
+from estimators.latency.step import Rates
 from estimators.memory.estimate import HeldMemory
 from estimators.precision import Precision, Weights
 from estimators.provenance import Refusal
+from estimators.remembered import Remembered
 from estimators.workload import Engine, EngineSettings, Load, Placement, Workload
 
 
@@ -39,20 +41,23 @@ class ReplicaPlan:
 _HIGHEST_BUDGET = 0.97  # share of the memory
 _RAISE = 0.06  # share of the memory, beyond the default budget
 
-_SHARDS: dict[tuple[int, str, int, int, int], tuple[Precision, Accelerator, Shard]] = {}
+_SHARDS: Remembered[Shard] = Remembered(4096)
+_CALIBRATED: Remembered[tuple[Context, Rates]] = Remembered(4096)
 
 
 def shard_of(precision: Precision, accelerator: Accelerator, placement: Placement) -> Shard:
-    """`build_shard`, remembered by the identity of the precision (walking its tensors costs a millisecond)."""
-    key = (id(precision), accelerator.name, placement.tp, placement.pp, placement.ep)
-    found = _SHARDS.get(key)
-    if found is not None and found[0] is precision and found[1] is accelerator:
-        return found[2]
-    shard = build_shard(precision, accelerator, placement)
-    if len(_SHARDS) > 2048:
-        _SHARDS.clear()
-    _SHARDS[key] = (precision, accelerator, shard)
-    return shard
+    """`build_shard`, built once: no load changes it."""
+    return _SHARDS.of((precision, accelerator), placement, lambda: build_shard(precision, accelerator, placement))
+
+
+def calibrated(accelerator: Accelerator, shard: Shard, steps: Schedule, tp: int) -> tuple[Context, Rates]:
+    """What of a shard its rates depend on, and the rates."""
+
+    def look_up() -> tuple[Context, Rates]:
+        context = case_context(accelerator, shard, steps.engine, steps.era, tp)
+        return context, case_rates(context)
+
+    return _CALIBRATED.of((accelerator, shard), (steps.engine, steps.era, tp), look_up)
 
 
 def schedule_of(
@@ -124,8 +129,7 @@ def resolve(
     notes = list(check(precision, placement, workload))
     shard = shard or shard_of(precision, accelerator, placement)
     steps = schedule_of(settings.engine, settings, accelerator, workload, shard.has_mla)
-    context = case_context(accelerator, shard, steps.engine, steps.era, placement.tp)
-    rates = case_rates(context)
+    context, rates = calibrated(accelerator, shard, steps, placement.tp)
     capacity = running_capacity(memory, workload, accelerator.memory_bytes)
     if capacity < 1.0:
         notes.append("The KV cache does not hold one request of this length: times are as if it did.")

@@ -5,16 +5,14 @@ Walking costs a millisecond, and a comparison lays one model over dozens of mach
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from contextlib import suppress
 from dataclasses import dataclass
 
 from estimators.architecture.quantization import TensorFormat
 from estimators.architecture.spec import LayerGroup, Role, Split, Tensor
 from estimators.precision import Precision
+from estimators.remembered import Remembered
 
 _LINEAR_ROLES = frozenset({Role.ATTENTION, Role.STATE, Role.FFN, Role.SHARED_EXPERT, Role.ROUTER})
-_REMEMBERED = 1024  # precisions
 
 LINEAR, EXPERT = "linear", "expert"
 
@@ -30,21 +28,14 @@ class StoredTensor:
     elements: int
 
 
-_remembered: OrderedDict[int, tuple[Precision, tuple[tuple[LayerGroup, tuple[StoredTensor, ...]], ...]]] = OrderedDict()
+Walk = tuple[tuple[LayerGroup, tuple[StoredTensor, ...]], ...]
+_WALKS: Remembered[Walk] = Remembered(1024)
 
 
-def decoder_tensors(precision: Precision) -> tuple[tuple[LayerGroup, tuple[StoredTensor, ...]], ...]:
-    """(group, its tensors) of the decoder, remembered by the identity of the precision, which is held with it."""
-    found = _remembered.get(id(precision))
-    if found is not None:
-        return found[1]
+def decoder_tensors(precision: Precision) -> Walk:
+    """(group, its tensors) of the decoder, walked once per precision."""
     groups = (group for group in precision.spec.groups if group.stack == "decoder")
-    walked = tuple((group, tuple(_stored(precision, group))) for group in groups)
-    _remembered[id(precision)] = (precision, walked)
-    while len(_remembered) > _REMEMBERED:
-        with suppress(KeyError):  # another thread may have made room
-            _remembered.popitem(last=False)
-    return walked
+    return _WALKS.of((precision,), None, lambda: tuple((group, tuple(_stored(precision, group))) for group in groups))
 
 
 def _stored(precision: Precision, group: LayerGroup) -> list[StoredTensor]:

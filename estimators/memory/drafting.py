@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import replace
-from functools import lru_cache
 
 from estimators.architecture.catalogue import load_spec
 from estimators.architecture.spec import Attention, LayerGroup, ModelSpec, Role
@@ -71,15 +70,9 @@ def draft_precision(
         raise Refusal("No draft model is named.", field="spec", remedy="Give its Hub id.")
     shared = KvPrecision.FP8 if kv is KvPrecision.FP8 else KvPrecision.AUTO
     try:
-        return _embedded(name, shared) if load is None else resolve_precision(load(name), kv=shared)
+        return resolve_precision((load or load_spec)(name), kv=shared)
     except Refusal as refusal:
         raise Refusal(f"As a draft model: {refusal.message}", field="spec", remedy=refusal.remedy) from refusal
-
-
-@lru_cache(maxsize=64)
-def _embedded(name: str, kv: KvPrecision) -> Precision:
-    """One object per draft, since counted weights are remembered by identity."""
-    return resolve_precision(load_spec(name), kv=kv)
 
 
 def with_draft(

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections import Counter, OrderedDict
+from collections import Counter
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -15,6 +14,7 @@ from estimators.formats import stored_bytes
 from estimators.memory import partition
 from estimators.precision import Precision, Weights
 from estimators.provenance import read_table
+from estimators.remembered import Remembered
 from estimators.workload import Placement
 
 _DATA = Path(__file__).with_name("data")
@@ -40,29 +40,18 @@ class Stage:
         return sum(size for _, size in self.bytes_by_role)
 
 
-Key = tuple[int, Placement, bool, bool, bool]
-_REMEMBERED = 128
-_remembered: OrderedDict[Key, tuple[Precision, tuple[Stage, ...]]] = OrderedDict()
+_STAGES: Remembered[tuple[Stage, ...]] = Remembered(2048)
 
 
 def stage_weights(
     precision: Precision, placement: Placement, *, serving: bool, mtp: bool = False, products: bool = False
 ) -> tuple[Stage, ...]:
-    """As `count_weights`, remembered for the last precisions asked about: a sweep over load counts once.
-
-    The precision is known by identity, since comparing specs would cost more than counting; it is held with its
-    answer, so that no other can take its identity.
-    """
-    key = (id(precision), placement, serving, mtp, products)
-    found = _remembered.get(key)
-    if found is not None:
-        return found[1]
-    stages = count_weights(precision, placement, serving=serving, mtp=mtp, products=products)
-    _remembered[key] = (precision, stages)
-    while len(_remembered) > _REMEMBERED:
-        with suppress(KeyError):  # another thread may have made room
-            _remembered.popitem(last=False)
-    return stages
+    """As `count_weights`, counted once: no load changes them."""
+    return _STAGES.of(
+        (precision,),
+        (placement, serving, mtp, products),
+        lambda: count_weights(precision, placement, serving=serving, mtp=mtp, products=products),
+    )
 
 
 def count_weights(
