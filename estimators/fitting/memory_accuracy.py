@@ -159,7 +159,7 @@ def plain_resident(case: PlainCase) -> float:
     workload = Workload(prompt_tokens=case.prompt_tokens, output_tokens=case.output_tokens)
     accelerator = find_accelerator("A100-80GB")
     running = start(settings, accelerator, accelerator.memory_bytes, workload.tokens_per_request)
-    share = footprint.build(precision, Placement(), workload, settings, running, accelerator.memory_bytes).fullest()
+    share, _ = footprint.build(precision, Placement(), workload, settings, running, accelerator.memory_bytes).fullest()
     return share.weights + share.cache.served_bytes(workload.tokens_per_request)
 
 

@@ -6,9 +6,10 @@ import math
 from dataclasses import replace
 
 from estimators.hardware.accelerator import Accelerator
-from estimators.memory import drafting, explain, footprint
+from estimators.memory import drafting, footprint
 from estimators.memory.engine import Running, held_at_once, start
 from estimators.memory.estimate import MemoryEstimate
+from estimators.memory.explain import MemoryExplanation
 from estimators.memory.footprint import Replica, Share
 from estimators.precision import Precision
 from estimators.provenance import Refusal
@@ -75,7 +76,7 @@ def check(workload: Workload, settings: EngineSettings) -> None:
 def _wave(replica: Replica, running: Running, accelerator: Accelerator) -> int:
     """Requests of a batch run at once: those the cache holds, at least one, and no more than the scheduler takes
     (Neuron builds have no such limit). As `estimators.latency.serving.Server.batch` runs them."""
-    limit = replica.max_concurrency()
+    limit = replica.max_concurrency
     if accelerator.vendor != "AWS":
         limit = min(limit, running.max_seqs)
     return max(1, min(replica.requests, limit))
@@ -91,22 +92,21 @@ def _assemble(
     replica: Replica,
     draft: Precision | None,
 ) -> MemoryEstimate:
-    full, tokens = replica.fullest(), replica.tokens
+    (full, request), tokens = replica.fullest(), replica.tokens
     requests = 1 if workload.load is Load.MAX else replica.requests
     known = bool(precision.spec.groups)
-    whole = footprint.cache_of(precision, placement, workload, settings, running, None)
-    load = full.load(requests, tokens, replica.prompt)
+    load = request.load(requests)
     prompts = math.ceil(full.request_activation * replica.prompt * requests)
     demand = full.fixed + load
     low, high = _interval(running, full, demand)
     fits = demand <= replica.budget and _starts(replica, settings, requests)
-    estimate = MemoryEstimate(
+    return MemoryEstimate(
         weights_bytes=precision.weights_bytes,
         weights_bytes_per_gpu=full.weights,
         weights_bytes_per_gpu_by_role=full.stage.bytes_by_role,
-        kv_bytes_per_token=whole.marginal_bytes(tokens),
+        kv_bytes_per_token=replica.whole.marginal_bytes(tokens),
         kv_bytes_per_token_per_gpu=full.cache.marginal_bytes(tokens),
-        state_bytes_per_request=whole.state_bytes,
+        state_bytes_per_request=replica.whole.state_bytes,
         load_bytes_per_gpu=load - prompts,
         load_bytes_per_gpu_floor=min(load - prompts, requests * full.cache.floor_bytes(tokens)),
         load_bytes_per_gpu_ceiling=max(load - prompts, requests * full.cache.ceiling_bytes(tokens)),
@@ -117,15 +117,15 @@ def _assemble(
         memory_bytes_per_gpu_high=high,
         memory_budget_bytes_per_gpu=replica.budget,
         kv_capacity_tokens=replica.capacity_tokens() if known else 0,
-        max_concurrency=replica.max_concurrency() if known else 0,
-        max_context=replica.max_context(precision.spec.max_positions) if known else 0,
+        max_concurrency=replica.max_concurrency if known else 0,
         fits=fits,
-        terms=(),
-        notes=explain.notes(precision, accelerator, workload, settings, running, replica, full, draft),
         outside_bytes_per_gpu=full.outside,
         kv_known=known,
-    )
-    return explain.with_terms(estimate, precision, accelerator, placement, running, replica, full)
+        explanation=MemoryExplanation(
+            precision=precision, accelerator=accelerator, placement=placement, workload=workload, settings=settings,
+            running=running, replica=replica, share=full, draft=draft,
+        ),
+    )  # fmt: skip
 
 
 def _starts(replica: Replica, settings: EngineSettings, requests: int) -> bool:

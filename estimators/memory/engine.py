@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache, lru_cache
 from pathlib import Path
 
@@ -47,7 +47,7 @@ class Running:
     max_seqs: int
     sampled_seqs: int  # requests whose logits the sampler holds while memory is profiled
     samples: bool  # the sampler runs while memory is profiled; vLLM's first engine did not when it chunked prompts
-    constants: Mapping[str, Constant | Default]
+    constants: Mapping[str, Constant | Default] = field(hash=False)
 
     def value(self, name: str) -> float:
         """0 for a constant this engine and version do not have."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Protocol
 
 from estimators.provenance import Term
@@ -27,7 +28,17 @@ class HeldMemory(Protocol):
     def max_concurrency(self) -> int: ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+class ExplainsMemory(Protocol):
+    """What an estimate was made from, kept to work out later what few ask for."""
+
+    def terms(self, estimate: MemoryEstimate) -> tuple[Term, ...]: ...
+
+    def notes(self) -> tuple[str, ...]: ...
+
+    def max_context(self) -> int: ...
+
+
+@dataclass(frozen=True, kw_only=True)
 class MemoryEstimate:
     """Bytes, per GPU unless the name says otherwise; `per_gpu` figures are of the fullest GPU."""
 
@@ -48,9 +59,22 @@ class MemoryEstimate:
     memory_budget_bytes_per_gpu: int  # memory software sees x utilization
     kv_capacity_tokens: int  # cache one replica holds after everything else
     max_concurrency: int  # requests of prompt + output it holds
-    max_context: int  # longest context at the load's concurrency
     fits: bool
-    terms: tuple[Term, ...]  # every number above, explained
-    notes: tuple[str, ...] = ()  # window-capped or full-page, and the setting that moves between them
     outside_bytes_per_gpu: int = 0  # CUDA context and graphs the engine's budget does not count
     kv_known: bool = True  # false when nobody has described the layers: the cache figures are then 0
+    explanation: ExplainsMemory = field(compare=False, repr=False)
+
+    @cached_property
+    def max_context(self) -> int:
+        """Longest context at the load's concurrency."""
+        return self.explanation.max_context()
+
+    @cached_property
+    def terms(self) -> tuple[Term, ...]:
+        """Every number, explained."""
+        return self.explanation.terms(self)
+
+    @cached_property
+    def notes(self) -> tuple[str, ...]:
+        """Window-capped or full-page, and the setting that moves between them; how the load is taken."""
+        return self.explanation.notes()

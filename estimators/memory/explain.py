@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass
 
 from estimators.architecture.spec import Role
 from estimators.hardware.accelerator import Accelerator
@@ -19,57 +19,59 @@ from estimators.workload import Engine, EngineSettings, Load, Placement, Workloa
 _GIB = 2**30
 
 
-def with_terms(
-    estimate: MemoryEstimate,
-    precision: Precision,
-    accelerator: Accelerator,
-    placement: Placement,
-    running: Running,
-    replica: Replica,
-    share: Share,
-) -> MemoryEstimate:
-    """The estimate with a term for each of its numbers."""
-    terms = (
-        *_weight_terms(estimate, precision, placement),
-        *_cache_terms(estimate, precision, placement, running, replica, share),
-        *_engine_terms(estimate, precision, placement, running),
-        *_total_terms(estimate, accelerator, running, replica),
-    )
-    return replace(estimate, terms=terms)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MemoryExplanation:
+    """What stands behind one estimate: nothing of it is put into words before somebody reads it."""
+
+    precision: Precision
+    accelerator: Accelerator
+    placement: Placement
+    workload: Workload
+    settings: EngineSettings
+    running: Running
+    replica: Replica
+    share: Share  # of the fullest GPU
+    draft: Precision | None
+
+    def max_context(self) -> int:
+        spec = self.precision.spec
+        return self.replica.max_context(spec.max_positions) if spec.groups else 0
+
+    def terms(self, estimate: MemoryEstimate) -> tuple[Term, ...]:
+        """A term for each of the estimate's numbers."""
+        return (
+            *_weight_terms(estimate, self.precision, self.placement),
+            *_cache_terms(estimate, self.precision, self.running, self.replica, self.share),
+            *_engine_terms(estimate, self.precision, self.placement, self.running),
+            *_total_terms(estimate, self.accelerator, self.running, self.replica),
+        )
+
+    def notes(self) -> tuple[str, ...]:
+        """What a person should know before relying on the numbers."""
+        precision, share, running = self.precision, self.share, self.running
+        found = [*precision.spec.notes, *precision.notes]
+        if not precision.spec.groups:
+            found.append("The layers of this model are not described: its weights are exact, its KV cache is unknown.")
+        elif not share.cache.uniform and any(kind.window for kind in share.cache.kinds):
+            found.append(_window_note(share))
+        if any(kind.state_bytes for kind in share.cache.kinds):
+            found.append("The recurrent state is a fixed size per request, whatever its length.")
+        found.extend(_load_notes(precision, self.workload, running, self.replica))
+        if precision.weights is Weights.FP32 and precision.published and running.engine is Engine.VLLM:
+            found.append(
+                "vLLM loads a float32 checkpoint in 16 bits unless --dtype float32 is given: see weights=bf16."
+            )
+        limit, asked = precision.spec.max_positions, self.workload.tokens_per_request
+        if limit is not None and asked > limit:
+            found.append(f"A request of {asked} tokens is longer than the {limit} the model states.")
+        if share.outside > self.accelerator.memory_bytes - self.replica.budget > 0:
+            found.append("CUDA graphs and context need more than the engine leaves outside its budget: lower util.")
+        if self.settings.speculation is not None:
+            found.extend(_drafting_notes(precision, share, running, self.draft))
+        return tuple(found)
 
 
-def notes(
-    precision: Precision,
-    accelerator: Accelerator,
-    workload: Workload,
-    settings: EngineSettings,
-    running: Running,
-    replica: Replica,
-    share: Share,
-    draft: Precision | None,
-) -> tuple[str, ...]:
-    """What a person should know before relying on the numbers."""
-    found = [*precision.spec.notes, *precision.notes]
-    if not precision.spec.groups:
-        found.append("The layers of this model are not described: its weights are exact, its KV cache is unknown.")
-    elif not share.cache.uniform and any(kind.window for kind in share.cache.kinds):
-        found.append(_window_note(share, running))
-    if any(kind.state_bytes for kind in share.cache.kinds):
-        found.append("The recurrent state is a fixed size per request, whatever its length.")
-    found.extend(_load_notes(precision, workload, running, replica))
-    if precision.weights is Weights.FP32 and precision.published and running.engine is Engine.VLLM:
-        found.append("vLLM loads a float32 checkpoint in 16 bits unless --dtype float32 is given: see weights=bf16.")
-    limit = precision.spec.max_positions
-    if limit is not None and workload.tokens_per_request > limit:
-        found.append(f"A request of {workload.tokens_per_request} tokens is longer than the {limit} the model states.")
-    if share.outside > accelerator.memory_bytes - replica.budget > 0:
-        found.append("CUDA graphs and context need more than the engine leaves outside its budget: lower util.")
-    if settings.speculation is not None:
-        found.extend(_drafting_notes(precision, share, running, draft))
-    return tuple(found)
-
-
-def _window_note(share: Share, running: Running) -> str:
+def _window_note(share: Share) -> str:
     if share.cache.capped:
         return (
             "Sliding layers keep only their window; with --disable-hybrid-kv-cache-manager (or an engine without one) "
@@ -87,7 +89,7 @@ def _load_notes(precision: Precision, workload: Workload, running: Running, repl
         if asked > running.max_seqs:
             yield f"The scheduler runs {running.max_seqs} requests at once; raise --max-num-seqs for this load."
         return
-    held = replica.max_concurrency()
+    held = replica.max_concurrency
     if not precision.spec.groups or held < 1 or asked <= min(held, replica.requests):
         return
     if running.engine is Engine.TRANSFORMERS:
@@ -133,12 +135,7 @@ def _weight_terms(estimate: MemoryEstimate, precision: Precision, placement: Pla
 
 
 def _cache_terms(
-    estimate: MemoryEstimate,
-    precision: Precision,
-    placement: Placement,
-    running: Running,
-    replica: Replica,
-    share: Share,
+    estimate: MemoryEstimate, precision: Precision, running: Running, replica: Replica, share: Share
 ) -> tuple[Term, ...]:
     width = f"{precision.kv_bytes_per_element:g} B"
     per_layer = " + ".join(

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 
 from estimators.architecture.spec import AttentionKind
 from estimators.memory import activations, drafting, partition
 from estimators.memory.engine import Running
-from estimators.memory.kv_cache import Cache, cache_kinds
+from estimators.memory.kv_cache import Cache, CacheKind, cache_kinds
 from estimators.memory.weights import Stage, stage_weights
 from estimators.precision import Precision
+from estimators.remembered import Remembered
 from estimators.workload import Engine, EngineSettings, Placement, Workload
 
 LONGEST_CONTEXT = 2**24  # tokens; beyond it no context is searched
@@ -32,22 +34,39 @@ class Share:
     def fixed(self) -> int:
         return self.weights + self.activation + self.overhead
 
-    def per_request(self, tokens: int, prompt: int) -> float:
-        return self.cache.served_bytes(tokens) + self.request_activation * prompt
-
-    def writing_extra(self, tokens: int) -> int:
-        """What the one prompt being written holds beyond a request in decode: its windows keep the chunk too."""
-        return self.cache.served_bytes(tokens, writing=True) - self.cache.served_bytes(tokens)
-
-    def load(self, requests: int, tokens: int, prompt: int) -> int:
-        return math.ceil(requests * self.per_request(tokens, prompt)) + self.writing_extra(tokens)
+    def request(self, tokens: int, prompt: int) -> RequestBytes:
+        """A request of so many tokens, and what the one prompt being written holds beyond it: its windows keep the
+        chunk too."""
+        served = self.cache.served_bytes(tokens)
+        extra = self.cache.served_bytes(tokens, writing=True) - served
+        return RequestBytes(each=served + self.request_activation * prompt, writing_extra=extra)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RequestBytes:
+    """What requests of one length hold on one GPU."""
+
+    each: float
+    writing_extra: int  # of the one whose prompt is being written
+
+    def load(self, requests: int) -> int:
+        return math.ceil(requests * self.each) + self.writing_extra
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Laid:
+    """A model laid over the GPUs of a replica under an engine as started: what no load changes."""
+
+    shares: tuple[Share, ...]  # one of each stage
+    whole: Cache  # of the whole model on one GPU
+
+
+@dataclass(frozen=True, kw_only=True)
 class Replica:
     """All stages of one replica under one budget."""
 
     shares: tuple[Share, ...]
+    whole: Cache
     budget: int  # per GPU
     tokens: int  # prompt + output of a request
     prompt: int
@@ -56,32 +75,41 @@ class Replica:
     def room(self, share: Share) -> int:
         return self.budget - share.fixed
 
-    def fullest(self) -> Share:
-        return max(self.shares, key=lambda share: share.fixed + share.load(self.requests, self.tokens, self.prompt))
+    @cached_property
+    def filled(self) -> tuple[tuple[Share, RequestBytes], ...]:
+        """Each GPU with a request of the load."""
+        return tuple((share, share.request(self.tokens, self.prompt)) for share in self.shares)
+
+    def fullest(self) -> tuple[Share, RequestBytes]:
+        return max(self.filled, key=lambda gpu: gpu[0].fixed + gpu[1].load(self.requests))
 
     def holds(self, requests: int, tokens: int) -> bool:
         prompt = max(1, tokens - (self.tokens - self.prompt))
-        return all(share.load(requests, tokens, prompt) <= self.room(share) for share in self.shares)
+        if (tokens, prompt) == (self.tokens, self.prompt):
+            filled = self.filled
+        else:
+            filled = tuple((share, share.request(tokens, prompt)) for share in self.shares)
+        return all(request.load(requests) <= self.room(share) for share, request in filled)
 
+    @cached_property
     def max_concurrency(self) -> int:
         """Most requests of prompt + output that fit, on the stage that holds fewest."""
-        return max(0, min(math.floor(self._requests(share)) for share in self.shares))
+        return max(0, min(math.floor(self._requests(share, request)) for share, request in self.filled))
 
-    def _requests(self, share: Share) -> float:
-        each = share.per_request(self.tokens, self.prompt)
-        return requests_held(self.room(share), share.writing_extra(self.tokens), each)
+    def _requests(self, share: Share, request: RequestBytes) -> float:
+        return requests_held(self.room(share), request.writing_extra, request.each)
 
     def capacity_tokens(self) -> int:
         """Tokens of cache the replica holds: whole pages where every layer keeps every token, else as many as requests
         of this length make."""
-        return max(0, min(self._tokens(share) for share in self.shares))
+        return max(0, min(self._tokens(share, request) for share, request in self.filled))
 
-    def _tokens(self, share: Share) -> int:
+    def _tokens(self, share: Share, request: RequestBytes) -> int:
         cache = share.cache
         if cache.uniform and not share.request_activation:
             page = cache.token_bytes * cache.block_tokens
             return int(self.room(share) // page) * cache.block_tokens if page else 0
-        return math.floor(self._requests(share) * self.tokens)
+        return math.floor(self._requests(share, request) * self.tokens)
 
     def max_context(self, limit: int | None) -> int:
         """Longest context at the load's concurrency, found by bisection: windows make the cost no straight line."""
@@ -102,6 +130,10 @@ def requests_held(room: int, writing_extra: int, each: float) -> float:
     return (room - writing_extra) / each if each else 0.0
 
 
+_LAID: Remembered[Laid] = Remembered(4096)
+_KINDS: Remembered[tuple[CacheKind, ...]] = Remembered(4096)
+
+
 def build(
     precision: Precision,
     placement: Placement,
@@ -112,25 +144,43 @@ def build(
     draft: Precision | None = None,
 ) -> Replica:
     """The replica's stages with everything each GPU holds."""
-    placement = layout(placement, running.engine)
-    partition.check(precision.spec, placement)
-    tokens = workload.tokens_per_request
+    tokens, prompt = workload.tokens_per_request, workload.prompt_tokens
+    encoder = any(group.stack == "encoder" for group in precision.spec.groups)
+    prompt_share = prompt / max(1, tokens) if encoder else 1.0
+    laid = _LAID.of(
+        (precision, draft),
+        (placement, prompt_share, settings, running),
+        lambda: _lay(precision, placement, prompt_share, settings, running, draft),
+    )
+    return Replica(
+        shares=laid.shares,
+        whole=laid.whole,
+        budget=math.floor(memory_bytes * running.utilization),
+        tokens=tokens,
+        prompt=prompt,
+        requests=max(1, math.ceil(workload.concurrency or 1)),
+    )
+
+
+def _lay(
+    precision: Precision,
+    placement: Placement,
+    prompt_share: float,
+    settings: EngineSettings,
+    running: Running,
+    draft: Precision | None,
+) -> Laid:
+    placed = layout(placement, running.engine)
+    partition.check(precision.spec, placed)
     mtp = settings.speculation is not None and settings.speculation.method == "mtp"
     made = []
     serving, products = running.engine is not Engine.TRANSFORMERS, bool(running.value("mla_products"))
-    for stage in stage_weights(precision, placement, serving=serving, mtp=mtp, products=products):
-        cache = cache_of(precision, placement, workload, settings, running, stage, mtp)
-        stage, cache = drafting.with_draft(
-            stage, cache, settings.speculation, draft, precision, placement, running.engine
-        )
-        made.append(_share(precision, placement, settings, running, stage, cache))
-    return Replica(
-        shares=tuple(made),
-        budget=math.floor(memory_bytes * running.utilization),
-        tokens=tokens,
-        prompt=workload.prompt_tokens,
-        requests=max(1, math.ceil(workload.concurrency or 1)),
-    )
+    for stage in stage_weights(precision, placed, serving=serving, mtp=mtp, products=products):
+        cache = cache_of(precision, placed, prompt_share, settings, running, stage, mtp)
+        stage, cache = drafting.with_draft(stage, cache, settings.speculation, draft, precision, placed, running.engine)
+        made.append(_share(precision, placed, settings, running, stage, cache))
+    whole = cache_of(precision, placement, prompt_share, settings, running, None)
+    return Laid(shares=tuple(made), whole=whole)
 
 
 def has_mla(precision: Precision) -> bool:
@@ -147,20 +197,18 @@ def layout(placement: Placement, engine: Engine) -> Placement:
 def cache_of(
     precision: Precision,
     placement: Placement,
-    workload: Workload,
+    prompt_share: float,
     settings: EngineSettings,
     running: Running,
     stage: Stage | None,
     mtp: bool = False,
 ) -> Cache:
     """The cache of one stage, or with `stage` None of the whole model on one GPU."""
-    kinds = cache_kinds(
-        precision,
-        placement.tp if stage is not None else 1,
-        stage,
-        prompt_share=workload.prompt_tokens / max(1, workload.tokens_per_request),
-        mla_multiple=int(running.value("mla_multiple")) or 1,
-        mtp=mtp,
+    tp, mla_multiple = placement.tp if stage is not None else 1, int(running.value("mla_multiple")) or 1
+    kinds = _KINDS.of(
+        (precision,),
+        (tp, stage and (stage.first_layer, stage.end_layer, stage.last), prompt_share, mla_multiple, mtp),
+        lambda: cache_kinds(precision, tp, stage, prompt_share=prompt_share, mla_multiple=mla_multiple, mtp=mtp),
     )
     chunked = any(kind.chunked for kind in kinds) and not running.value("chunks_capped")
     return Cache(

@@ -9,22 +9,9 @@ from estimators.hardware.accelerator import Accelerator
 from estimators.memory import drafting, footprint
 from estimators.memory.assemble import check
 from estimators.memory.engine import Running, held_at_once, start
+from estimators.memory.footprint import RequestBytes, Share
 from estimators.precision import Precision
 from estimators.workload import EngineSettings, Load, Placement, Workload
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StageDemand:
-    """A stage's fixed bytes, those of one request, the extra of the one that writes its prompt, and the cache of one
-    request of the longest context."""
-
-    fixed: int
-    each: float
-    writing_extra: int
-    longest: int
-
-    def demand(self, requests: int) -> int:
-        return self.fixed + math.ceil(requests * self.each) + self.writing_extra
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,18 +29,19 @@ class Held:
     memory_budget_bytes_per_gpu: int
     max_concurrency: int
     starts: bool  # one request of the longest context the engine admits fits beside everything else
-    stages: tuple[StageDemand, ...]
+    stages: tuple[tuple[Share, RequestBytes], ...]
 
     def demand(self, requests: int) -> int:
         """Bytes of the fullest GPU with so many requests in flight."""
-        return max(stage.demand(requests) for stage in self.stages)
+        return max(share.fixed + request.load(requests) for share, request in self.stages)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Laid:
     """A placement under one setting of the engine: everything but the budget, which is the machine's."""
 
-    stages: tuple[StageDemand, ...]
+    stages: tuple[tuple[Share, RequestBytes], ...]
+    longest: int  # bytes of the fullest GPU with one request of the longest context the engine admits
     weights: int
     kv_bytes_per_token: float
     activation: int
@@ -100,8 +88,8 @@ class Sweep:
             laid = self._laid[key] = self._lay(placement, running, memory_bytes)
         budget = math.floor(memory_bytes * running.utilization)
         most = min(
-            math.floor(footprint.requests_held(budget - stage.fixed, stage.writing_extra, stage.each))
-            for stage in laid.stages
+            math.floor(footprint.requests_held(budget - share.fixed, request.writing_extra, request.each))
+            for share, request in laid.stages
         )
         return Held(
             weights_bytes_per_gpu=laid.weights,
@@ -111,7 +99,7 @@ class Sweep:
             memory_bytes_per_gpu=laid.demand,
             memory_budget_bytes_per_gpu=budget,
             max_concurrency=max(0, most) if self._known else 0,
-            starts=all(stage.fixed + stage.longest <= budget for stage in laid.stages),
+            starts=laid.longest <= budget,
             stages=laid.stages,
         )
 
@@ -119,25 +107,14 @@ class Sweep:
         replica = footprint.build(
             self._precision, placement, self._workload, self._settings, running, memory_bytes, self._draft
         )
-        tokens, prompt = replica.tokens, replica.prompt
-        longest = max(1, self._longest - (tokens - prompt))  # its prompt; the output stays
-        stages = tuple(
-            StageDemand(
-                fixed=share.fixed,
-                each=share.per_request(tokens, prompt),
-                writing_extra=share.writing_extra(tokens),
-                longest=share.load(1, self._longest, longest),
-            )
-            for share in replica.shares
-        )
-        demands = [stage.demand(1) for stage in stages]
-        demand = max(demands)
-        full = replica.shares[demands.index(demand)]
+        full, request = replica.fullest()
+        prompt = max(1, self._longest - (replica.tokens - replica.prompt))  # the output stays
         return _Laid(
-            stages=stages,
+            stages=replica.filled,
+            longest=max(s.fixed + s.request(self._longest, prompt).load(1) for s in replica.shares),
             weights=full.weights,
-            kv_bytes_per_token=full.cache.marginal_bytes(tokens),
-            activation=full.activation + math.ceil(full.request_activation * prompt),
+            kv_bytes_per_token=full.cache.marginal_bytes(replica.tokens),
+            activation=full.activation + math.ceil(full.request_activation * replica.prompt),
             overhead=full.overhead,
-            demand=demand,
+            demand=full.fixed + request.load(1),
         )
