@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Protocol
 
 from estimators.provenance import Term
 
@@ -32,7 +34,17 @@ class OperatorTime:
     bound: str  # "bandwidth", "compute", "link", "launch", "host"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+class ExplainsLatency(Protocol):
+    """What an estimate was made from, kept to work out later what few ask for."""
+
+    def decode_step(self) -> tuple[OperatorTime, ...]: ...
+
+    def prefill_step(self) -> tuple[OperatorTime, ...]: ...
+
+    def terms(self) -> tuple[Term, ...]: ...
+
+
+@dataclass(frozen=True, kw_only=True)
 class LatencyEstimate:
     """Steady state of one replica under its load. TPOT excludes the first token; BATCH e2e is the whole batch's."""
 
@@ -46,11 +58,21 @@ class LatencyEstimate:
     req_per_s: Interval
     running_requests: float  # mean in decode at once
     saturated: bool  # demand above what the replica serves; then the times are of the saturated system
-    decode_step: tuple[OperatorTime, ...]
-    prefill_step: tuple[OperatorTime, ...]
     evidence: str  # rows, accelerator and engine behind the calibration
-    terms: tuple[Term, ...]
     notes: tuple[str, ...] = ()
+    explanation: ExplainsLatency = field(compare=False, repr=False)
+
+    @cached_property
+    def decode_step(self) -> tuple[OperatorTime, ...]:
+        return self.explanation.decode_step()
+
+    @cached_property
+    def prefill_step(self) -> tuple[OperatorTime, ...]:
+        return self.explanation.prefill_step()
+
+    @cached_property
+    def terms(self) -> tuple[Term, ...]:
+        return self.explanation.terms()
 
     def of(self, key: str) -> tuple[Interval, float]:
         """(mean with its interval, 95th percentile) of "ttft", "tpot" or "e2e", in seconds."""

@@ -39,6 +39,7 @@ def spreads() -> Mapping[tuple[str, str, str, str], Spread]:
     }  # fmt: skip
 
 
+@cache
 def find_spread(kind: str, metric: str, evidence: str, path: str) -> Spread:
     """The narrowest cell with rows: kind, metric, evidence and path; then without path; then without evidence."""
     table = spreads()

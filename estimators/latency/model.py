@@ -6,19 +6,18 @@ import math
 from dataclasses import dataclass
 
 from estimators.hardware.accelerator import Accelerator
-from estimators.latency.estimate import Interval, LatencyEstimate, OperatorTime
+from estimators.latency.estimate import Interval, LatencyEstimate
 from estimators.latency.evidence import Evidence, evidence_for
+from estimators.latency.explain import LatencyExplanation
 from estimators.latency.intervals import around, find_spread, rate_around
 from estimators.latency.numeric import FLOATS
 from estimators.latency.physical_floor import Floor, physical_floor
 from estimators.latency.plan import ReplicaPlan, resolve
 from estimators.latency.quantiles import p95
 from estimators.latency.serving import Server, Steady
-from estimators.latency.step import StepTokens as StepLoad
-from estimators.latency.step import operators
 from estimators.memory.estimate import MemoryEstimate
 from estimators.precision import Precision
-from estimators.provenance import Term
+from estimators.remembered import Remembered
 from estimators.workload import EngineSettings, Load, Placement, Workload
 
 
@@ -67,11 +66,9 @@ def estimate_latency(
         req_per_s=ranges["requests"],
         running_requests=float(state.running),
         saturated=saturated,
-        decode_step=_decode_operators(plan, state),
-        prefill_step=_prefill_operators(plan, state),
         evidence=evidence.sentence,
-        terms=_terms(plan, state, evidence, workload),
         notes=(*plan.notes, *notes),
+        explanation=LatencyExplanation(plan=plan, state=state, source=evidence.sentence),
     )
 
 
@@ -110,8 +107,11 @@ def _server(plan: ReplicaPlan, workload: Workload) -> Server:
     return Server(plan.shard, plan.server.rates, plan.scheduler, request, FLOATS)
 
 
+_FULL: Remembered[Steady] = Remembered(2048)  # the same server is asked for one rate after another
+
+
 def _poisson(plan: ReplicaPlan, server: Server, rate: float) -> tuple[Steady, bool, tuple[str, ...]]:
-    most = server.closed(float(plan.scheduler.running))
+    most = _FULL.of((server.shard, server.rates), (server.scheduler, server.request), server.full)
     limit = float(most.requests_per_s)
     if rate >= limit:
         sentence = (
@@ -181,74 +181,6 @@ def upper_factors(
     )
     ttft, tpot, e2e = _in_accord(ttft, tpot, e2e, max(0.0, workload.output_tokens - 1.0), 0.0)
     return tuple(found.high / mean if mean > 0 else 1.0 for found, mean in zip((ttft, tpot, e2e), means, strict=True))  # type: ignore[return-value]
-
-
-def _decode_load(plan: ReplicaPlan, state: Steady) -> StepLoad:
-    running = max(1.0, float(state.running)) / float(plan.shard.stages)
-    return StepLoad(decode=running, context=float(plan.server.context), verified=float(plan.request.verified))
-
-
-def _decode_operators(plan: ReplicaPlan, state: Steady) -> tuple[OperatorTime, ...]:
-    return operators(plan.shard, plan.server.rates, _decode_load(plan, state))
-
-
-def _prefill_operators(plan: ReplicaPlan, state: Steady) -> tuple[OperatorTime, ...]:
-    load = StepLoad(prefill=float(state.chunk), prefill_context=float(plan.server.prompt_context))
-    return operators(plan.shard, plan.server.rates, load)
-
-
-def _terms(plan: ReplicaPlan, state: Steady, evidence: Evidence, workload: Workload) -> tuple[Term, ...]:
-    rates = plan.server.rates
-    source = evidence.sentence
-    terms = [
-        Term(
-            label="Decode step",
-            value=float(state.decode_step),
-            unit="second",
-            formula=(
-                "sum over operators of max(bytes / (BW e_mem), FLOPs / (peak e_flop)) + launch + host, "
-                f"B = {float(state.running):.3g}"
-            ),
-            source=source,
-        ),
-        Term(
-            label="Share of bandwidth reached on weights",
-            value=float(rates.linear_memory),
-            unit="ratio",
-            formula="logistic of the sum of its fitted effects",
-            source=source,
-        ),
-        Term(
-            label="Share of peak reached in prefill",
-            value=float(rates.linear_compute),
-            unit="ratio",
-            formula="logistic of the sum of its fitted effects",
-            source=source,
-        ),
-        Term(
-            label="Time per output token",
-            value=float(state.tpot),
-            unit="second",
-            formula=(
-                f"decode steps of {float(state.decode_step):.3g} s; a share {float(state.mixed_share):.3g} of steps "
-                f"carries prompts and takes {float(state.mixed_step):.3g} s"
-            ),
-            source=source,
-        ),
-        Term(
-            label="Time to first token",
-            value=float(state.ttft),
-            unit="second",
-            formula=(
-                f"own prefill {float(state.own):.3g} + other prompts {float(state.queue):.3g} + waiting for a place "
-                f"{float(state.waiting):.3g} + step under way and front end"
-            ),
-            source=source,
-        ),
-    ]
-    if plan.draft is not None:
-        terms.extend(plan.draft.terms)
-    return tuple(terms)
 
 
 def curve(

@@ -17,6 +17,7 @@ class Numeric(Protocol):
     def maximum(self, a: Number, b: Number) -> Number: ...
     def ceil(self, a: Number) -> Number: ...
     def where(self, condition: Number, a: Number, b: Number) -> Number: ...
+    def any(self, condition: Number) -> bool: ...
     def log(self, a: Number) -> Number: ...
     def exp(self, a: Number) -> Number: ...
     def sqrt(self, a: Number) -> Number: ...
@@ -38,6 +39,9 @@ class _Floats:
 
     def where(self, condition: Number, a: Number, b: Number) -> Number:
         return a if condition else b
+
+    def any(self, condition: Number) -> bool:
+        return bool(condition)
 
     def log(self, a: Number) -> Number:
         return math.log(a)
@@ -74,6 +78,9 @@ class _Arrays:
     def all(self, condition: Number) -> bool:
         return bool(np.all(condition))
 
+    def any(self, condition: Number) -> bool:
+        return bool(np.any(condition))
+
     def settled(self, miss: Number, bracket: Number) -> Number:
         return (np.abs(miss) <= 2e-4) | (bracket <= 1e-5)
 
@@ -93,3 +100,8 @@ def smooth_max(a: Number, b: Number) -> Number:
     a2 = a * a
     b2 = b * b
     return (a2 * a2 + b2 * b2) ** 0.25
+
+
+def fourth_power(a: Number) -> Number:
+    a2 = a * a
+    return a2 * a2

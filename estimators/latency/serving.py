@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 from estimators.latency.numeric import Number, Numeric
 from estimators.latency.sharding import Shard
-from estimators.latency.step import Rates, StepTokens, step_terms
+from estimators.latency.step import Rates, Step
 
 _ITERATIONS = 40
 _BUSIEST = 0.97  # share of time prefill can take: running requests still move, and a queue stays finite
@@ -63,27 +64,34 @@ class Server:
         self.context = request.cached + request.prompt + 0.5 * request.output
         self.prompt_context = request.cached + 0.5 * request.prompt
         self.own_chunks = numeric.ceil(request.prompt / scheduler.chunk)
-        self.eager = numeric.where(self.context > scheduler.graph_context, 1.0, 0.0)
+        self.output = numeric.maximum(request.output - 1.0, 0.0)  # tokens after the first
+        eager = numeric.where(self.context > scheduler.graph_context, 1.0, 0.0)
+        self._decoding = Step(
+            shard,
+            rates,
+            prompts=False,
+            context=self.context,
+            verified=request.verified,
+            minimum=numeric.minimum,
+            eager=eager,
+        )
+        self._mixing = Step(
+            shard, rates, prompts=True, context=self.context, prompt_context=self.prompt_context,
+            verified=request.verified, minimum=numeric.minimum, eager=1.0,
+        )  # fmt: skip
 
     def decode(self, running: Number) -> Number:
         """A step in which `running` requests get their next token(s); with PP, each stage holds 1/PP of them."""
-        load = StepTokens(decode=running / self.shard.stages, context=self.context, verified=self.request.verified)
-        return step_terms(self.shard, self.rates, load, self.n.minimum, self.eager).total + self.request.drafting
+        return self._decoding.seconds(running / self.shard.stages) + self.request.drafting
 
     def mixed(self, running: Number, prompt_tokens: Number) -> Number:
         """A step with prompt tokens, and with the running requests too where the engine mixes them."""
-        load = StepTokens(
-            decode=running / self.shard.stages * self.scheduler.mixes,
-            context=self.context,
-            prefill=prompt_tokens,
-            prefill_context=self.prompt_context,
-            verified=self.request.verified,
-        )
-        return step_terms(self.shard, self.rates, load, self.n.minimum, 1.0).total
+        return self._mixing.seconds(running / self.shard.stages * self.scheduler.mixes, prompt_tokens)
 
     def front(self) -> Number:
         return self.rates.request_s
 
+    @cached_property
     def prefill_alone(self) -> Number:
         """Prefill of one prompt on an idle server: its chunks one after another, overlapped over PP stages."""
         chunks = self.own_chunks
@@ -99,10 +107,12 @@ class Server:
         """
         n, request = self.n, self.request
         own = n.minimum(request.prompt, self.scheduler.chunk)
-        first = self.mixed(running, own)
-        arrivals = n.maximum(1.0, bunching * rate * others * first)
+        mixed = self.mixed(running, own)
+        arrivals = n.maximum(1.0, bunching * rate * others * mixed)
         tokens = n.minimum(self.scheduler.chunk, arrivals * request.prompt)
-        mixed = n.where(tokens > own * 1.001, self.mixed(running, tokens), first)
+        crowded = tokens > own * 1.001
+        if n.any(crowded):
+            mixed = n.where(crowded, self.mixed(running, tokens), mixed)
         decode = self.decode(n.maximum(running, 1.0))
         rho = rate * others * request.prompt / tokens
         busy = n.minimum(rho * mixed / self.shard.stages, _BUSIEST)  # a stage is busy 1/PP of a pass
@@ -122,14 +132,16 @@ class Server:
         others = (active - 1.0) / active
         high = self._fastest(active)
         low = high * 1e-3
-        at_low = n.log(low * self._at_rate(low, others, active)[0] / active)
-        at_high = n.log(high * self._at_rate(high, others, active)[0] / active)
+        full = self.decode(active)
+        at_low = n.log(low * self._at_rate(low, others, active, full)[0] / active)
+        at_high = n.log(high * self._at_rate(high, others, active, full)[0] / active)
         low, high, at_low, at_high = n.log(low), n.log(high), n.minimum(at_low, -1e-9), n.maximum(at_high, 1e-9)
         guess, done = low, False
         for _ in range(_ITERATIONS):
             guess = n.where(done, guess, (low * at_high - high * at_low) / (at_high - at_low))
-            state = self._at_rate(n.exp(guess), others, active)
-            found = n.log(n.exp(guess) * state[0] / active)
+            rate = n.exp(guess)
+            state = self._at_rate(rate, others, active, full)
+            found = n.log(rate * state[0] / active)
             above = found > 0.0
             at_low, at_high = (
                 n.where(above, 0.5 * at_low, n.minimum(found, -1e-12)),
@@ -139,7 +151,6 @@ class Server:
             done = done | n.settled(found, high - low)  # each stays where one solved alone would have stopped
             if n.all(done):
                 break
-        rate = n.exp(guess)
         residence, ttft, tpot, queue, own, running, mixed, tokens, busy, decode, ramp = state
         over = n.maximum(active / rate - residence, 0.0)
         waiting = over + n.maximum(population - active, 0.0) / rate
@@ -148,19 +159,17 @@ class Server:
     def _fastest(self, active: Number) -> Number:
         """Requests per second that neither an idle server nor prefill in full chunks can exceed."""
         n, request = self.n, self.request
-        output = n.maximum(request.output - 1.0, 0.0)
-        idle = active / (self.prefill_alone() + self.front() + output / request.accepted * self.decode(1.0))
+        idle = active / (self.prefill_alone + self.front() + self.output / request.accepted * self.decode(1.0))
         chunk = n.minimum(self.scheduler.chunk, active * request.prompt)
         full = self.mixed(active, chunk) * request.prompt / (chunk * self.shard.stages)
         return n.minimum(idle, _BUSIEST / full)
 
-    def _at_rate(self, rate: Number, others: Number, active: Number) -> tuple[Number, ...]:
-        n, request = self.n, self.request
-        output = n.maximum(request.output - 1.0, 0.0)
-        decode_guess = self.decode(active)
-        running = n.minimum(active * 1.0, n.maximum(rate * output / request.accepted * decode_guess, 0.0))
+    def _at_rate(self, rate: Number, others: Number, active: Number, full: Number) -> tuple[Number, ...]:
+        """(seconds from arrival to end, and what they are made of) at a rate; `full` is a decode step of `active`."""
+        n, request, output = self.n, self.request, self.output
+        running = n.minimum(active, rate * output / request.accepted * full)
         mixed, tokens, tpot, busy, decode = self._interference(rate, others, running, self.rates.queueing)
-        running = n.minimum(active * 1.0, n.maximum(rate * output * tpot, 1e-9))
+        running = n.minimum(active, n.maximum(rate * output * tpot, 1e-9))
         own = self._own_prefill(running * others, mixed, tokens)
         service = mixed * request.prompt / (tokens * self.shard.stages)  # of one prompt, when prompts share a step
         crowd = self.rates.queueing * rate * others * service  # prefill busy share while arrivals bunch
@@ -174,7 +183,7 @@ class Server:
 
     def _own_prefill(self, running: Number, mixed: Number, tokens: Number) -> Number:
         """A request's own prompt, chunk by chunk, in steps it may share with running requests."""
-        alone = self.prefill_alone()
+        alone = self.prefill_alone
         shared = self.own_chunks * mixed
         return self.n.where(running > 0.5, self.n.maximum(alone, shared), alone)
 
@@ -182,18 +191,17 @@ class Server:
         self, rate: Number, ttft: Number, tpot: Number, queue: Number, waiting: Number, own: Number, running: Number,
         mixed: Number, tokens: Number, busy: Number, decode: Number, ramp: Number,
     ) -> Steady:  # fmt: skip
-        output = self.n.maximum(self.request.output - 1.0, 0.0)
         carried = busy / mixed
         share = carried / (carried + (1.0 - busy) / decode)
         return Steady(
-            ttft=ttft, tpot=tpot, e2e=ttft + output * tpot, requests_per_s=rate, running=running, decode_step=decode,
-            mixed_step=mixed, mixed_share=share, queue=queue, waiting=waiting, own=own, chunk=tokens, ramp=ramp,
+            ttft=ttft, tpot=tpot, e2e=ttft + self.output * tpot, requests_per_s=rate, running=running,
+            decode_step=decode, mixed_step=mixed, mixed_share=share, queue=queue, waiting=waiting, own=own,
+            chunk=tokens, ramp=ramp,
         )  # fmt: skip
 
     def arrivals(self, rate: Number) -> Steady:
         """Poisson arrivals at a rate the replica can serve: the same steps, and a queue of prompts before them."""
-        n, request = self.n, self.request
-        output = n.maximum(request.output - 1.0, 0.0)
+        n, request, output = self.n, self.request, self.output
         running = n.minimum(rate * output / request.accepted * self.decode(1.0), self.scheduler.running)
         done = False
         for _ in range(_ITERATIONS):
@@ -228,18 +236,21 @@ class Server:
         overlap = (chunks + self.shard.stages - 1.0) / self.shard.stages
         prefill = overlap * step + self.front()
         decode = self.decode(members)
-        output = n.maximum(request.output - 1.0, 0.0)
         tpot = decode / request.accepted
-        e2e = waves * (prefill + output * tpot)
+        e2e = waves * (prefill + self.output * tpot)
         zero = 0.0 * step
         return Steady(
             ttft=prefill, tpot=tpot, e2e=e2e, requests_per_s=size / e2e, running=members, decode_step=decode,
             mixed_step=step, mixed_share=zero, queue=0.5 * prefill, waiting=zero, own=step, chunk=chunk, ramp=zero,
         )  # fmt: skip
 
+    def full(self) -> Steady:
+        """As many requests as the engine runs, always replaced."""
+        return self.closed(self.scheduler.running)
+
     def maximum(self) -> Steady:
-        """As many requests as the engine runs, always replaced; an offline run keeps `filling` of that rate."""
-        state = self.closed(self.scheduler.running)
+        """The same as an offline run shows it, which keeps `filling` of that rate."""
+        state = self.full()
         rate = state.requests_per_s * self.rates.filling
         stretch = 1.0 / self.rates.filling
         return Steady(

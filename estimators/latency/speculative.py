@@ -11,7 +11,7 @@ from estimators.hardware.accelerator import Accelerator
 from estimators.latency.numeric import FLOATS, Number
 from estimators.latency.serving import Request, Scheduler, Server
 from estimators.latency.sharding import Product, Shard
-from estimators.latency.step import Rates, StepTokens, step_terms
+from estimators.latency.step import Rates, Step
 from estimators.precision import Precision
 from estimators.provenance import Refusal, Term, read_table
 from estimators.workload import DRAFTERS, Placement, Speculation
@@ -72,8 +72,7 @@ class Draft:
         """
         if self.shard is None:
             return self.host_s
-        load = StepTokens(decode=running, context=context)
-        terms = step_terms(self.shard, self.rates, load, minimum, 0.0)
+        terms = Step(self.shard, self.rates, prompts=False, context=context, minimum=minimum).terms(running)
         return self.tokens * (terms.total - terms.host) + self.host_s
 
     def request(self, request: Request, running: Number = 1.0, minimum: Number = min) -> Request:

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 from estimators.latency.estimate import OperatorTime
-from estimators.latency.numeric import Number, smooth_max
+from estimators.latency.numeric import Number, fourth_power, smooth_max
 from estimators.latency.sharding import Product, Shard
 
 
@@ -44,17 +44,6 @@ class Rates:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StepTokens:
-    """Tokens of one step. `prefill_context` is the mean number of tokens a prompt token attends to."""
-
-    decode: Number = 0.0  # requests that get one token each
-    context: Number = 0.0  # their mean cached tokens
-    prefill: Number = 0.0
-    prefill_context: Number = 0.0
-    verified: Number = 1.0  # tokens computed per decoding request (more than one under speculation)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Terms:
     """Seconds of one step by operator group."""
 
@@ -75,9 +64,30 @@ class Terms:
         return gpu + self.collective + self.kernel + self.host + self.exposed
 
 
-def _product(product: Product, tokens: Number, memory: Number, compute: Number, bandwidth: Number) -> Number:
-    """max(bytes / (BW e_mem), 2 E t / (peak e_flop)), smoothed on the ridge."""
-    return smooth_max(product.bytes / (bandwidth * memory), 2.0 * product.elements * tokens / (product.peak * compute))
+@dataclass(frozen=True, slots=True)
+class Roof:
+    """A matrix product under its two ceilings: max(bytes / (BW e_mem), 2 E t / (peak e_flop)), smooth on the ridge."""
+
+    read4: Number  # seconds to read its weights, to the fourth power
+    flops: Number  # of one token
+    rate: Number  # FLOP/s reached
+
+    def seconds(self, tokens: Number) -> Number:
+        computing = self.flops * tokens / self.rate
+        computing2 = computing * computing
+        return (self.read4 + computing2 * computing2) ** 0.25
+
+
+def _absent(product: Product) -> bool:
+    """Whether one case has no such product; arrays of cases are taken to have some."""
+    return isinstance(product.bytes, float) and product.bytes == product.elements == 0.0
+
+
+def _roof(product: Product, memory: Number, compute: Number, bandwidth: Number) -> Roof | None:
+    if _absent(product):
+        return None
+    read4 = fourth_power(product.bytes / (bandwidth * memory))
+    return Roof(read4, 2.0 * product.elements, product.peak * compute)
 
 
 def touched_share(shard: Shard, tokens: Number, routing: Number = math.inf) -> Number:
@@ -93,129 +103,142 @@ def touched_share(shard: Shard, tokens: Number, routing: Number = math.inf) -> N
     return ratio + (1.0 - ratio) * (1.0 - (1.0 + later / routing) ** (-routing))
 
 
-def step_terms(shard: Shard, rates: Rates, load: StepTokens, minimum: Number, eager: Number) -> Terms:
-    """Seconds by operator group; `eager` is 1 where kernels are launched one by one, 0 in a graph.
+class Step:
+    """The steps of a shard at its rates, with or without prompts among their tokens, for requests of given lengths.
 
-    Llama-3.1-8B in bf16 on one H100, one request: 13.96 GB of layer weights / (3.35 TB/s x 0.8) = 5.2 ms for
-    `linear`, 1.05 GB for `head`.
+    What no load changes is worked out once. `context` is the mean number of cached tokens of a decoding request,
+    `prompt_context` of tokens a prompt token attends to, `verified` the tokens computed per decoding request (more than
+    one under speculation); `eager` is 1 where kernels are launched one by one, 0 in a graph.
     """
-    decode_tokens = load.decode * load.verified
-    tokens = decode_tokens + load.prefill
-    bandwidth, peak = shard.bandwidth, shard.peak_16bit
-    prompts = (load.prefill > 0) * 1.0
-    rest = 1.0 - prompts
-    linear_compute = prompts * rates.linear_compute + rest * rates.linear_decode
-    wide_compute = prompts * rates.wide_compute + rest * rates.wide_decode
-    expert_compute = prompts * rates.expert_compute + rest * rates.expert_decode
-    linear = _product(shard.linear, tokens, rates.linear_memory, linear_compute, bandwidth)
-    linear = linear + _product(shard.wide, tokens, rates.wide_memory, wide_compute, bandwidth)
-    share = touched_share(shard, tokens, rates.routing)
-    expert_tokens = tokens * shard.experts_per_token / shard.experts + share * rates.expert_tile
-    expert = smooth_max(
-        shard.expert.bytes * share / (bandwidth * rates.expert_memory),
-        2.0 * shard.expert.elements * expert_tokens / (shard.expert.peak * expert_compute),
-    )
-    sampled = decode_tokens + prompts
-    head = _product(shard.head, sampled, rates.head_memory, rates.head_decode, bandwidth)
-    windowed = minimum(load.context, shard.window)
-    cache_bytes = load.decode * (shard.kv_bytes * load.context + shard.window_kv_bytes * windowed + shard.state_bytes)
-    pairs = decode_tokens * (shard.pair_decode * load.context + shard.window_pair * windowed)
-    reread = cache_bytes * shard.group**rates.regroup  # kernels that run head by head read a shared head again
-    cache = smooth_max(reread / (bandwidth * rates.cache_memory), pairs / (peak * rates.attention_compute))
-    prompt_pairs = shard.pair_prefill * load.prefill_context
-    prompt_pairs = prompt_pairs + shard.window_pair * minimum(load.prefill_context, shard.window)
-    attention = load.prefill * prompt_pairs / (peak * rates.attention_compute)
-    activation = tokens * shard.activation_bytes / (bandwidth * rates.activation_memory)
-    moved = tokens * shard.collective_bytes / (shard.link * rates.link_share)
-    collective = (shard.collectives + shard.stages - 1.0) * rates.collective_s + moved
-    kernel = shard.kernels * rates.kernel_s
-    busy = linear + expert + head + cache + attention + activation + collective + kernel
-    launches = eager * shard.kernels * rates.eager_s
-    exposed = smooth_max(busy, launches) - busy
-    host = rates.step_s + rates.sequence_s * load.decode + rates.prompt_token_s * load.prefill
-    return Terms(
-        linear=linear, expert=expert, head=head, cache=cache, attention=attention, activation=activation,
-        collective=collective, kernel=kernel, host=host, exposed=exposed,
-    )  # fmt: skip
+
+    def __init__(
+        self,
+        shard: Shard,
+        rates: Rates,
+        *,
+        prompts: bool,
+        context: Number = 0.0,
+        prompt_context: Number = 0.0,
+        verified: Number = 1.0,
+        minimum: Number = min,
+        eager: Number = 0.0,
+    ) -> None:
+        self.shard, self.rates, self.verified = shard, rates, verified
+        self.sampled = 1.0 if prompts else 0.0  # prompt tokens the head is computed for
+        bandwidth, attending = shard.bandwidth, shard.peak_16bit * rates.attention_compute
+        linear = rates.linear_compute if prompts else rates.linear_decode
+        wide = rates.wide_compute if prompts else rates.wide_decode
+        self.linear = _roof(shard.linear, rates.linear_memory, linear, bandwidth)
+        self.wide = _roof(shard.wide, rates.wide_memory, wide, bandwidth)
+        self.head = _roof(shard.head, rates.head_memory, rates.head_decode, bandwidth)
+        self.has_experts = not _absent(shard.expert)
+        self.expert_bandwidth = bandwidth * rates.expert_memory
+        self.expert_rate = shard.expert.peak * (rates.expert_compute if prompts else rates.expert_decode)
+        windowed = minimum(context, shard.window)
+        self.cache_bytes = shard.kv_bytes * context + shard.window_kv_bytes * windowed + shard.state_bytes
+        self.cache_pairs = shard.pair_decode * context + shard.window_pair * windowed
+        self.rereads = shard.group**rates.regroup  # kernels that run head by head read a shared head again
+        self.cache_bandwidth, self.attending = bandwidth * rates.cache_memory, attending
+        pairs = shard.pair_prefill * prompt_context
+        self.prompt_pairs = pairs + shard.window_pair * minimum(prompt_context, shard.window)
+        self.activation_bandwidth = bandwidth * rates.activation_memory
+        self.waits = (shard.collectives + shard.stages - 1.0) * rates.collective_s
+        self.link = shard.link * rates.link_share
+        self.kernel = shard.kernels * rates.kernel_s
+        self.launches4 = fourth_power(eager * shard.kernels * rates.eager_s)
+
+    def seconds(self, decode: Number, prefill: Number = 0.0) -> Number:
+        """Of a step in which `decode` requests get their next token and `prefill` prompt tokens are computed."""
+        busy, host, exposed, *_ = self._parts(decode, prefill)
+        return busy + host + exposed
+
+    def terms(self, decode: Number, prefill: Number = 0.0) -> Terms:
+        """The same by operator group.
+
+        Llama-3.1-8B in bf16 on one H100, one request: 13.96 GB of layer weights / (3.35 TB/s x 0.8) = 5.2 ms for
+        `linear`, 1.05 GB for `head`.
+        """
+        _, host, exposed, linear, expert, head, cache, attention, activation, collective = self._parts(decode, prefill)
+        return Terms(
+            linear=linear, expert=expert, head=head, cache=cache, attention=attention, activation=activation,
+            collective=collective, kernel=self.kernel, host=host, exposed=exposed,
+        )  # fmt: skip
+
+    def _parts(self, decode: Number, prefill: Number) -> tuple[Number, ...]:
+        """(time the GPU is busy, host, launches the GPU waited for, then the GPU's time by operator group)."""
+        shard, rates = self.shard, self.rates
+        computed = decode * self.verified
+        tokens = computed + prefill
+        linear = self.linear.seconds(tokens) if self.linear else 0.0
+        if self.wide:
+            linear = linear + self.wide.seconds(tokens)
+        expert = self._experts(tokens) if self.has_experts else 0.0
+        head = self.head.seconds(computed + self.sampled) if self.head else 0.0
+        reread = decode * self.cache_bytes * self.rereads
+        cache = smooth_max(reread / self.cache_bandwidth, computed * self.cache_pairs / self.attending)
+        attention = prefill * self.prompt_pairs / self.attending
+        activation = tokens * shard.activation_bytes / self.activation_bandwidth
+        collective = self.waits + tokens * shard.collective_bytes / self.link
+        busy = linear + expert + head + cache + attention + activation + collective + self.kernel
+        busy2 = busy * busy
+        exposed = (busy2 * busy2 + self.launches4) ** 0.25 - busy
+        host = rates.step_s + rates.sequence_s * decode + rates.prompt_token_s * prefill
+        return busy, host, exposed, linear, expert, head, cache, attention, activation, collective
+
+    def _experts(self, tokens: Number) -> Number:
+        """The routed experts: bytes of those touched, and the tokens each gets with its partly filled tile."""
+        shard, rates = self.shard, self.rates
+        share = touched_share(shard, tokens, rates.routing)
+        each = tokens * shard.experts_per_token / shard.experts + share * rates.expert_tile
+        return smooth_max(
+            shard.expert.bytes * share / self.expert_bandwidth, 2.0 * shard.expert.elements * each / self.expert_rate
+        )
 
 
-def operators(shard: Shard, rates: Rates, load: StepTokens) -> tuple[OperatorTime, ...]:
+def operators(step: Step, decode: float, prefill: float = 0.0) -> tuple[OperatorTime, ...]:
     """The same step as a list a person can read, each operator with the ceiling that bound it."""
-    terms = step_terms(shard, rates, load, min, 1.0 if load.prefill else 0.0)
-    tokens = load.decode * load.verified + load.prefill
-    sampled = load.decode * load.verified + (1.0 if load.prefill else 0.0)
-    share = touched_share(shard, tokens, rates.routing)
-    windowed = min(load.context, shard.window)
-    cache_bytes = load.decode * (shard.kv_bytes * load.context + shard.window_kv_bytes * windowed + shard.state_bytes)
-    pairs = load.decode * load.verified * (shard.pair_decode * load.context + shard.window_pair * windowed)
-    prompt_pairs = shard.pair_prefill * load.prefill_context
-    prompt_pairs += shard.window_pair * min(load.prefill_context, shard.window)
-    linear_bytes = shard.linear.bytes + shard.wide.bytes
-    linear_flops = 2.0 * tokens * (shard.linear.elements + shard.wide.elements)
-    expert_bytes = shard.expert.bytes * share
-    expert_flops = 2.0 * shard.expert.elements * tokens * shard.experts_per_token / shard.experts
-    head_flops = 2.0 * sampled * shard.head.elements
-    activation = tokens * shard.activation_bytes
-    moved = tokens * shard.collective_bytes
+    shard, rates, terms = step.shard, step.rates, step.terms(decode, prefill)
+    linear, wide, expert, head, bandwidth = shard.linear, shard.wide, shard.expert, shard.head, shard.bandwidth
+    computed = decode * step.verified
+    tokens = computed + prefill
     rows = [
         _row(
-            "projections and dense layers",
-            terms.linear,
-            linear_bytes,
-            linear_flops,
-            shard,
-            shard.linear.peak,
-            rates.linear_memory,
-            rates.linear_compute,
+            "projections and dense layers", terms.linear,
+            linear.bytes + wide.bytes, bandwidth * rates.linear_memory,
+            2.0 * tokens * (linear.elements + wide.elements), linear.peak * rates.linear_compute,
         ),
         _row(
-            "experts",
-            terms.expert,
-            expert_bytes,
-            expert_flops,
-            shard,
-            shard.expert.peak,
-            rates.expert_memory,
-            rates.expert_compute,
+            "experts", terms.expert,
+            expert.bytes * touched_share(shard, tokens, rates.routing), bandwidth * rates.expert_memory,
+            2.0 * expert.elements * tokens * shard.experts_per_token / shard.experts,
+            expert.peak * rates.expert_compute,
         ),
         _row(
-            "lm head",
-            terms.head,
-            shard.head.bytes,
-            head_flops,
-            shard,
-            shard.head.peak,
-            rates.head_memory,
-            rates.head_decode,
+            "lm head", terms.head,
+            head.bytes, bandwidth * rates.head_memory,
+            2.0 * (computed + step.sampled) * head.elements, head.peak * rates.head_decode,
         ),
         _row(
-            "kv cache",
-            terms.cache,
-            cache_bytes,
-            pairs,
-            shard,
-            shard.peak_16bit,
-            rates.cache_memory,
-            rates.attention_compute,
+            "kv cache", terms.cache,
+            decode * step.cache_bytes, step.cache_bandwidth, computed * step.cache_pairs, step.attending,
         ),
         OperatorTime(
-            name="prompt attention",
-            seconds=terms.attention,
-            bytes=0.0,
-            flops=load.prefill * prompt_pairs,
+            name="prompt attention", seconds=terms.attention, bytes=0.0, flops=prefill * step.prompt_pairs,
             bound="compute",
         ),
-        OperatorTime(name="element-wise", seconds=terms.activation, bytes=activation, flops=0.0, bound="bandwidth"),
-        OperatorTime(name="collectives", seconds=terms.collective, bytes=moved, flops=0.0, bound="link"),
+        OperatorTime(
+            name="element-wise", seconds=terms.activation, bytes=tokens * shard.activation_bytes, flops=0.0,
+            bound="bandwidth",
+        ),
+        OperatorTime(
+            name="collectives", seconds=terms.collective, bytes=tokens * shard.collective_bytes, flops=0.0, bound="link"
+        ),
         OperatorTime(name="launch", seconds=terms.kernel + terms.exposed, bytes=0.0, flops=0.0, bound="launch"),
         OperatorTime(name="host", seconds=terms.host, bytes=0.0, flops=0.0, bound="host"),
-    ]
+    ]  # fmt: skip
     return tuple(row for row in rows if row.seconds > 0.0)
 
 
-def _row(
-    name: str, seconds: float, size: float, flops: float, shard: Shard, peak: float, memory: float, compute: float
-) -> OperatorTime:
-    bandwidth_bound = size / (shard.bandwidth * memory) >= flops / (peak * compute)
-    bound = "bandwidth" if bandwidth_bound else "compute"
+def _row(name: str, seconds: float, size: float, bandwidth: float, flops: float, rate: float) -> OperatorTime:
+    bound = "bandwidth" if size / bandwidth >= flops / rate else "compute"
     return OperatorTime(name=name, seconds=seconds, bytes=size, flops=flops, bound=bound)

@@ -13,8 +13,7 @@ from estimators.latency.calibration import FAMILIES, SLOTTED, case_context, case
 from estimators.latency.physical_floor import physical_floor
 from estimators.latency.serving import Request
 from estimators.latency.sharding import build_shard
-from estimators.latency.step import StepTokens as StepLoad
-from estimators.latency.step import step_terms
+from estimators.latency.step import Step
 from estimators.memory import estimate_memory
 from estimators.precision import Weights
 from estimators.provenance import Refusal
@@ -212,11 +211,11 @@ def test_a_cached_head_shared_by_more_query_heads_is_read_again_by_old_kernels()
     assert build_shard(precision_of("meta-llama/Llama-2-7b-hf"), h100, ONE_GPU).group == 1.0
     grouped = build_shard(precision_of(LLAMA), h100, ONE_GPU)
     assert grouped.group == 4.0
-    load = StepLoad(decode=64.0, context=4096.0)
     context = case_context(h100, grouped, "vllm", "vllm-0.14", 1)
     once = replace(case_rates(context), regroup=0.0)
     again = replace(once, regroup=0.5)
-    ratio = step_terms(grouped, again, load, min, 0.0).cache / step_terms(grouped, once, load, min, 0.0).cache
+    one, more = (Step(grouped, rates, prompts=False, context=4096.0).terms(64.0).cache for rates in (once, again))
+    ratio = more / one
     assert ratio == pytest.approx(2.0, rel=0.02)  # 4 ** 0.5, where bandwidth binds
 
 
