@@ -132,11 +132,11 @@ def as_text(value: Cell) -> str:
     """A CSV cell: empty for unknown, true/false for booleans, plain decimals for money."""
     if value is None:
         return ""
+    if isinstance(value, float):
+        return repr(value)
     if isinstance(value, bool):
         return "true" if value else "false"
-    if isinstance(value, Decimal):
-        return format(value, "f")
-    return repr(value) if isinstance(value, float) else str(value)
+    return format(value, "f") if isinstance(value, Decimal) else str(value)
 
 
 def _json_value(value: object) -> object:

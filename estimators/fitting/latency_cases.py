@@ -13,9 +13,9 @@ from estimators.fitting.latency_measured import Row
 from estimators.latency.calibration import FAMILIES, SLOTTED, Context, case_context
 from estimators.latency.numeric import ARRAYS
 from estimators.latency.physical_floor import flop_seconds, physical_floor
-from estimators.latency.plan import running_capacity, schedule_of, shard_of
+from estimators.latency.plan import running_capacity, schedule_of
 from estimators.latency.serving import Request, Scheduler, Server, Steady
-from estimators.latency.sharding import Product, Shard
+from estimators.latency.sharding import Product, Shard, shard_of
 from estimators.latency.step import Rates
 from estimators.memory import estimate_memory
 from estimators.provenance import Refusal

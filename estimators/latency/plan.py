@@ -11,7 +11,7 @@ from estimators.hardware.accelerator import Accelerator
 from estimators.latency.calibration import Context, case_context, case_rates
 from estimators.latency.numeric import FLOATS
 from estimators.latency.serving import Request, Scheduler, Server
-from estimators.latency.sharding import Shard, build_shard
+from estimators.latency.sharding import Shard, shard_of
 from estimators.latency.speculative import Draft, draft_for
 from estimators.latency.step import Rates
 from estimators.memory.estimate import HeldMemory
@@ -41,23 +41,19 @@ class ReplicaPlan:
 _HIGHEST_BUDGET = 0.97  # share of the memory
 _RAISE = 0.06  # share of the memory, beyond the default budget
 
-_SHARDS: Remembered[Shard] = Remembered(4096)
 _CALIBRATED: Remembered[tuple[Context, Rates]] = Remembered(4096)
 
 
-def shard_of(precision: Precision, accelerator: Accelerator, placement: Placement) -> Shard:
-    """`build_shard`, built once: no load changes it."""
-    return _SHARDS.of((precision, accelerator), placement, lambda: build_shard(precision, accelerator, placement))
-
-
 def calibrated(accelerator: Accelerator, shard: Shard, steps: Schedule, tp: int) -> tuple[Context, Rates]:
-    """What of a shard its rates depend on, and the rates."""
+    """What of a shard its rates depend on, and the rates; many shards of an accelerator share them."""
 
     def look_up() -> tuple[Context, Rates]:
         context = case_context(accelerator, shard, steps.engine, steps.era, tp)
         return context, case_rates(context)
 
-    return _CALIBRATED.of((accelerator, shard), (steps.engine, steps.era, tp), look_up)
+    flags = shard.has_mla, shard.has_state, shard.has_experts, shard.layout
+    paths = shard.linear.path, shard.wide.path, shard.expert.path, shard.head.path
+    return _CALIBRATED.of((accelerator,), (steps.engine, steps.era, tp, flags, paths), look_up)
 
 
 def schedule_of(

@@ -65,19 +65,21 @@ class Server:
         self.prompt_context = request.cached + 0.5 * request.prompt
         self.own_chunks = numeric.ceil(request.prompt / scheduler.chunk)
         self.output = numeric.maximum(request.output - 1.0, 0.0)  # tokens after the first
-        eager = numeric.where(self.context > scheduler.graph_context, 1.0, 0.0)
-        self._decoding = Step(
-            shard,
-            rates,
-            prompts=False,
-            context=self.context,
-            verified=request.verified,
-            minimum=numeric.minimum,
+
+    @cached_property
+    def _decoding(self) -> Step:
+        n, verified = self.n, self.request.verified
+        eager = n.where(self.context > self.scheduler.graph_context, 1.0, 0.0)
+        return Step(
+            self.shard, self.rates, prompts=False, context=self.context, verified=verified, minimum=n.minimum,
             eager=eager,
-        )
-        self._mixing = Step(
-            shard, rates, prompts=True, context=self.context, prompt_context=self.prompt_context,
-            verified=request.verified, minimum=numeric.minimum, eager=1.0,
+        )  # fmt: skip
+
+    @cached_property
+    def _mixing(self) -> Step:
+        return Step(
+            self.shard, self.rates, prompts=True, context=self.context, prompt_context=self.prompt_context,
+            verified=self.request.verified, minimum=self.n.minimum, eager=1.0,
         )  # fmt: skip
 
     def decode(self, running: Number) -> Number:

@@ -12,6 +12,7 @@ from estimators.latency.numeric import Number
 from estimators.latency.tensor_walk import decoder_tensors
 from estimators.precision import Precision
 from estimators.provenance import Refusal
+from estimators.remembered import Remembered
 from estimators.workload import Placement
 
 
@@ -152,6 +153,14 @@ def _kernels(group: LayerGroup, quantizes_activations: bool) -> float:
     elif group.ffn is not None:
         count += 4.0 + quant
     return count
+
+
+_SHARDS: Remembered[Shard] = Remembered(4096)
+
+
+def shard_of(precision: Precision, accelerator: Accelerator, placement: Placement) -> Shard:
+    """`build_shard`, built once: no load changes it."""
+    return _SHARDS.of((precision, accelerator), placement, lambda: build_shard(precision, accelerator, placement))
 
 
 def build_shard(precision: Precision, accelerator: Accelerator, placement: Placement) -> Shard:

@@ -10,10 +10,11 @@ from pathlib import Path
 from estimators.hardware.accelerator import Accelerator
 from estimators.latency.numeric import FLOATS, Number
 from estimators.latency.serving import Request, Scheduler, Server
-from estimators.latency.sharding import Product, Shard
+from estimators.latency.sharding import Product, Shard, shard_of
 from estimators.latency.step import Rates, Step
 from estimators.precision import Precision
 from estimators.provenance import Refusal, Term, read_table
+from estimators.remembered import Remembered
 from estimators.workload import DRAFTERS, Placement, Speculation
 
 _TABLE = Path(__file__).parent / "data" / "acceptance.csv"
@@ -137,6 +138,9 @@ def draft_for(
     )
 
 
+_LAYERS: Remembered[Shard] = Remembered(1024)
+
+
 def _draft_shard(
     speculation: Speculation,
     precision: Precision,
@@ -150,11 +154,15 @@ def _draft_shard(
     if speculation.method == "draft":
         return _draft_model(speculation, accelerator, placement, draft)
     layers = float(max(1, precision.spec.layer_count))
-    one = _one_layer(shard, layers)
     if speculation.method == "mtp":
+        one = _LAYERS.of((shard,), (layers, "mtp"), lambda: _one_layer(shard, layers))
         return one, ("The multi-token-prediction layer is taken as one layer of the model plus its head.",)
-    dense = replace(one, expert=Product(), experts_per_token=0.0, experts=1.0, has_experts=False)
+    dense = _LAYERS.of((shard,), (layers, "dense"), lambda: _dense(_one_layer(shard, layers)))
     return dense, ("The EAGLE head is taken as one dense layer of the model plus its LM head.",)
+
+
+def _dense(shard: Shard) -> Shard:
+    return replace(shard, expert=Product(), experts_per_token=0.0, experts=1.0, has_experts=False)
 
 
 def _one_layer(shard: Shard, layers: float) -> Shard:
@@ -183,13 +191,12 @@ def _draft_model(
     speculation: Speculation, accelerator: Accelerator, placement: Placement, draft: Precision | None
 ) -> tuple[Shard, tuple[str, ...]]:
     from estimators.architecture.catalogue import load_spec
-    from estimators.latency.sharding import build_shard
     from estimators.precision import resolve_precision
 
     if not speculation.draft_model:
         raise Refusal("No draft model is named.", field="spec", remedy="Give its Hub id.")
     draft = draft or resolve_precision(load_spec(speculation.draft_model))
-    made = build_shard(draft, accelerator, Placement(tp=placement.tp))
+    made = shard_of(draft, accelerator, Placement(tp=placement.tp))
     return made, (f"{speculation.draft_model} is split over the same {placement.tp} GPUs.",)
 
 

@@ -149,8 +149,7 @@ class Step:
 
     def seconds(self, decode: Number, prefill: Number = 0.0) -> Number:
         """Of a step in which `decode` requests get their next token and `prefill` prompt tokens are computed."""
-        busy, host, exposed, *_ = self._parts(decode, prefill)
-        return busy + host + exposed
+        return self._parts(decode, prefill)[0]
 
     def terms(self, decode: Number, prefill: Number = 0.0) -> Terms:
         """The same by operator group.
@@ -158,14 +157,14 @@ class Step:
         Llama-3.1-8B in bf16 on one H100, one request: 13.96 GB of layer weights / (3.35 TB/s x 0.8) = 5.2 ms for
         `linear`, 1.05 GB for `head`.
         """
-        _, host, exposed, linear, expert, head, cache, attention, activation, collective = self._parts(decode, prefill)
+        _, linear, expert, head, cache, attention, activation, collective, host, exposed = self._parts(decode, prefill)
         return Terms(
             linear=linear, expert=expert, head=head, cache=cache, attention=attention, activation=activation,
             collective=collective, kernel=self.kernel, host=host, exposed=exposed,
         )  # fmt: skip
 
     def _parts(self, decode: Number, prefill: Number) -> tuple[Number, ...]:
-        """(time the GPU is busy, host, launches the GPU waited for, then the GPU's time by operator group)."""
+        """(the whole step, then its operator groups in the order of `Terms`, but for the kernels' start)."""
         shard, rates = self.shard, self.rates
         computed = decode * self.verified
         tokens = computed + prefill
@@ -183,7 +182,8 @@ class Step:
         busy2 = busy * busy
         exposed = (busy2 * busy2 + self.launches4) ** 0.25 - busy
         host = rates.step_s + rates.sequence_s * decode + rates.prompt_token_s * prefill
-        return busy, host, exposed, linear, expert, head, cache, attention, activation, collective
+        whole = busy + host + exposed
+        return whole, linear, expert, head, cache, attention, activation, collective, host, exposed
 
     def _experts(self, tokens: Number) -> Number:
         """The routed experts: bytes of those touched, and the tokens each gets with its partly filled tile."""

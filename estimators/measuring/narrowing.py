@@ -18,7 +18,7 @@ from types import MappingProxyType
 from estimators.hardware.accelerator import Accelerator
 from estimators.latency.estimate import Interval
 from estimators.latency.physical_floor import cache_seconds, flop_seconds, read_seconds
-from estimators.latency.plan import shard_of
+from estimators.latency.sharding import shard_of
 from estimators.measuring.measurement import Measurement, RepeatedReadings
 from estimators.precision import Precision
 from estimators.provenance import Refusal, read_table

@@ -108,8 +108,6 @@ def _assemble(
         kv_bytes_per_token_per_gpu=full.cache.marginal_bytes(tokens),
         state_bytes_per_request=replica.whole.state_bytes,
         load_bytes_per_gpu=load - prompts,
-        load_bytes_per_gpu_floor=min(load - prompts, requests * full.cache.floor_bytes(tokens)),
-        load_bytes_per_gpu_ceiling=max(load - prompts, requests * full.cache.ceiling_bytes(tokens)),
         activation_bytes_per_gpu=full.activation + prompts,
         overhead_bytes_per_gpu=full.overhead,
         memory_bytes_per_gpu=demand,
@@ -123,7 +121,7 @@ def _assemble(
         kv_known=known,
         explanation=MemoryExplanation(
             precision=precision, accelerator=accelerator, placement=placement, workload=workload, settings=settings,
-            running=running, replica=replica, share=full, draft=draft,
+            running=running, replica=replica, share=full, requests=requests, draft=draft,
         ),
     )  # fmt: skip
 
@@ -131,7 +129,7 @@ def _assemble(
 def _starts(replica: Replica, settings: EngineSettings, requests: int) -> bool:
     """vLLM refuses to start unless one request of the longest admitted length fits."""
     longest = settings.max_model_len or replica.tokens
-    return replica.holds(1, longest) and replica.holds(requests, replica.tokens)
+    return replica.holds(requests, replica.tokens) and (longest == replica.tokens or replica.holds(1, longest))
 
 
 def _interval(running: Running, share: Share, demand: int) -> tuple[int, int]:

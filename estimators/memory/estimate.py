@@ -37,6 +37,10 @@ class ExplainsMemory(Protocol):
 
     def max_context(self) -> int: ...
 
+    def least_load_bytes(self) -> int: ...
+
+    def most_load_bytes(self) -> int: ...
+
 
 @dataclass(frozen=True, kw_only=True)
 class MemoryEstimate:
@@ -49,8 +53,6 @@ class MemoryEstimate:
     kv_bytes_per_token_per_gpu: float
     state_bytes_per_request: int  # whole model
     load_bytes_per_gpu: int  # KV cache and state of the load's concurrency
-    load_bytes_per_gpu_floor: int  # where the engine frees what a window no longer needs
-    load_bytes_per_gpu_ceiling: int  # where it keeps every page
     activation_bytes_per_gpu: int
     overhead_bytes_per_gpu: int  # CUDA context, NCCL buffers, CUDA graphs
     memory_bytes_per_gpu: int  # demand: weights + load + activations + overhead
@@ -63,6 +65,16 @@ class MemoryEstimate:
     outside_bytes_per_gpu: int = 0  # CUDA context and graphs the engine's budget does not count
     kv_known: bool = True  # false when nobody has described the layers: the cache figures are then 0
     explanation: ExplainsMemory = field(compare=False, repr=False)
+
+    @property
+    def load_bytes_per_gpu_floor(self) -> int:
+        """Where the engine frees what a window no longer needs."""
+        return min(self.load_bytes_per_gpu, self.explanation.least_load_bytes())
+
+    @property
+    def load_bytes_per_gpu_ceiling(self) -> int:
+        """Where it keeps every page."""
+        return max(self.load_bytes_per_gpu, self.explanation.most_load_bytes())
 
     @cached_property
     def max_context(self) -> int:

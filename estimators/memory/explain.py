@@ -31,11 +31,18 @@ class MemoryExplanation:
     running: Running
     replica: Replica
     share: Share  # of the fullest GPU
+    requests: int  # of the load, at once
     draft: Precision | None
 
     def max_context(self) -> int:
         spec = self.precision.spec
         return self.replica.max_context(spec.max_positions) if spec.groups else 0
+
+    def least_load_bytes(self) -> int:
+        return self.requests * self.share.cache.floor_bytes(self.replica.tokens)
+
+    def most_load_bytes(self) -> int:
+        return self.requests * self.share.cache.ceiling_bytes(self.replica.tokens)
 
     def terms(self, estimate: MemoryEstimate) -> tuple[Term, ...]:
         """A term for each of the estimate's numbers."""

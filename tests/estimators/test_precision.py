@@ -372,3 +372,16 @@ def test_copies_are_counted_in_bytes() -> None:
     spec = parsed(SMALL_LLAMA)
     experts = Tensor(name="x.{e}", shape=(64, 32), role=Role.TOWER, copies=5)
     assert resolve_precision(spec).bytes_of(experts) == 5 * 64 * 32 * 2
+
+
+def test_a_precision_is_one_object_per_spec_and_what_it_comes_to() -> None:
+    """So that all that hangs on a precision is worked out once; an equal spec read anew has its own."""
+    spec = parsed(SMALL_LLAMA)
+    auto = resolve_precision(spec, Weights.INT4)
+    assert auto is resolve_precision(spec, Weights.INT4, kv=KvPrecision.BF16)
+    narrow = resolve_precision(spec, Weights.INT4, kv=KvPrecision.FP8)
+    assert (narrow.kv, narrow.weights_bytes) == (KvPrecision.FP8, auto.weights_bytes)
+    again = parsed(SMALL_LLAMA)
+    assert again == spec
+    assert resolve_precision(again, Weights.INT4) is not auto
+    assert resolve_precision(again, Weights.INT4) == auto

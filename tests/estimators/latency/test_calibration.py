@@ -6,7 +6,7 @@ import pytest
 
 from estimators.hardware.catalogue import find_accelerator
 from estimators.latency.calibration import case_context
-from estimators.latency.plan import shard_of
+from estimators.latency.sharding import shard_of
 from estimators.provenance import Refusal
 from tests.latency_cases import LLAMA, ONE_GPU, precision_of
 

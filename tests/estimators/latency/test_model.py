@@ -1,19 +1,22 @@
 """Speed of a replica: published cases, the physics no estimate may break, and loads pushed to their edges."""
 
 import math
-from dataclasses import replace
+from dataclasses import fields, replace
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from estimators.fitting.latency_cases import stack
 from estimators.hardware.catalogue import accelerators, find_accelerator
 from estimators.latency import curve
 from estimators.latency.calibration import FAMILIES, SLOTTED, case_context, case_rates, constants, value
 from estimators.latency.physical_floor import physical_floor
+from estimators.latency.plan import ReplicaPlan, resolve
 from estimators.latency.serving import Request
 from estimators.latency.sharding import build_shard
-from estimators.latency.step import Step
+from estimators.latency.step import Rates, Step
 from estimators.memory import estimate_memory
 from estimators.precision import Weights
 from estimators.provenance import Refusal
@@ -263,3 +266,38 @@ def test_ranges_of_a_request_and_of_its_parts_agree(weights: Weights, in_flight:
     assert found.e2e_s.low >= fastest * 0.999
     for figure in (found.ttft_s, found.tpot_s, found.e2e_s):
         assert figure.low < figure.value < figure.high
+
+
+def replica(model: str, gpu: str = "H100", tp: int = 1) -> ReplicaPlan:
+    precision, accelerator, placement = precision_of(model), find_accelerator(gpu), Placement(tp=tp)
+    load = workload(concurrency=16.0)
+    memory = estimate_memory(precision, accelerator, placement, load, EngineSettings())
+    return resolve(precision, accelerator, placement, load, EngineSettings(), memory)
+
+
+def test_a_server_answers_the_same_whatever_it_was_asked_before() -> None:
+    server = replica(LLAMA).server
+    before = server.closed(64.0), server.maximum(), server.arrivals(2.0)
+    assert (server.closed(64.0), server.maximum(), server.arrivals(2.0)) == before
+
+
+def test_the_operators_of_a_step_add_up_to_it() -> None:
+    plan = replica("openai/gpt-oss-20b")
+    step = Step(plan.shard, plan.server.rates, prompts=False, context=1088.0)
+    assert step.terms(16.0).total == step.seconds(16.0)
+    found = estimate(workload(concurrency=1.0), "openai/gpt-oss-20b")
+    by_hand = sum(operator.seconds for operator in found.decode_step)
+    assert by_hand == pytest.approx(found.tpot_s.value, rel=1e-3)  # alone, every token is one such step
+
+
+@pytest.mark.parametrize("prompts", [False, True])
+def test_many_cases_at_once_are_timed_as_each_alone(prompts: bool) -> None:
+    """A dense model, one with experts and windows, and one left partly in 16 bits: what one lacks another has."""
+    plans = [replica(model) for model in (LLAMA, "openai/gpt-oss-20b", "Qwen/Qwen2.5-7B-Instruct-AWQ")]
+    shards, rates = [plan.shard for plan in plans], [plan.server.rates for plan in plans]
+    columns = {f.name: np.array([getattr(rate, f.name) for rate in rates]) for f in fields(Rates)}
+    lengths = {"prompts": prompts, "context": 1088.0, "prompt_context": 512.0, "verified": 4.0, "eager": 1.0}
+    together = Step(stack(shards), Rates(**columns), minimum=np.minimum, **lengths)
+    alone = [Step(shard, rate, **lengths) for shard, rate in zip(shards, rates, strict=True)]
+    prefill = 2048.0 if prompts else 0.0
+    assert together.seconds(16.0, prefill) == pytest.approx([step.seconds(16.0, prefill) for step in alone], rel=1e-12)

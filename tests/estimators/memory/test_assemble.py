@@ -245,6 +245,20 @@ def test_every_number_explains_itself(engine: Engine) -> None:
         assert term.source
 
 
+@pytest.mark.parametrize("load", [Load.CONCURRENCY, Load.BATCH])
+def test_what_is_put_into_words_later_is_of_its_own_load(load: Load) -> None:
+    """Estimates of one model on one machine share what no load changes; what they explain when read is their own."""
+    gemma = "google/gemma-3-27b-it"
+    first = estimate(gemma, load=load, concurrency=4, prompt=4096)
+    other = estimate(gemma, load=load, concurrency=4000, prompt=512)
+    assert other.max_context < first.max_context < 131_072  # read in between
+    again = estimate(gemma, load=load, concurrency=4, prompt=4096)
+    assert (first.terms, first.notes, first.max_context) == (again.terms, again.notes, again.max_context)
+    assert first == again
+    load_term = next(term for term in first.terms if term.label == "KV cache and state of the load per GPU")
+    assert load_term.formula.startswith("4 requests x 4,224 tokens")
+
+
 @pytest.mark.parametrize(
     ("wrong", "field"),
     [
