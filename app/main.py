@@ -6,7 +6,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from app.planning.memo import remembered_plan
+from app.planning.remembered import remembered_plan
 from app.scenario import with_page_defaults
 from app.sources import dashboard_sources
 from app.views import card, current, header, inputs
@@ -47,7 +47,7 @@ else:
     sources.watch(scenario.region)
     if scenario.model is not None:
         sources.check_hub(scenario.model)
-    result = current.with_measurements(remembered_plan(scenario, sources))
+    result = current.with_measurements(remembered_plan(scenario, sources, whole=True))
     current.remember(result, decoded.problems)
     if page.url_path not in OWN_LINKS:
         header.draw_actions(top, result)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from app.format import plural, usd
-from app.planning.memo import VersionedSources, remembered_plan
 from app.planning.plan import Candidate, Plan
+from app.planning.remembered import VersionedSources, remembered_plan
 from app.planning.sentences import machine_phrase, precision_name
 from estimators.precision import Method, Weights
 from estimators.quality.recovery import recovery

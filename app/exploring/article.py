@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
-from app.planning.memo import VersionedSources, remembered_plan
+from app.planning.remembered import VersionedSources, remembered_plan
 from app.scenario import Scenario
 from estimators.fitting.latency_measured import published_seconds
 from estimators.precision import Weights

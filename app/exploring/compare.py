@@ -10,8 +10,8 @@ from urllib.parse import parse_qsl, urlsplit
 from app.exploring.decision_link import Decision, read_decision
 from app.exploring.drafting_load import overloaded
 from app.format import MEMORY_PER_GPU, PER_MILLION, gib, p95, seconds, usd
-from app.planning.memo import VersionedSources, remembered_plan
 from app.planning.plan import Plan
+from app.planning.remembered import VersionedSources, remembered_plan
 from app.planning.sentences import (
     load_phrase,
     machine_phrase,

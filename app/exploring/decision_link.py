@@ -12,8 +12,8 @@ from datetime import date
 from decimal import Decimal
 
 from app.exploring.calibration import Standing, formula_version, standing_of
-from app.planning.memo import VersionedSources, remembered_plan
 from app.planning.plan import Plan
+from app.planning.remembered import VersionedSources, remembered_plan
 from app.scenario import ADDED_KEYS, Problem, Scenario, decode, decode_frozen, encode, with_page_defaults
 from pricing.offers import PriceSource, PurchaseOption
 from pricing.snapshot import snapshot_history

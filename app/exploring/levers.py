@@ -13,8 +13,8 @@ from app.exploring.decision_link import unpinned
 from app.exploring.drafting_load import acceptance_of, evidence_of, overloaded, pays_until
 from app.format import gib
 from app.planning.drafting import NAMES
-from app.planning.memo import VersionedSources, remembered_plan
 from app.planning.plan import Plan
+from app.planning.remembered import VersionedSources, remembered_plan
 from app.planning.sentences import precision_name
 from app.scenario import Scenario
 from estimators.architecture.hub.client import HubOffline, HubUnavailable

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from app.planning.memo import VersionedSources, remembered_plan
 from app.planning.plan import Plan
+from app.planning.remembered import VersionedSources, remembered_plan
 from app.planning.sentences import model_name, precision_name
 from app.scenario import Scenario
 from estimators.precision import Weights

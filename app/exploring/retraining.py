@@ -7,11 +7,10 @@ from decimal import Decimal
 
 from app.exploring.decision_link import unpinned
 from app.exploring.drafting_load import overloaded
-from app.planning.memo import VersionedSources, remembered_plan
 from app.planning.plan import Candidate, Plan
 from app.planning.quality_bar import comparable
 from app.planning.question import QualityBar, Question
-from app.planning.remembered import remembered_recommendation
+from app.planning.remembered import VersionedSources, remembered_plan, remembered_recommendation
 from app.scenario import Scenario
 from estimators.architecture import catalogue
 from estimators.hardware.accelerator import Accelerator

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from app.exploring.decision_link import unpinned
-from app.planning.memo import VersionedSources, remembered_plan
 from app.planning.plan import Plan
+from app.planning.remembered import VersionedSources, remembered_plan
 from app.scenario import Scenario
 from estimators.latency.estimate import TIMES
 

@@ -10,13 +10,13 @@ from functools import lru_cache
 
 import numpy as np
 
-from app.planning.kept import Kept
 from app.planning.plan import Machine
 from app.planning.question import Question
 from app.scenario import Scenario
 from estimators.hardware.accelerator import Accelerator
 from estimators.hardware.catalogue import accelerators, find_accelerator
 from estimators.provenance import Refusal
+from estimators.remembered import Remembered
 from estimators.workload import Placement
 from pricing.cost import HOURS_PER_MONTH, billed_hours
 from pricing.instances import Instance, find_instance, instances
@@ -203,7 +203,7 @@ def offer_of(scenario: Scenario, machine: Machine, book: PriceBook) -> Offer | N
     return book.get(machine.instance.instance_type, scenario.region, scenario.buy)
 
 
-_MARKETS: Kept[Market] = Kept(64)
+_MARKETS: Remembered[Market] = Remembered(64)
 
 
 def market_of(question: Question, chips: tuple[Chip, ...], book: PriceBook) -> Market:
@@ -214,8 +214,7 @@ def market_of(question: Question, chips: tuple[Chip, ...], book: PriceBook) -> M
     if scenario.price is not None or named_machines(scenario) is not None:
         return _market(question, chips, book)
     key = (question.vendors, question.regions, question.options, scenario.hours, getattr(book, "version", 0))
-    known = _MARKETS.get(key, book)
-    return _MARKETS.put(key, book, _market(question, chips, book)) if known is None else known
+    return _MARKETS.of((book,), key, lambda: _market(question, chips, book))
 
 
 def _market(question: Question, chips: tuple[Chip, ...], book: PriceBook) -> Market:

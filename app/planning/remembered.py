@@ -1,14 +1,38 @@
-"""Recommendations already worked out in this process, by question and price book."""
+"""Plans and recommendations already worked out in this process: pages ask for the same ones again and again."""
 
 from __future__ import annotations
 
-from app.planning.memo import VersionedSources
+from typing import Protocol
+
+from app.planning.plan import Plan
+from app.planning.planner import Sources, plan
 from app.planning.question import Question
 from app.planning.recommend import recommend
 from app.planning.recommendation import Recommendation
+from app.scenario import Scenario
 from app.timed_cache import TimedCache
 
-_answers: TimedCache[tuple[int, Question], Recommendation] = TimedCache(entries=40, seconds=300.0)
+SECONDS_KEPT = 300.0  # a refreshed price or a Hub answer shows within five minutes at the latest
+
+_plans: TimedCache[tuple[int, Scenario, bool], Plan] = TimedCache(entries=400, seconds=SECONDS_KEPT)
+_answers: TimedCache[tuple[int, Question], Recommendation] = TimedCache(entries=40, seconds=SECONDS_KEPT)
+
+
+class VersionedSources(Sources, Protocol):
+    """Sources that say when an answer may have changed."""
+
+    @property
+    def version(self) -> int: ...
+
+
+def remembered_plan(scenario: Scenario, sources: VersionedSources, *, whole: bool = False) -> Plan:
+    """`plan`, or the same plan as a moment ago; `whole` with every machine weighed."""
+    key = (sources.version, scenario, whole)
+    known = _plans.get(key)
+    if known is None:
+        known = plan(scenario, sources, whole=whole)
+        _plans.put(key, known)
+    return known
 
 
 def remembered_recommendation(question: Question, sources: VersionedSources) -> Recommendation:

@@ -8,7 +8,6 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from app.planning.drafting import Drafting, draftings_for
-from app.planning.kept import Kept
 from app.planning.loads import searches_replicas, settings_of, workload_of
 from app.planning.market import Chip, placements
 from app.planning.plan import Machine
@@ -27,6 +26,7 @@ from estimators.memory.footprint import layout
 from estimators.memory.partition import check as check_cut
 from estimators.precision import KV_BYTES, KvPrecision, Method, Precision, Weights, resolve_precision
 from estimators.provenance import Refusal
+from estimators.remembered import Remembered
 from estimators.workload import Engine, EngineSettings, Load, Placement, Workload
 
 VARIANTS_KEPT = 1024  # whose layouts are remembered: a change of limit, price or region needs none anew
@@ -121,13 +121,8 @@ def variants_of(question: Question, specs: Mapping[str, ModelSpec]) -> tuple[tup
     return tuple(found), tuple(dict.fromkeys(notes))
 
 
-_PRECISIONS: Kept[Precision] = Kept(4096)
-_LAID: Kept[dict[tuple[str, int, Placement], Laid]] = Kept(VARIANTS_KEPT)
-
-
-def forget_layouts() -> None:
-    """Forget every estimate, to time a first question."""
-    _LAID.clear()
+_PRECISIONS: Remembered[Precision] = Remembered(4096)
+_LAID: Remembered[dict[tuple[str, int, Placement], Laid]] = Remembered(VARIANTS_KEPT)
 
 
 def precision_of(
@@ -137,15 +132,14 @@ def precision_of(
 
     Precisions that differ in the cache alone share what is worked out of their weights' formats.
     """
-    key = (id(spec), weights, kv, method)
-    known = _PRECISIONS.get(key, spec)
-    if known is not None:
-        return known
+    return _PRECISIONS.of((spec,), (weights, kv, method), lambda: _resolved(spec, weights, kv, method))
+
+
+def _resolved(spec: ModelSpec, weights: Weights, kv: KvPrecision, method: Method) -> Precision:
     if kv is KvPrecision.AUTO or method is not Method.AUTO:
-        return _PRECISIONS.put(key, spec, resolve_precision(spec, weights, method, kv))
+        return resolve_precision(spec, weights, method, kv)
     own = precision_of(spec, weights)
-    made = own if own.kv is kv else replace(own, kv=kv, kv_bytes_per_element=KV_BYTES[kv])
-    return _PRECISIONS.put(key, spec, made)
+    return own if own.kv is kv else replace(own, kv=kv, kv_bytes_per_element=KV_BYTES[kv])
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,9 +285,8 @@ class Bench:
         self._precision, self._workload, self._settings, self._draft = precision, workload, settings, draft
         self._every = every  # those that cannot hold the weights are sized in full as well
         self._plain, self._sibling = plain, None if _has_index(precision) else sibling
-        key = (id(precision), workload, settings, every)
-        known = _LAID.get(key, precision) if draft is None else {}
-        self._known = _LAID.put(key, precision, {}) if known is None else known
+        owners = (precision,) if draft is None else (precision, draft)
+        self._known: dict[tuple[str, int, Placement], Laid] = _LAID.of(owners, (workload, settings, every), dict)
         self._sweep: Sweep | Refusal | None = None
 
     def laid(self, machine: Machine, placement: Placement) -> Laid:

@@ -8,8 +8,8 @@ import streamlit as st
 
 from app.figures.base import memory_bar
 from app.format import gib, usd
-from app.planning.memo import remembered_plan
 from app.planning.plan import Candidate
+from app.planning.remembered import remembered_plan
 from app.planning.sentences import conditions, verdict
 from app.scenario import Scenario, with_page_defaults
 from app.sources import LocalSources
@@ -23,7 +23,7 @@ def draw(sources: LocalSources) -> None:
     """Draw the card from the link; only precision and region can be changed here. Fits 480 x 480 pixels."""
     answer = st.container(gap="small", key="verdict")
     scenario = _choices(sources)
-    result = remembered_plan(scenario, sources)
+    result = remembered_plan(scenario, sources, whole=True)
     with answer:
         st.markdown(f"##### {in_markdown(verdict(result))}")
         if warning := old_price(result):

@@ -9,9 +9,9 @@ import pytest
 from app.exploring.alternatives import quality_phrase
 from app.exploring.levers import LOSSLESS, Kept, Lever, LeverKind, effect_of, levers_for, ready_on_the_hub, together
 from app.exploring.retraining import Payback, experts, payback, smaller_model, sparsity
-from app.planning.memo import VersionedSources
 from app.planning.plan import Plan
 from app.planning.planner import plan
+from app.planning.remembered import VersionedSources
 from app.scenario import Scenario
 from app.sources import LocalSources, shared_sources
 from estimators.architecture.hub.client import HubClient, HubOffline, ModelNotFound
