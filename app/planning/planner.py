@@ -22,14 +22,14 @@ from app.planning.plan import Candidate, Plan
 from app.planning.quality_bar import NO_BAR
 from app.planning.question import Question
 from app.planning.replicas import Ask, Served, serve
-from app.planning.ways import Layout, Reasons, Variant, benches_of, precision_of, unsupported
+from app.planning.ways import Layout, Reasons, Variant, benches_of, unsupported
 from app.planning.weigh import SAME_PRICE, buy
 from app.planning.weigher import Weigher
 from app.scenario import Scenario
 from estimators.architecture.spec import ModelSpec
 from estimators.architecture.typical import spec_from_parameter_count
 from estimators.memory import draft_precision
-from estimators.precision import Precision
+from estimators.precision import Precision, resolve_precision
 from estimators.provenance import Refusal
 from estimators.workload import Placement
 from pricing.offers import PriceBook, PurchaseOption
@@ -85,7 +85,7 @@ def _planning(scenario: Scenario, sources: Sources, whole: bool) -> Planning:
     try:
         spec = _spec(scenario, sources)
         result = replace(result, spec=spec, notes=spec.notes)
-        precision = precision_of(spec, scenario.weights, scenario.kv, scenario.method)
+        precision = resolve_precision(spec, scenario.weights, scenario.method, scenario.kv)
         result = replace(
             result, precision=precision, notes=(*result.notes, *_cross_check(scenario, precision, sources))
         )

@@ -41,7 +41,7 @@ def recommend(question: Question, sources: Sources, *, shown: int = PLANS_SHOWN)
         raise Refusal("No accelerator runs these precisions.", field="weights", remedy="Allow another precision.")
     market = market_of(question, chips, sources.book)
     weigher = Weigher(question, variants, chips, market, judgements)
-    weigher.add(layouts)
+    weigher.add(layouts, bounds=any(bench.drafting for bench in benches))
     weigher.add_drafting(benches)
     ranked = tuple(_ranked(weigher, sources, shown))
     return Recommendation(

@@ -113,7 +113,7 @@ def serve(asks: Sequence[Ask]) -> list[Served]:
     for kind, places in kinds.items():
         owner = np.array([number for number, _ in places], dtype=np.int64)
         row = np.array([i for _, i in places], dtype=np.int64)
-        fleet = Fleet([asks[n].layouts[i] for n, i in places], [asks[n].scenario for n, _ in places], kind)
+        fleet = Fleet([asks[n].layouts[i] for n, i in places], [ask.scenario for ask in asks], owner, kind)
         made = fleet.answer(partial(_caps, asks, owner, row))
         for number in np.unique(owner).tolist():
             mine = owner == number
@@ -182,22 +182,20 @@ def kind_of(ask: Ask) -> Kind:
 
 
 class Fleet:
-    """Layouts with a server each, under a load each, of one kind."""
+    """Layouts with a server each, under the scenario of their `owner`, all of one kind of load."""
 
-    def __init__(self, layouts: Sequence[Layout], scenarios: Sequence[Scenario], kind: Kind) -> None:
+    def __init__(self, layouts: Sequence[Layout], scenarios: Sequence[Scenario], owner: Ints, kind: Kind) -> None:
         self._plans = [layout.laid.replica for layout in layouts if layout.laid.replica is not None]
-        self._scenarios, self._kind = scenarios, kind
+        self._scenarios, self._owner, self._kind = scenarios, owner, kind
         self._held = np.array([float(layout.laid.max_concurrency) for layout in layouts])
         self._may_run = np.array([layout.may_run for layout in layouts])
         self._starts = np.array([layout.laid.starts for layout in layouts], dtype=np.bool_)
         self._running = np.array([float(plan.scheduler.running) for plan in self._plans])
-        self._population = np.array([float(scenario.requests_in_flight or 1) for scenario in scenarios])
-        self._rate = np.array([scenario.rate or 0.0 for scenario in scenarios])
-        self._given = np.array([scenario.replicas or 1 for scenario in scenarios], dtype=np.int64)
-        self._limits = tuple(
-            np.array([np.inf if limit is None else limit for limit in several])
-            for several in zip(*((scenario.ttft, scenario.tpot, scenario.e2e) for scenario in scenarios), strict=True)
-        )
+        self._population = np.array([float(scenario.requests_in_flight or 1) for scenario in scenarios])[owner]
+        self._rate = np.array([scenario.rate or 0.0 for scenario in scenarios])[owner]
+        self._given = np.array([scenario.replicas or 1 for scenario in scenarios], dtype=np.int64)[owner]
+        limits = [[s.ttft or np.inf, s.tpot or np.inf, s.e2e or np.inf] for s in scenarios]
+        self._limits = np.array(limits, dtype=np.float64)[owner].T
         self._is_rate, self._cap = kind.load is Load.RATE, MOST_DOUBLED if kind.load is Load.RATE else MOST_REPLICAS
         self._parts: tuple[Any, Any, Any, Any] | None = None
         self._draft: Any = None
@@ -334,7 +332,7 @@ class Fleet:
         """Steady state of the layouts `which`, each with its number of copies."""
         if len(which) <= FEW:
             pairs = zip(which.tolist(), copies.tolist(), strict=True)
-            return _joined([self._one(row, workload_of(self._scenarios[row], count)) for row, count in pairs])
+            return _joined([self._one(row, workload_of(self._of(row), count)) for row, count in pairs])
         flight = self._flight(which, copies)
         server = self._server(which, None if self._kind.load in (Load.RATE, Load.MAX) else flight)
         if self._is_rate:
@@ -360,12 +358,15 @@ class Fleet:
         if self._full is None:
             every = np.arange(len(self._plans))
             if len(every) <= FEW:
-                loads = [replace(workload_of(s, 1), requests_per_second=ENDLESS) for s in self._scenarios]
+                loads = [replace(workload_of(self._of(row), 1), requests_per_second=ENDLESS) for row in every.tolist()]
                 self._full = _joined([self._one(row, load) for row, load in enumerate(loads)])
             else:
                 state = self._server(every, None).closed(self._running)
                 self._full = self._percentiles(state, every, np.full(len(every), np.inf))
         return self._full
+
+    def _of(self, row: int) -> Scenario:
+        return self._scenarios[int(self._owner[row])]
 
     def _one(self, row: int, workload: Workload) -> tuple[float | bool, ...]:
         """The same of one layout, by the estimate itself."""

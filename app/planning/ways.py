@@ -24,7 +24,7 @@ from estimators.memory.drafting import check as check_drafting
 from estimators.memory.engine import start
 from estimators.memory.footprint import layout
 from estimators.memory.partition import check as check_cut
-from estimators.precision import KV_BYTES, KvPrecision, Method, Precision, Weights, resolve_precision
+from estimators.precision import KvPrecision, Precision, Weights, resolve_precision
 from estimators.provenance import Refusal
 from estimators.remembered import Remembered
 from estimators.workload import Engine, EngineSettings, Load, Placement, Workload
@@ -107,39 +107,21 @@ def variants_of(question: Question, specs: Mapping[str, ModelSpec]) -> tuple[tup
                 continue
             for kv in question.kv:
                 try:
-                    precision = precision_of(spec, weights, kv)
+                    precision = resolve_precision(spec, weights, kv=kv)
                 except Refusal as refusal:
                     notes.append(refusal.message)
                     continue
                 if (precision.weights, precision.kv) not in seen:
                     seen.add((precision.weights, precision.kv))
                     asked = Weights.AS_PUBLISHED if precision.published else precision.weights
-                    own = precision_of(spec, weights, KvPrecision.AUTO).kv
+                    own = resolve_precision(spec, weights).kv
                     found.append(
                         Variant(model=model, precision=precision, asked_weights=asked, kv=precision.kv, own_kv=own)
                     )
     return tuple(found), tuple(dict.fromkeys(notes))
 
 
-_PRECISIONS: Remembered[Precision] = Remembered(4096)
 _LAID: Remembered[dict[tuple[str, int, Placement], Laid]] = Remembered(VARIANTS_KEPT)
-
-
-def precision_of(
-    spec: ModelSpec, weights: Weights, kv: KvPrecision = KvPrecision.AUTO, method: Method = Method.AUTO
-) -> Precision:
-    """`resolve_precision`, remembered by the identity of the spec so that what hangs on a precision is too.
-
-    Precisions that differ in the cache alone share what is worked out of their weights' formats.
-    """
-    return _PRECISIONS.of((spec,), (weights, kv, method), lambda: _resolved(spec, weights, kv, method))
-
-
-def _resolved(spec: ModelSpec, weights: Weights, kv: KvPrecision, method: Method) -> Precision:
-    if kv is KvPrecision.AUTO or method is not Method.AUTO:
-        return resolve_precision(spec, weights, method, kv)
-    own = precision_of(spec, weights)
-    return own if own.kv is kv else replace(own, kv=kv, kv_bytes_per_element=KV_BYTES[kv])
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,8 @@ from app.planning.quality_bar import Judgement
 from app.planning.question import Question
 from app.planning.replicas import Bools, Floats, Ints, Served
 from app.planning.ways import Layout
-from estimators.latency.model import upper_factors
+from app.scenario import Scenario
+from estimators.latency.model import kind_of, spread_highs, upper_factors
 
 SAME_PRICE = 1e-9  # relative
 
@@ -143,22 +144,30 @@ def buy(market: Market, chip: Ints, gpus: Ints, replicas: Ints, *, named: bool =
 def clears(question: Question, weighed: Weighed, market: Market, ways: Ints) -> Bools:
     """Whether the upper ends of the intervals stay within every objective too."""
     scenario, pace = question.scenario, weighed.served.pace
+    limits = (scenario.ttft, scenario.tpot, scenario.e2e)
+    rows = weighed.layout[ways]
+    runs = weighed.runs[rows]
     clear = np.ones(len(ways), dtype=np.bool_)
-    if scenario.ttft is None and scenario.tpot is None and scenario.e2e is None:
+    if all(limit is None for limit in limits) or not runs.any():
         return clear
-    for place, row in enumerate(weighed.layout[ways].tolist()):
-        replica = weighed.layouts[row].laid.replica
-        if replica is None:
-            continue
-        means = (float(pace.ttft[row]), float(pace.tpot[row]), float(pace.e2e[row]))
-        late = (float(pace.ttft_p95[row]), float(pace.tpot_p95[row]), float(pace.e2e_p95[row]))
-        workload = workload_of(scenario, int(weighed.served.replicas[row]))
-        factors = upper_factors(replica, market.sold[int(weighed.chip[row])][0].machine.accelerator, workload, means)
-        limits = (scenario.ttft, scenario.tpot, scenario.e2e)
-        clear[place] = all(
-            limit is None or value * factor <= limit for limit, value, factor in zip(limits, late, factors, strict=True)
-        )
+    rows = rows[runs]
+    highs = np.array([_spread_highs(scenario, weighed, market, row) for row in rows.tolist()]).T
+    means = (pace.ttft[rows], pace.tpot[rows], pace.e2e[rows])
+    factors = upper_factors((highs[0], highs[1], highs[2]), means, float(scenario.output))
+    within = np.ones(len(rows), dtype=np.bool_)
+    for limit, late, factor in zip(limits, (pace.ttft_p95, pace.tpot_p95, pace.e2e_p95), factors, strict=True):
+        if limit is not None:
+            within &= late[rows] * factor <= limit
+    clear[runs] = within
     return clear
+
+
+def _spread_highs(scenario: Scenario, weighed: Weighed, market: Market, row: int) -> tuple[float, float, float]:
+    replica = weighed.layouts[row].laid.replica
+    if replica is None:
+        return 1.0, 1.0, 1.0
+    accelerator = market.sold[int(weighed.chip[row])][0].machine.accelerator
+    return spread_highs(replica, accelerator, kind_of(workload_of(scenario, int(weighed.served.replicas[row]))))
 
 
 def ordered(

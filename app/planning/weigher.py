@@ -49,10 +49,11 @@ class Weigher:
     def _weigh(self, layouts: Sequence[Layout], served: Served) -> Weighed:
         return weigh(self.question, layouts, served, self.market, self.judgements)
 
-    def add(self, layouts: Sequence[Layout], served: Served | None = None) -> None:
-        """Weigh these layouts too; `served`, where they were served together with others."""
+    def add(self, layouts: Sequence[Layout], served: Served | None = None, *, bounds: bool = False) -> None:
+        """Weigh these layouts too; `served`, where they were served together with others. `bounds`: with what idle
+        replicas would do, for every layout, which says what drafting could bring."""
         if served is None:
-            (served,) = serve([Ask(self.question.scenario, layouts)])
+            (served,) = serve([Ask(self.question.scenario, layouts, bounds=bounds)])
         self.weighed = joined(self.weighed, self._weigh(layouts, served))
 
     def affordable(self, layouts: Sequence[Layout]) -> Callable[[Ints, Bools], Ints]:
@@ -105,7 +106,8 @@ class Weigher:
         return zip(self.variants, self.judgements, strict=True)
 
     def add_drafting(self, benches: Sequence[Benches], *, prune: bool = True) -> None:
-        """Add the layouts that draft: those that could come out ahead, or all of them."""
+        """Add the layouts that draft: those that could come out ahead of the plain ones, which were added with their
+        bounds; or all of them."""
         draftings = [tuple(bench.drafting) for bench in benches]
         ways = np.array([len(several) for several in draftings], dtype=np.int64)
         plain = self.weighed
@@ -113,8 +115,6 @@ class Weigher:
         if not self.drafting:
             return
         if prune:
-            (served,) = serve([Ask(self.question.scenario, plain.layouts, bounds=True)])
-            plain = self._weigh(plain.layouts, served)
             pairs = worth_building(self.question, self.variants, plain, self.market, self.judgements, draftings)
         else:
             pairs = [(row, how) for row in np.flatnonzero(plain.runs).tolist() for how in draftings[plain.variant[row]]]

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cache
 
 from estimators.hardware.accelerator import Accelerator
 from estimators.latency.estimate import Interval, LatencyEstimate
 from estimators.latency.evidence import Evidence, evidence_for
 from estimators.latency.explain import LatencyExplanation
 from estimators.latency.intervals import around, find_spread, rate_around
-from estimators.latency.numeric import FLOATS
+from estimators.latency.numeric import ARRAYS, FLOATS, Number, Numeric
 from estimators.latency.physical_floor import Floor, physical_floor
 from estimators.latency.plan import ReplicaPlan, resolve
 from estimators.latency.quantiles import p95
@@ -158,29 +159,48 @@ def _in_accord(
     A request ends no earlier than its first token, and so do the ends of its range. And where most of it is decoding,
     its range lies within the sum of its parts' ends, which hold if both parts are at their worst at once.
     """
-    ttft = Interval(value=ttft.value, low=min(ttft.low, e2e.low), high=ttft.high)
-    e2e = Interval(value=e2e.value, low=e2e.low, high=max(e2e.high, ttft.high))
+    high = _late_ends((ttft.high, tpot.high, e2e.high), (ttft.value, tpot.value, e2e.value), steps, FLOATS)
+    ttft = Interval(value=ttft.value, low=min(ttft.low, e2e.low), high=high[0])
+    e2e = Interval(value=e2e.value, low=e2e.low, high=high[2])
     if steps * tpot.value > 0.5 * e2e.value:
-        slowest, fastest = (e2e.high - ttft.high) / steps, (e2e.low - ttft.low) / steps
-        low = max(least_tpot, min(tpot.low, fastest))
-        tpot = Interval(value=tpot.value, low=min(low, tpot.value), high=max(tpot.high, slowest))
+        low = max(least_tpot, min(tpot.low, (e2e.low - ttft.low) / steps))
+        tpot = Interval(value=tpot.value, low=min(low, tpot.value), high=high[1])
         e2e = Interval(value=e2e.value, low=max(e2e.low, ttft.low + steps * tpot.low), high=e2e.high)
     return ttft, tpot, e2e
 
 
-def upper_factors(
-    plan: ReplicaPlan, accelerator: Accelerator, workload: Workload, means: tuple[float, float, float]
-) -> tuple[float, float, float]:
-    """Upper ends of the 80 % intervals of (TTFT, TPOT, end to end) over their means, as `estimate_latency` has them."""
-    path = str(plan.shard.expert.path if plan.shard.has_experts else plan.shard.linear.path)
-    kind = kind_of(workload)
+def _late_ends(
+    high: tuple[Number, Number, Number], mean: tuple[Number, Number, Number], steps: Number, n: Numeric
+) -> tuple[Number, Number, Number]:
+    """Upper ends of TTFT, TPOT and end to end in accord, for one case or arrays of them."""
+    ttft, tpot, e2e = high[0], high[1], n.maximum(high[2], high[0])
+    decoding = steps * mean[1] > 0.5 * mean[2]
+    slowest = n.maximum(tpot, (e2e - ttft) / n.maximum(steps, 1.0))
+    return ttft, n.where(decoding, slowest, tpot), e2e
+
+
+def spread_highs(plan: ReplicaPlan, accelerator: Accelerator, kind: str) -> tuple[float, float, float]:
+    """e^q90 of TTFT, TPOT and end to end: by what the upper end of each range exceeds its mean before they accord."""
     level = evidence_for(accelerator, plan.steps.engine, str(plan.shard.linear.path)).level
-    ttft, tpot, e2e = (
-        around(mean, find_spread(kind, name, level, path))
-        for mean, name in zip(means, ("ttft", "tpot", "e2e"), strict=True)
-    )
-    ttft, tpot, e2e = _in_accord(ttft, tpot, e2e, max(0.0, workload.output_tokens - 1.0), 0.0)
-    return tuple(found.high / mean if mean > 0 else 1.0 for found, mean in zip((ttft, tpot, e2e), means, strict=True))  # type: ignore[return-value]
+    path = str(plan.shard.expert.path if plan.shard.has_experts else plan.shard.linear.path)
+    return _spread_highs(kind, level, path)
+
+
+@cache
+def _spread_highs(kind: str, level: str, path: str) -> tuple[float, float, float]:
+    ttft, tpot, e2e = (around(1.0, find_spread(kind, name, level, path)).high for name in ("ttft", "tpot", "e2e"))
+    return ttft, tpot, e2e
+
+
+def upper_factors(
+    highs: tuple[Number, Number, Number], means: tuple[Number, Number, Number], output_tokens: Number
+) -> tuple[Number, Number, Number]:
+    """Upper ends of the 80 % intervals of (TTFT, TPOT, end to end) over their means, as `estimate_latency` has them;
+    over arrays of cases, whose `highs` are those of `spread_highs`."""
+    ends = tuple(mean * high for mean, high in zip(means, highs, strict=True))
+    steps = ARRAYS.maximum(0.0, output_tokens - 1.0)
+    late = _late_ends((ends[0], ends[1], ends[2]), means, steps, ARRAYS)
+    return tuple(ARRAYS.where(mean > 0, end / mean, 1.0) for end, mean in zip(late, means, strict=True))
 
 
 def curve(

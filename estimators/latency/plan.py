@@ -92,9 +92,12 @@ def _context_note(spec: ModelSpec, workload: Workload) -> str:
 
 
 def _heads_note(spec: ModelSpec, placement: Placement) -> str:
+    tp = placement.tp
+    if tp == 1:
+        return ""
     heads = [g.attention.q_heads for g in spec.groups if g.attention is not None and g.stack == "decoder"]
-    if heads and any(h % placement.tp for h in heads):
-        return f"{heads[0]} attention heads do not divide over {placement.tp} GPUs: engines refuse this split."
+    if heads and any(h % tp for h in heads):
+        return f"{heads[0]} attention heads do not divide over {tp} GPUs: engines refuse this split."
     return ""
 
 

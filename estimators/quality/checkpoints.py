@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 
 from estimators.provenance import read_table
 from estimators.quality.models import canonical, same_model
@@ -80,6 +80,7 @@ def names_to_try(model_id: str, scheme: str) -> tuple[str, ...]:
     return tuple(pattern.format(org=org, name=name) for pattern in patterns if org and name)
 
 
+@lru_cache(maxsize=4096)
 def deployed(model_id: str, scheme: str, method: str | None = None) -> tuple[str, Scheme, str | None]:
     """The model evidence is filed under and what was done to it, for a model id that may be a checkpoint itself.
 

@@ -34,7 +34,7 @@ def weighed(question: Question, *, prune: bool) -> Weigher:
     chips, benches = chips_of(question), benches_of(question, variants)
     judgements = tuple(judge(v.model, v.precision, v.kv, question.bar) for v in variants)
     weigher = Weigher(question, variants, chips, market_of(question, chips, SOURCES.book), judgements)
-    weigher.add(tuple(layouts_of(question, variants, chips, benches)))
+    weigher.add(tuple(layouts_of(question, variants, chips, benches)), bounds=True)
     weigher.add_drafting(benches, prune=prune)
     return weigher
 

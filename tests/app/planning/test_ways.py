@@ -6,7 +6,7 @@ import pytest
 
 from app.planning.market import Chip, chips_of
 from app.planning.question import Question
-from app.planning.ways import Laid, benches_of, layouts_of, precision_of, variants_of
+from app.planning.ways import Laid, benches_of, layouts_of, variants_of
 from app.scenario import Scenario
 from estimators.architecture.catalogue import load_spec
 from estimators.latency.plan import ReplicaPlan, resolve
@@ -48,14 +48,6 @@ def test_the_short_path_finds_what_the_whole_one_finds(model: str) -> None:
         assert laid.replica.server.rates == replica.server.rates
         compared += 1
     assert compared > 10
-
-
-@pytest.mark.parametrize("weights", [Weights.AS_PUBLISHED, Weights.INT4])
-@pytest.mark.parametrize("kv", list(KvPrecision))
-def test_a_remembered_precision_is_the_resolved_one(weights: Weights, kv: KvPrecision) -> None:
-    for model in ("meta-llama/Llama-3.1-8B-Instruct", "nvidia/Llama-3.1-70B-Instruct-FP8"):
-        spec = load_spec(model)
-        assert precision_of(spec, weights, kv) == resolve_precision(spec, weights, kv=kv)
 
 
 def test_a_layout_that_cannot_hold_the_weights_is_not_estimated() -> None:
