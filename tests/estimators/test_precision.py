@@ -11,9 +11,9 @@ from estimators.architecture.catalogue import load_spec
 from estimators.architecture.parse import parse_config
 from estimators.architecture.quantization import FormatRule, TensorFormat
 from estimators.architecture.spec import LayerGroup, ModelSpec, Role, SpecSource, StoredWeights, Tensor
-from estimators.formats import stored_bytes
+from estimators.formats import LAYOUTS, stored_bytes
 from estimators.module_match import Budget, layer_specific, matches
-from estimators.precision import KvPrecision, Method, Precision, Weights, resolve_precision
+from estimators.precision import DTYPE_OF, RECIPES, KvPrecision, Method, Precision, Weights, resolve_precision
 from estimators.provenance import Refusal
 from tests.conftest import REFERENCE
 
@@ -385,3 +385,10 @@ def test_a_precision_is_one_object_per_spec_and_what_it_comes_to() -> None:
     assert again == spec
     assert resolve_precision(again, Weights.INT4) is not auto
     assert resolve_precision(again, Weights.INT4) == auto
+
+
+@pytest.mark.parametrize("weights", [weights for weights in Weights if weights is not Weights.AS_PUBLISHED])
+def test_every_format_is_plain_or_has_recipes_whose_bytes_are_counted(weights: Weights) -> None:
+    layouts = {form.layout for form in RECIPES.get(weights, {}).values()}
+    assert (weights in DTYPE_OF) != bool(layouts)
+    assert layouts <= set(LAYOUTS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date, timedelta
 from decimal import Decimal
 
@@ -52,6 +53,12 @@ def test_each_option_knows_its_source_its_length_and_whether_it_binds(
 def test_there_are_four_ways_without_and_twenty_four_with_a_commitment() -> None:
     assert len(PurchaseOption) == 28
     assert sum(1 for option in PurchaseOption if option.years) == 24
+
+
+@pytest.mark.parametrize("option", PurchaseOption)
+def test_the_term_in_a_name_is_the_length_of_the_commitment(option: PurchaseOption) -> None:
+    term = re.search(r"_(\d+)yr_", option.value)
+    assert option.years == (int(term[1]) if term else 0)
 
 
 @given(

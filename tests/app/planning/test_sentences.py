@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from decimal import Decimal
 
@@ -9,7 +10,7 @@ import pytest
 
 from app.columns import as_json
 from app.planning.planner import plan
-from app.planning.sentences import conditions, load_phrase, model_name, option_name, verdict
+from app.planning.sentences import conditions, load_phrase, model_name, option_name, precision_name, verdict
 from app.scenario import LoadMode, Scenario
 from app.sources import shared_sources
 from estimators.precision import Weights
@@ -47,6 +48,16 @@ def test_a_count_is_called_typical() -> None:
 )
 def test_ways_to_pay(option: PurchaseOption, text: str) -> None:
     assert option_name(option) == text
+
+
+@pytest.mark.parametrize("option", PurchaseOption)
+def test_no_way_to_pay_is_shown_by_its_code(option: PurchaseOption) -> None:
+    assert not re.search(r"_|\dyr|ec2", option_name(option))
+
+
+@pytest.mark.parametrize("weights", Weights)
+def test_every_precision_has_a_name(weights: Weights) -> None:
+    assert precision_name(weights)
 
 
 @pytest.mark.parametrize(
