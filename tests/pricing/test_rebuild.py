@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 
 from pricing.aws.source import AwsReader
+from pricing.instances import TABLE as INSTANCES
 from pricing.offers import Listing, PurchaseOption
 from pricing.reading import Reading
-from pricing.rebuild import rebuild_snapshot, with_reading, write_table
+from pricing.rebuild import rebuild_instances, rebuild_snapshot, with_reading, write_table
 from pricing.snapshot import TABLE, PriceRow, newest, read_rows
 from tests.pricing.test_offers import make
 from tests.servers.aws import Fault, fresh_server, loopback
@@ -133,3 +134,10 @@ def test_the_bundled_table_is_in_the_order_a_rebuild_writes(tmp_path: Path) -> N
     rebuild_snapshot(Nothing(), [], path=path)
     assert path.read_text(encoding="utf-8") == TABLE.read_text(encoding="utf-8")
     assert Decimal(read_rows(path)[0].usd_per_hour) > 0
+
+
+def test_the_bundled_machines_are_written_as_a_rebuild_writes_them(tmp_path: Path) -> None:
+    """So that the diff of a rebuild shows what EC2 changed and nothing else."""
+    path = tmp_path / "instances.csv"
+    rebuild_instances(loopback()[1], [], today=date(2026, 11, 28), path=path)
+    assert path.read_text(encoding="utf-8") == INSTANCES.read_text(encoding="utf-8")
