@@ -14,6 +14,9 @@ from pathlib import Path
 import pytest
 
 from app.measuring.accuracy import into_readme
+from app.planning.planner import plan
+from app.scenario import Scenario
+from app.sources import shared_sources
 from pricing.aws.source import iam_policy
 from tests.conftest import ROOT
 
@@ -133,3 +136,22 @@ def test_the_container_starts_what_is_tested_and_not_as_root() -> None:
     assert '"app/server.py"' in lines
     for package in ("app", "pricing", "estimators", ".streamlit"):
         assert f"COPY {package} {package}" in lines
+
+
+def test_the_number_that_is_walked_through_the_rooms_is_what_planning_gives() -> None:
+    text = (ROOT / "docs" / "ARCHITECTURE.md").read_text(encoding="utf-8")
+    found = plan(Scenario(model="meta-llama/Llama-3.1-8B-Instruct", concurrency=40), shared_sources())
+    assert found.spec is not None
+    assert found.precision is not None
+    assert found.chosen is not None
+    assert found.chosen.memory is not None
+    assert found.chosen.cost is not None
+    for said in (
+        f"{found.spec.resident_params:,} parameters",
+        f"{found.precision.weights_bytes:,} bytes",
+        f"holds {found.chosen.memory.max_concurrency} requests",
+        f"`{found.chosen.label}`",
+        f"${found.chosen.cost.usd_per_month:,.2f}",
+    ):
+        assert said in text
+    assert found.chosen.replicas == 2
