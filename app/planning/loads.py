@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from app.scenario import LoadMode, Scenario
-from estimators.workload import EngineSettings, Load, Speculation, Workload
+from estimators.workload import NAMED_DRAFTERS, EngineSettings, Load, Speculation, Workload
 
 
 def settings_of(scenario: Scenario) -> EngineSettings:
@@ -22,7 +22,7 @@ def settings_of(scenario: Scenario) -> EngineSettings:
 def speculation_of(scenario: Scenario) -> Speculation | None:
     if scenario.spec is None:
         return None
-    known = scenario.spec in ("ngram", "eagle", "mtp")
+    known = scenario.spec in NAMED_DRAFTERS
     return Speculation(
         method=scenario.spec if known else "draft",
         tokens=scenario.spec_tokens or 3,

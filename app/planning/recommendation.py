@@ -41,7 +41,6 @@ class Point:
     e2e_p95_s: float
     quality: float | None
     passes: bool
-    meets_speed: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

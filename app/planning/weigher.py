@@ -407,7 +407,6 @@ class Weigher:
                 e2e_p95_s=float(pace.e2e_p95[row]),
                 quality=judged.ratio if judged.known else None,
                 passes=bool(w.passing[way]),
-                meets_speed=True,
             )
 
 

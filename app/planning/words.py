@@ -5,17 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
 
-from app.format import gib, plural, seconds, small_number, usd
+from app.format import gib, p95, plural, seconds, small_number, usd
 from app.planning.plan import Candidate, Limit, p95_of
 from app.planning.recommendation import Loosening, Ranked, Recommendation
 from app.planning.sentences import beyond_context, model_name, option_name, precision_name
+from estimators.latency.estimate import TIMES
 from estimators.precision import KvPrecision, Weights
 from pricing.offers import PurchaseOption
 
 LIMITS: Mapping[str, str] = {
-    "ttft": "p95 time to first token",
-    "tpot": "p95 time per token",
-    "e2e": "p95 whole request",
+    **{key: p95(name) for key, name in TIMES.items()},
     "memory": "memory per GPU",
     "rate": "requests a second",
     "capacity": "requests running at once",
