@@ -1,4 +1,4 @@
-"""The command line: estimate, batch, serve and prices. Flags are the keys of the vocabulary."""
+"""The command line: estimate, batch, describe, serve, prices and profile. Flags are the keys of the vocabulary."""
 
 from __future__ import annotations
 
@@ -28,9 +28,11 @@ def main(arguments: list[str] | None = None) -> int:
     serve.add_argument("--port", type=int, default=8501)
     serve.add_argument("--address", default="localhost")
 
+    from app.describe_command import add_describe_command
     from app.measuring.command import add_profile_command
     from app.prices_command import add_prices_command
 
+    add_describe_command(commands)
     add_prices_command(commands)
     add_profile_command(commands)
     asked = parser.parse_args(arguments)
@@ -38,7 +40,7 @@ def main(arguments: list[str] | None = None) -> int:
         return _estimate(asked)
     if asked.command == "batch":
         return _batch(asked.cases, asked.output)
-    if asked.command in ("prices", "profile"):
+    if asked.command in ("describe", "prices", "profile"):
         return int(asked.run(asked))
     return _serve(asked.address, asked.port)
 

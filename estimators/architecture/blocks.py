@@ -14,6 +14,7 @@ from estimators.architecture.spec import (
     AttentionKind,
     FeedForward,
     LayerGroup,
+    Reading,
     Role,
     Split,
     Tensor,
@@ -35,6 +36,8 @@ class Body:
     max_positions: int | None
     dtype: str | None = None  # when the family, not the config, knows
     notes: tuple[str, ...] = ()
+    reading: Reading = Reading.DESCRIBED
+    relative_range: float = 0.0
 
 
 def repeat(kinds: Sequence[Key], build: Callable[[Key], LayerGroup], *, start: int = 0) -> tuple[LayerGroup, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 
+from estimators.architecture import conventions
 from estimators.architecture.blocks import Body
 from estimators.architecture.defaults import defaults
 from estimators.architecture.families import FAMILIES
@@ -48,18 +49,16 @@ def parse_config(
 ) -> ModelSpec:
     """Every tensor and layer of the model the config describes.
 
-    Raises `UnknownArchitecture` for a model type nobody has described here, and `ConfigError` naming the field
+    Families written by hand come first, then the layouts of `layouts`; a type that has neither is read like its
+    nearest kin, as a range. Raises `UnknownArchitecture` where nothing is near, and `ConfigError` naming the field
     that is missing, contradictory or absurd. Llama-3.1-8B comes to 8,030,261,248 resident parameters.
     """
     model_type = model_type_of(config)
-    if model_type not in FAMILIES:
-        raise UnknownArchitecture(
-            f"The architecture {model_type[:60]!r} is not described here.",
-            field="model",
-            remedy="Give a parameter count instead, or a model of a known architecture.",
-        )
     fields = Fields(config, defaults().get(model_type))
-    body = FAMILIES[model_type](fields)
+    if model_type in FAMILIES:
+        body = FAMILIES[model_type](fields)
+    else:
+        body = conventions.body_of(config, model_type)
     dtype, dtype_notes = dtype_of(config, model_type, body)
     quantization = parse_quantization(config, Fields(config))
     return ModelSpec(
@@ -77,6 +76,8 @@ def parse_config(
         groups=body.groups,
         tensors=body.tensors,
         quantization=quantization,
+        reading=body.reading,
+        relative_range=body.relative_range,
         notes=body.notes + dtype_notes,
     )
 

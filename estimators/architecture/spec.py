@@ -166,6 +166,15 @@ class SpecSource(StrEnum):
     FILE = "file"
 
 
+class Reading(StrEnum):
+    """How sure the shape of a model is, surest first."""
+
+    DESCRIBED = "described"  # its tensors follow from its config, as counted on the built model
+    MATCHED = "equal to the headers"  # read by convention; names, shapes and bytes are those of the files
+    CONVENTION = "by convention"  # read by convention alone: the parameters may be off by `relative_range`
+    COUNT = "a count alone"  # nothing is known but how much is stored, or how many parameters there are
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredWeights:
     """Exact stored bytes read from safetensors headers, used when nobody has described the architecture."""
@@ -198,6 +207,8 @@ class ModelSpec:
     quantization: QuantizationConfig | None = None  # what the checkpoint says of itself
     stored: StoredWeights | None = None
     approximate: bool = False  # made from a bare parameter count
+    reading: Reading = Reading.DESCRIBED
+    relative_range: float = 0.0  # parameters, bytes and cache may be larger or smaller by this share
     notes: tuple[str, ...] = field(default=())  # caveats a person should see
 
     @cached_property

@@ -1,4 +1,4 @@
-"""Exact stored weights of an architecture nobody has described, from the headers of its safetensors files.
+"""A model from the headers of its safetensors files: every tensor's name, shape and bytes, exact.
 
 Format: https://huggingface.co/docs/safetensors (a header of name -> dtype, shape, data_offsets, then the data).
 """
@@ -8,10 +8,16 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TypeGuard
 
-from estimators.architecture.spec import ModelSpec, SpecSource, StoredWeights
+from estimators.architecture.conventions import read
+from estimators.architecture.fields import Fields
+from estimators.architecture.headers import WIDE, Header, gathered, shaped
+from estimators.architecture.quantization_config import parse_quantization
+from estimators.architecture.spec import ModelSpec, Reading, SpecSource, StoredWeights
+from estimators.provenance import Refusal
 
 # Bits per element, from the Dtype enum of safetensors 0.8 (tensor.rs).
 BITS = {
@@ -19,7 +25,7 @@ BITS = {
     "F8_E4M3FNUZ": 8, "F8_E5M2FNUZ": 8, "I16": 16, "U16": 16, "F16": 16, "BF16": 16, "I32": 32, "U32": 32,
     "F32": 32, "F64": 64, "I64": 64, "U64": 64, "C64": 64,
 }  # fmt: skip
-WIDE = {"BF16": "bfloat16", "F16": "float16", "F32": "float32"}
+SAME = 1e-4  # of the parameters: what buffers come to
 MAX_BYTES = 1 << 50
 MAX_DIMENSIONS = 16
 
@@ -37,7 +43,7 @@ def spec_from_headers(
     revision: str | None = None,
     file_bytes: Mapping[str, int | None] | None = None,
 ) -> ModelSpec:
-    """A spec that knows what is stored and nothing of how it runs: no layers, so no KV cache and no speed.
+    """A spec of what is stored: with layers and cache where the shapes show them, else a count alone.
 
     `headers` maps each file to its JSON header, `file_bytes` to its size where known, which the header must match.
     """
@@ -46,10 +52,7 @@ def spec_from_headers(
     names = config.get("architectures")
     architecture = names[0] if isinstance(names, list) and names and isinstance(names[0], str) else "unknown"
     wide = [(size, WIDE[dtype]) for dtype, size in stored.bytes_by_dtype if dtype in WIDE]
-    notes = ["The architecture is not described here: the stored weights are exact, the KV cache and speed unknown."]
-    if isinstance(config.get("quantization_config"), Mapping):
-        notes.append("The checkpoint is quantized: its stored elements may pack several parameters each.")
-    return ModelSpec(
+    bare = ModelSpec(
         id=model_id,
         revision=revision,
         source=SpecSource.HEADER,
@@ -64,8 +67,57 @@ def spec_from_headers(
         groups=(),
         tensors=(),
         stored=stored,
-        notes=tuple(notes),
+        reading=Reading.COUNT,
     )
+    tensors = [tensor for file, header in headers.items() for tensor in named(file, header)]
+    return with_layers(bare, tensors, config) or replace(bare, notes=tuple(_unknown(config)))
+
+
+def _unknown(config: Mapping[str, object]) -> list[str]:
+    notes = ["The architecture is not described here: the stored weights are exact, the KV cache and speed unknown."]
+    if isinstance(config.get("quantization_config"), Mapping):
+        notes.append("The checkpoint is quantized: its stored elements may pack several parameters each.")
+    return notes
+
+
+def with_layers(bare: ModelSpec, tensors: Sequence[Header], config: Mapping[str, object]) -> ModelSpec | None:
+    """The layers that the shapes show; None where the weights are packed or the layers cannot be told."""
+    if not shaped(tensors):
+        return None
+    try:
+        body = read(gathered(tensors, bare.dtype), config)
+        quantization = parse_quantization(config, Fields(config))
+    except Refusal:
+        return None
+    if not any(group.attention or group.state for group in body.groups):
+        return None
+    return replace(
+        bare,
+        hidden_size=body.hidden_size,
+        vocab_size=body.vocab_size,
+        max_positions=body.max_positions,
+        tied_embeddings=body.tied,
+        groups=body.groups,
+        tensors=body.tensors,
+        quantization=quantization,
+        reading=Reading.MATCHED,
+        notes=(
+            f"{bare.model_type!r} is not described here: layers, cache and bytes are read from the headers of its "
+            "files, by the names and shapes of the tensors; windows and experts per token from its config.",
+        ),
+    )
+
+
+def compared(spec: ModelSpec, stored: StoredWeights) -> str:
+    """How the elements of the files differ from the formula's parameters, in a sentence.
+
+    Files also hold prediction layers, copies of tied tables and buffers, which the parameters leave out.
+    """
+    formula = spec.resident_params
+    difference = stored.elements / formula - 1
+    if abs(difference) < SAME:
+        return f"Its files hold {stored.elements:,} elements, as its formula has parameters."
+    return f"Its files hold {stored.elements:,} elements, {difference:+.1%} against the {formula:,} of its formula."
 
 
 def stored_weights(headers: Mapping[str, bytes], file_bytes: Mapping[str, int | None]) -> StoredWeights:
@@ -90,6 +142,12 @@ def stored_weights(headers: Mapping[str, bytes], file_bytes: Mapping[str, int | 
     if not elements or sum(size_of.values()) > MAX_BYTES:
         raise HeaderError("it describes no weights, or more than any disk holds")
     return StoredWeights(bytes_by_dtype=tuple(sorted(size_of.items())), elements=elements)
+
+
+def named(file: str, header: bytes) -> list[Header]:
+    """(name, dtype, shape) of each tensor of one file, checked before by `stored_weights`."""
+    entries = json.loads(header)
+    return [(name, entry["dtype"], tuple(entry["shape"])) for name, entry in entries.items() if name != "__metadata__"]
 
 
 def _tensors(file: str, header: bytes) -> list[tuple[str, str, int, int, int]]:

@@ -14,7 +14,7 @@ from functools import cache, lru_cache
 from pathlib import Path
 
 from estimators.architecture.parse import parse_config
-from estimators.architecture.spec import ModelSpec, SpecSource
+from estimators.architecture.spec import ModelSpec, Reading, SpecSource
 from estimators.provenance import Refusal, read_table
 
 SMALLEST, LARGEST = 1e7, 5e12  # parameters
@@ -141,7 +141,7 @@ def _spec(params: float, active: float | None) -> ModelSpec:
         f"Taken as {shape.layers} layers of width {shape.hidden} with {shape.kv_heads} key-value heads of "
         f"{shape.head_dim}, {made_from}: a real model of this size may cache several times more or less per token."
     )
-    return replace(spec, approximate=True, max_positions=None, notes=(*spec.notes, cache_note))
+    return replace(spec, approximate=True, reading=Reading.COUNT, max_positions=None, notes=(*spec.notes, cache_note))
 
 
 # ---------------------------------------------------------------------- dense

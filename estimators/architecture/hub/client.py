@@ -56,8 +56,8 @@ from estimators.architecture.hub.pages import (
 )
 from estimators.architecture.hub.weights import BadHeader, read_headers
 from estimators.architecture.parse import MAX_CONFIG_BYTES, UnknownArchitecture
-from estimators.architecture.spec import ModelSpec
-from estimators.architecture.stored import HeaderError, spec_from_headers
+from estimators.architecture.spec import ModelSpec, Reading
+from estimators.architecture.stored import HeaderError, compared, spec_from_headers
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
@@ -202,6 +202,9 @@ class HubClient:
             if not weight_files(sizes):
                 raise
             spec, filled = self._spec_from_weights(asked, config, commit, sizes, deadline), ()
+        else:
+            if spec.reading is Reading.CONVENTION and weight_files(sizes):
+                spec = self._checked_by_files(spec, asked, config, commit, sizes, deadline)
         if isinstance(info.id, str) and MODEL_ID.fullmatch(info.id) and info.id.lower() != asked.model_id.lower():
             spec = replace(spec, notes=(*spec.notes, f"{asked.model_id} is now called {info.id}."))
         return HubModel(
@@ -277,6 +280,25 @@ class HubClient:
             raise asked.bad_weights(str(problem)) from None
         except ConfigMissing:  # the page lists a file that is not there
             raise asked.bad_weights("one of them is missing") from None
+
+    def _checked_by_files(
+        self,
+        spec: ModelSpec,
+        asked: HubQuestion,
+        config: Mapping[str, object],
+        commit: str,
+        sizes: Mapping[str, int | None],
+        deadline: float,
+    ) -> ModelSpec:
+        """What was read by convention, beside its files: theirs where the shapes show layers, else the difference."""
+        try:
+            found = self._spec_from_weights(asked, config, commit, sizes, deadline)
+        except HubRefusal as problem:
+            return replace(spec, notes=(*spec.notes, f"Its files could not settle it: {problem.message}"))
+        said = compared(spec, found.stored) if found.stored is not None else ""
+        if found.reading is Reading.MATCHED:
+            return replace(found, notes=(*found.notes, said))
+        return replace(spec, notes=(*spec.notes, said))
 
     def _from_disk(self, asked: HubQuestion, why: str) -> HubModel | None:
         """The config in the cache that every tool of the Hub shares, if it is there."""

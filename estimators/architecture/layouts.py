@@ -1,0 +1,404 @@
+"""What each class of transformers stores, as formulas of its config: the table that `python -m tools.layouts` learns.
+
+One line of data/layouts.jsonl per model type. A tensor has a name with {0} (the layer) and {1} (the expert) in it, a
+formula per dimension and the layers that hold it. A formula is a sum of products of fields ("2*n_heads*head_dim"),
+"a/b" a whole division, "a/-16" one rounded up. A place is "all" or conditions on the index i joined by "&", with "~"
+in front where they must not all hold.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from functools import cache, lru_cache
+from pathlib import Path
+
+from estimators.architecture.fields import MAX_COUNT, MAX_LAYERS, ConfigError, shown
+
+TABLE = Path(__file__).parent / "data" / "layouts.jsonl"
+MAX_COPIES = 1 << 16
+MAX_DIMENSION = 1 << 40
+FIELD = re.compile(r"[a-z_][\w.]*", re.IGNORECASE)
+# A config that leaves these out describes no model, unless it is a section of a larger one.
+ESSENTIAL = frozenset(
+    [
+        "hidden_size",
+        "num_hidden_layers",
+        "num_attention_heads",
+        "vocab_size",
+        "intermediate_size",
+        "moe_intermediate_size",
+        "n_routed_experts",
+        "num_experts",
+        "num_local_experts",
+        "num_experts_per_tok",
+        "kv_lora_rank",
+        "qk_rope_head_dim",
+        "qk_nope_head_dim",
+        "v_head_dim",
+        "n_embd",
+        "n_layer",
+        "n_head",
+        "d_model",
+        "num_layers",
+        "num_heads",
+        "d_ff",
+        "ffn_dim",
+    ]
+)
+CONDITION = re.compile(r"(?P<field>[\w.]*)(?P<entry>\[i\])?(?P<test><-|>=-|<|>=|!=|=|@|!@|%)(?P<value>.*)")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One tensor of a layout. `needs` are fields that must be set, with "!" those that must not."""
+
+    name: str
+    dims: tuple[str, ...]
+    place: str = "all"
+    needs: tuple[str, ...] = ()
+    buffer: bool = False
+
+    def fields(self, of: Layout) -> list[str]:
+        """Paths its sizes are made of, those of the stacks it stands in included."""
+        stacks = [of.stacks[path] for path in stack_paths(self.name)]
+        return [name for said in (*self.dims, *stacks) for name in FIELD.findall(said)]
+
+    def of_section(self, of: Layout) -> str | None:
+        sections = {path.partition(".")[0] for path in self.fields(of) if "." in path}
+        return sections.pop() if len(sections) == 1 else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layout:
+    model_type: str
+    name: str  # the class
+    defaults: Mapping[str, object]
+    aliases: Mapping[str, str]  # other names of fields
+    stacks: Mapping[str, str]  # path before a repeating number -> how many
+    lists: Mapping[str, Sequence[Sequence[str]]]  # a list per layer that a config may leave out -> (kind, place)
+    entries: tuple[Entry, ...]
+    doubtful: bool  # some dimension followed no formula: its default stands
+
+    def fields(self) -> list[str]:
+        """Paths that any size is made of."""
+        return [name for entry in self.entries for name in entry.fields(self)]
+
+    def sections(self) -> dict[str, str]:
+        """Sections of the config and the model type each has by default."""
+        made = {}
+        for name, value in self.defaults.items():
+            if isinstance(value, Mapping) and isinstance(value.get("model_type"), str):
+                made[name] = str(value["model_type"])
+        return made
+
+    def spelled(self, path: str) -> list[str]:
+        return [alias for alias, meant in self.aliases.items() if meant == path]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stored:
+    """A tensor as stored, or those of one name in several layers."""
+
+    name: str  # with {i} for the layer and {e} for what repeats inside it
+    shape: tuple[int, ...]
+    layers: tuple[int, ...] | None  # None outside of layers
+    copies: int = 1
+    buffer: bool = False
+    dtype: str | None = None
+
+
+@cache
+def lines() -> Mapping[str, str]:
+    """Model type to its undecoded line."""
+    if not TABLE.exists():
+        return {}
+    text = TABLE.read_text(encoding="utf-8")
+    return {line.split('"', 4)[3]: line for line in text.splitlines()}
+
+
+@lru_cache(maxsize=64)
+def layout(model_type: str) -> Layout | None:
+    line = lines().get(model_type)
+    return None if line is None else decoded(json.loads(line))
+
+
+def decoded(data: Mapping[str, object]) -> Layout:
+    entries: list[Sequence[str]] = data["entries"]  # type: ignore[assignment]
+    defaults: dict[str, object] = data["defaults"]  # type: ignore[assignment]
+    if not any(isinstance(value, dict) and "hidden_size" in value for value in defaults.values()):
+        defaults = {name: value for name, value in defaults.items() if name not in ESSENTIAL}
+    return Layout(
+        model_type=str(data["model_type"]),
+        name=str(data["class"]),
+        defaults=defaults,
+        aliases=data.get("aliases", {}),  # type: ignore[arg-type]
+        stacks=data["stacks"],  # type: ignore[arg-type]
+        lists=data.get("lists", {}),  # type: ignore[arg-type]
+        entries=tuple(
+            Entry(
+                name=name,
+                dims=tuple(dims.split(",")) if dims else (),
+                place=where or "all",
+                needs=tuple(needs.split()),
+                buffer=kind == "buffer",
+            )
+            for name, dims, where, needs, kind in entries
+        ),
+        doubtful=bool(data.get("doubtful")),
+    )
+
+
+class Values:
+    """Fields by their path ("text_config.hidden_size"): as written, under another name, or the class's default."""
+
+    def __init__(self, config: Mapping[str, object], of: Layout) -> None:
+        self._config, self._of = config, of
+        self._known: dict[str, object] = {}
+
+    def get(self, path: str) -> object:
+        if path not in self._known:
+            self._known[path] = None  # a list that asks for itself
+            value = self._read(path)
+            self._known[path] = self._usual(path) if value is None else value
+        return self._known[path]
+
+    def _usual(self, path: str) -> object:
+        """What every class makes of a null: heads of D / N, and as many for keys and values as for queries."""
+        section, dot, name = path.rpartition(".")
+        if name == "num_key_value_heads":
+            return self.get(f"{section}{dot}num_attention_heads")
+        if name == "head_dim":
+            width, count = self.get(f"{section}{dot}hidden_size"), self.get(f"{section}{dot}num_attention_heads")
+            if type(width) is int and type(count) is int and count > 0:
+                return width // count
+        return None
+
+    def _read(self, path: str) -> object:
+        if path.endswith(".#"):
+            listed = self.get(path[:-2])
+            return len(listed) if isinstance(listed, list | tuple) else None
+        for spelled in (path, *(alias for alias, meant in self._of.aliases.items() if meant == path)):
+            found, value = at(self._config, spelled)
+            if found:
+                return value
+        rules = self._of.lists.get(path)
+        if rules is not None:
+            return self._list(path, rules)
+        return at(self._of.defaults, path)[1]
+
+    def _list(self, path: str, rules: Sequence[Sequence[str]]) -> list[object]:
+        """An entry per layer: the first kind whose place holds."""
+        count, made = rules[0][2], []
+        for index in range(size := self.whole(count)):
+            kind = next((kind for kind, where, _ in rules if holds(where, self, index, size)), rules[-1][0])
+            made.append(json.loads(kind))
+        return made
+
+    def whole(self, formula: str, most: int = MAX_LAYERS) -> int:
+        count = quantity(formula, self)
+        if not 0 <= count <= most:
+            raise self.error(formula, f"comes to {shown(count)}, outside 0 to {most}")
+        return count
+
+    def error(self, field: str, problem: str) -> ConfigError:
+        return ConfigError(
+            f"The model's config cannot be used: {field} {problem}.",
+            field=field,
+            remedy="Use the config.json of a published model.",
+        )
+
+
+def at(config: object, path: str) -> tuple[bool, object]:
+    """Whether a config says anything at a path, and what. A null says so too."""
+    for name in path.split("."):
+        if isinstance(config, Mapping) and name in config:
+            config = config[name]
+        elif isinstance(config, list | tuple) and name.isdigit() and int(name) < len(config):
+            config = config[int(name)]
+        elif isinstance(config, int) and not isinstance(config, bool) and name.isdigit():
+            pass  # one number where a list of equal ones is usual
+        else:
+            return False, None
+    return True, config
+
+
+def quantity(formula: str, values: Values) -> int:
+    """The value of a formula, a whole number of at least 0."""
+    total = Fraction(0)
+    for term in formula.split("+"):
+        product = Fraction(1)
+        for factor in term.split("*"):
+            product *= atom(factor, values)
+        total += product
+    made = int(total)
+    if not 0 <= made <= MAX_DIMENSION:
+        raise values.error(formula, f"comes to {shown(made)}, which no tensor has")
+    return made
+
+
+def atom(factor: str, values: Values) -> Fraction:
+    """A number, a field, or one field over another."""
+    first = factor.lstrip("-")
+    if first[:1].isdigit():
+        return Fraction(factor)
+    above, _, below = factor.partition("/")
+    number = value_of(above, values)
+    if not below:
+        return number
+    if below == "-16":
+        return Fraction(-(-number // 16))
+    divisor = value_of(below, values)
+    if not divisor:
+        raise values.error(below, "is 0")
+    return Fraction(number // divisor)
+
+
+def value_of(field: str, values: Values) -> Fraction:
+    value = values.get(field)
+    if isinstance(value, bool) or not isinstance(value, int | float) or value != value or abs(value) > MAX_COUNT:
+        raise values.error(field, "is missing" if value is None else f"should be a number and is {shown(value)}")
+    return Fraction(value)
+
+
+def holds(place: str, values: Values, index: int, count: int) -> bool:
+    if place.startswith("~"):
+        return not holds(place[1:], values, index, count)
+    return place == "all" or all(_holds(part, values, index, count) for part in place.split("&"))
+
+
+def _holds(condition: str, values: Values, index: int, count: int) -> bool:
+    match = CONDITION.fullmatch(condition)
+    if match is None:
+        raise ValueError(condition)
+    field, test, value = match["field"], match["test"], match["value"]
+    if match["entry"]:
+        return _kind_is(values.get(field), index, value, wanted=test == "=")
+    if test in ("@", "!@"):
+        listed = values.get(value)
+        inside = index in listed if isinstance(listed, list | tuple) else False
+        return inside == (test == "@")
+    if test == "%":
+        period_field, unequal, rest = re.split(r"(!?=)", value, maxsplit=1)
+        period = number(period_field, values)
+        meets = period > 0 and (index - number(rest, values)) % period == 0
+        return meets == (unequal == "=")
+    border = number(value, values)
+    border = count - border if test.endswith("-") else border
+    return index < border if test.startswith("<") else index >= border
+
+
+def _kind_is(listed: object, index: int, kind: str, *, wanted: bool) -> bool:
+    """A list or text shorter than the stack says nothing of the layers beyond it."""
+    if not isinstance(listed, list | tuple | str) or index >= len(listed):
+        return False
+    return (str(listed[index]) == kind) == wanted
+
+
+def number(text: str, values: Values) -> int:
+    return int(text) if text.lstrip("-").isdigit() else int(value_of(text, values) if values.get(text) else 0)
+
+
+def stack_paths(name: str) -> list[str]:
+    """The paths before each repeating number of a name."""
+    return [re.sub(r"\{\d\}", "{}", name[: match.start()]) for match in re.finditer(r"\{\d\}", name)]
+
+
+def met(needs: Sequence[str], values: Values) -> bool:
+    return all(bool(values.get(need.lstrip("!"))) != need.startswith("!") for need in needs)
+
+
+def stored(of: Layout, config: Mapping[str, object]) -> list[Stored]:
+    """Every tensor that a class builds for this config."""
+    values, made = Values(config, of), []
+    for entry in of.entries:
+        if not met(entry.needs, values):
+            continue
+        paths = stack_paths(entry.name)
+        counts = [
+            values.whole(of.stacks[path], MAX_COPIES if level else MAX_LAYERS) for level, path in enumerate(paths)
+        ]
+        indices = [i for i in range(counts[0]) if holds(entry.place, values, i, counts[0])] if counts else None
+        copies = 1
+        for count in counts[1:]:
+            copies *= count
+        if indices == [] or not copies:
+            continue
+        if copies > MAX_COPIES:
+            raise values.error(paths[1], f"repeats {shown(copies)} times")
+        shape = tuple(quantity(dim, values) for dim in entry.dims)
+        made.append(
+            Stored(
+                name=entry.name.replace("{0}", "{i}").replace("{1}", "{e}").replace("{2}", "{f}"),
+                shape=shape,
+                layers=None if indices is None else tuple(indices),
+                copies=copies,
+                buffer=entry.buffer,
+            )
+        )
+    return made
+
+
+def composed(of: Layout, config: Mapping[str, object]) -> list[Stored]:
+    """`stored`, where sections may be of other types than the class has by default: those by their own layouts."""
+    if not any(is_stated(config, of, path) for path in of.fields()):
+        raise Values(config, of).error("hidden_size", "is missing")
+    swapped = {
+        section: other
+        for section, usual in of.sections().items()
+        if (stated := at(config, f"{section}.model_type")[1]) != usual
+        and isinstance(stated, str)
+        and (other := layout(stated)) is not None
+    }
+    if not swapped:
+        return stored(of, config)
+    made: list[Stored] = []
+    kept = []
+    for entry in of.entries:
+        sections = {path.partition(".")[0] for path in entry.fields(of) if path != "tie_word_embeddings"}
+        if len(sections) != 1 or not sections <= set(swapped):
+            kept.append(entry)
+    made += stored(replace(of, entries=tuple(kept)), config)
+    for section, other in swapped.items():
+        part = at(config, section)[1]
+        names = [entry.name for entry in of.entries if entry not in kept and entry.of_section(of) == section]
+        root = common_root(names)
+        for tensor in stored(other, part if isinstance(part, Mapping) else {}):
+            made.append(replace(tensor, name=moved(tensor.name, root)))
+    return made
+
+
+def common_root(names: Sequence[str]) -> str:
+    """The longest path that starts most of the names."""
+    inside = [name for name in names if not re.search(r"(^|\.)(lm_head|head)\.", name)] or list(names)
+    parts = [name.split(".") for name in inside]
+    shared = []
+    for steps in zip(*parts, strict=False):
+        if len(set(steps)) > 1:
+            break
+        shared.append(steps[0])
+    return ".".join(shared)
+
+
+def moved(name: str, root: str) -> str:
+    """A tensor of a model under the root that it has inside another."""
+    rest = re.sub(r"^(model|transformer|gpt_neox|backbone)\.", "", name)
+    return name if name.startswith("lm_head") else f"{root}.{rest}" if root else name
+
+
+def is_stated(config: Mapping[str, object], of: Layout, path: str) -> bool:
+    return any(at(config, name)[1] is not None for name in (path, of.aliases.get(path, path), *of.spelled(path)))
+
+
+def count(tensors: Sequence[Stored]) -> int:
+    """Parameters, without buffers."""
+    total = 0
+    for tensor in tensors:
+        elements = tensor.copies * (1 if tensor.layers is None else len(tensor.layers))
+        for size in tensor.shape:
+            elements *= size
+        total += 0 if tensor.buffer else elements
+    return total

@@ -1,0 +1,133 @@
+"""Formulas, places and defaults of a layout, worked by hand; every learned layout against the built class."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from estimators.architecture import layouts
+from estimators.architecture.fields import ConfigError
+from estimators.architecture.layouts import Layout, Values, composed, count, decoded, holds, quantity, stored
+from tests.conftest import REFERENCE
+
+TINY = decoded(
+    {
+        "model_type": "tiny",
+        "class": "TinyForCausalLM",
+        "doubtful": False,
+        "defaults": {"window": 3, "n_heads": 4, "head_dim": None, "bias": False, "layer_types": ["a"], "experts": 2},
+        "aliases": {"num_hidden_layers": "n_layer"},
+        "stacks": {"model.layers.": "n_layer", "model.layers.{}.experts.": "experts"},
+        "lists": {"layer_types": [['"b"', "i%window=-1", "n_layer"], ['"a"', "all", "n_layer"]]},
+        "entries": [
+            ["model.embed_tokens.weight", "vocab,width", "", "", ""],
+            ["model.layers.{0}.q_proj.weight", "2*width+n_heads,width/n_heads", "", "", ""],
+            ["model.layers.{0}.q_proj.bias", "1/2*width", "", "bias", ""],
+            ["model.layers.{0}.mix.weight", "width", "layer_types[i]=b", "", ""],
+            ["model.layers.{0}.experts.{1}.w.weight", "width,width", "~i<1", "!bias", ""],
+            ["model.layers.{0}.count", "1", "", "", "buffer"],
+        ],
+    }
+)
+CONFIG = {"vocab": 100, "width": 8, "n_layer": 6}
+
+
+def by_name(config: dict[str, object], of: Layout = TINY) -> dict[str, layouts.Stored]:
+    return {tensor.name: tensor for tensor in stored(of, config)}
+
+
+def test_a_formula_is_a_sum_of_products() -> None:
+    values = Values(CONFIG | {"n_heads": 3}, TINY)
+    assert quantity("2*width*width+n_heads+5", values) == 2 * 64 + 3 + 5
+    assert quantity("width/n_heads*10", values) == 20  # 8 / 3 is 2
+    assert quantity("vocab/-16", values) == 7  # 100 / 16, rounded up
+    assert quantity("3/4*width", values) == 6
+
+
+@pytest.mark.parametrize(
+    ("place", "layers"),
+    [
+        ("all", [0, 1, 2, 3, 4, 5]),
+        ("i<2", [0, 1]),
+        ("i>=-2", [4, 5]),
+        ("i%window=-1", [2, 5]),
+        ("i%window!=-1&i>=2", [3, 4]),
+        ("~i%window=-1", [0, 1, 3, 4]),
+        ("i@chosen", [1, 4]),
+        ("layer_types[i]=b", [2, 5]),
+        ("layer_types[i]!=b", [0, 1, 3, 4]),
+    ],
+)
+def test_a_place_names_layers(place: str, layers: list[int]) -> None:
+    values = Values(CONFIG | {"chosen": [1, 4]}, TINY)
+    assert [i for i in range(6) if holds(place, values, i, 6)] == layers
+
+
+def test_every_tensor_of_a_config_is_listed_once_with_its_layers() -> None:
+    found = by_name(CONFIG)
+    assert found["model.embed_tokens.weight"].shape == (100, 8)
+    assert found["model.layers.{i}.q_proj.weight"].shape == (20, 2)
+    assert found["model.layers.{i}.mix.weight"].layers == (2, 5)
+    assert (found["model.layers.{i}.experts.{e}.w.weight"].copies, found["model.layers.{i}.count"].buffer) == (2, True)
+    assert "model.layers.{i}.q_proj.bias" not in found
+    assert count(list(found.values())) == 800 + 6 * 40 + 2 * 8 + 5 * 2 * 64
+
+
+def test_a_switch_takes_tensors_away_and_brings_others() -> None:
+    found = by_name(CONFIG | {"bias": True})
+    assert found["model.layers.{i}.q_proj.bias"].shape == (4,)
+    assert "model.layers.{i}.experts.{e}.w.weight" not in found
+
+
+def test_another_name_of_a_field_is_read() -> None:
+    renamed = decoded({**json.loads(json.dumps(RAW)), "aliases": {"n_layers": "n_layer"}})
+    assert count(stored(renamed, {"vocab": 100, "width": 8, "n_layers": 6})) == count(stored(TINY, CONFIG))
+
+
+RAW = {
+    "model_type": "tiny",
+    "class": "TinyForCausalLM",
+    "defaults": TINY.defaults,
+    "stacks": TINY.stacks,
+    "lists": TINY.lists,
+    "entries": [
+        [e.name, ",".join(e.dims), e.place, " ".join(e.needs), "buffer" if e.buffer else ""] for e in TINY.entries
+    ],
+}
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"width": None}, "width"),
+        ({"width": "8"}, "width"),
+        ({"width": float("nan")}, "width"),
+        ({"n_layer": 10**9}, "n_layer"),
+        ({"n_layer": -1}, "n_layer"),
+        ({"n_heads": 0}, "n_heads"),
+        ({"experts": 1 << 20}, "experts"),
+    ],
+)
+def test_a_size_that_cannot_be_is_refused_by_name(change: dict[str, object], field: str) -> None:
+    with pytest.raises(ConfigError) as refused:
+        stored(TINY, CONFIG | change)
+    assert field in str(refused.value.field)
+
+
+def test_a_config_without_any_size_is_refused() -> None:
+    with pytest.raises(ConfigError) as refused:
+        composed(TINY, {"model_type": "tiny", "bias": True})
+    assert refused.value.field == "hidden_size"
+
+
+ROWS = [json.loads(line) for line in (REFERENCE / "class_counts.jsonl").read_text().splitlines()]
+LEARNED = [row for row in ROWS if row["model_type"] in layouts.lines()]
+
+
+@pytest.mark.parametrize("row", LEARNED, ids=lambda row: row["model_type"])
+def test_a_layout_counts_the_default_config_as_the_class_does(row: dict[str, object]) -> None:
+    of = layouts.layout(str(row["model_type"]))
+    assert of is not None
+    if not of.doubtful:
+        assert count(composed(of, row["config"])) == row["params"]  # type: ignore[arg-type]
