@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
+from estimators.architecture.layouts import TABLE
 from estimators.fitting import held_out, latency_accuracy, memory_accuracy
 from estimators.fitting.latency_accuracy import MissedRows, groups_behind, scatter
 from estimators.provenance import read_table
@@ -17,6 +18,7 @@ TABLES = {
     "transformers_memory": "plain transformers on A100",
 }
 BEGIN, END = "<!-- accuracy:begin -->", "<!-- accuracy:end -->"
+CLASS_CHECKS = TABLE.with_name("class_checks.csv")
 LATENCY_COMMAND = "python -m estimators.fitting.latency_accuracy"
 GROUPS: Mapping[str, Callable[[held_out.Checked], str]] = {
     "accelerator": lambda figure: figure.accelerator,
@@ -65,6 +67,62 @@ def memory_scores() -> tuple[MemoryScore, ...]:
             as_of=row["as_of"],
         )
         for row in memory_accuracy.recorded()
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClassCheck:
+    """One model type: what its class in transformers builds, and what the reader makes of the same config."""
+
+    model_type: str
+    params: int | None  # at the default configuration, on the meta device; None where that builds nothing
+    read_params: int | None
+    cache: int | None  # elements per token; None where no pass runs without data
+    read_cache: int | None
+    sizes: int  # configurations of other sizes, on which nothing was fitted
+    exact: int
+    worst: float  # largest relative error of the parameters among them
+    reading: str
+    source: str
+    as_of: str
+
+
+@lru_cache(maxsize=1)
+def class_checks() -> tuple[ClassCheck, ...]:
+    """What `python -m tools.layouts` last wrote, by type."""
+
+    def whole(text: str) -> int | None:
+        return int(text) if text else None
+
+    return tuple(
+        ClassCheck(
+            model_type=row["model_type"],
+            params=whole(row["params"]),
+            read_params=whole(row["read_params"]),
+            cache=whole(row["cache"]),
+            read_cache=whole(row["read_cache"]),
+            sizes=int(row["sizes"]),
+            exact=int(row["exact"]),
+            worst=float(row["worst"]),
+            reading=row["reading"],
+            source=row["source"],
+            as_of=row["as_of"],
+        )
+        for row in read_table(CLASS_CHECKS)
+    )
+
+
+def class_summary() -> str:
+    """The checks in a sentence."""
+    checks = class_checks()
+    built = [check for check in checks if check.params is not None]
+    same = sum(check.params == check.read_params for check in built)
+    cached = [check for check in checks if check.cache is not None]
+    kept = sum(check.cache == check.read_cache for check in cached)
+    sizes, exact = sum(check.sizes for check in checks), sum(check.exact for check in checks)
+    return (
+        f"{len(checks)} model types read from their configs: {same} of {len(built)} default configurations and {exact} "
+        f"of {sizes} others have exactly the parameters of the built class, {kept} of {len(cached)} its cache per token."
     )
 
 

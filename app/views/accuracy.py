@@ -9,6 +9,8 @@ from app.figures.accuracy import predicted_against_published
 from app.measuring.accuracy import (
     GROUPS,
     LATENCY_COMMAND,
+    class_checks,
+    class_summary,
     figures,
     group_scores,
     interval_scores,
@@ -58,6 +60,32 @@ with st.expander("Rows left out, and why"):
         st.caption(score.left_out or "none")
 
 PERCENT = st.column_config.NumberColumn(format="percent")
+
+st.markdown("### Architectures, against the classes that run them")
+st.markdown(class_summary())
+with st.expander("Type by type"):
+    st.dataframe(
+        pd.DataFrame(
+            [
+                {
+                    "Model type": check.model_type,
+                    "Parameters built": check.params,
+                    "Parameters read": check.read_params,
+                    "Cache per token built": check.cache,
+                    "Cache per token read": check.read_cache,
+                    "Other sizes": check.sizes,
+                    "Of them exact": check.exact,
+                    "Worst": check.worst,
+                    "Read": check.reading,
+                }
+                for check in class_checks()
+            ]
+        ),
+        hide_index=True,
+        key="class_checks",
+        column_config={"Worst": PERCENT},
+    )
+    st.caption(f"Elements of keys and values per token. {class_checks()[0].source}, {class_checks()[0].as_of}.")
 
 st.markdown("### Speed, against published benchmarks the fit never saw")
 st.dataframe(

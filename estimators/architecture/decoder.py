@@ -12,13 +12,18 @@ FULL = "full_attention"
 SLIDING = "sliding_attention"
 
 
-def heads(c: Fields, *, window: int | None = None, chunk: int | None = None) -> Attention:
-    """N query heads, K key-value heads (N when unstated) of H = head_dim (D / N when unstated)."""
+def heads(c: Fields, *, window: int | None = None, chunk: int | None = None, uneven: bool = False) -> Attention:
+    """N query heads, K key-value heads (N when unstated) of H = head_dim (D / N when unstated).
+
+    `uneven` where the class rounds D / N down rather than ask that it divides.
+    """
     q_heads = c.count("num_attention_heads")
     kv_heads = c.count("num_key_value_heads", instead=q_heads)
     c.shares("num_attention_heads", q_heads, "num_key_value_heads", kv_heads)
     head_dim = c.optional_count("head_dim")
-    if head_dim is None:
+    if head_dim is None and uneven:
+        head_dim = max(c.count("hidden_size") // q_heads, 1)
+    elif head_dim is None:
         head_dim = c.shares("hidden_size", c.count("hidden_size"), "num_attention_heads", q_heads)
     return grouped_query(q_heads, kv_heads, head_dim, window=window, chunk=chunk)
 

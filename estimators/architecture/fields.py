@@ -18,6 +18,10 @@ class ConfigError(Refusal):
     """A config that cannot be read: the message and `field` name what is wrong in it."""
 
 
+class MissingField(ConfigError):
+    """A config without a field that its family needs."""
+
+
 class UnknownArchitecture(Refusal):
     """A model type nobody has described here."""
 
@@ -57,7 +61,8 @@ class Fields:
     def error(self, name: str, problem: str, remedy: str = "") -> ConfigError:
         field = f"{self.path}{name}"
         remedy = remedy or "Use the config.json of a published model."
-        return ConfigError(f"The model's config cannot be used: {field} {problem}.", field=field, remedy=remedy)
+        kind = MissingField if problem == "is missing" else ConfigError
+        return kind(f"The model's config cannot be used: {field} {problem}.", field=field, remedy=remedy)
 
     def optional_count(self, name: str, *, low: int = 1, high: int = MAX_COUNT) -> int | None:
         value = self.get(name)

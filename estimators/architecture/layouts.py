@@ -120,6 +120,10 @@ def lines() -> Mapping[str, str]:
     return {line.split('"', 4)[3]: line for line in text.splitlines()}
 
 
+def known(model_type: str) -> bool:
+    return model_type in lines()
+
+
 @lru_cache(maxsize=64)
 def layout(model_type: str) -> Layout | None:
     line = lines().get(model_type)

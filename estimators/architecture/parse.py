@@ -9,7 +9,8 @@ from estimators.architecture import conventions
 from estimators.architecture.blocks import Body
 from estimators.architecture.defaults import defaults
 from estimators.architecture.families import FAMILIES
-from estimators.architecture.fields import ConfigError, Fields, UnknownArchitecture, shown
+from estimators.architecture.fields import ConfigError, Fields, MissingField, UnknownArchitecture, shown
+from estimators.architecture.layouts import known
 from estimators.architecture.quantizers import parse_quantization
 from estimators.architecture.spec import ModelSpec, SpecSource
 
@@ -55,10 +56,7 @@ def parse_config(
     """
     model_type = model_type_of(config)
     fields = Fields(config, defaults().get(model_type))
-    if model_type in FAMILIES:
-        body = FAMILIES[model_type](fields)
-    else:
-        body = conventions.body_of(config, model_type)
+    body = read(fields, config, model_type)
     dtype, dtype_notes = dtype_of(config, model_type, body)
     quantization = parse_quantization(config, Fields(config))
     return ModelSpec(
@@ -80,6 +78,22 @@ def parse_config(
         relative_range=body.relative_range,
         notes=body.notes + dtype_notes,
     )
+
+
+def read(fields: Fields, config: Mapping[str, object], model_type: str) -> Body:
+    """By the family, else by convention; a field that only the family asks for is not missed by the class's layout."""
+    if model_type not in FAMILIES:
+        return conventions.body_of(config, model_type)
+    try:
+        return FAMILIES[model_type](fields)
+    except MissingField:
+        if not known(model_type):
+            raise
+        try:
+            return conventions.body_of(config, model_type)
+        except ConfigError:
+            pass
+        raise
 
 
 def model_type_of(config: Mapping[str, object]) -> str:

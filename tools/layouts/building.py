@@ -10,7 +10,15 @@ from typing import Any
 import torch
 import transformers
 from transformers import CONFIG_MAPPING
-from transformers.core_model_loading import revert_weight_conversion
+from transformers.conversion_mapping import get_model_conversion_mapping
+from transformers.core_model_loading import (
+    PrefixChange,
+    WeightConverter,
+    WeightRenaming,
+    apply_converters,
+    apply_renamings,
+    revert_weight_conversion,
+)
 from transformers.models.auto import modeling_auto
 
 Config = dict[str, Any]
@@ -65,10 +73,38 @@ def build(model_type: str, config: Config) -> Shapes | None:
     return {name: (tuple(tensor.shape), name in buffers) for name, tensor in everything.items()}
 
 
+_RULES: dict[str, tuple[list[Any], list[Any], list[Any]]] = {}
+_RENAMED: dict[tuple[str, str], str | None] = {}
+
+
 def checkpoint(made: Any, tensors: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The tensors as `save_pretrained` writes them: experts apart, older names."""
-    written: Mapping[str, Any] = revert_weight_conversion(made, dict(tensors))
-    return written
+    """The tensors as `save_pretrained` writes them: experts apart, older names.
+
+    `revert_weight_conversion` does it; what only changes its name is remembered, since that takes most of the time.
+    """
+    kind = made.config.model_type
+    if kind not in _RULES:
+        found = [
+            rule for rule in get_model_conversion_mapping(made, add_legacy=False) if not isinstance(rule, PrefixChange)
+        ]
+        back = [rule.reverse_transform() for rule in found[::-1]]
+        renamings = [rule for rule in back if isinstance(rule, WeightRenaming)]
+        _RULES[kind] = found, renamings, [rule for rule in back if isinstance(rule, WeightConverter)]
+    rules, renamings, converters = _RULES[kind]
+    if not rules:
+        return tensors
+    written: dict[str, Any] = {}
+    merged: dict[str, Any] = {}
+    for name, tensor in tensors.items():
+        if (kind, name) not in _RENAMED:
+            converts = apply_converters(name, converters)[1] is not None
+            _RENAMED[kind, name] = None if converts else apply_renamings(name, renamings)
+        renamed = _RENAMED[kind, name]
+        if renamed is None:
+            merged[name] = tensor
+        else:
+            written[renamed] = tensor
+    return {**written, **(revert_weight_conversion(made, merged) if merged else {})}
 
 
 def leaves(config: Config, path: str = "") -> Iterator[tuple[str, Any]]:

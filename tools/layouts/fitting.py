@@ -188,7 +188,7 @@ def solve(
 ) -> str | None:
     """`count` of the terms with simple factors that sum to the target in every sample."""
     names = list(terms)
-    if not names or (count == 3 and len(names) > 90) or (count == 2 and len(names) > 700):
+    if not names or (count == 3 and len(names) > 48) or (count == 2 and len(names) > 220):
         return None
     matrix = np.stack([terms[name] for name in names])
     good = [i for i in range(len(names)) if np.all(np.isfinite(matrix[i]))]

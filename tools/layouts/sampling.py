@@ -16,6 +16,7 @@ NO_SHAPE = re.compile(
 )
 STACKS = re.compile(r"(layers?|depth|blocks?|n_layer|stages?)$")
 EXPERTS = re.compile(r"(num_experts|n_routed_experts|num_local_experts|moe_num_experts|zero_expert_num)$")
+CHOSEN = re.compile(r"(experts_per_tok(en)?|top_?k|moe_k|n_group|topk_group)$")
 FEW_LAYERS, FEW_EXPERTS = 5, 4
 KINDS = (
     "full_attention",
@@ -216,9 +217,12 @@ def small(model_type: str) -> Config | None:
         if build(model_type, config) is None:
             continue
         for limit in (FEW_LAYERS, 8, 12):
-            cut = shortened(config, limit)
+            cut = changed(config, {path: v for change in reversed(fewer(config, limit)) for path, v in change.items()})
             if build(model_type, cut) is not None:
                 return cut
+        for change in fewer(config, 8):  # as far as the class goes along
+            cut = changed(config, change)
+            config = cut if build(model_type, cut) is not None else config
         return config
     return None
 
@@ -238,23 +242,19 @@ def with_head_dim(config: Config) -> Config:
     return changed(config, made)
 
 
-def shortened(config: Config, limit: int) -> Config:
-    """Fewer layers and experts; lists with an entry per layer lose the same layers."""
-    changes: dict[str, Any] = {}
+def fewer(config: Config, limit: int) -> list[Config]:
+    """Changes to fewer layers and experts, one by one; lists with an entry per layer lose the same layers."""
+    made: list[Config] = []
     for path, value in leaves(config):
         if type(value) is int and STACKS.search(path) and value > limit and "mtp" not in path:
-            changes |= following(config, {path: limit})
-        if is_kinds(path, value) and len(value) > limit:
-            changes.setdefault(path, every_kind(value, limit))
-        if type(value) is int and EXPERTS.search(path) and value > FEW_EXPERTS:
-            changes[path] = FEW_EXPERTS
-        if (
-            type(value) is int
-            and re.search(r"(experts_per_tok(en)?|top_?k|moe_k|n_group|topk_group)$", path)
-            and value > 2
-        ):
-            changes[path] = 2
-    return changed(config, changes)
+            made.append(following(config, {path: limit}))
+        elif is_kinds(path, value) and len(value) > limit:
+            made.append({path: every_kind(value, limit)})
+        elif type(value) is int and EXPERTS.search(path) and value > FEW_EXPERTS:
+            made.append({path: FEW_EXPERTS})
+        elif type(value) is int and CHOSEN.search(path) and value > 2:
+            made.append({path: 2})
+    return made
 
 
 def is_layer_list(config: Config, path: str, value: Any) -> bool:

@@ -18,7 +18,7 @@ from estimators.architecture.spec import FeedForward, LayerGroup
 def glm4_moe(c: Fields, root: str = "model") -> Body:
     """GLM 4.5, 4.6, 4.7: biases on q, k, v; head norms in the larger ones."""
     width, inner, bias = c.count("hidden_size"), c.count("intermediate_size"), c.flag("attention_bias")
-    attention = heads(c)
+    attention = heads(c, uneven=True)
 
     def layer(sparse: bool) -> LayerGroup:
         tensors = projections(attention, width, qkv_bias=bias) + norms(width, *NORMS)

@@ -103,7 +103,8 @@ def mixer_types(c: Fields) -> list[str]:
     """Granite 4 names each layer "mamba" or "attention"; without names all are attention."""
     count = c.layers()
     names = c.texts("layer_types", length=count) if c.has("layer_types") else ("attention",) * count
-    known = {"mamba": "mamba", "attention": "attention", "full_attention": "attention"}
+    known = {kind: "mamba" for kind in ("mamba", "linear_attention")}
+    known |= {kind: "attention" for kind in ("attention", "full_attention")}
     for name in names:
         if name not in known:
             raise c.error("layer_types", f"holds {name[:40]!r}; known are mamba, attention")
@@ -231,7 +232,8 @@ def nemotron_kinds(c: Fields, pattern: str, names: str) -> list[str]:
         if unknown:
             raise c.error(pattern, f"holds {sorted(unknown)[0]!r}; known are {' '.join(LETTERS)}")
         return [LETTERS[letter] for letter in letters]
-    kinds = c.texts(names)
+    renamed = {"linear_attention": "mamba", "full_attention": "attention"}
+    kinds = [renamed.get(kind, kind) for kind in c.texts(names)]
     for kind in kinds:
         if kind not in LETTERS.values():
             raise c.error(names, f"holds {kind[:40]!r}; known are {', '.join(LETTERS.values())}")

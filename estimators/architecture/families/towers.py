@@ -153,7 +153,6 @@ def llama4_vision(v: Fields, prefix: str) -> Tensors:
     layers, patch = v.count("num_hidden_layers", high=MAX_LAYERS), v.count("patch_size")
     patches = (v.count("image_size") // patch) ** 2 + 1
     into = v.count("num_channels", instead=3) * patch**2
-    shuffled = int(width / v.number("pixel_shuffle_ratio", low=0.05, high=1) ** 2)
     first, second = v.count("projector_input_dim"), v.count("projector_output_dim")
     made = plain(f"{prefix}.class_embedding", (width,)) + plain(f"{prefix}.positional_embedding_vlm", (patches, width))
     made += dense(f"{prefix}.patch_embedding.linear", width, into, bias=False)
@@ -164,8 +163,8 @@ def llama4_vision(v: Fields, prefix: str) -> Tensors:
     for name in ("input_layernorm", "post_attention_layernorm"):
         made += normed(f"{block}.{name}", width, copies=layers)
     adapter = f"{prefix}.vision_adapter.mlp"
-    made += dense(f"{adapter}.fc1", first, shuffled, bias=False)
-    return made + dense(f"{adapter}.fc2", second, first, bias=False, split=Split.ROW)
+    made += dense(f"{adapter}.fc1", first, inner, bias=False)
+    return made + dense(f"{adapter}.fc2", second, second, bias=False, split=Split.ROW)
 
 
 def moonvit(v: Fields, prefix: str) -> Tensors:

@@ -78,3 +78,9 @@ def test_a_quantized_alias_carries_its_recipe() -> None:
 def test_a_config_handed_out_can_be_changed_without_harm() -> None:
     load_config("Qwen/Qwen3-8B")["hidden_size"] = 1
     assert load_config("Qwen/Qwen3-8B")["hidden_size"] == 4096
+
+
+def test_gemma_4_reads_the_context_it_is_published_with() -> None:
+    """26B and 31B: 256 Ki tokens, as the quantized copies of both say; E2B and E4B: 128 Ki."""
+    contexts = {name: load_spec(f"google/gemma-4-{name}").max_positions for name in ("26B-A4B", "31B", "E4B")}
+    assert contexts == {"26B-A4B": 262_144, "31B": 262_144, "E4B": 131_072}
