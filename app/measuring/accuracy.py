@@ -121,8 +121,9 @@ def class_summary() -> str:
     kept = sum(check.cache == check.read_cache for check in cached)
     sizes, exact = sum(check.sizes for check in checks), sum(check.exact for check in checks)
     return (
-        f"{len(checks)} model types read from their configs: {same} of {len(built)} default configurations and {exact} "
-        f"of {sizes} others have exactly the parameters of the built class, {kept} of {len(cached)} its cache per token."
+        f"{len(checks)} model types read from their configs: {same} of {len(built)} default configurations and "
+        f"{exact} of {sizes} others have exactly the parameters of the built class, {kept} of {len(cached)} its cache "
+        "per token."
     )
 
 

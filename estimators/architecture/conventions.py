@@ -179,7 +179,14 @@ def grouped(inside: Sequence[Stored], stack: str, c: Section) -> tuple[LayerGrou
     for (key, beyond), indices in alike.items():  # type: ignore[misc]
         group = one_layer(held[indices[0]], stack, c, kind=key[1], index=indices[0], reuses_cache=key[2])
         groups.append(replace(group, layers=tuple(indices), stack="mtp" if beyond else "decoder"))
+    if stated is not None and held and stated >= 2 * len(held) and stated % len(held) == 0:
+        groups.append(again(groups[-1], range(len(held), stated)))
     return tuple(groups)
+
+
+def again(group: LayerGroup, layers: range) -> LayerGroup:
+    """Further passes through the same weights (HRM), which keep a cache of their own and store nothing."""
+    return replace(group, layers=tuple(layers), tensors=(), ffn=None)
 
 
 def one_layer(

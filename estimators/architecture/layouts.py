@@ -49,6 +49,7 @@ ESSENTIAL = frozenset(
         "ffn_dim",
     ]
 )
+NEVER_NONE = re.compile(r"heads|head_dim|hidden_size|n_head|n_embd|d_model|vocab|lora_rank")
 CONDITION = re.compile(r"(?P<field>[\w.]*)(?P<entry>\[i\])?(?P<test><-|>=-|<|>=|!=|=|@|!@|%)(?P<value>.*)")
 
 
@@ -334,6 +335,11 @@ def stored(of: Layout, config: Mapping[str, object]) -> list[Stored]:
         if copies > MAX_COPIES:
             raise values.error(paths[1], f"repeats {shown(copies)} times")
         shape = tuple(quantity(dim, values) for dim in entry.dims)
+        if 0 in shape:
+            without = entry.dims[shape.index(0)]
+            if NEVER_NONE.search(without):
+                raise values.error(without, "comes to 0")
+            continue
         made.append(
             Stored(
                 name=entry.name.replace("{0}", "{i}").replace("{1}", "{e}").replace("{2}", "{f}"),

@@ -12,7 +12,7 @@ from estimators.architecture.spec import Attention, AttentionKind, FeedForward, 
 QUERY = re.compile(r"(^|\.)(q_proj|to_q|query|wq|q|query_proj|q_b_proj|wq_b|q_lin|q_up_proj)(\.dense|\.linear)?$")
 KEY = re.compile(r"(^|\.)(k_proj|to_k|key|wk|k|key_proj|k_lin)(\.dense|\.linear)?$")
 VALUE = re.compile(r"(^|\.)(v_proj|to_v|value|wv|v|value_proj|v_lin)(\.dense|\.linear)?$")
-FUSED = re.compile(r"(^|\.)(qkv_proj|query_key_value|c_attn|W?_?qkv|in_proj|att_proj|wqkv|Wqkv|qkv_linear)$")
+FUSED = re.compile(r"(^|\.)(g?qkv_proj|query_key_value|c_attn|W?_?qkv|in_proj|att_proj|wqkv|Wqkv|qkv_linear)$")
 PAIR = re.compile(r"(^|\.)(kv_proj|key_value|kv|wkv)$")
 LATENT = re.compile(r"(^|\.)(kv_a_proj_with_mqa|kv_a_proj|kv_a|wkv_a)$")
 OUT = re.compile(r"(^|\.)(o_proj|out_proj|to_out|dense|c_proj|wo|o|out_lin|proj|output\.dense|linear_proj)$")
@@ -82,7 +82,8 @@ def key_value_rows(own: Sequence[Tensor], out: Tensor | None) -> tuple[int, int]
         return None
     rows = max(fused.shape) if fused.name.endswith("c_attn") else fused.shape[0]
     width = out.shape[1]
-    rest = (rows - width) // 2
+    gated = 2 if "gqkv" in fused.name else 1  # a gate of the output, as wide as the queries
+    rest = (rows - gated * width) // 2
     return (rest, rest) if rest > 0 else None
 
 

@@ -103,8 +103,8 @@ def mixer_types(c: Fields) -> list[str]:
     """Granite 4 names each layer "mamba" or "attention"; without names all are attention."""
     count = c.layers()
     names = c.texts("layer_types", length=count) if c.has("layer_types") else ("attention",) * count
-    known = {kind: "mamba" for kind in ("mamba", "linear_attention")}
-    known |= {kind: "attention" for kind in ("attention", "full_attention")}
+    known = dict.fromkeys(("mamba", "linear_attention"), "mamba")
+    known |= dict.fromkeys(("attention", "full_attention"), "attention")
     for name in names:
         if name not in known:
             raise c.error("layer_types", f"holds {name[:40]!r}; known are mamba, attention")

@@ -108,6 +108,12 @@ def test_layers_beyond_those_the_config_counts_predict_further_tokens() -> None:
     assert [(group.stack, group.layers) for group in groups] == [("decoder", (0,)), ("mtp", (1,))]
 
 
+def test_a_stack_run_several_times_keeps_a_cache_for_each_pass() -> None:
+    stored_once, again = read(OUTSIDE + ATTENTION + MLP, CONFIG | {"num_hidden_layers": 6}).groups
+    assert (stored_once.count, again.count, again.tensors) == (2, 4, ())
+    assert again.attention == stored_once.attention
+
+
 def test_an_encoder_beside_the_decoder_is_a_tower() -> None:
     tower = [
         Stored(name="model.visual.blocks.{i}.attn.qkv.weight", shape=(90, 30), layers=(0, 1, 2)),

@@ -10,11 +10,14 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from estimators.architecture import layouts
 from estimators.architecture.catalogue import entries, load_config
+from estimators.architecture.families import FAMILIES
 from estimators.architecture.parse import ConfigError, parse_config, parse_config_text
 from estimators.architecture.spec import ModelSpec, SpecSource
 from estimators.precision import Weights, resolve_precision
 from estimators.provenance import Refusal
+from tests.conftest import REFERENCE
 
 # One config of each model type, and every quantized one.
 SEEDS = sorted({e.model_type: e.id for e in entries()}.values()) + [e.id for e in entries() if e.quant_method]
@@ -114,6 +117,62 @@ json_values = st.recursive(
 @given(config=st.dictionaries(st.text(max_size=12), json_values, max_size=6), seed=st.sampled_from(SEEDS))
 def test_any_json_object_under_a_known_model_type_is_refused_or_parsed(config: dict[str, Any], seed: str) -> None:
     answers({**config, "model_type": load_config(seed)["model_type"]})
+
+
+# ---------------------------------------------------------------- types that only convention reads
+
+LEARNED = {
+    row["model_type"]: row["config"]
+    for row in map(json.loads, (REFERENCE / "class_counts.jsonl").read_text(encoding="utf-8").splitlines())
+    if row["model_type"] in layouts.lines() and row["model_type"] not in FAMILIES
+}
+UNHEARD = "never_heard_of_it"
+
+
+@settings(max_examples=300, deadline=5000, suppress_health_check=[HealthCheck.too_slow], derandomize=True)
+@given(
+    seed=st.sampled_from(sorted(LEARNED)),
+    picks=st.lists(st.tuples(st.integers(0, 10_000), absurd), min_size=1, max_size=4),
+    unheard=st.booleans(),
+)
+def test_a_type_read_by_convention_is_answered_or_refused(
+    seed: str, picks: list[tuple[int, object]], unheard: bool
+) -> None:
+    config = copy.deepcopy(LEARNED[seed])
+    for index, value in picks:
+        spots = places(config)
+        container, key = spots[index % len(spots)]
+        container[key] = value
+    answers(config | {"model_type": UNHEARD} if unheard else config)
+
+
+@settings(max_examples=150, deadline=5000, suppress_health_check=[HealthCheck.too_slow], derandomize=True)
+@given(seed=st.sampled_from(sorted(LEARNED)), drops=st.lists(st.integers(0, 10_000), min_size=1, max_size=6))
+def test_a_type_read_by_convention_may_lack_fields_and_sections(seed: str, drops: list[int]) -> None:
+    config = copy.deepcopy(LEARNED[seed])
+    for index in drops:
+        spots = [(container, key) for container, key in places(config) if isinstance(container, dict)]
+        if spots:
+            container, key = spots[index % len(spots)]
+            del container[key]
+    answers(config)
+
+
+def test_sections_that_hold_themselves_end() -> None:
+    config: dict[str, Any] = {"model_type": UNHEARD, "hidden_size": 64}
+    config["text_config"] = config
+    answers(config)
+
+
+def test_an_unheard_type_is_never_exact() -> None:
+    for config in LEARNED.values():
+        try:
+            spec = parsed(config | {"model_type": UNHEARD})
+        except Refusal as refusal:
+            said(refusal)
+            continue
+        assert spec.relative_range >= 0.02
+        assert any("off by" in note for note in spec.notes)
 
 
 def text(raw: str | bytes) -> ModelSpec:
