@@ -12,8 +12,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TypeGuard
 
+from estimators.architecture import gguf
 from estimators.architecture.conventions import read
 from estimators.architecture.fields import Fields
+from estimators.architecture.gguf import read_gguf
 from estimators.architecture.headers import WIDE, Header, gathered, shaped
 from estimators.architecture.quantization_config import parse_quantization
 from estimators.architecture.spec import ModelSpec, Reading, SpecSource, StoredWeights
@@ -25,6 +27,7 @@ BITS = {
     "F8_E4M3FNUZ": 8, "F8_E5M2FNUZ": 8, "I16": 16, "U16": 16, "F16": 16, "BF16": 16, "I32": 32, "U32": 32,
     "F32": 32, "F64": 64, "I64": 64, "U64": 64, "C64": 64,
 }  # fmt: skip
+GGUF_RANGE = 0.01  # converters drop buffers, split and merge projections
 SAME = 1e-4  # of the parameters: what buffers come to
 MAX_BYTES = 1 << 50
 MAX_DIMENSIONS = 16
@@ -104,6 +107,36 @@ def with_layers(bare: ModelSpec, tensors: Sequence[Header], config: Mapping[str,
         notes=(
             f"{bare.model_type!r} is not described here: layers, cache and bytes are read from the headers of its "
             "files, by the names and shapes of the tensors; windows and experts per token from its config.",
+        ),
+    )
+
+
+def spec_from_gguf(front: bytes, *, model_id: str, source_note: str, revision: str | None = None) -> ModelSpec:
+    """A spec from the front of a GGUF file, as of the model before it was quantized."""
+    file = read_gguf(front)
+    config = gguf.as_config(file)
+    body = read(gguf.gathered(file), config)
+    types = ", ".join(file.types)
+    return ModelSpec(
+        id=model_id,
+        revision=revision,
+        source=SpecSource.HEADER,
+        source_note=source_note,
+        architecture=str(config["model_type"])[:60],
+        model_type=str(config["model_type"])[:60],
+        hidden_size=body.hidden_size,
+        vocab_size=body.vocab_size,
+        max_positions=body.max_positions,
+        dtype="bfloat16",
+        tied_embeddings=body.tied,
+        groups=body.groups,
+        tensors=body.tensors,
+        reading=Reading.CONVENTION,
+        relative_range=GGUF_RANGE,
+        notes=(
+            f"The repository has no config.json: layers and cache are read from the header of one GGUF file, which "
+            f"holds {file.stored_bytes:,} bytes in {types}. Estimates are of these weights in 16 bits unless another "
+            "precision is chosen; this tool does not price GGUF's own formats.",
         ),
     )
 

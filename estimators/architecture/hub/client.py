@@ -12,10 +12,12 @@ import os
 import re
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from estimators.architecture.gguf import BadGguf
 from estimators.architecture.hub.bounds import OverLimit
 from estimators.architecture.hub.config import (
     parse_completed,
@@ -55,9 +57,10 @@ from estimators.architecture.hub.pages import (
     weight_files_bytes,
 )
 from estimators.architecture.hub.weights import BadHeader, read_headers
+from estimators.architecture.params_json import as_config
 from estimators.architecture.parse import MAX_CONFIG_BYTES, UnknownArchitecture
 from estimators.architecture.spec import ModelSpec, Reading
-from estimators.architecture.stored import HeaderError, compared, spec_from_headers
+from estimators.architecture.stored import HeaderError, compared, spec_from_gguf, spec_from_headers
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
@@ -83,6 +86,7 @@ __all__ = [
 
 PUBLIC_HUB = "https://huggingface.co"
 MAX_ANSWER_BYTES = 16 << 20  # a model page with the sizes of some thousand files takes about a megabyte
+GGUF_BYTES = 24 << 20  # a GGUF header holds the vocabulary: 6 MB for 150,000 tokens, twice that with its merges
 MAX_CHUNK_BYTES = 1 << 20  # what the HTTP client may hand over in one piece beyond what was asked for
 MODEL_ID = re.compile(r"(?!.*(--|\.\.))[A-Za-z0-9_][\w.-]{0,95}(/[A-Za-z0-9_][\w.-]{0,95})?", re.ASCII)
 REVISION = re.compile(r"(?!.*(\.\.|//))[A-Za-z0-9][\w.+/-]{0,199}", re.ASCII)
@@ -193,7 +197,14 @@ class HubClient:
         try:
             text = self._config_text(asked, api, commit, deadline)
         except ConfigMissing:
-            raise asked.no_config(sizes) from None
+            spec = self._without_config(asked, commit, sizes, deadline)
+            return HubModel(
+                spec=spec,
+                gated=bool(info.gated),
+                weight_files_bytes=weight_files_bytes(sizes),
+                filled=(),
+                from_disk=False,
+            )
         note = f"config.json of {asked.model_id} at {commit[:12]}, read from {asked.host}"
         config = read_config(text, asked.model_id)
         try:
@@ -215,6 +226,27 @@ class HubClient:
             from_disk=False,
             config=config,
         )
+
+    def _without_config(self, asked: HubQuestion, commit: str, sizes: Mapping[str, int | None], deadline: float) -> ModelSpec:
+        """A repository of other forms: Mistral's params.json, a GGUF file, or bare safetensors."""
+        ggufs = sorted(name for name in sizes if name.endswith(".gguf") and "mmproj" not in name)
+        where = f"of {asked.model_id} at {commit[:12]}, read from {asked.host}"
+        if "params.json" in sizes:
+            with library_calls(asked, deadline, MAX_CONFIG_BYTES + MAX_CHUNK_BYTES, front_only=True):
+                text = self._front(asked, commit, "params.json", MAX_CONFIG_BYTES)
+            config = as_config(read_config(text, asked.model_id))
+            spec, _ = self._parsed(asked, config, commit, f"params.json {where}")
+            return replace(spec, notes=(*spec.notes, "The repository has no config.json: read from its params.json."))
+        if ggufs:
+            with library_calls(asked, deadline, GGUF_BYTES + MAX_CHUNK_BYTES, front_only=True):
+                front = self._front(asked, commit, ggufs[0], GGUF_BYTES)
+            with suppress(BadGguf):
+                return spec_from_gguf(
+                    front, model_id=asked.model_id, source_note=f"header of {ggufs[0]} {where}", revision=commit
+                )
+        elif weight_files(sizes):
+            return self._spec_from_weights(asked, {}, commit, sizes, deadline)
+        raise asked.no_config(sizes)
 
     def _config_text(self, asked: HubQuestion, api: HfApi, commit: str, deadline: float) -> bytes:
         with library_calls(asked, deadline, MAX_CONFIG_BYTES):

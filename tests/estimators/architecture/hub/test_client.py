@@ -26,8 +26,9 @@ from estimators.architecture.hub.client import (
     WeightsUnreadable,
 )
 from estimators.architecture.parse import ConfigError
-from estimators.architecture.spec import SpecSource
+from estimators.architecture.spec import Reading, SpecSource
 from estimators.provenance import Refusal
+from tests.estimators.architecture.test_gguf import file as gguf_file
 from tests.servers.hub import HubServer, SparseFile, commit_of
 
 TOKEN = "hf_secretsecretsecret"
@@ -492,6 +493,63 @@ def test_an_unknown_architecture_without_safetensors_is_refused(hub, client):
     error = refusal(client, "org/odd")
     assert "never_heard_of_it" in error.message
     assert error.field == "model"
+
+
+NOVEL = LLAMA | {"model_type": "novel_llm", "architectures": ["NovelForCausalLM"]}
+NOVEL_TENSORS = {
+    "model.embed_tokens.weight": ("BF16", [100, 64]), "lm_head.weight": ("BF16", [100, 64]),
+    "model.norm.weight": ("BF16", [64]),
+} | {
+    f"model.layers.{i}.{name}.weight": ("BF16", shape)
+    for i in range(3)
+    for name, shape in {
+        "self_attn.q_proj": [64, 64], "self_attn.k_proj": [32, 64], "self_attn.v_proj": [32, 64],
+        "self_attn.o_proj": [64, 64], "mlp.gate_proj": [200, 64], "mlp.up_proj": [200, 64], "mlp.down_proj": [64, 200],
+        "input_layernorm": [64], "post_attention_layernorm": [64],
+    }.items()
+}  # fmt: skip
+
+
+def test_the_files_decide_where_a_type_is_read_by_convention(hub, client):
+    """The config says 2 layers of width 160; the files hold 3 of 200, the third beyond the config's count."""
+    hub.add_model("org/novel", config=NOVEL, safetensors={"model.safetensors": NOVEL_TENSORS})
+    spec = client.fetch_spec("org/novel")
+    assert spec.reading is Reading.MATCHED
+    assert spec.resident_params == 12_800 + 64 + 2 * (12_288 + 3 * 200 * 64 + 128)
+    assert [(group.stack, group.count) for group in spec.groups] == [("decoder", 2), ("mtp", 1)]
+    assert any("against the" in note for note in spec.notes)
+
+
+def test_files_that_cannot_be_read_leave_the_range_and_say_so(hub, client):
+    hub.add_model("org/novel", config=NOVEL, files={"model.safetensors": (2).to_bytes(8, "little") + b"[]"})
+    spec = client.fetch_spec("org/novel")
+    assert spec.reading is Reading.CONVENTION
+    assert spec.relative_range > 0
+    assert any("could not settle it" in note for note in spec.notes)
+
+
+def test_a_repository_with_only_params_json(hub, client):
+    params = {"dim": 64, "n_layers": 2, "head_dim": 16, "hidden_dim": 160, "n_heads": 4, "n_kv_heads": 2}
+    params |= {"vocab_size": 100, "norm_eps": 1e-5, "tied_embeddings": False}
+    hub.add_model("org/native", files={"params.json": json.dumps(params).encode()})
+    spec = client.fetch_spec("org/native")
+    assert spec.resident_params == LLAMA_PARAMS
+    assert any("params.json" in note for note in spec.notes)
+    hub.add_model("org/latent", files={"params.json": json.dumps(params | {"kv_lora_rank": 8}).encode()})
+    assert "kv_lora_rank" in refusal(client, "org/latent").message
+
+
+def test_a_repository_with_only_a_gguf_file(hub, client):
+    hub.add_model("org/gguf", files={"model-Q4_K_M.gguf": gguf_file()})
+    spec = client.fetch_spec("org/gguf")
+    assert (spec.reading, spec.layer_count, spec.max_positions) == (Reading.CONVENTION, 2, 4096)
+    assert any("Q4_K" in note for note in spec.notes)
+
+
+def test_a_repository_with_only_safetensors(hub, client):
+    hub.add_model("org/bare-weights", safetensors={"model.safetensors": NOVEL_TENSORS})
+    spec = client.fetch_spec("org/bare-weights")
+    assert (spec.reading, spec.layer_count) == (Reading.MATCHED, 3)
 
 
 # ---------------------------------------------------------------- quantized copies
