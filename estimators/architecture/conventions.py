@@ -31,7 +31,8 @@ CONTEXT = (
     "max_seq_len",
 )
 CONTEXTS = (*CONTEXT, "max_target_positions", "n_ctx")
-DOUBT = 0.05  # what a type in whose layout some dimension followed no formula may be off by
+# Parameters that only a recurrence has; it owns the module they stand in.
+RECURRING = re.compile(r"(.*?)\.(A_log|dt_bias|(\w+_)?conv1d|conv|rg_lru\.\w+|time_decay|conv_1d)(\.bias)?")
 LINEAR = re.compile(r"linear|mamba|recurrent|lightning|kda|gdn")
 STATE_DTYPES = ("mamba_ssm_cache_dtype", "mamba_ssm_dtype", "dtype", "torch_dtype")
 
@@ -75,10 +76,13 @@ def body_of(config: Mapping[str, object], model_type: str) -> Body:
     of = layout(model_type)
     if of is not None:
         body = read(composed(of, config), config, of)
-        if not of.doubtful:
+        if not of.miss:
             return body
-        said = f"Some sizes of {model_type} follow no rule known here: they are those of its default configuration."
-        return replace(body, reading=Reading.CONVENTION, relative_range=DOUBT, notes=(*body.notes, said))
+        said = (
+            f"Some sizes of {model_type} follow no rule known here: its parameters, memory and cache may be off by "
+            f"{of.miss:.1%}, the most its class was found to differ at other sizes."
+        )
+        return replace(body, reading=Reading.CONVENTION, relative_range=min(of.miss, 1.0), notes=(*body.notes, said))
     kin = nearest(config)
     body = read(kin.tensors, config, kin.layout)
     said = (
@@ -125,9 +129,9 @@ def main_stack(tensors: Sequence[Stored], embedding: Stored | None) -> str:
             sizes[path] += len(t.layers) * t.copies * _elements(t.shape)
     near = embedding.name.split(".") if embedding is not None else []
 
-    def rank(path: str) -> tuple[bool, int, int]:
+    def rank(path: str) -> tuple[int, bool, int]:
         shared = sum(1 for a, b in zip(path.split("."), near, strict=False) if a == b)
-        return not BESIDE.search(path), shared, sizes[path]
+        return shared, not BESIDE.search(path), sizes[path]
 
     return max(sizes, key=rank, default="")
 
@@ -193,10 +197,11 @@ def one_layer(
     found: Sequence[Stored], stack: str, c: Section, *, kind: str, index: int, reuses_cache: bool
 ) -> LayerGroup:
     names = [t.name[len(stack) + 1 :] for t in found]
-    runs_state = any(re.search(r"A_log|conv1d|(^|\.)conv\.|rg_lru|dt_bias|time_decay", name) for name in names)
+    recurring = {match[1] for name in names if (match := RECURRING.fullmatch(module(name)))}
+    runs_state = bool(recurring)
     by_kind = bool(LINEAR.search(kind)) and not runs_state
     tensors = tuple(
-        tensor(t, name, role_of(name, t.shape, state=runs_state or by_kind))
+        tensor(t, name, role_of(name, t.shape, state=by_kind or any(name.startswith(f"{path}.") for path in recurring)))
         for t, name in zip(found, names, strict=True)
     )
     state = mixing.state(tensors, c, state_dtype(c), linear=by_kind) if runs_state or by_kind else None

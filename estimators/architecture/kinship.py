@@ -30,7 +30,7 @@ def needed() -> Mapping[str, frozenset[str]]:
     made = {}
     for model_type in lines():
         of = layout(model_type)
-        if of is None or of.doubtful:
+        if of is None or of.miss:
             continue
         made[model_type] = frozenset(of.fields())
     return made

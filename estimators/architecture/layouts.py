@@ -82,7 +82,7 @@ class Layout:
     stacks: Mapping[str, str]  # path before a repeating number -> how many
     lists: Mapping[str, Sequence[Sequence[str]]]  # a list per layer that a config may leave out -> (kind, place)
     entries: tuple[Entry, ...]
-    doubtful: bool  # some dimension followed no formula: its default stands
+    miss: float  # largest relative error of its parameters at sizes it was not fitted on; 0 where all are exact
 
     def fields(self) -> list[str]:
         """Paths that any size is made of."""
@@ -153,7 +153,7 @@ def decoded(data: Mapping[str, object]) -> Layout:
             )
             for name, dims, where, needs, kind in entries
         ),
-        doubtful=bool(data.get("doubtful")),
+        miss=float(data["miss"]),  # type: ignore[arg-type]
     )
 
 

@@ -31,7 +31,9 @@ KEYS = re.compile(
     r"(^|\.)(k_proj|v_proj|to_k|to_v|key|value|wk|wv|k|v|key_proj|value_proj|k_lin|v_lin)(\.dense|\.linear)?$"
 )
 LOW_RANK = re.compile(r"(q_a_proj|kv_a_proj\w*|_a_proj|q_down|kv_down|compress\w*|indexer\.\w+)$")
-TOKENS = re.compile(r"(embed_tokens|wte|word_embeddings?|embed_in|tok_embeddings|token_embedding|input_embeddings?)$")
+TOKENS = re.compile(
+    r"(embed_tokens|wte|shared|word_embeddings?|embed_in|tok_embeddings|token_embedding|input_embeddings?)$"
+)
 HEAD = re.compile(
     r"(^|\.)(lm_head|embed_out|output_projection|final_logits_bias|cls\.predictions\.\w+|output|proj_out)(\.|$)"
 )
@@ -49,7 +51,7 @@ def module(name: str) -> str:
 
 
 def role_of(name: str, shape: Sequence[int], *, state: bool = False) -> Role:
-    """The role of a tensor inside a decoder layer; `state` where the layer runs a recurrence."""
+    """The role of a tensor inside a decoder layer; `state` where its module runs a recurrence."""
     path = module(name)
     if SHARED.search(path) and not path.endswith("expert_gate"):
         return Role.SHARED_EXPERT
@@ -57,11 +59,10 @@ def role_of(name: str, shape: Sequence[int], *, state: bool = False) -> Role:
         return Role.EXPERT
     if ROUTER.search(path) and not re.search(r"attn|mixer\.norm|attention", path) and len(shape) <= 2:
         return Role.ROUTER
-    mixes = STATE.search(path) and state
-    if NORM.search(path) and len(shape) == 1 and not mixes:
+    if NORM.search(path) and len(shape) == 1:
         return Role.NORM
-    if mixes or (state and re.search(r"attn|attention", path)):
-        return Role.NORM if NORM.search(path.rpartition(".")[2]) and len(shape) == 1 else Role.STATE
+    if state and (STATE.search(path) or re.search(r"attn|attention|conv", path)):
+        return Role.STATE
     return Role.ATTENTION if ATTENTION.search(path) else Role.FFN
 
 

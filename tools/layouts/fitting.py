@@ -28,14 +28,15 @@ def stacks(samples: Sequence[Sample]) -> frozenset[str]:
     sizes: dict[str, set[int]] = defaultdict(set)
     makes: dict[str, bool] = {}
     for sample in samples:
-        children: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
-        for name in sample.shapes:
+        children: dict[str, dict[str, set[Any]]] = defaultdict(lambda: defaultdict(set))
+        for name, (shape, _) in sample.shapes.items():
             for match in NUMBER.finditer(name):
                 path = NUMBER.sub("{}", name[: match.start()])
-                children[path][match.group()].add(name[match.end() :])
+                children[path][match.group()].add((name[match.end() :], shape))
         for path, found in children.items():
             sizes[path].add(max(map(int, found)) + 1)
-            makes[path] = len(found) > 2 and len({frozenset(names) for names in found.values()}) == 1
+            alike = len({frozenset(names) for names in found.values()}) == 1
+            makes[path] = alike and len(found) > 2 and makes.get(path, True)
     return frozenset(path for path, counts in sizes.items() if len(counts) > 1 or makes[path])
 
 
@@ -191,6 +192,7 @@ def solve(
     if not names or (count == 3 and len(names) > 48) or (count == 2 and len(names) > 220):
         return None
     matrix = np.stack([terms[name] for name in names])
+    found: list[list[tuple[Fraction, tuple[str, ...]]]] = []
     good = [i for i in range(len(names)) if np.all(np.isfinite(matrix[i]))]
     rows = np.arange(len(target))
     combos = np.array(list(itertools.combinations(good, count)))
@@ -214,8 +216,16 @@ def solve(
                 continue
             exact = sum(float(f) * matrix[c] for f, c in zip(simple, part[index], strict=True))
             if np.all(np.abs(exact - target) < 0.01):
-                return written([(f, names[c]) for f, c in zip(simple, part[index], strict=True)])
-    return None
+                found.append([(f, names[c]) for f, c in zip(simple, part[index], strict=True)])
+    return written(min(found, key=complexity)) if found else None
+
+
+def complexity(terms: Sequence[tuple[Fraction, tuple[str, ...]]]) -> int:
+    """Fractions, bare numbers and high powers are seldom what a class computes."""
+    return sum(
+        len(names) + 4 * (factor.denominator > 1) + (factor.numerator not in (1, 2, 3, 4)) + 2 * (not names)
+        for factor, names in terms
+    )
 
 
 def written(terms: Sequence[tuple[Fraction, tuple[str, ...]]]) -> str:

@@ -12,6 +12,7 @@ from tools.layouts import fitting
 from tools.layouts.building import CONFIG_MAPPING, Config, changed, classes, default, leaves, parts
 from tools.layouts.sampling import NO_SHAPE, STACKS, Sample, Study, study
 
+UNFIT = 0.01  # at least what a type may be off by in which some dimension followed no formula
 Row = tuple[str, str, str, str, str]
 
 
@@ -39,7 +40,7 @@ def assembled(made: Study) -> dict[str, Any]:
     return {
         "model_type": made.model_type,
         "class": classes().get(made.model_type) or parts()[made.model_type],
-        "doubtful": doubtful,
+        "miss": UNFIT if doubtful else 0,
         "defaults": kept(default(made.model_type)),
         "aliases": aliases(made.model_type),
         "stacks": stacks,
