@@ -16,7 +16,7 @@ from estimators.architecture import mixing
 from estimators.architecture.blocks import Body
 from estimators.architecture.fields import MAX_TOKENS, Fields
 from estimators.architecture.kinship import nearest
-from estimators.architecture.layouts import Layout, Stored, Values, composed, layout
+from estimators.architecture.layouts import Layout, Stored, Values, composed, layout, moved, stored
 from estimators.architecture.roles import BESIDE, CROSS, HEAD, NORM, TOKENS, module, role_of, tensor
 from estimators.architecture.spec import Attention, AttentionKind, LayerGroup, Reading, Role, Tensor
 
@@ -33,6 +33,10 @@ CONTEXT = (
 CONTEXTS = (*CONTEXT, "max_target_positions", "n_ctx")
 # Parameters that only a recurrence has; it owns the module they stand in.
 RECURRING = re.compile(r"(.*?)\.(A_log|dt_bias|(\w+_)?conv1d|conv|rg_lru\.\w+|time_decay|conv_1d)(\.bias)?")
+SLIDING = "sliding_attention"
+KNOWN = re.compile(
+    r"full|global|slid|local|chunk|linear|mamba|attention|conv|recurrent|moe|mlp|sparse|dense|hybrid|swa|csa|hca|dsa"
+)
 LINEAR = re.compile(r"linear|mamba|recurrent|lightning|kda|gdn")
 STATE_DTYPES = ("mamba_ssm_cache_dtype", "mamba_ssm_dtype", "dtype", "torch_dtype")
 
@@ -54,6 +58,11 @@ class Section(Fields):
             if value is not None:
                 return value
         return None
+
+    def states(self, name: str) -> bool:
+        """Whether the config itself says so, rather than its class."""
+        paths = (f"{self._where}.{name}", name) if self._where else (name,)
+        return any(_plain(self._data, path) is not None for path in paths)
 
     def has(self, name: str) -> bool:
         return self.get(name) is not None
@@ -90,6 +99,15 @@ def body_of(config: Mapping[str, object], model_type: str) -> Body:
         f"Parameters, memory and cache may be off by {kin.relative_range:.0%} or more."
     )
     return replace(body, reading=Reading.CONVENTION, relative_range=kin.relative_range, notes=(*body.notes, said))
+
+
+def part_of(c: Fields, model_type: str, root: str) -> Body:
+    """The decoder inside a larger model: the section of a config, by the layout of its own type, under `root`."""
+    of = layout(model_type, part=True)
+    if of is None or of.miss:
+        raise c.error("model_type", f"{model_type[:60]!r} is not described here inside another model")
+    section = dict(c.stated())
+    return read([replace(t, name=moved(t.name, root)) for t in stored(of, section)], section, of)
 
 
 def read(tensors: Sequence[Stored], config: Mapping[str, object], of: Layout | None = None) -> Body:
@@ -152,10 +170,12 @@ def outer_role(t: Stored, root: str, embedding: Stored | None) -> Role:
         return Role.TOWER
     if HEAD.search(path):
         return Role.LM_HEAD
+    if NORM.search(path) and len(t.shape) == 1:
+        return Role.NORM
     if re.search(r"embed|wpe|wte|position", path):
         return Role.EMBEDDING
     if path.rpartition(".")[0].startswith(root) or not root or "." not in path:
-        return Role.NORM if NORM.search(path) and len(t.shape) == 1 else Role.FFN
+        return Role.FFN
     return Role.TOWER
 
 
@@ -228,13 +248,36 @@ def crossing(tensors: Sequence[Tensor], attends: Attention | None) -> Attention 
 
 def layer_kinds(c: Section, count: int) -> list[str]:
     """What the config calls each layer; windows older than such lists hold on every layer unless switched off."""
+    if not any(c.states(name) for name in TYPES):
+        older = older_kinds(c, count)
+        if older is not None:
+            return older
     for name in TYPES:
         stated = c.get(name)
-        if isinstance(stated, list | tuple) and len(stated) >= count and all(isinstance(s, str) for s in stated):
+        if isinstance(stated, list | tuple) and all(isinstance(kind, str) for kind in stated):
+            if c.states(name) and len(stated) < count:
+                raise c.error(name, f"should have {count} entries, one per layer, and has {len(stated)}")
+            for kind in stated:
+                if not KNOWN.search(kind):
+                    raise c.error(name, f"holds {kind[:40]!r}, which is no kind of layer known here")
             return [str(kind)[:60] for kind in stated]
-    switch = c.get("use_sliding_window")
-    slides = mixing.window_of(c, "sliding")[0] is not None and switch is not False
+    slides = mixing.window_of(c, "sliding")[0] is not None and c.get("use_sliding_window") is not False
     return ["sliding_attention" if slides else ""] * count
+
+
+def older_kinds(c: Section, count: int) -> list[str] | None:
+    """Windows as configs told them before `layer_types`: from a layer on, one full in so many, or by letters."""
+    first, switch = c.get("max_window_layers"), c.get("use_sliding_window")
+    if switch is True and type(first) is int:
+        return [SLIDING if index >= first else "" for index in range(count)]
+    pattern = (
+        c.get("sliding_window_pattern") if c.states("sliding_window_pattern") else c.get("_sliding_window_pattern")
+    )
+    if isinstance(pattern, str) and 0 < len(pattern) <= 64:
+        return [SLIDING if pattern[index % len(pattern)] == "L" else "" for index in range(count)]
+    if type(pattern) is int and pattern > 0:
+        return ["" if (index + 1) % pattern == 0 else SLIDING for index in range(count)]
+    return None
 
 
 def reuses(c: Section, count: int) -> frozenset[int]:

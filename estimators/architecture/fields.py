@@ -45,6 +45,10 @@ class Fields:
         """Whether the config itself states the field, with a value."""
         return self._data.get(name) is not None
 
+    def stated(self) -> Mapping[str, object]:
+        """Everything the config itself says here."""
+        return self._data
+
     def over(self, defaults: Mapping[str, object]) -> Fields:
         """The same section over other defaults."""
         return Fields(self._data, defaults, self.path)

@@ -80,6 +80,7 @@ class Layout:
     defaults: Mapping[str, object]
     aliases: Mapping[str, str]  # other names of fields
     stacks: Mapping[str, str]  # path before a repeating number -> how many
+    fills: Mapping[str, str]  # a number that a config may leave out -> what the class makes of the others
     lists: Mapping[str, Sequence[Sequence[str]]]  # a list per layer that a config may leave out -> (kind, place)
     entries: tuple[Entry, ...]
     miss: float  # largest relative error of its parameters at sizes it was not fitted on; 0 where all are exact
@@ -126,15 +127,17 @@ def known(model_type: str) -> bool:
 
 
 @lru_cache(maxsize=64)
-def layout(model_type: str) -> Layout | None:
+def layout(model_type: str, *, part: bool = False) -> Layout | None:
+    """The layout of a type; as a `part` of a larger model, whose sections leave out what equals the default."""
     line = lines().get(model_type)
-    return None if line is None else decoded(json.loads(line))
+    return None if line is None else decoded(json.loads(line), part=part)
 
 
-def decoded(data: Mapping[str, object]) -> Layout:
+def decoded(data: Mapping[str, object], *, part: bool = False) -> Layout:
     entries: list[Sequence[str]] = data["entries"]  # type: ignore[assignment]
     defaults: dict[str, object] = data["defaults"]  # type: ignore[assignment]
-    if not any(isinstance(value, dict) and "hidden_size" in value for value in defaults.values()):
+    whole = not any(isinstance(value, dict) and "hidden_size" in value for value in defaults.values())
+    if whole and not part:
         defaults = {name: value for name, value in defaults.items() if name not in ESSENTIAL}
     return Layout(
         model_type=str(data["model_type"]),
@@ -142,6 +145,7 @@ def decoded(data: Mapping[str, object]) -> Layout:
         defaults=defaults,
         aliases=data.get("aliases", {}),  # type: ignore[arg-type]
         stacks=data["stacks"],  # type: ignore[arg-type]
+        fills=data.get("fills", {}),  # type: ignore[arg-type]
         lists=data.get("lists", {}),  # type: ignore[arg-type]
         entries=tuple(
             Entry(
@@ -188,12 +192,23 @@ class Values:
             return len(listed) if isinstance(listed, list | tuple) else None
         for spelled in (path, *(alias for alias, meant in self._of.aliases.items() if meant == path)):
             found, value = at(self._config, spelled)
-            if found:
+            if found and (value is not None or path not in self._of.fills):
                 return value
+        if path in self._of.fills:
+            return self._filled(path, self._of.fills[path])
         rules = self._of.lists.get(path)
         if rules is not None:
             return self._list(path, rules)
         return at(self._of.defaults, path)[1]
+
+    def _filled(self, path: str, formula: str) -> int:
+        """What the class works out; a share that does not divide describes no model."""
+        whole, _, parts = formula.partition("/")
+        if parts and "*" not in formula:
+            total, count = value_of(whole, self), value_of(parts, self)
+            if not count or total % count:
+                raise self.error(parts, f"({count}) should divide {whole} ({total})")
+        return quantity(formula, self)
 
     def _list(self, path: str, rules: Sequence[Sequence[str]]) -> list[object]:
         """An entry per layer: the first kind whose place holds."""
@@ -323,9 +338,9 @@ def stored(of: Layout, config: Mapping[str, object]) -> list[Stored]:
         if not met(entry.needs, values):
             continue
         paths = stack_paths(entry.name)
-        counts = [
-            values.whole(of.stacks[path], MAX_COPIES if level else MAX_LAYERS) for level, path in enumerate(paths)
-        ]
+        said = [of.stacks[path] for path in paths]
+        said[-1:] = [of.stacks.get(entry.name, said[-1])] if said else []  # fewer of this tensor than of others
+        counts = [values.whole(count, MAX_COPIES if level else MAX_LAYERS) for level, count in enumerate(said)]
         indices = [i for i in range(counts[0]) if holds(entry.place, values, i, counts[0])] if counts else None
         copies = 1
         for count in counts[1:]:
@@ -361,7 +376,7 @@ def composed(of: Layout, config: Mapping[str, object]) -> list[Stored]:
         for section, usual in of.sections().items()
         if (stated := at(config, f"{section}.model_type")[1]) != usual
         and isinstance(stated, str)
-        and (other := layout(stated)) is not None
+        and (other := layout(stated, part=True)) is not None
     }
     if not swapped:
         return stored(of, config)
@@ -394,9 +409,11 @@ def common_root(names: Sequence[str]) -> str:
 
 
 def moved(name: str, root: str) -> str:
-    """A tensor of a model under the root that it has inside another."""
+    """A tensor of a model under the root that it has inside another; the head stands beside the root's stack."""
     rest = re.sub(r"^(model|transformer|gpt_neox|backbone)\.", "", name)
-    return name if name.startswith("lm_head") else f"{root}.{rest}" if root else name
+    if name.startswith("lm_head"):
+        return f"{root.removesuffix('.model')}.{name}" if root.endswith(".model") else name
+    return f"{root}.{rest}" if root else name
 
 
 def is_stated(config: Mapping[str, object], of: Layout, path: str) -> bool:

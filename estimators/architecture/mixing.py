@@ -58,6 +58,7 @@ def attention(tensors: Sequence[Tensor], c: Fields, *, kind: str, index: int) ->
     head_dim = head_size(c, keys, into, q_heads, index)
     kv_heads = max(keys // head_dim, 1)
     q_heads = max(into // max(values // kv_heads, 1), 1)
+    c.shares("num_attention_heads", q_heads, "num_key_value_heads", kv_heads)
     window, chunk = window_of(c, kind)
     return Attention(
         kind=AttentionKind.SLIDING if window else AttentionKind.CHUNKED if chunk else AttentionKind.FULL,
@@ -207,13 +208,16 @@ def feed_forward(tensors: Sequence[Tensor], c: Fields) -> FeedForward | None:
         experts = max(t.copies for t in routed)
         width, gated = width_of(routed)
         beside = width_of(shared)[0] if shared else 0
+        takes = chosen(c)
+        if takes is not None and takes > experts:
+            raise c.error("num_experts_per_tok", f"({takes}) is more than the experts ({experts})")
         number = first_of(c, ("n_shared_experts", "num_shared_experts", "moe_num_shared_experts")) or 1
         share = number if beside and beside % number == 0 else 1
         return FeedForward(
             width=width,
             gated=gated,
             experts=experts,
-            experts_per_token=min(chosen(c) or experts, experts),
+            experts_per_token=takes or experts,
             shared_experts=share if shared else 0,
             shared_width=beside // share if shared else 0,
         )

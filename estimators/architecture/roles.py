@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 
@@ -12,7 +13,7 @@ SHARED = re.compile(r"shared_?(expert|mlp)|share_expert|(^|\.)shared\.")
 EXPERT = re.compile(r"(^|\.)(local_)?experts?\b|block_sparse_moe\.(input|output)_linear|moe\.\w+_linear")
 ROUTER = re.compile(
     r"(^|\.)(gate|router|wg|gate\.wg|router\.(layer|gate|classifier|proj)|\w*expert_gate|route|routers?)(\.|$)"
-    r"|score_correction|(^|[._])e?(xpert)?_?bias(es)?$|router"
+    r"|score_correction|expert_bias$|router"
 )
 NORM = re.compile(r"norm|(^|[._])ln(_|\d|$)|(^|\.)layer_?norm|scale$")
 STATE = re.compile(
@@ -37,6 +38,7 @@ TOKENS = re.compile(
 HEAD = re.compile(
     r"(^|\.)(lm_head|embed_out|output_projection|final_logits_bias|cls\.predictions\.\w+|output|proj_out)(\.|$)"
 )
+NO_LINEAR = re.compile(r"(embed|position|norm|wpe)[^.]*$")  # tables that are looked up, not multiplied
 # A decoder stands beside these, never inside them.
 BESIDE = re.compile(
     r"visual|vision|image|img|pixel|patch|audio|speech|sound|video|tower|projector|connector|(^|\.)encoder|vq|codec|qformer|"
@@ -59,7 +61,7 @@ def role_of(name: str, shape: Sequence[int], *, state: bool = False) -> Role:
         return Role.EXPERT
     if ROUTER.search(path) and not re.search(r"attn|mixer\.norm|attention", path) and len(shape) <= 2:
         return Role.ROUTER
-    if NORM.search(path) and len(shape) == 1:
+    if NORM.search(path.removesuffix(".bias")) and len(shape) <= 2 and not path.endswith("proj"):
         return Role.NORM
     if state and (STATE.search(path) or re.search(r"attn|attention|conv", path)):
         return Role.STATE
@@ -67,10 +69,12 @@ def role_of(name: str, shape: Sequence[int], *, state: bool = False) -> Role:
 
 
 def split_of(name: str, role: Role, shape: Sequence[int]) -> Split:
-    if role in (Role.NORM, Role.ROUTER):
+    if role in (Role.NORM, Role.ROUTER) or math.prod(shape) <= 1:
         return Split.REPLICATED
-    if role in (Role.EMBEDDING, Role.LM_HEAD):
+    if role is Role.LM_HEAD or TOKENS.search(module(name)):
         return Split.VOCAB
+    if role is Role.EMBEDDING:
+        return Split.REPLICATED
     if role is Role.EXPERT:
         return Split.EXPERT
     path = module(name).removesuffix(".bias")
@@ -80,7 +84,7 @@ def split_of(name: str, role: Role, shape: Sequence[int]) -> Split:
         return Split.REPLICATED if name.endswith("bias") else Split.ROW
     if role is Role.ATTENTION and KEYS.search(path):
         return Split.KV_COLUMN
-    if role is Role.TOWER and len(shape) != 2:
+    if role is Role.TOWER and (len(shape) != 2 or not name.endswith(".weight") or "position" in path):
         return Split.REPLICATED
     return Split.COLUMN
 
@@ -90,7 +94,9 @@ def tensor(found: Stored, name: str, role: Role) -> Tensor:
     shape, copies = found.shape, found.copies
     if role is Role.EXPERT and len(shape) == 3:
         copies, shape = copies * shape[0], shape[1:]
-    plain = len(shape) == 2 and role not in (Role.EMBEDDING, Role.NORM) and not name.endswith("bias")
+    matrix = found.name.endswith(".weight") or role in (Role.EXPERT, Role.SHARED_EXPERT)
+    matrix = matrix and role is not Role.EMBEDDING
+    plain = len(shape) == 2 and matrix and (role is Role.LM_HEAD or not NO_LINEAR.search(module(name)))
     return Tensor(
         name=module(name),
         shape=shape,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -41,7 +42,8 @@ def assembled(made: Study) -> dict[str, Any]:
         "model_type": made.model_type,
         "class": classes().get(made.model_type) or parts()[made.model_type],
         "miss": UNFIT if doubtful else 0,
-        "defaults": kept(default(made.model_type)),
+        "defaults": kept(default(made.model_type), CONFIG_MAPPING[made.model_type]),
+        "fills": fills(made.model_type),
         "aliases": aliases(made.model_type),
         "stacks": stacks,
         "lists": lists(made),
@@ -122,6 +124,12 @@ def fitted(
         said = words.formula([sizes[i] for i in having], having)
         stacks[path] = said or str(sizes[having[0]])
         doubtful = doubtful or said is None
+    for name in names:
+        path = layouts.stack_paths(name)[-1] if "{1}" in name else ""
+        own = [max((numbers[-1] + 1 for numbers in unit.get(name, {})), default=0) for unit in seen]
+        if path and any(mine and mine != all_ for mine, all_ in zip(own, counts[path], strict=True)):
+            having = [index for index, size in enumerate(own) if size]
+            stacks[name] = words.formula([own[i] for i in having], having) or str(own[having[0]])
     tables: dict[str, dict[str, list[frozenset[int]]]] = {}
     rows: list[Any] = []
     for name in names:
@@ -216,18 +224,51 @@ def dimensions(shapes: Sequence[tuple[int, ...]], having: Sequence[int], words: 
     return ",".join(dims), sure
 
 
-def kept(config: Config) -> Config:
-    """The defaults that shapes or the cache may depend on."""
+def kept(config: Config, cls: Any = None) -> Config:
+    """The defaults that shapes or the cache may depend on; null for what the class works out itself."""
+    worked_out = {field.name for field in dataclasses.fields(cls) if field.default is None} if cls else set()
+    sections = getattr(cls, "sub_configs", None) or {}
     made: Config = {}
     for name, value in config.items():
         if not isinstance(name, str):
             continue
-        if isinstance(value, dict) and name not in {"rope_parameters", "rope_scaling"}:
-            made[name] = kept(value)
-        elif name == "model_type" or (
-            not NO_SHAPE.search(name) and isinstance(value, bool | int | float | list | None)
-        ):
+        if isinstance(value, dict) and name not in {"rope_parameters", "rope_scaling", "id2label", "label2id"}:
+            made[name] = kept(value, section_class(value, sections.get(name)))
+        elif name == "model_type":
             made[name] = value
+        elif isinstance(value, bool | int | float | list) and not NO_SHAPE.search(name):
+            made[name] = None if name in worked_out and type(value) is int else value
+    return made
+
+
+def section_class(value: Config, cls: Any) -> Any:
+    """The config class of a section; of the type that it names where any may stand there."""
+    kind = value.get("model_type")
+    return CONFIG_MAPPING[kind] if isinstance(kind, str) and kind in CONFIG_MAPPING else cls
+
+
+def fills(model_type: str) -> dict[str, str]:
+    """What a class makes of whole numbers that a config leaves out, as formulas of the other fields."""
+    base, made = default(model_type), {}
+    null = {path for path, value in leaves(kept(base, CONFIG_MAPPING[model_type])) if value is None}
+    for path in null:
+        section = path.rpartition(".")[0]
+        near = [p for p, v in leaves(base) if type(v) is int and p.rpartition(".")[0] == section and p not in null]
+        samples = []
+        for changes in ({}, *({p: dict(leaves(base))[p] * k} for k in (2, 3) for p in near)):
+            try:
+                config = changed(base, {**changes, path: None})
+                values = dict(leaves(CONFIG_MAPPING[model_type].from_dict(config).to_dict()))
+            except Exception:  # whatever a class says to a config it cannot take
+                continue
+            if type(values.get(path)) is int:
+                samples.append(Sample(values=values, shapes={}))
+        if samples:
+            words = fitting.Words()
+            words.move(samples, near)
+            said = words.formula([sample.values[path] for sample in samples], range(len(samples)))
+            if said is not None:
+                made[path] = said
     return made
 
 

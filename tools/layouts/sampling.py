@@ -320,10 +320,12 @@ def flips(path: str, value: Any, choices: Mapping[str, Any]) -> list[Any]:
         return [not value]
     if NO_SHAPE.search(name) or name in {"architectures", "model_type", "dtype", "torch_dtype"}:
         return []
+    if value == [] and re.search(r"layers|indices", name):
+        return [[1, 3]]
     if value is None and re.search(r"dim|size|rank|heads|experts|width|layers|window|latent", name):
         return [96]
     if path in choices and re.search(r"rank|shared|experts|dense|window|latent|mtp|interval|n_group", name):
-        return [0, None]
+        return [None, 0]
     return []
 
 
