@@ -106,7 +106,9 @@ def part_of(c: Fields, model_type: str, root: str) -> Body:
     of = layout(model_type, part=True)
     if of is None or of.miss:
         raise c.error("model_type", f"{model_type[:60]!r} is not described here inside another model")
-    section = dict(c.stated())
+    if not c.has("hidden_size"):
+        raise c.error("hidden_size", "is missing")
+    section = c.filled()
     return read([replace(t, name=moved(t.name, root)) for t in stored(of, section)], section, of)
 
 
@@ -119,6 +121,8 @@ def read(tensors: Sequence[Stored], config: Mapping[str, object], of: Layout | N
     inside = [t for t in tensors if stack and t.name.startswith(stack) and t.layers is not None]
     mine = {id(t) for t in inside}
     groups = grouped(inside, stack.removesuffix("."), c)
+    if not groups:
+        raise c.error("num_hidden_layers", "describes no layers")
     outside = tuple(made for t in tensors if id(t) not in mine for made in repeated(t, outer_role(t, root, embedding)))
     tied = not any(t.role is Role.LM_HEAD and len(t.shape) == 2 for t in outside)
     return Body(

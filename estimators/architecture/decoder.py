@@ -10,6 +10,7 @@ from estimators.architecture.spec import Attention, LayerGroup
 
 FULL = "full_attention"
 SLIDING = "sliding_attention"
+NORMS = ("input_layernorm", "post_attention_layernorm")
 
 
 def heads(c: Fields, *, window: int | None = None, chunk: int | None = None, uneven: bool = False) -> Attention:

@@ -45,9 +45,9 @@ class Fields:
         """Whether the config itself states the field, with a value."""
         return self._data.get(name) is not None
 
-    def stated(self) -> Mapping[str, object]:
-        """Everything the config itself says here."""
-        return self._data
+    def filled(self) -> dict[str, object]:
+        """Everything said here, over the defaults."""
+        return {**self._defaults, **self._data}
 
     def over(self, defaults: Mapping[str, object]) -> Fields:
         """The same section over other defaults."""

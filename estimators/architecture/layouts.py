@@ -199,7 +199,18 @@ class Values:
         rules = self._of.lists.get(path)
         if rules is not None:
             return self._list(path, rules)
+        return self.usual(path)
+
+    def usual(self, path: str) -> object:
+        """What the class has where a config says nothing."""
         return at(self._of.defaults, path)[1]
+
+    def flag(self, path: str) -> bool:
+        """Whether a switch is on, or a size that may be absent is there."""
+        value = self.get(path)
+        if isinstance(self.usual(path), bool) and value is not None and not isinstance(value, bool):
+            raise self.error(path, f"should be true or false and is {shown(value)}")
+        return bool(value)
 
     def _filled(self, path: str, formula: str) -> int:
         """What the class works out; a share that does not divide describes no model."""
@@ -279,7 +290,8 @@ def atom(factor: str, values: Values) -> Fraction:
 
 def value_of(field: str, values: Values) -> Fraction:
     value = values.get(field)
-    if isinstance(value, bool) or not isinstance(value, int | float) or value != value or abs(value) > MAX_COUNT:
+    whole = isinstance(value, int) or isinstance(values.usual(field), float)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not whole or not abs(value) <= MAX_COUNT:
         raise values.error(field, "is missing" if value is None else f"should be a number and is {shown(value)}")
     return Fraction(value)
 
@@ -328,7 +340,7 @@ def stack_paths(name: str) -> list[str]:
 
 
 def met(needs: Sequence[str], values: Values) -> bool:
-    return all(bool(values.get(need.lstrip("!"))) != need.startswith("!") for need in needs)
+    return all(values.flag(need.lstrip("!")) != need.startswith("!") for need in needs)
 
 
 def stored(of: Layout, config: Mapping[str, object]) -> list[Stored]:

@@ -77,6 +77,9 @@ class Flat(layouts.Values):
     def get(self, path: str) -> object:
         return self._known.get(path)
 
+    def usual(self, path: str) -> object:
+        return self._known.get(path)
+
 
 class Words:
     """Formulas found so far: a dimension is more likely one of them than a new one."""

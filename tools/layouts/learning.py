@@ -125,9 +125,11 @@ def fitted(
         stacks[path] = said or str(sizes[having[0]])
         doubtful = doubtful or said is None
     for name in names:
-        path = layouts.stack_paths(name)[-1] if "{1}" in name else ""
+        if "{1}" not in name:
+            continue
+        path = layouts.stack_paths(name)[-1]
         own = [max((numbers[-1] + 1 for numbers in unit.get(name, {})), default=0) for unit in seen]
-        if path and any(mine and mine != all_ for mine, all_ in zip(own, counts[path], strict=True)):
+        if any(mine and mine != all_ for mine, all_ in zip(own, counts[path], strict=True)):
             having = [index for index, size in enumerate(own) if size]
             stacks[name] = words.formula([own[i] for i in having], having) or str(own[having[0]])
     tables: dict[str, dict[str, list[frozenset[int]]]] = {}

@@ -91,7 +91,11 @@ def study(model_type: str, *, several: int = 18, seed: int = 7) -> Study | None:
                 free |= singles(model_type, turned, flipped, skip=frozenset(free))[1]
             alone = [taken(model_type, turned, following(turned, {p: c[1]})) for p, c in free.items()]
             more = together(model_type, turned, free, lists, 8, rng)
-            regimes[path, other] = (flipped, *(made for made in alone if made), *more)
+            regimes[path, tuple(other) if isinstance(other, list) else other] = (
+                flipped,
+                *(made for made in alone if made),
+                *more,
+            )
             choices |= {p: c for p, c in free.items() if p not in choices and p != path}
             break
     samples += together(model_type, base, choices, lists, several, rng)
@@ -120,7 +124,7 @@ def unseen(
     }
     made: list[Sample] = []
     for _ in range(6):
-        turned = changed(base, {path: value for path, value in switches if rng.random() < 0.25})
+        turned = changed(base, {p: [*v] if isinstance(v, tuple) else v for p, v in switches if rng.random() < 0.25})
         made += together(model_type, turned, wider, lists, 1, rng)
     return made
 

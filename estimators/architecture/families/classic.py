@@ -91,40 +91,6 @@ def gpt_bigcode(c: Fields) -> Body:
     return body(c, "n_embd", groups, outside, tied=tied, context="n_positions")
 
 
-def gptj(c: Fields) -> Body:
-    """Parallel block under one norm, no biases in attention, a bias on the head."""
-    width, vocab = c.count("n_embd"), c.count("vocab_size")
-    inner = c.count("n_inner", instead=4 * width)
-    attention, tied = all_heads(c, "n_embd", "n_head"), c.flag("tie_word_embeddings")
-    tensors = projections(attention, width, prefix="attn", names=("q_proj", "k_proj", "v_proj", "out_proj"))
-    tensors += plain_mlp(width, inner, up="mlp.fc_in", down="mlp.fc_out", bias=True) + norm("ln_1", width, bias=True)
-    groups = alike(
-        c.count("n_layer", high=MAX_LAYERS),
-        tensors,
-        attention,
-        FeedForward(width=inner, gated=False),
-        "transformer.h.{i}",
-    )
-    outside = embeddings(vocab, width, tied=tied, embed="transformer.wte", head_bias=True)
-    return body(
-        c, "n_embd", groups, outside + norm("transformer.ln_f", width, bias=True), tied=tied, context="n_positions"
-    )
-
-
-def gpt_neox(c: Fields) -> Body:
-    """Pythia and NeoX: parallel block under two norms, biases everywhere but the head."""
-    width, inner, bias = c.count("hidden_size"), c.count("intermediate_size"), c.flag("attention_bias")
-    attention, tied = all_heads(c, "hidden_size", "num_attention_heads"), c.flag("tie_word_embeddings")
-    tensors = fused_projections(
-        attention, width, qkv="attention.query_key_value", out="attention.dense", qkv_bias=bias, out_bias=bias
-    ) + plain_mlp(width, inner, up="mlp.dense_h_to_4h", down="mlp.dense_4h_to_h", bias=True)
-    tensors += norms(width, "input_layernorm", "post_attention_layernorm", bias=True)
-    groups = alike(c.layers(), tensors, attention, FeedForward(width=inner, gated=False), "gpt_neox.layers.{i}")
-    outside = embeddings(c.count("vocab_size"), width, tied=tied, embed="gpt_neox.embed_in", head="embed_out")
-    outside += norm("gpt_neox.final_layer_norm", width, bias=True)
-    return body(c, "hidden_size", groups, outside, tied=tied, context="max_position_embeddings")
-
-
 def opt(c: Fields) -> Body:
     """Learned positions two longer than the context; the 350M model projects narrow embeddings up and down."""
     width, inner, bias = c.count("hidden_size"), c.count("ffn_dim"), c.flag("enable_bias")
@@ -192,19 +158,6 @@ def falcon_norms(c: Fields, *, grouped: bool) -> tuple[str, ...]:
     if grouped and c.count("num_ln_in_parallel_attn", high=2, instead=2) == 2:
         return ("ln_attn", "ln_mlp")
     return ("input_layernorm",) if c.flag("parallel_attn") else ("input_layernorm", "post_attention_layernorm")
-
-
-def mpt(c: Fields) -> Body:
-    """ALiBi, no biases anywhere."""
-    width, tied = c.count("d_model"), c.flag("tie_word_embeddings")
-    inner = width * c.count("expansion_ratio")
-    attention = all_heads(c, "d_model", "n_heads")
-    tensors = fused_projections(attention, width, qkv="attn.Wqkv", out="attn.out_proj")
-    tensors += plain_mlp(width, inner, up="ffn.up_proj", down="ffn.down_proj") + norms(width, "norm_1", "norm_2")
-    ffn = FeedForward(width=inner, gated=False)
-    groups = alike(c.count("n_layers", high=MAX_LAYERS), tensors, attention, ffn, "transformer.blocks.{i}")
-    outside = embeddings(c.count("vocab_size"), width, tied=tied, embed="transformer.wte")
-    return body(c, "d_model", groups, outside + norm("transformer.norm_f", width), tied=tied, context="max_seq_len")
 
 
 def dbrx(c: Fields) -> Body:

@@ -18,8 +18,7 @@ from estimators.architecture.blocks import (
     router,
     vector,
 )
-from estimators.architecture.decoder import decoder, heads
-from estimators.architecture.families.llama import NORMS
+from estimators.architecture.decoder import NORMS, decoder, heads
 from estimators.architecture.families.moe import expert_counts
 from estimators.architecture.fields import Fields
 from estimators.architecture.spec import Attention, AttentionKind, FeedForward, LayerGroup, Role, Split

@@ -32,47 +32,11 @@ FOUR_NORMS = (
 )
 
 
-def gemma2(c: Fields, root: str = "model") -> Body:
-    """Every other layer slides, the first among them."""
-    width, inner, bias = c.count("hidden_size"), c.count("intermediate_size"), c.flag("attention_bias")
-
-    def layer(kind: str) -> LayerGroup:
-        attention = heads(c, window=window_of(c) if kind == SLIDING else None)
-        tensors = projections(attention, width, qkv_bias=bias, out_bias=bias)
-        tensors += gated_mlp(width, inner) + norms(width, *FOUR_NORMS)
-        return decoder_layer(tensors, attention, FeedForward(width=inner), prefix=f"{root}.layers.{{i}}")
-
-    return decoder(c, root, layer_types(c, lambda index: FULL if index % 2 else SLIDING), layer)
-
-
-def gemma1(c: Fields, root: str = "model") -> Body:
-    """Gemma 1: two norms, no windows, heads wider than D / N."""
-    width, inner, bias = c.count("hidden_size"), c.count("intermediate_size"), c.flag("attention_bias")
-    attention = heads(c)
-    tensors = projections(attention, width, qkv_bias=bias, out_bias=bias) + gated_mlp(width, inner)
-    tensors += norms(width, "input_layernorm", "post_attention_layernorm")
-    layer = decoder_layer(tensors, attention, FeedForward(width=inner), prefix=f"{root}.layers.{{i}}")
-    return decoder(c, root, [FULL] * c.layers(), lambda _: layer)
-
-
 def windowed(c: Fields, period: int) -> list[str]:
     """Every `period`-th layer is full; older configs give the period instead of `layer_types`."""
     name = "sliding_window_pattern" if c.has("sliding_window_pattern") else "_sliding_window_pattern"
     period = c.count(name, high=MAX_LAYERS, instead=period)
     return layer_types(c, lambda index: FULL if (index + 1) % period == 0 else SLIDING)
-
-
-def gemma3(c: Fields, root: str = "model") -> Body:
-    """Norms on heads, five sliding layers to one full."""
-    width, inner, bias = c.count("hidden_size"), c.count("intermediate_size"), c.flag("attention_bias")
-
-    def layer(kind: str) -> LayerGroup:
-        attention = heads(c, window=window_of(c) if kind == SLIDING else None)
-        tensors = projections(attention, width, qkv_bias=bias, out_bias=bias) + head_norms(attention)
-        tensors += gated_mlp(width, inner) + norms(width, *FOUR_NORMS)
-        return decoder_layer(tensors, attention, FeedForward(width=inner), prefix=f"{root}.layers.{{i}}")
-
-    return decoder(c, root, windowed(c, 6), layer)
 
 
 def reusing(c: Fields) -> list[bool]:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from estimators.architecture.blocks import Body, decoder_layer, gated_mlp, head_norms, norms, projections
-from estimators.architecture.decoder import decoder, heads
+from estimators.architecture.decoder import NORMS, decoder, heads
 from estimators.architecture.families.deepseek import (
     indexed_layer,
     mixture,
     prediction_layers,
     sparse_from,
 )
-from estimators.architecture.families.llama import NORMS
 from estimators.architecture.fields import Fields
 from estimators.architecture.spec import FeedForward, LayerGroup
 

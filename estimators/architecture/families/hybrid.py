@@ -17,8 +17,7 @@ from estimators.architecture.blocks import (
     projections,
     router,
 )
-from estimators.architecture.decoder import decoder, heads, window_of
-from estimators.architecture.families.llama import NORMS
+from estimators.architecture.decoder import NORMS, decoder, heads, window_of
 from estimators.architecture.families.moe import expert_counts
 from estimators.architecture.families.recurrent import (
     Mamba1,

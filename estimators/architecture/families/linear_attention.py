@@ -15,10 +15,9 @@ from estimators.architecture.blocks import (
     router,
     vector,
 )
-from estimators.architecture.decoder import FULL, decoder, heads, layer_types
+from estimators.architecture.decoder import FULL, NORMS, decoder, heads, layer_types
 from estimators.architecture.families.deepseek import latent_attention, latent_projections, mixture
 from estimators.architecture.families.hybrid import state_dtype
-from estimators.architecture.families.llama import NORMS
 from estimators.architecture.families.moe import expert_counts
 from estimators.architecture.families.moe_kin import dense
 from estimators.architecture.fields import Fields

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from estimators.architecture.blocks import Body, decoder_layer, gated_experts, gated_mlp, norms, projections, router
-from estimators.architecture.decoder import FULL, decoder, heads, layer_types, window_of
-from estimators.architecture.families.llama import NORMS
+from estimators.architecture.decoder import FULL, NORMS, decoder, heads, layer_types, window_of
 from estimators.architecture.families.moe import expert_counts
 from estimators.architecture.fields import Fields
 from estimators.architecture.spec import FeedForward, LayerGroup, Role

@@ -20,26 +20,11 @@ from estimators.architecture.blocks import (
     router,
     vector,
 )
-from estimators.architecture.decoder import FULL, SLIDING, decoder, heads, layer_types, uniform, window_of
-from estimators.architecture.families.llama import NORMS
+from estimators.architecture.decoder import FULL, NORMS, SLIDING, decoder, heads, layer_types, uniform, window_of
 from estimators.architecture.fields import Fields
 from estimators.architecture.spec import Attention, FeedForward, LayerGroup, Role, Split
 
 MAX_EXPERTS = 1 << 16
-
-
-def mixtral(c: Fields, root: str = "model") -> Body:
-    """Every feed-forward a mixture, experts named w1, w2, w3."""
-    width, inner = c.count("hidden_size"), c.count("intermediate_size")
-    experts, chosen = expert_counts(c, "num_local_experts")
-    attention = heads(c, window=window_of(c))
-    tensors = projections(attention, width) + router(experts, width, name="block_sparse_moe.gate")
-    tensors += gated_experts(
-        experts, width, inner, prefix="block_sparse_moe.experts.{e}", names=("w1", "w3", "w2")
-    ) + norms(width, *NORMS)
-    ffn = FeedForward(width=inner, experts=experts, experts_per_token=chosen)
-    layer = decoder_layer(tensors, attention, ffn, prefix=f"{root}.layers.{{i}}")
-    return decoder(c, root, [FULL] * c.layers(), lambda _: layer)
 
 
 def expert_counts(c: Fields, experts_field: str, chosen_field: str = "num_experts_per_tok") -> tuple[int, int]:

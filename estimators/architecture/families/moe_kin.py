@@ -18,14 +18,13 @@ from estimators.architecture.blocks import (
     projections,
     router,
 )
-from estimators.architecture.decoder import FULL, SLIDING, decoder, heads, layer_types, uniform, window_of
+from estimators.architecture.decoder import FULL, NORMS, SLIDING, decoder, heads, layer_types, uniform, window_of
 from estimators.architecture.families.deepseek import (
     latent_layer,
     mixture,
     prediction_layers,
     sparse_from,
 )
-from estimators.architecture.families.llama import NORMS
 from estimators.architecture.families.moe import expert_counts, sparse_layers
 from estimators.architecture.fields import Fields
 from estimators.architecture.spec import FeedForward, LayerGroup, Role, Split
@@ -50,57 +49,6 @@ def qwen2_moe(c: Fields, root: str = "model") -> Body:
         return decoder_layer(tensors, attention, ffn, prefix=f"{root}.layers.{{i}}")
 
     return decoder(c, root, sparse_layers(c), layer)
-
-
-def olmoe(c: Fields, root: str = "model") -> Body:
-    """OLMoE: norms of q and k across heads, every feed-forward a mixture."""
-    width, inner, bias = c.count("hidden_size"), c.count("intermediate_size"), c.flag("attention_bias")
-    experts, chosen = expert_counts(c, "num_experts")
-    attention = heads(c)
-    tensors = projections(attention, width, qkv_bias=bias, out_bias=bias)
-    tensors += norm("self_attn.q_norm", attention.q_heads * attention.head_dim)
-    tensors += norm("self_attn.k_norm", attention.kv_heads * attention.head_dim)
-    tensors += router(experts, width) + gated_experts(experts, width, inner) + norms(width, *NORMS)
-    ffn = FeedForward(width=inner, experts=experts, experts_per_token=chosen)
-    return uniform(c, root, decoder_layer(tensors, attention, ffn))
-
-
-def phimoe(c: Fields, root: str = "model") -> Body:
-    """Phi 3.5 MoE: Mixtral's shape under layer norms with biases."""
-    width, inner, bias = c.count("hidden_size"), c.count("intermediate_size"), c.flag("attention_bias")
-    experts, chosen = expert_counts(c, "num_local_experts")
-    attention = heads(c, window=window_of(c))
-    prefix = "block_sparse_moe"
-    tensors = projections(attention, width, qkv_bias=bias, out_bias=bias) + norms(width, *NORMS, bias=True)
-    tensors += router(experts, width, name=f"{prefix}.gate")
-    tensors += gated_experts(experts, width, inner, prefix=f"{prefix}.experts.{{e}}", names=("w1", "w3", "w2"))
-    ffn = FeedForward(width=inner, experts=experts, experts_per_token=chosen)
-    layer = decoder_layer(tensors, attention, ffn)
-    head_bias = c.flag("lm_head_bias", instead=False)
-    return decoder(c, root, [FULL] * c.layers(), lambda _: layer, norm_bias=True, head_bias=head_bias)
-
-
-def granite_moe(c: Fields, root: str = "model") -> Body:
-    """Granite 3 mixtures: gate and up of an expert in one matrix, a shared feed-forward where stated."""
-    width, inner, bias = c.count("hidden_size"), c.count("intermediate_size"), c.flag("attention_bias")
-    experts, chosen = expert_counts(c, "num_local_experts")
-    shared = c.count("shared_intermediate_size", low=0, instead=0)
-    attention, prefix = heads(c), "block_sparse_moe"
-    tensors = projections(attention, width, qkv_bias=bias, out_bias=bias) + norms(width, *NORMS)
-    tensors += router(experts, width, name=f"{prefix}.router.layer")
-    tensors += linear(f"{prefix}.input_linear", 2 * inner, width, Role.EXPERT, Split.EXPERT, copies=experts)
-    tensors += linear(f"{prefix}.output_linear", width, inner, Role.EXPERT, Split.EXPERT, copies=experts)
-    if shared:
-        tensors += linear("shared_mlp.input_linear", 2 * shared, width, Role.SHARED_EXPERT, Split.COLUMN)
-        tensors += linear("shared_mlp.output_linear", width, shared, Role.SHARED_EXPERT, Split.ROW)
-    ffn = FeedForward(
-        width=inner,
-        experts=experts,
-        experts_per_token=chosen,
-        shared_experts=1 if shared else 0,
-        shared_width=shared,
-    )
-    return uniform(c, root, decoder_layer(tensors, attention, ffn))
 
 
 def glm4_moe_lite(c: Fields, root: str = "model") -> Body:

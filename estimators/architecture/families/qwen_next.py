@@ -15,9 +15,8 @@ from estimators.architecture.blocks import (
     projections,
     router,
 )
-from estimators.architecture.decoder import FULL, decoder, heads, layer_types
+from estimators.architecture.decoder import FULL, NORMS, decoder, heads, layer_types
 from estimators.architecture.families.hybrid import state_dtype
-from estimators.architecture.families.llama import NORMS
 from estimators.architecture.families.moe import expert_counts, sparse_layers
 from estimators.architecture.families.recurrent import DeltaNet, delta_net, delta_state
 from estimators.architecture.fields import Fields

@@ -14,10 +14,10 @@ from estimators.architecture.blocks import (
     projections,
     vector,
 )
-from estimators.architecture.decoder import decoder, heads
+from estimators.architecture.conventions import part_of
+from estimators.architecture.decoder import NORMS, decoder, heads
 from estimators.architecture.defaults import part, text_part
-from estimators.architecture.families import gemma, llama, towers
-from estimators.architecture.families.llama import NORMS
+from estimators.architecture.families import towers
 from estimators.architecture.families.vision_language import decoder_of, encoder, joined, two_layers
 from estimators.architecture.fields import MAX_LAYERS, Fields
 from estimators.architecture.spec import AttentionKind, FeedForward, LayerGroup, Role, Split
@@ -116,7 +116,7 @@ def paligemma(c: Fields) -> Body:
     kind = c.section("text_config").optional_text("model_type") or "gemma"
     text = text_part(c, f"{kind}_text")
     tied = text.having("tie_word_embeddings", True)
-    body = (gemma.gemma2 if kind == "gemma2" else gemma.gemma1)(tied, "language_model.model")
+    body = part_of(tied, "gemma2" if kind == "gemma2" else "gemma", "language_model.model")
     v = part(c, "vision_config", "siglip_vision_model")
     tower = towers.siglip(v, "vision_tower.vision_model")
     project = towers.dense("multi_modal_projector.linear", body.hidden_size, v.count("hidden_size"))
@@ -161,7 +161,7 @@ def internvit(v: Fields, prefix: str) -> Tensors:
 
 def idefics3(c: Fields) -> Body:
     """Idefics 3 and SmolVLM: SigLIP before a Llama, patches shuffled into one matrix."""
-    body = llama.llama(text_part(c, "llama_text"), "model.text_model")
+    body = part_of(text_part(c, "llama_text"), "llama", "model.text_model")
     v = part(c, "vision_config", f"{c.text('model_type')}_vision")
     width, factor = v.count("hidden_size"), c.count("scale_factor", high=64)
     tower = towers.siglip(v, "model.vision_model")

@@ -6,23 +6,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from estimators.architecture.blocks import Body, Tensors
+from estimators.architecture.conventions import part_of
 from estimators.architecture.defaults import part, text_part
-from estimators.architecture.families import deepseek, gemma, llama, llama4, moe, qwen_next, towers
+from estimators.architecture.families import deepseek, gemma, llama4, moe, qwen_next, towers
 from estimators.architecture.fields import Fields
 
-TextFamily = Callable[[Fields, str], Body]
 # Decoders that LLaVA-like wrappers carry, by the model type of their text section.
-DECODERS: Mapping[str, TextFamily] = {
-    "llama": llama.llama,
-    "mistral": llama.mistral,
-    "ministral3": llama.mistral,
-    "mixtral": moe.mixtral,
-    "qwen2": llama.qwen2,
-    "qwen3": llama.qwen3,
-    "qwen3_moe": moe.qwen3_moe,
-    "gpt_oss": moe.gpt_oss,
-    "gemma2": gemma.gemma2,
-}
+
+OWN: Mapping[str, Callable[[Fields, str], Body]] = {"qwen3_moe": moe.qwen3_moe, "gpt_oss": moe.gpt_oss}
 
 
 def joined(body: Body, tower: Tensors) -> Body:
@@ -32,9 +23,8 @@ def joined(body: Body, tower: Tensors) -> Body:
 def decoder_of(c: Fields, root: str) -> Body:
     """The text part, by its own model type."""
     model_type = c.section("text_config").optional_text("model_type") or "llama"
-    if model_type not in DECODERS:
-        raise c.error("text_config.model_type", f"{model_type[:60]!r} is not described here inside another model")
-    return DECODERS[model_type](text_part(c, f"{model_type}_text"), root)
+    text = text_part(c, f"{model_type}_text")
+    return OWN[model_type](text, root) if model_type in OWN else part_of(text, model_type, root)
 
 
 def two_layers(c: Fields, into: int, out: int, *, bias: bool, prefix: str = "multi_modal_projector") -> Tensors:
@@ -77,17 +67,17 @@ def mistral3(c: Fields) -> Body:
 
 def qwen2_5_vl(c: Fields) -> Body:
     v = part(c, "vision_config", "qwen2_5_vl_vision")
-    return joined(llama.qwen2(text_part(c, "qwen2_5_vl_text"), "model"), towers.qwen2_5_vision(v, "visual"))
+    return joined(part_of(text_part(c, "qwen2_5_vl_text"), "qwen2", "model"), towers.qwen2_5_vision(v, "visual"))
 
 
 def qwen2_vl(c: Fields) -> Body:
     v = part(c, "vision_config", "qwen2_vl_vision")
-    return joined(llama.qwen2(text_part(c, "qwen2_vl_text"), "model"), towers.qwen2_vision(v, "visual"))
+    return joined(part_of(text_part(c, "qwen2_vl_text"), "qwen2", "model"), towers.qwen2_vision(v, "visual"))
 
 
 def qwen3_vl(c: Fields) -> Body:
     v = part(c, "vision_config", "qwen3_vl_vision")
-    body = llama.qwen3(text_part(c, "qwen3_vl_text"), "model.language_model")
+    body = part_of(text_part(c, "qwen3_vl_text"), "qwen3", "model.language_model")
     return joined(body, towers.qwen3_vision(v, "model.visual"))
 
 
@@ -107,16 +97,6 @@ def qwen3_5_moe(c: Fields) -> Body:
     v = part(c, "vision_config", "qwen3_5_moe_vision")
     body = qwen_next.qwen3_5_moe(text_part(c, "qwen3_5_moe_text"), "model.language_model")
     return joined(body, towers.qwen3_vision(v, "model.visual"))
-
-
-def gemma3(c: Fields) -> Body:
-    """SigLIP, a matrix and a norm."""
-    body = gemma.gemma3(text_part(c, "gemma3_text"), "language_model.model")
-    v = part(c, "vision_config", "siglip_vision_model")
-    width, prefix = v.count("hidden_size"), "multi_modal_projector"
-    tower = towers.siglip(v, "vision_tower.vision_model")
-    tower += towers.plain(f"{prefix}.mm_input_projection_weight", (width, body.hidden_size))
-    return joined(body, tower + towers.plain(f"{prefix}.mm_soft_emb_norm", (width,)))
 
 
 MOBILENET_V5 = 294_126_912  # timm mobilenetv5_300m_enc; Gemma 3n E2B built whole less its text, audio and embedders
