@@ -38,7 +38,7 @@ ESSENTIAL |= {
 # Text parts of multimodal configs, which leave out what equals the default.
 TEXT_PARTS = {"gemma3n_text", "gemma4_text", "llama4_text", "step3p5"}
 # Decoders that also stand as the text part of LLaVA-like models, then with every default filled.
-INSIDE = ("qwen3_moe", "gpt_oss")
+INSIDE = ("gpt_oss",)
 NOT_SHAPE = ("token_id", "dropout", "initializer", "_eps", "_act", "use_cache", "coef", "pdrop", "return_dict", "theta")
 
 

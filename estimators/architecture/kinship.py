@@ -36,6 +36,11 @@ def needed() -> Mapping[str, frozenset[str]]:
     return made
 
 
+def unread_experts(ignored: frozenset[str]) -> bool:
+    """Whether a layout would leave out what most of a mixture's parameters are in."""
+    return any(re.search(r"(num|n)_(routed_|local_)?experts$|moe_num_experts$", path) for path in ignored)
+
+
 def nearest(config: Mapping[str, object]) -> Kin:
     """Score: fields of the layout that the config states, less three times those it lacks, less those it ignores."""
     own = frozenset(path for path in sizes(config))
@@ -43,7 +48,7 @@ def nearest(config: Mapping[str, object]) -> Kin:
         (
             (3 * len(fields - own) + len(own - fields) - len(fields & own), model_type)
             for model_type, fields in needed().items()
-            if len(fields & own) >= SHARES * len(fields) and len(fields & own) > 3
+            if len(fields & own) >= SHARES * len(fields) and len(fields & own) > 3 and not unread_experts(own - fields)
         ),
     )
     read: list[tuple[int, Layout, list[Stored]]] = []

@@ -2,8 +2,8 @@
 
 One line of data/layouts.jsonl per model type. A tensor has a name with {0} (the layer) and {1} (the expert) in it, a
 formula per dimension and the layers that hold it. A formula is a sum of products of fields ("2*n_heads*head_dim"),
-"a/b" a whole division, "a/-16" one rounded up. A place is "all" or conditions on the index i joined by "&", with "~"
-in front where they must not all hold.
+"a/b" a whole division, "1/a" the nearest whole number, "a/-16" one rounded up. A place is "all" or conditions on the
+index i joined by "&", with "~" in front where they must not all hold.
 """
 
 from __future__ import annotations
@@ -273,8 +273,12 @@ def quantity(formula: str, values: Values) -> int:
 
 def atom(factor: str, values: Values) -> Fraction:
     """A number, a field, or one field over another."""
-    first = factor.lstrip("-")
-    if first[:1].isdigit():
+    if factor.startswith("1/") and not factor[2].isdigit():
+        share = value_of(factor[2:], values)
+        if not share:
+            raise values.error(factor[2:], "is 0")
+        return Fraction(round(1 / share))
+    if factor.lstrip("-")[:1].isdigit():
         return Fraction(factor)
     above, _, below = factor.partition("/")
     number = value_of(above, values)
@@ -346,8 +350,11 @@ def met(needs: Sequence[str], values: Values) -> bool:
 def stored(of: Layout, config: Mapping[str, object]) -> list[Stored]:
     """Every tensor that a class builds for this config."""
     values, made = Values(config, of), []
+    may_lack = {need.lstrip("!") for entry in of.entries for need in entry.needs}
     for entry in of.entries:
-        if not met(entry.needs, values):
+        if not met(entry.needs, values) or any(
+            values.get(field) is None for field in entry.fields(of) if field in may_lack
+        ):
             continue
         paths = stack_paths(entry.name)
         said = [of.stacks[path] for path in paths]

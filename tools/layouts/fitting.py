@@ -163,6 +163,9 @@ def _attempts(values: Mapping[str, np.ndarray[Any, Any]]) -> list[tuple[dict[str
     for a, b in itertools.permutations(values, 2):
         if np.all(values[b] > 0):
             rich[f"{a}/{b}"] = np.floor(values[a] / values[b])
+    for name, value in values.items():
+        if np.all((value > 0) & (value < 1)):
+            rich[f"1/{name}"] = np.floor(1 / value + 0.5)
     sixteenth = {f"{a}/-16": np.ceil(v / 16) for a, v in values.items()}
     made = [(plain, 3, 1), (plain, 3, 2), (rich, 3, 1), (plain, 3, 3), (rich, 2, 2), (plain | sixteenth, 2, 2)]
     if len(values) <= 3:
@@ -245,16 +248,8 @@ Place = Callable[[Mapping[str, Any], int, int], bool]
 
 def places(study: Study, count_field: str) -> dict[str, Place]:
     """Conditions on a layer's index that the config can say."""
-    section = count_field.rpartition(".")[0]
+    section = count_field.removesuffix(".#").rpartition(".")[0]
     made: dict[str, Place] = {"all": lambda v, i, n: True}
-    for k in (1, 2, 3):
-        made[f"i<{k}"] = lambda v, i, n, k=k: i < k
-        made[f"i>={k}"] = lambda v, i, n, k=k: i >= k
-        made[f"i<-{k}"] = lambda v, i, n, k=k: i < n - k
-        made[f"i>=-{k}"] = lambda v, i, n, k=k: i >= n - k
-    for k, r in ((2, 0), (2, 1), (4, 3), (4, 0), (3, 2), (6, 5), (5, 4)):
-        made[f"i%{k}={r}"] = lambda v, i, n, k=k, r=r: i % k == r
-        made[f"i%{k}!={r}"] = lambda v, i, n, k=k, r=r: i % k != r
     found = dict(study.base_leaves())
     for path, value in found.items():
         if path.rpartition(".")[0] != section and section:
@@ -276,10 +271,18 @@ def places(study: Study, count_field: str) -> dict[str, Place]:
         if isinstance(value, list):
             made[f"i@{path}"] = lambda v, i, n, p=path: i in (v.get(p) or ())
             made[f"i!@{path}"] = lambda v, i, n, p=path: i not in (v.get(p) or ())
-        if isinstance(value, list | str) and len(value) > 1:
+        if (isinstance(value, list) and len(value) > 1) or (isinstance(value, str) and "pattern" in path):
             for kind in sorted({str(item) for item in value if isinstance(item, str | int)}):
                 made[f"{path}[i]={kind}"] = lambda v, i, n, p=path, k=kind: _entry(v.get(p), i) == k
                 made[f"{path}[i]!={kind}"] = lambda v, i, n, p=path, k=kind: _entry(v.get(p), i) not in (k, None)
+    for k in (1, 2, 3):
+        made[f"i<{k}"] = lambda v, i, n, k=k: i < k
+        made[f"i>={k}"] = lambda v, i, n, k=k: i >= k
+        made[f"i<-{k}"] = lambda v, i, n, k=k: i < n - k
+        made[f"i>=-{k}"] = lambda v, i, n, k=k: i >= n - k
+    for k, r in ((2, 0), (2, 1), (4, 3), (4, 0), (3, 2), (6, 5), (5, 4)):
+        made[f"i%{k}={r}"] = lambda v, i, n, k=k, r=r: i % k == r
+        made[f"i%{k}!={r}"] = lambda v, i, n, k=k, r=r: i % k != r
     return made
 
 

@@ -325,11 +325,11 @@ def flips(path: str, value: Any, choices: Mapping[str, Any]) -> list[Any]:
     if NO_SHAPE.search(name) or name in {"architectures", "model_type", "dtype", "torch_dtype"}:
         return []
     if value == [] and re.search(r"layers|indices", name):
-        return [[1, 3]]
+        return [[1]]
     if value is None and re.search(r"dim|size|rank|heads|experts|width|layers|window|latent", name):
         return [96]
     if path in choices and re.search(r"rank|shared|experts|dense|window|latent|mtp|interval|n_group", name):
-        return [None, 0]
+        return [None] if "rank" in name else [None, 0]
     return []
 
 

@@ -149,11 +149,6 @@ def deepseek_v1(c: Fields, root: str = "model") -> Body:
     return decoder(c, root, sparse_from(c), layer)
 
 
-def deepseek_v2(c: Fields, root: str = "model") -> Body:
-    """Softmax routing, no correction bias, no prediction layer."""
-    return decoder(c, root, sparse_from(c), lambda sparse: latent_layer(c, root, sparse, balanced=False))
-
-
 def deepseek_v3(c: Fields, root: str = "model") -> Body:
     """V3, R1, Kimi K2: sigmoid routing balanced by a bias, one layer predicting a token further."""
 

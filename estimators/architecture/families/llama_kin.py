@@ -9,9 +9,9 @@ from estimators.architecture.blocks import (
     norms,
     projections,
 )
-from estimators.architecture.decoder import NORMS, SLIDING, decoder, heads, layer_types, uniform, window_of
+from estimators.architecture.decoder import NORMS, heads, uniform
 from estimators.architecture.fields import Fields
-from estimators.architecture.spec import FeedForward, LayerGroup
+from estimators.architecture.spec import FeedForward
 
 
 def hunyuan(c: Fields, root: str = "model") -> Body:
@@ -22,15 +22,3 @@ def hunyuan(c: Fields, root: str = "model") -> Body:
     tensors += norms(attention.head_dim, "self_attn.query_layernorm", "self_attn.key_layernorm")
     tensors += gated_mlp(width, inner) + norms(width, *NORMS)
     return uniform(c, root, decoder_layer(tensors, attention, FeedForward(width=inner)))
-
-
-def ministral(c: Fields, root: str = "model") -> Body:
-    """Ministral 8B: Mistral with windows on the layers that `layer_types` names."""
-    width, inner = c.count("hidden_size"), c.count("intermediate_size")
-
-    def layer(kind: str) -> LayerGroup:
-        attention = heads(c, window=window_of(c) if kind == SLIDING else None)
-        tensors = projections(attention, width) + gated_mlp(width, inner) + norms(width, *NORMS)
-        return decoder_layer(tensors, attention, FeedForward(width=inner), prefix=f"{root}.layers.{{i}}")
-
-    return decoder(c, root, layer_types(c, lambda _: SLIDING), layer)

@@ -43,27 +43,6 @@ def sparse_layers(c: Fields) -> list[bool]:
     return [index not in dense and (index + 1) % step == 0 for index in range(c.layers())]
 
 
-def qwen3_moe(c: Fields, root: str = "model") -> Body:
-    """Qwen 3 attention over a mixture without shared experts."""
-    width, bias = c.count("hidden_size"), c.flag("attention_bias")
-    dense_inner, inner = c.count("intermediate_size"), c.count("moe_intermediate_size")
-    experts, chosen = expert_counts(c, "num_experts")
-    attention = heads(c, window=window_of(c) if c.flag("use_sliding_window", instead=False) else None)
-
-    def layer(sparse: bool) -> LayerGroup:
-        tensors = projections(attention, width, qkv_bias=bias, out_bias=bias) + head_norms(attention)
-        tensors += norms(width, *NORMS)
-        if sparse:
-            tensors += router(experts, width) + gated_experts(experts, width, inner)
-            ffn = FeedForward(width=inner, experts=experts, experts_per_token=chosen)
-        else:
-            tensors += gated_mlp(width, dense_inner)
-            ffn = FeedForward(width=dense_inner)
-        return decoder_layer(tensors, attention, ffn, prefix=f"{root}.layers.{{i}}")
-
-    return decoder(c, root, sparse_layers(c), layer)
-
-
 def gpt_oss(c: Fields, root: str = "model") -> Body:
     """Biases throughout, an attention sink per head, experts in two stacked parameters, every other layer sliding."""
     width, inner, bias = c.count("hidden_size"), c.count("intermediate_size"), c.flag("attention_bias")

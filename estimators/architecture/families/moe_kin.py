@@ -12,7 +12,6 @@ from estimators.architecture.blocks import (
     gated_experts,
     gated_mlp,
     head_norms,
-    linear,
     norm,
     norms,
     projections,
@@ -25,30 +24,9 @@ from estimators.architecture.families.deepseek import (
     prediction_layers,
     sparse_from,
 )
-from estimators.architecture.families.moe import expert_counts, sparse_layers
+from estimators.architecture.families.moe import expert_counts
 from estimators.architecture.fields import Fields
-from estimators.architecture.spec import FeedForward, LayerGroup, Role, Split
-
-
-def qwen2_moe(c: Fields, root: str = "model") -> Body:
-    """Qwen 1.5 and 2 mixtures: biases on q, k, v and a gated shared expert."""
-    width, dense_inner, inner = c.count("hidden_size"), c.count("intermediate_size"), c.count("moe_intermediate_size")
-    shared, experts_chosen = c.count("shared_expert_intermediate_size"), expert_counts(c, "num_experts")
-    experts, chosen = experts_chosen
-    attention = heads(c, window=window_of(c) if c.flag("use_sliding_window", instead=False) else None)
-
-    def layer(sparse: bool) -> LayerGroup:
-        tensors = projections(attention, width, qkv_bias=c.flag("qkv_bias", instead=True)) + norms(width, *NORMS)
-        if not sparse:
-            made = tensors + gated_mlp(width, dense_inner)
-            return decoder_layer(made, attention, FeedForward(width=dense_inner), prefix=f"{root}.layers.{{i}}")
-        tensors += router(experts, width) + gated_experts(experts, width, inner)
-        tensors += gated_mlp(width, shared, prefix="mlp.shared_expert", role=Role.SHARED_EXPERT)
-        tensors += linear("mlp.shared_expert_gate", 1, width, Role.ROUTER, Split.REPLICATED)
-        ffn = FeedForward(width=inner, experts=experts, experts_per_token=chosen, shared_experts=1, shared_width=shared)
-        return decoder_layer(tensors, attention, ffn, prefix=f"{root}.layers.{{i}}")
-
-    return decoder(c, root, sparse_layers(c), layer)
+from estimators.architecture.spec import FeedForward, LayerGroup, Role
 
 
 def glm4_moe_lite(c: Fields, root: str = "model") -> Body:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from estimators.architecture.blocks import Body, Tensors
@@ -13,8 +12,6 @@ from estimators.architecture.fields import Fields
 
 # Decoders that LLaVA-like wrappers carry, by the model type of their text section.
 
-OWN: Mapping[str, Callable[[Fields, str], Body]] = {"qwen3_moe": moe.qwen3_moe, "gpt_oss": moe.gpt_oss}
-
 
 def joined(body: Body, tower: Tensors) -> Body:
     return replace(body, tensors=body.tensors + tower)
@@ -24,7 +21,7 @@ def decoder_of(c: Fields, root: str) -> Body:
     """The text part, by its own model type."""
     model_type = c.section("text_config").optional_text("model_type") or "llama"
     text = text_part(c, f"{model_type}_text")
-    return OWN[model_type](text, root) if model_type in OWN else part_of(text, model_type, root)
+    return moe.gpt_oss(text, root) if model_type == "gpt_oss" else part_of(text, model_type, root)
 
 
 def two_layers(c: Fields, into: int, out: int, *, bias: bool, prefix: str = "multi_modal_projector") -> Tensors:
@@ -83,7 +80,7 @@ def qwen3_vl(c: Fields) -> Body:
 
 def qwen3_vl_moe(c: Fields) -> Body:
     v = part(c, "vision_config", "qwen3_vl_moe_vision")
-    body = moe.qwen3_moe(text_part(c, "qwen3_vl_moe_text"), "model.language_model")
+    body = part_of(text_part(c, "qwen3_vl_moe_text"), "qwen3_moe", "model.language_model")
     return joined(body, towers.qwen3_vision(v, "model.visual"))
 
 
