@@ -5,7 +5,7 @@ PORT ?= 8501
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test test-fast browser lint format bench pictures calibrate accuracy profile-setup ray-setup bench-profile lock clean
+.PHONY: run test test-fast browser lint format bench pictures calibrate accuracy layouts profile-setup ray-setup bench-profile lock clean
 
 run: $(VENV)/run.stamp
 	$(BIN)/python -m app serve --port $(PORT)
@@ -44,6 +44,11 @@ accuracy: $(VENV)/dev.stamp
 	$(BIN)/python -m estimators.fitting.memory_accuracy
 	$(BIN)/python -m estimators.fitting.latency_accuracy
 	$(BIN)/python -m app.measuring.accuracy
+
+# Learns how the classes of the installed transformers lay out their tensors; run after raising transformers.
+layouts: profile-setup
+	.venv-profile/bin/python -m tools.layouts
+	.venv-profile/bin/python -m tools.config_defaults
 
 # Resolves requirements*.in into pinned requirements*.txt for every platform and Python from 3.11.
 lock: $(VENV)/dev.stamp

@@ -151,7 +151,7 @@ def gemma4(c: Fields, root: str = "model") -> Body:
         tensors += gated_mlp(width, own) + norms(width, *FOUR_NORMS)
         tensors += per_layer_gate(width, wide) if wide else ()
         ffn = FeedForward(width=own)
-        if c.flag("enable_moe_block"):
+        if c.flag("enable_moe_block", instead=False):
             made, ffn = gemma4_mixture(c)
             tensors += made
         return decoder_layer(tensors, attention, ffn, prefix=f"{root}.layers.{{i}}")

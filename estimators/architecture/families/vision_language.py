@@ -134,6 +134,8 @@ def gemma4(c: Fields) -> Body:
 def gemma4_unified(c: Fields) -> Body:
     """Gemma 4 12B: no encoder, patches and sound projected straight into the decoder."""
     body = gemma.gemma4(text_part(c, "gemma4_unified_text"), "model.language_model")
+    if not c.has("vision_config") and not c.has("audio_config"):
+        return body
     v, a = part(c, "vision_config", "gemma4_unified_vision"), part(c, "audio_config", "gemma4_unified_audio")
     inner, patch = v.count("mm_embed_dim"), 3 * v.count("model_patch_size") ** 2
     prefix = "model.embed_vision"
