@@ -85,6 +85,9 @@ def body_of(config: Mapping[str, object], model_type: str) -> Body:
     of = layout(model_type)
     if of is not None:
         body = read(composed(of, config), config, of)
+        fixed = unmoved(of, config)
+        if fixed:
+            return unsettled(body, fixed)
         if not of.miss:
             return body
         said = (
@@ -99,6 +102,25 @@ def body_of(config: Mapping[str, object], model_type: str) -> Body:
         f"Parameters, memory and cache may be off by {kin.relative_range:.0%} or more."
     )
     return replace(body, reading=Reading.CONVENTION, relative_range=kin.relative_range, notes=(*body.notes, said))
+
+
+def unmoved(of: Layout, config: Mapping[str, object]) -> str:
+    """A size that differs from the class's default though no build ever changed it: what follows it is not known.
+
+    The width of the decoder is the one that classes with several encoders hold to.
+    """
+    values, used = Values(config, of), set(of.fields())
+    widths = [path for path in ("hidden_size", *(f"{section}.hidden_size" for section in TEXT)) if values.usual(path)]
+    for path in (*of.stuck, *(path for path in widths if path not in used)):
+        stated, usual = values.get(path), values.usual(path)
+        if type(stated) is int and stated != usual and path not in used:
+            return path
+    return ""
+
+
+def unsettled(body: Body, field: str) -> Body:
+    said = f"How the sizes follow {field} is not known here: those of the class's default stand, and may be far off."
+    return replace(body, reading=Reading.CONVENTION, relative_range=1.0, notes=(*body.notes, said))
 
 
 def part_of(c: Fields, model_type: str, root: str) -> Body:

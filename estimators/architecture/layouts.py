@@ -83,6 +83,7 @@ class Layout:
     fills: Mapping[str, str]  # a number that a config may leave out -> what the class makes of the others
     lists: Mapping[str, Sequence[Sequence[str]]]  # a list per layer that a config may leave out -> (kind, place)
     entries: tuple[Entry, ...]
+    stuck: tuple[str, ...]  # numbers that no build could change: how the tensors follow them is not known
     miss: float  # largest relative error of its parameters at sizes it was not fitted on; 0 where all are exact
 
     def fields(self) -> list[str]:
@@ -157,6 +158,7 @@ def decoded(data: Mapping[str, object], *, part: bool = False) -> Layout:
             )
             for name, dims, where, needs, kind in entries
         ),
+        stuck=tuple(data.get("stuck", ())),  # type: ignore[arg-type]
         miss=float(data["miss"]),  # type: ignore[arg-type]
     )
 

@@ -42,6 +42,7 @@ def assembled(made: Study) -> dict[str, Any]:
         "model_type": made.model_type,
         "class": classes().get(made.model_type) or parts()[made.model_type],
         "miss": UNFIT if doubtful else 0,
+        "stuck": list(made.stuck),
         "defaults": kept(default(made.model_type), CONFIG_MAPPING[made.model_type]),
         "fills": fills(made.model_type),
         "aliases": aliases(made.model_type),

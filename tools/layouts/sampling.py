@@ -56,6 +56,7 @@ class Study:
     model_type: str
     base: Config
     moving: tuple[str, ...]  # numbers whose change changes a shape
+    stuck: tuple[str, ...]  # numbers that the class let nobody change, alone or with another
     samples: tuple[Sample, ...]
     regimes: Mapping[tuple[str, Any], tuple[Sample, ...]]
     unseen: tuple[Sample, ...]  # builds of other sizes and switches, kept apart to check with
@@ -75,7 +76,7 @@ def study(model_type: str, *, several: int = 18, seed: int = 7) -> Study | None:
     rng = random.Random(seed)
     first = taken(model_type, base, {})
     assert first is not None
-    samples, choices = singles(model_type, base, first)
+    samples, choices, stuck = singles(model_type, base, first)
     lists = {path: value for path, value in leaves(base) if is_layer_list(base, path, value)}
     regimes = {}
     for path, value in leaves(base):
@@ -103,6 +104,7 @@ def study(model_type: str, *, several: int = 18, seed: int = 7) -> Study | None:
         model_type=model_type,
         base=base,
         moving=tuple(choices),
+        stuck=tuple(path for path in stuck if path not in choices),
         samples=tuple(samples),
         regimes=regimes,
         unseen=tuple(unseen(model_type, base, choices, lists, list(regimes), random.Random(seed + 1))),
@@ -131,8 +133,8 @@ def unseen(
 
 def singles(
     model_type: str, base: Config, first: Sample, skip: frozenset[str] = frozenset()
-) -> tuple[list[Sample], dict[str, list[Any]]]:
-    """Builds with one number changed, and the values of each number that changed a shape."""
+) -> tuple[list[Sample], dict[str, list[Any]], list[str]]:
+    """Builds with one number changed, the values of each that changed a shape, and those that no build took."""
     samples, choices = [first], {}
     stuck: list[str] = []
     for path, value in leaves(base):
@@ -152,7 +154,7 @@ def singles(
             choices[path] = [value, *worked]
         elif not same:
             stuck.append(path)
-    return samples + paired(model_type, base, stuck, choices), choices
+    return samples + paired(model_type, base, stuck, choices), choices, stuck
 
 
 def paired(model_type: str, base: Config, stuck: Sequence[str], choices: dict[str, list[Any]]) -> list[Sample]:

@@ -140,6 +140,16 @@ def test_the_cache_of_a_token_is_what_the_class_keeps(row: dict[str, object]) ->
         assert kept == row["kv_elements_per_token"]
 
 
+def test_a_width_that_no_build_could_change_is_never_answered_as_exact() -> None:
+    """inkling2 holds its width to that of its encoder; at another one nothing is known of how its tensors follow."""
+    of = layouts.layout("inkling2", part=True)
+    assert of is not None
+    config = {**of.defaults, "text_config": {**of.defaults["text_config"], "hidden_size": 4096}}  # type: ignore[dict-item]
+    body = body_of(config, "inkling2")
+    assert (body.reading, body.relative_range) == (Reading.CONVENTION, 1.0)
+    assert any("text_config.hidden_size" in note for note in body.notes)
+
+
 def test_a_type_nobody_knows_is_read_like_its_kin_as_a_range() -> None:
     config = {
         "model_type": "quantum_llm", "hidden_size": 64, "intermediate_size": 160, "num_hidden_layers": 3,
