@@ -49,6 +49,7 @@ ESSENTIAL = frozenset(
         "ffn_dim",
     ]
 )
+HEAD = re.compile(r"(^|\.)lm_head\.")
 NEVER_NONE = re.compile(r"heads|head_dim|hidden_size|n_head|n_embd|d_model|vocab|lora_rank")
 CONDITION = re.compile(r"(?P<field>[\w.]*)(?P<entry>\[i\])?(?P<test><-|>=-|<|>=|!=|=|@|!@|%)(?P<value>.*)")
 
@@ -401,32 +402,30 @@ def composed(of: Layout, config: Mapping[str, object]) -> list[Stored]:
     }
     if not swapped:
         return stored(of, config)
-    made: list[Stored] = []
-    kept = []
-    for entry in of.entries:
-        sections = {path.partition(".")[0] for path in entry.fields(of) if path != "tie_word_embeddings"}
-        if len(sections) != 1 or not sections <= set(swapped):
-            kept.append(entry)
-    made += stored(replace(of, entries=tuple(kept)), config)
+    kept, made = list(of.entries), []
     for section, other in swapped.items():
+        own = [entry for entry in of.entries if entry.of_section(of) == section]
+        root = common_root([entry.name for entry in own if "{0}" in entry.name])
+        gone = [entry for entry in own if belongs(entry.name, root)]
+        kept = [entry for entry in kept if entry not in gone]
         part = at(config, section)[1]
-        names = [entry.name for entry in of.entries if entry not in kept and entry.of_section(of) == section]
-        root = common_root(names)
-        for tensor in stored(other, part if isinstance(part, Mapping) else {}):
-            made.append(replace(tensor, name=moved(tensor.name, root)))
-    return made
+        part = dict(part) if isinstance(part, Mapping) else {}
+        if isinstance(tied := Values(config, of).get("tie_word_embeddings"), bool):
+            part["tie_word_embeddings"] = tied  # the whole model's word is the one that counts
+        tensors = stored(other, part)
+        made += [replace(tensor, name=moved(tensor.name, root)) for tensor in tensors]
+    return made + stored(replace(of, entries=tuple(kept)), config)
+
+
+def belongs(name: str, root: str) -> bool:
+    """Whether a tensor is part of the stack under `root`, not of what joins it to another."""
+    joins = re.search(r"proj(ector|ection)|merger|connector|adapter|tower|visual|audio|image", name[len(root) :])
+    return HEAD.search(name) is not None or (name.startswith(f"{root}.") and not joins)
 
 
 def common_root(names: Sequence[str]) -> str:
-    """The longest path that starts most of the names."""
-    inside = [name for name in names if not re.search(r"(^|\.)(lm_head|head)\.", name)] or list(names)
-    parts = [name.split(".") for name in inside]
-    shared = []
-    for steps in zip(*parts, strict=False):
-        if len(set(steps)) > 1:
-            break
-        shared.append(steps[0])
-    return ".".join(shared)
+    """The path before the layers."""
+    return names[0][: names[0].index("{0}")].rstrip(".").rpartition(".")[0] if names else ""
 
 
 def moved(name: str, root: str) -> str:

@@ -122,6 +122,21 @@ def test_a_config_without_any_size_is_refused() -> None:
     assert refused.value.field == "hidden_size"
 
 
+def test_a_section_of_another_type_is_read_by_its_own_layout() -> None:
+    """LLaVA-NeXT-Video around a Qwen 3 of 4 layers: its encoder, its projector to 512 and that decoder.
+
+    314,237,440 is the count of the class built so on the meta device by transformers 5.23.0.
+    """
+    of = layouts.layout("llava_next_video")
+    assert of is not None
+    text = {
+        "model_type": "qwen3", "hidden_size": 512, "intermediate_size": 1024, "num_hidden_layers": 4,
+        "num_attention_heads": 8, "num_key_value_heads": 2, "head_dim": 64, "vocab_size": 1000,
+        "tie_word_embeddings": False,
+    }  # fmt: skip
+    assert count(composed(of, {**of.defaults, "text_config": text})) == 314_237_440
+
+
 ROWS = [json.loads(line) for line in (REFERENCE / "class_counts.jsonl").read_text().splitlines()]
 LEARNED = [row for row in ROWS if row["model_type"] in layouts.lines()]
 
