@@ -80,7 +80,6 @@ FAMILIES: Mapping[str, Family] = {
     "mistral3": vision_language.mistral3,
     "mllama": vision_kin.mllama,
     "molmo": molmo.molmo,
-    "nemotron": dense.nemotron,
     "nemotron-nas": nas.nemotron_nas,
     "nemotron_h": hybrid.nemotron_h,
     "opt": classic.opt,

@@ -10,22 +10,11 @@ from estimators.architecture.blocks import (
     gated_mlp,
     linear,
     norms,
-    plain_mlp,
     projections,
 )
-from estimators.architecture.decoder import FULL, NORMS, decoder, heads, uniform
+from estimators.architecture.decoder import FULL, NORMS, decoder, heads
 from estimators.architecture.fields import Fields
 from estimators.architecture.spec import FeedForward, Role, Split
-
-
-def nemotron(c: Fields, root: str = "model") -> Body:
-    """Nemotron 4 and Minitron: layer norms with biases, two-matrix squared-ReLU feed-forward."""
-    width, inner, bias = c.count("hidden_size"), c.count("intermediate_size"), c.flag("attention_bias")
-    attention = heads(c)
-    tensors = projections(attention, width, qkv_bias=bias, out_bias=bias)
-    tensors += plain_mlp(width, inner, up="mlp.up_proj", down="mlp.down_proj", bias=c.flag("mlp_bias"))
-    tensors += norms(width, *NORMS, bias=True)
-    return uniform(c, root, decoder_layer(tensors, attention, FeedForward(width=inner, gated=False)), norm_bias=True)
 
 
 def mimo(c: Fields, root: str = "model") -> Body:
