@@ -173,9 +173,9 @@ def main_stack(tensors: Sequence[Stored], embedding: Stored | None) -> str:
             sizes[path] += len(t.layers) * t.copies * _elements(t.shape)
     near = embedding.name.split(".") if embedding is not None else []
 
-    def rank(path: str) -> tuple[int, bool, int]:
+    def rank(path: str) -> tuple[bool, int, bool, int]:
         shared = sum(1 for a, b in zip(path.split("."), near, strict=False) if a == b)
-        return shared, not BESIDE.search(path), sizes[path]
+        return "expert" not in path, shared, not BESIDE.search(path), sizes[path]
 
     return max(sizes, key=rank, default="")
 

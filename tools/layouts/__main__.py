@@ -77,11 +77,17 @@ def default_miss(row: dict[str, Any]) -> float:
 
 
 def miss(made: Study, values: Any, shapes: Shapes) -> float:
-    """Relative error of the parameters at other sizes; 1 where the reader refuses."""
+    """Relative error of the layout's parameters at other sizes; 1 where its formulas give none.
+
+    Of the layout alone: the reader refuses some sizes that a class builds, such as heads that do not divide.
+    """
     config = changed(made.base, {path: value for path, value in values.items() if not path.endswith(".#")})
-    spec = read(config)
-    true = parameters(shapes)
-    return 1.0 if spec is None else round(abs(spec.resident_params / true - 1), 6)
+    of = layouts.layout(made.model_type)
+    try:
+        found = 0 if of is None else layouts.count(layouts.composed(of, config))
+    except layouts.ConfigError:
+        return 1.0
+    return round(abs(found / parameters(shapes) - 1), 6)
 
 
 def read(config: dict[str, Any]) -> ModelSpec | None:

@@ -84,6 +84,8 @@ def mimo_v2(c: Fields, root: str = "model") -> Body:
     sliding = c.counts("hybrid_layer_pattern", high=1)
     sparse = c.counts("moe_layer_freq", high=1)
     for name, marks in (("hybrid_layer_pattern", sliding), ("moe_layer_freq", sparse)):
+        if not marks:
+            raise c.error(name, "is missing")
         if len(marks) != count:
             raise c.error(name, f"should have {count} entries, one per layer, and has {len(marks)}")
     width, inner, dense_inner = c.count("hidden_size"), c.count("moe_intermediate_size"), c.count("intermediate_size")
