@@ -17,7 +17,7 @@ from estimators.architecture.conventions import read
 from estimators.architecture.fields import Fields
 from estimators.architecture.gguf import read_gguf
 from estimators.architecture.headers import WIDE, Header, gathered, shaped
-from estimators.architecture.quantization_config import parse_quantization
+from estimators.architecture.quantizers import parse_quantization
 from estimators.architecture.spec import ModelSpec, Reading, SpecSource, StoredWeights
 from estimators.provenance import Refusal
 

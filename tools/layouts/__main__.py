@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from estimators.architecture import layouts
+from estimators.architecture.fields import ConfigError
 from estimators.architecture.parse import parse_config
 from estimators.architecture.spec import ModelSpec, SpecSource
 from estimators.provenance import Refusal
@@ -73,7 +74,7 @@ def checked(made: Study) -> dict[str, Any]:
 def default_miss(row: dict[str, Any]) -> float:
     if row["params"] == "" or row["read_params"] == "":
         return 0.0 if row["params"] == "" else 1.0
-    return round(abs(row["read_params"] / row["params"] - 1), 6)
+    return float(round(abs(row["read_params"] / row["params"] - 1), 6))
 
 
 def miss(made: Study, values: Any, shapes: Shapes) -> float:
@@ -85,7 +86,7 @@ def miss(made: Study, values: Any, shapes: Shapes) -> float:
     of = layouts.layout(made.model_type)
     try:
         found = 0 if of is None else layouts.count(layouts.composed(of, config))
-    except layouts.ConfigError:
+    except ConfigError:
         return 1.0
     return round(abs(found / parameters(shapes) - 1), 6)
 

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from estimators.architecture import layouts
+from estimators.architecture.fields import ConfigError
 from tools.layouts.sampling import Sample, Study
 
 Unit = str  # a name with {0}, {1} for the numbers that repeat
@@ -124,7 +125,7 @@ class Words:
 def _evaluated(said: str, sample: Sample) -> int | None:
     try:
         return layouts.quantity(said, Flat(sample))
-    except layouts.ConfigError:
+    except ConfigError:
         return None
 
 
@@ -148,7 +149,8 @@ def _formula(target: np.ndarray[Any, Any], samples: Sequence[Sample], moving: Se
 
 def influences(target: np.ndarray[Any, Any], samples: Sequence[Sample], moving: Sequence[str]) -> list[str]:
     """Fields that alone, or two at once, change the target against the first sample."""
-    first, found = samples[0].values, []
+    first: Mapping[str, Any] = samples[0].values
+    found: list[str] = []
     for most in (1, 2):
         for sample, value in zip(samples[1:], target[1:], strict=True):
             differing = [f for f in moving if sample.values.get(f) != first.get(f)]

@@ -8,9 +8,12 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from transformers import CONFIG_MAPPING
+
 from estimators.architecture import layouts
+from estimators.architecture.fields import ConfigError
 from tools.layouts import fitting
-from tools.layouts.building import CONFIG_MAPPING, Config, changed, classes, default, leaves, parts
+from tools.layouts.building import Config, changed, classes, default, leaves, parts
 from tools.layouts.sampling import NO_SHAPE, STACKS, Sample, Study, study
 
 UNFIT = 0.01  # at least what a type may be off by in which some dimension followed no formula
@@ -104,7 +107,7 @@ def agrees(
                 continue
             count = values.whole(stacks[layouts.stack_paths(name)[0]])
             expected |= {i: shape for i in range(count) if layouts.holds(where, values, i, count)}
-    except (KeyError, layouts.ConfigError):
+    except (KeyError, ConfigError):
         return False
     return expected == {(numbers[0] if numbers else None): shape for numbers, (shape, _) in found.items()}
 
@@ -202,7 +205,7 @@ def split(
     each: Sequence[Mapping[tuple[int, ...], Any]],
     table: Mapping[str, Sequence[frozenset[int]]],
     whole: Sequence[frozenset[int]],
-) -> list[list[Mapping[tuple[int, ...], Any]]] | None:
+) -> list[Sequence[Mapping[tuple[int, ...], Any]]] | None:
     """The tensors of one name, apart where their shape differs between layers; None when no condition says where."""
     if uniform(each):
         return [list(each)]

@@ -227,7 +227,9 @@ class HubClient:
             config=config,
         )
 
-    def _without_config(self, asked: HubQuestion, commit: str, sizes: Mapping[str, int | None], deadline: float) -> ModelSpec:
+    def _without_config(
+        self, asked: HubQuestion, commit: str, sizes: Mapping[str, int | None], deadline: float
+    ) -> ModelSpec:
         """A repository of other forms: Mistral's params.json, a GGUF file, or bare safetensors."""
         ggufs = sorted(name for name in sizes if name.endswith(".gguf") and "mmproj" not in name)
         where = f"of {asked.model_id} at {commit[:12]}, read from {asked.host}"
