@@ -1,8 +1,8 @@
 """Learn how the classes of the installed transformers lay out their tensors, and check the reader against them.
 
-Run by `python -m tools.layouts` in the measuring environment. Writes estimators/architecture/data/layouts.jsonl, and data/class_checks.csv, which the Accuracy
-page shows: for each type the parameters and the cache of the built class at its default configuration, the reader's,
-and how many configurations of other sizes, on which nothing was fitted, agree.
+Run by `python -m tools.layouts` in the measuring environment. Writes estimators/architecture/data/layouts.jsonl, and
+data/class_checks.csv, which the Accuracy page shows: for each type the parameters and the cache of the built class at
+its default configuration, the reader's, and how many configurations of other sizes, on which nothing was fitted, agree.
 """
 
 from __future__ import annotations
