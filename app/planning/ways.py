@@ -270,6 +270,7 @@ class Bench:
         owners = (precision,) if draft is None else (precision, draft)
         self._known: dict[tuple[str, int, Placement], Laid] = _LAID.of(owners, (workload, settings, every), dict)
         self._sweep: Sweep | Refusal | None = None
+        self._cuts: dict[Placement, Refusal | None] = {}
 
     def laid(self, machine: Machine, placement: Placement) -> Laid:
         key = (machine.accelerator.name, machine.memory_bytes, placement)
@@ -283,7 +284,7 @@ class Bench:
         the fullest GPU holds at least W / gpus, and an engine may take at most all of its memory."""
         least = self._precision.weights_bytes / placement.gpus
         try:
-            check_cut(self._precision.spec, layout(placement, self._settings.engine))
+            self._check_cut(placement)
             if least > machine.memory_bytes and not self._every:
                 return Laid(placement=placement, least_bytes=least, budget_bytes=self._budget(machine))
             held = self._memory().held(machine.accelerator, placement, machine.memory_bytes)
@@ -303,6 +304,17 @@ class Bench:
         except Refusal as refusal:
             return Laid(placement=placement, refusal=refusal)
         return Laid(placement=placement, held=held, budget_bytes=budget, replica=replica)
+
+    def _check_cut(self, placement: Placement) -> None:
+        """Raises the refusal of a cut the engine would refuse, whatever the chip."""
+        if placement not in self._cuts:
+            try:
+                check_cut(self._precision.spec, layout(placement, self._settings.engine))
+                self._cuts[placement] = None
+            except Refusal as refusal:
+                self._cuts[placement] = refusal
+        if (known := self._cuts[placement]) is not None:
+            raise known
 
     def _budget(self, machine: Machine) -> float:
         """What the engine may take of one accelerator's memory: its share, or that of the settings."""

@@ -71,17 +71,11 @@ class Sweep:
         self._mla = footprint.has_mla(precision)
         self._known = bool(precision.spec.groups)
         self._laid: dict[tuple[Placement, int, int, bool], _Laid] = {}
+        self._running: dict[tuple[str, int], Running] = {}
 
     def held(self, accelerator: Accelerator, placement: Placement, memory_bytes: int) -> Held:
         """The layout's memory on this machine; Llama-3.1-8B in bf16 needs 16.1 GB of weights on one H100."""
-        running = start(
-            self._settings,
-            accelerator,
-            memory_bytes,
-            self._longest,
-            mla=self._mla,
-            requests=self._requests,
-        )
+        running = self._started(accelerator, memory_bytes)
         key = (placement, running.batched_tokens, running.sampled_seqs, running.samples)
         laid = self._laid.get(key)
         if laid is None:
@@ -102,6 +96,15 @@ class Sweep:
             starts=laid.longest <= budget,
             stages=laid.stages,
         )
+
+    def _started(self, accelerator: Accelerator, memory_bytes: int) -> Running:
+        """The engine as started on this machine, whatever the layout."""
+        key = (accelerator.name, memory_bytes)
+        if key not in self._running:
+            self._running[key] = start(
+                self._settings, accelerator, memory_bytes, self._longest, mla=self._mla, requests=self._requests
+            )
+        return self._running[key]
 
     def _lay(self, placement: Placement, running: Running, memory_bytes: int) -> _Laid:
         replica = footprint.build(
