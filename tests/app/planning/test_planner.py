@@ -12,14 +12,17 @@ from hypothesis import strategies as st
 
 from app.columns import columns_of
 from app.exploring.what_if import serving_curve
-from app.planning.plan import Plan
-from app.planning.planner import plan
+from app.planning.plan import Candidate, Plan
+from app.planning.planner import plan, plan_many
+from app.planning.question import Question
+from app.planning.recommend import recommend
 from app.scenario import LoadMode, Scenario, decode, encode
 from app.sources import shared_sources
 from estimators.architecture.catalogue import load_spec
 from estimators.architecture.spec import ModelSpec
 from estimators.precision import KvPrecision, Weights
 from pricing.offers import PriceSource, PurchaseOption
+from tests.random_scenarios import open_scenarios
 
 LLAMA_8B = "meta-llama/Llama-3.1-8B-Instruct"
 LLAMA_70B = "meta-llama/Llama-3.1-70B-Instruct"
@@ -274,3 +277,78 @@ def test_a_spot_price_of_long_ago_is_no_price_to_choose_by() -> None:
     assert found.chosen.offer.as_of >= date(2026, 9, 1)
     older = [c for c in found.candidates if c.eligible and c.offer is not None and c.offer.as_of < date(2026, 1, 1)]
     assert any(c.cost is not None and c.cost.usd_per_month < month(found) for c in older)
+
+
+def _sample(count: int, whole: int) -> list[object]:
+    """So many scenarios in the fast suite, and the whole thousand in the slow one."""
+    return [pytest.param(count, id=f"{count}"), pytest.param(whole, id=f"{whole}", marks=pytest.mark.slow)]
+
+
+def _bought(found: Candidate) -> tuple[object, ...]:
+    return (found.label, found.placement, found.replicas, found.instances, found.usd_per_month)
+
+
+def _answer(result: Plan) -> tuple[object, ...] | None:
+    return _bought(result.chosen) if result.chosen is not None and result.refusal is None else None
+
+
+@pytest.mark.parametrize("count", _sample(150, 1000))
+def test_a_scenario_and_the_question_limited_to_it_have_one_answer(count: int) -> None:
+    """Machine, layout, replicas and price of `plan`, of `plan` with every machine weighed, of many planned together,
+    and of the question's first plan; and what one refuses all refuse."""
+    scenarios, sources = open_scenarios(count, seed=11), shared_sources()
+    together = plan_many(scenarios, sources)
+    answered = 0
+    for scenario, one_of_many in zip(scenarios, together, strict=True):
+        alone = plan(scenario, sources, whole=False)
+        limited = Question(
+            scenario=scenario,
+            models=(scenario.model or "",),
+            weights=(scenario.weights,),
+            kv=(scenario.kv,),
+            regions=(scenario.region,),
+            options=(scenario.buy,),
+            drafting=False,
+        )
+        plans = recommend(limited, sources, shown=1).plans
+        first = _bought(plans[0].candidate) if plans else None
+        assert _answer(alone) == first, scenario
+        assert _answer(plan(scenario, sources)) == first, scenario
+        assert str(one_of_many.refusal) == str(alone.refusal), scenario
+        if first is not None:
+            assert one_of_many == alone, scenario
+            answered += 1
+    assert answered > 0.4 * count
+
+
+def _every_layout(scenario: Scenario) -> list[Candidate]:
+    """What does the job inside one machine, each machine in each of its sizes: by naming the sizes one by one."""
+    found = []
+    for size in (1, 2, 4, 8, 16):
+        for candidate in plan(replace(scenario, gpus=size), shared_sources()).candidates:
+            instance = candidate.machine.instance
+            if candidate.eligible and candidate.placement and instance:
+                found += [candidate] * (candidate.placement.gpus <= instance.accelerator_count)
+    return found
+
+
+@pytest.mark.parametrize("count", _sample(60, 600))
+def test_nothing_is_cheaper_than_the_choice_nor_beats_it_at_its_price(count: int) -> None:
+    """Of one model and precision quality is the same, so a rival at the price has to lose in a time or tie in both."""
+    rivals_met = 0
+    for scenario in open_scenarios(count, seed=12):
+        chosen = plan(scenario, shared_sources(), whole=False)
+        if scenario.gpus is not None or _answer(chosen) is None:
+            continue
+        every = _every_layout(scenario)
+        as_of, usd = chosen.chosen.offer.as_of, month(chosen)  # type: ignore[union-attr]
+        fresh = [c for c in every if c.offer and c.offer.as_of >= as_of]  # an old spot price may be lower
+        assert usd in {c.usd_per_month for c in every}, scenario
+        assert all(c.usd_per_month is None or c.usd_per_month >= usd for c in fresh), scenario
+        mine = (chosen.chosen.ttft_p95_s, chosen.chosen.tpot_p95_s)  # type: ignore[union-attr]
+        for rival in (c for c in every if c.usd_per_month == usd):
+            times = (rival.ttft_p95_s, rival.tpot_p95_s)
+            rivals_met += times != pytest.approx(mine, rel=1e-3)
+            better = all(a <= b for a, b in zip(times, mine, strict=True)) and times != pytest.approx(mine, rel=1e-3)  # type: ignore[operator]
+            assert not better, (scenario, _bought(rival))
+    assert rivals_met >= count / 30
