@@ -6,9 +6,13 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # sources may be opened while tests are collected, before any fixture
 ROOT = Path(__file__).parents[1]
+# The machine may be busy, and what fails once must fail again: no deadline, no dice.
+settings.register_profile("rightsize", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("rightsize")
 REFERENCE = Path(__file__).parent / "reference"
 
 

@@ -65,7 +65,7 @@ def test_what_is_no_link_is_refused(text: str) -> None:
     assert refused.value.field == "link"
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(st.text(max_size=300))
 def test_any_text_is_opened_or_refused(text: str) -> None:
     try:

@@ -209,7 +209,7 @@ def test_an_older_link_without_figures_is_just_a_scenario() -> None:
     assert scenario.price == Decimal("0.75")
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.dictionaries(st.sampled_from([*FROZEN, *KEYS]), st.text(max_size=40), max_size=12))
 def test_whatever_a_link_says_it_opens(raw: dict[str, str]) -> None:
     decoded = decode(raw)
@@ -217,7 +217,7 @@ def test_whatever_a_link_says_it_opens(raw: dict[str, str]) -> None:
     assert decision is None or decision.scenario == scenario
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(rate=st.integers(1, 200), prompt=st.integers(1, 8000), ttft=st.integers(2, 50))
 def test_what_is_frozen_is_read_back(rate: int, prompt: int, ttft: int) -> None:
     decided = plan(Scenario(model=MODEL, rate=rate / 10, prompt=prompt, ttft=ttft / 10), THEN)

@@ -7,7 +7,7 @@ from decimal import Decimal
 from urllib.parse import parse_qsl
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from app.exploring.decision_link import freeze, read_decision
@@ -36,7 +36,6 @@ from tests.app.planning.test_recommend import book
 MODELS = ("meta-llama/Llama-3.1-8B-Instruct", "meta-llama/Llama-3.1-70B-Instruct", "Qwen/Qwen3-8B")
 REGIONS = ("us-east-1", "eu-west-1")
 VENDORS = ("NVIDIA", "AMD", "AWS")
-UNHURRIED = settings(deadline=None)  # the machine may be busy
 RAG = Scenario(rate=2, prompt=4096, output=256, ttft=1.0)
 
 asked_questions = st.builds(
@@ -61,7 +60,6 @@ def read(raw: dict[str, str]) -> tuple[Asked, list[str]]:
     return found, [problem.key for problem in problems]
 
 
-@UNHURRIED
 @given(asked=asked_questions)
 def test_a_question_comes_back_as_it_went(asked: Asked) -> None:
     found, problems = read(encode_question(asked))
@@ -77,7 +75,6 @@ def test_a_question_comes_back_as_it_went(asked: Asked) -> None:
         assert (found.percent, found.reference, found.task) == (asked.percent, asked.reference, asked.task)
 
 
-@UNHURRIED
 @given(raw=st.dictionaries(st.sampled_from(QUESTION_KEYS), st.text(max_size=400)))
 def test_whatever_a_link_holds_is_read_without_an_error(raw: dict[str, str]) -> None:
     found, _ = decode_question(raw, models=MODELS, regions=REGIONS, vendors=VENDORS)

@@ -5,20 +5,18 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from app.figures.decisions import NAMES_APART, cost_against_latency, cost_against_quality
 from app.planning.recommendation import Point
 
-UNHURRIED = settings(deadline=None)  # the machine may be busy
 BASE = Point(
     model="org/Model-8B-Instruct", precision="INT8", accelerator="L4", usd_per_month=600.0, ttft_p95_s=0.5,
     tpot_p95_s=0.02, e2e_p95_s=5.0, quality=0.99, passes=True,
 )  # fmt: skip
 
 
-@UNHURRIED
 @given(low=st.floats(0.001, 10), times=st.floats(1.01, 1000))
 def test_a_latency_axis_has_at_least_three_ticks_and_not_a_crowd(low: float, times: float) -> None:
     points = [replace(BASE, ttft_p95_s=low), replace(BASE, ttft_p95_s=low * times, usd_per_month=300.0)]
@@ -35,7 +33,6 @@ def test_times_per_token_are_drawn_in_milliseconds() -> None:
     assert figure.data[0].x == (20.0,)
 
 
-@UNHURRIED
 @given(costs=st.lists(st.floats(100, 1e6), min_size=2, max_size=30, unique=True))
 def test_names_on_the_front_stand_apart(costs: list[float]) -> None:
     """Names are left out rather than drawn over one another, and the cheapest plan always has its own."""

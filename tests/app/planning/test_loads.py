@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from app.planning.loads import busy_replicas, settings_of, speculation_of, workload_of
@@ -37,7 +37,6 @@ def test_the_kinds_of_load(scenario: Scenario, kind: Load, flight: int | None) -
     assert (load.load, load.concurrency) == (kind, flight)
 
 
-@settings(deadline=None)
 @given(requests=st.integers(1, 10_000), replicas=st.integers(1, 500))
 def test_replicas_together_hold_at_least_the_total(requests: int, replicas: int) -> None:
     share = workload_of(Scenario(concurrency=requests), replicas).concurrency or 0

@@ -227,7 +227,7 @@ def test_one_request_is_what_fits_means_for_the_maximum_load() -> None:
     assert planned(load=LoadMode.MAX).chosen.fits  # type: ignore[union-attr]
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(1, 200), st.integers(1, 200))
 def test_more_requests_never_take_less_memory(one: int, more: int) -> None:
     few = planned(instance="g6e.xlarge", concurrency=min(one, more)).chosen
@@ -239,7 +239,7 @@ def test_more_requests_never_take_less_memory(one: int, more: int) -> None:
     assert few.memory.memory_bytes_per_gpu <= many.memory.memory_bytes_per_gpu
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.floats(0.02, 0.2))
 def test_loosening_an_objective_never_raises_the_cost(limit: float) -> None:
     assert month(planned(tpot=round(limit * 1.5, 4))) <= month(planned(tpot=round(limit, 4)))

@@ -7,7 +7,7 @@ from datetime import date
 from decimal import Decimal
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.planning.plan import Limit
@@ -236,7 +236,7 @@ def test_a_question_without_models_is_refused() -> None:
         Question(scenario=RAG, models=())
 
 
-QUICK = settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+QUICK = settings(max_examples=12)
 ONE = Question(scenario=RAG, models=(SMALL,), weights=(Weights.BF16, Weights.INT8))
 
 

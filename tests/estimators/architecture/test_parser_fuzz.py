@@ -7,7 +7,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from estimators.architecture import layouts
@@ -82,7 +82,7 @@ def said(refusal: Refusal) -> None:
     assert 10 < len(str(refusal)) < 600
 
 
-@settings(max_examples=400, deadline=5000, suppress_health_check=[HealthCheck.too_slow], derandomize=True)
+@settings(max_examples=400)
 @given(seed=st.sampled_from(SEEDS), picks=st.lists(st.tuples(st.integers(0, 10_000), absurd), min_size=1, max_size=4))
 def test_a_config_with_absurd_values_is_parsed_or_refused(seed: str, picks: list[tuple[int, object]]) -> None:
     config = copy.deepcopy(load_config(seed))
@@ -94,7 +94,7 @@ def test_a_config_with_absurd_values_is_parsed_or_refused(seed: str, picks: list
     answers(config)
 
 
-@settings(max_examples=150, deadline=5000, suppress_health_check=[HealthCheck.too_slow], derandomize=True)
+@settings(max_examples=150)
 @given(seed=st.sampled_from(SEEDS), drops=st.lists(st.integers(0, 10_000), min_size=1, max_size=6))
 def test_a_config_with_missing_fields_is_parsed_or_refused(seed: str, drops: list[int]) -> None:
     config = copy.deepcopy(load_config(seed))
@@ -113,7 +113,7 @@ json_values = st.recursive(
 )
 
 
-@settings(max_examples=100, deadline=5000, derandomize=True)
+@settings(max_examples=100)
 @given(config=st.dictionaries(st.text(max_size=12), json_values, max_size=6), seed=st.sampled_from(SEEDS))
 def test_any_json_object_under_a_known_model_type_is_refused_or_parsed(config: dict[str, Any], seed: str) -> None:
     answers({**config, "model_type": load_config(seed)["model_type"]})
@@ -179,7 +179,7 @@ def text(raw: str | bytes) -> ModelSpec:
     return parse_config_text(raw, model_id="fuzz/model", source=SpecSource.HUB, source_note="a fuzz test")
 
 
-@settings(max_examples=100, deadline=5000, derandomize=True)
+@settings(max_examples=100)
 @given(raw=st.binary(max_size=200) | st.text(max_size=200))
 @example("[" * 100_000)
 @example('{"a":' * 100_000)

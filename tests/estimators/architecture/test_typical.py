@@ -74,7 +74,7 @@ def test_beyond_the_table_it_says_extrapolated():
 counts = st.floats(math.log(1e7), math.log(5e12)).map(math.exp)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(counts)
 def test_resident_parameters_come_out_as_asked(params):
     params = min(max(params, 1e7), 5e12)
@@ -83,7 +83,7 @@ def test_resident_parameters_come_out_as_asked(params):
     assert spec.active_params == spec.resident_params
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(counts, st.floats(0.03, 0.9))
 def test_a_mixture_comes_out_as_asked_in_both_counts(params, share):
     params = min(max(params, 1e9), 5e12)
@@ -93,7 +93,7 @@ def test_a_mixture_comes_out_as_asked_in_both_counts(params, share):
     assert spec.active_params < spec.resident_params
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(counts)
 def test_heads_divide_so_that_any_engine_could_load_it(params):
     (group,) = spec_from_parameter_count(min(max(params, 1e7), 5e12)).groups

@@ -56,7 +56,7 @@ def test_the_floor_of_llama_on_an_h100_by_hand() -> None:
     assert floor.ttft_s == pytest.approx(1024 * 2 * 6.98e9 / 989e12, rel=0.01)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     prompt=st.integers(16, 8000),
     output=st.integers(2, 2000),
@@ -191,7 +191,7 @@ def test_the_curve_rises_in_throughput_and_ends_where_requests_wait() -> None:
 
 
 @given(st.integers(1, 8192), st.integers(1, 512), st.sampled_from([1.0, 4.0, 64.0]))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_no_range_says_a_request_may_end_before_its_first_token(prompt: int, output: int, in_flight: float) -> None:
     found = estimate(workload(prompt, output, in_flight))
     assert found.ttft_s.low <= found.e2e_s.low

@@ -282,7 +282,7 @@ def test_impossible_input_is_refused_by_field(wrong: dict[str, object], field: s
 MODELS = st.sampled_from([LLAMA, "openai/gpt-oss-20b", "Qwen/Qwen3.5-35B-A3B", "google/gemma-2-2b-it"])
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(model=MODELS, prompt=st.integers(1, 60_000), concurrency=st.integers(1, 200), more=st.integers(0, 5_000))
 def test_more_load_never_takes_less(model: str, prompt: int, concurrency: int, more: int) -> None:
     base = estimate(model, "H200", prompt=prompt, concurrency=concurrency)
@@ -294,7 +294,7 @@ def test_more_load_never_takes_less(model: str, prompt: int, concurrency: int, m
     assert base.fits is (base.memory_bytes_per_gpu <= base.memory_budget_bytes_per_gpu)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     model=MODELS,
     gpu=st.sampled_from(["T4", "A10G", "H200"]),
@@ -317,7 +317,7 @@ def test_the_interval_holds_the_estimate_and_the_envelope_holds_the_load(
         assert found.fits is (found.max_concurrency >= 1)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(prompt=st.integers(1, 8_000), tp=st.sampled_from([1, 2, 4, 8]))
 def test_fewer_bits_and_more_gpus_take_less_each(prompt: int, tp: int) -> None:
     wide, narrow = (estimate(weights=weights, tp=tp, prompt=prompt) for weights in (Weights.BF16, Weights.INT4))
