@@ -62,6 +62,24 @@ def test_a_million_output_tokens() -> None:
     assert round(cost.usd_per_million_output_tokens, 4) == Decimal("5.5889")
 
 
+def test_fast_is_cheap_and_slow_is_dear() -> None:
+    """50 tokens/s, 40 at the slowest and 62.5 at the fastest: $1.006 over 0.18, 0.144 and 0.225 million an hour."""
+    cost = monthly_cost(
+        offer=offer("1.006"),
+        instances=1,
+        hours=Decimal(730),
+        output_tokens_per_second=50.0,
+        slowest=40.0,
+        fastest=62.5,
+    )
+    range_ = (cost.usd_per_million_low, cost.usd_per_million_output_tokens, cost.usd_per_million_high)
+    assert [round(usd, 4) for usd in range_ if usd is not None] == [
+        Decimal("4.4711"),
+        Decimal("5.5889"),
+        Decimal("6.9861"),
+    ]
+
+
 @pytest.mark.parametrize("rate", [None, 0.0])
 def test_without_a_throughput_there_is_no_price_for_a_token(rate: float | None) -> None:
     cost = monthly_cost(offer=offer("1"), instances=1, hours=Decimal(730), output_tokens_per_second=rate)

@@ -7,14 +7,18 @@ from datetime import UTC, datetime
 
 import pytest
 
+from app.measuring import overlay
 from app.measuring.overlay import beside_plan, effects, sentences, with_own_measurements
 from app.planning.plan import Plan
 from app.planning.planner import plan
 from app.scenario import Scenario
 from app.sources import shared_sources
+from estimators.latency.estimate import Interval
 from estimators.measuring.measurement import DeviceFacts, Measurement, RepeatedReadings, Way
+from estimators.measuring.narrowing import Narrowed
 from estimators.precision import Weights
 from estimators.workload import Engine
+from tests.app.planning.test_costs import ONE_REPLICA
 
 MODEL = "Qwen/Qwen2.5-7B-Instruct"
 
@@ -120,3 +124,29 @@ def test_what_was_measured_stands_beside_the_estimate() -> None:
 def test_another_models_measurement_has_no_estimate_beside_it() -> None:
     rows = beside_plan(planned(), measured(model="acme/other"))
     assert all(row.estimated is None for row in rows)
+
+
+def test_rates_move_as_the_whole_request_does_and_are_high_where_it_is_short() -> None:
+    """A request of 1 s within 0.8 to 1.25 s is narrowed to 0.8 s within 0.75 to 1.0 s: a quarter faster. 100 tokens a
+    second become 125, within 125 x 0.8 / 1.0 = 100 and 125 x 0.8 / 0.75 = 133.3."""
+    shorter = Narrowed(interval=Interval(value=0.8, low=0.75, high=1.0), same_case=1, siblings=0, sentence="")
+    same = Narrowed(interval=Interval(value=1.0, low=0.8, high=1.25), same_case=1, siblings=0, sentence="")
+    half = Narrowed(interval=Interval(value=0.5, low=0.4, high=0.6), same_case=1, siblings=0, sentence="")
+    found = overlay._narrowed(ONE_REPLICA, {"ttft_s": half, "tpot_s": same, "e2e_s": shorter})
+    tokens, requests = found.output_tok_per_s, found.req_per_s
+    assert (tokens.low, tokens.value, tokens.high) == pytest.approx((100.0, 125.0, 133.3333), rel=1e-5)
+    assert (requests.low, requests.value, requests.high) == pytest.approx((2.0, 2.5, 2.66667), rel=1e-5)
+    assert (found.ttft_s, found.tpot_s, found.e2e_s) == (half.interval, same.interval, shorter.interval)
+    assert (found.ttft_p95_s, found.tpot_p95_s, found.e2e_p95_s) == pytest.approx((0.5, 1.0, 0.8))
+    assert ONE_REPLICA.output_tok_per_s.value == 100.0
+
+
+def test_a_measured_range_of_dollars_is_that_of_the_measured_throughput() -> None:
+    """One L4 at p dollars an hour: p x 10^6 / 3600 over tokens a second, the fast end the cheap one."""
+    chosen = with_own_measurements(planned(), [measured()]).chosen
+    assert chosen is not None
+    assert chosen.latency is not None
+    assert chosen.cost is not None
+    tokens, hourly = chosen.latency.output_tok_per_s, float(chosen.cost.usd_per_hour)
+    assert float(chosen.cost.usd_per_million_low or 0) == pytest.approx(hourly / 0.0036 / tokens.high)
+    assert float(chosen.cost.usd_per_million_high or 0) == pytest.approx(hourly / 0.0036 / tokens.low)

@@ -10,8 +10,10 @@ from hypothesis import strategies as st
 
 from estimators.fitting.latency_cases import stack
 from estimators.hardware.catalogue import accelerators, find_accelerator
-from estimators.latency import curve
+from estimators.latency import curve, model
 from estimators.latency.calibration import FAMILIES, SLOTTED, case_context, case_rates, constants, value
+from estimators.latency.estimate import Interval
+from estimators.latency.intervals import find_spread
 from estimators.latency.physical_floor import physical_floor
 from estimators.latency.plan import ReplicaPlan, resolve
 from estimators.latency.serving import Request
@@ -301,3 +303,91 @@ def test_many_cases_at_once_are_timed_as_each_alone(prompts: bool) -> None:
     alone = [Step(shard, rate, **lengths) for shard, rate in zip(shards, rates, strict=True)]
     prefill = 2048.0 if prompts else 0.0
     assert together.seconds(16.0, prefill) == pytest.approx([step.seconds(16.0, prefill) for step in alone], rel=1e-12)
+
+
+def within(value: float, low: float, high: float) -> Interval:
+    return Interval(value=value, low=low, high=high)
+
+
+def accord(ttft: Interval, tpot: Interval, e2e: Interval, steps: float, least: float) -> list[tuple[float, float]]:
+    return [pytest.approx((found.low, found.high)) for found in model._in_accord(ttft, tpot, e2e, steps, least)]
+
+
+def test_a_request_ends_no_earlier_than_its_first_token_at_either_end() -> None:
+    """Ten steps of 20 ms are a fifth of a second: mostly prefill. The first token's low end comes down to the
+    request's, the request's high end goes up to the first token's, and the time per token is left alone."""
+    found = accord(within(0.8, 0.5, 1.3), within(0.02, 0.018, 0.022), within(1.0, 0.4, 1.2), 10, 0.0)
+    assert found == [(0.4, 1.3), (0.018, 0.022), (0.4, 1.3)]
+
+
+def test_where_most_of_it_is_decoding_a_tokens_range_reaches_as_far_as_the_requests() -> None:
+    """100 steps of 20 ms of 2.5 s: (3.1 - 0.6) / 100 = 25 ms at the slow end, (2.0 - 0.4) / 100 = 16 ms at the fast."""
+    found = accord(within(0.5, 0.4, 0.6), within(0.02, 0.019, 0.021), within(2.5, 2.0, 3.1), 100, 0.0)
+    assert found == [(0.4, 0.6), (0.016, 0.025), (2.0, 3.1)]
+
+
+def test_a_tokens_range_that_reaches_further_stays_and_stops_at_the_floor() -> None:
+    """The slow end, 30 ms, is past 25 ms; the fast one would be (1.8 - 0.4) / 100 = 14 ms, but none is under 16 ms, so
+    that the request takes 0.4 + 100 x 0.016 = 2.0 s at least."""
+    found = accord(within(0.5, 0.4, 0.6), within(0.02, 0.017, 0.030), within(2.5, 1.8, 3.1), 100, 0.016)
+    assert found == [(0.4, 0.6), (0.016, 0.030), (2.0, 3.1)]
+
+
+@pytest.mark.parametrize("load", [workload(concurrency=16), workload(concurrency=16, load=Load.BATCH)])
+def test_what_is_in_flight_is_given_so_throughput_is_low_where_a_request_is_slow(load: Workload) -> None:
+    found = estimate(load)
+    requests, e2e = found.req_per_s, found.e2e_s
+    assert requests.low < requests.value < requests.high
+    assert requests.low * e2e.high == pytest.approx(requests.value * e2e.value)
+    assert requests.high * e2e.low == pytest.approx(requests.value * e2e.value)
+
+
+def test_what_arrives_is_served_whatever_the_speed() -> None:
+    found = estimate(arrivals(2.0)).req_per_s
+    assert (found.low, found.value, found.high) == (2.0, 2.0, 2.0)
+
+
+def test_the_range_of_a_maximum_is_that_of_measured_maxima() -> None:
+    """On a measured chip, products in 16 bits: from e^q10 to e^q90 of the estimate."""
+    found, spread = estimate(at_maximum()).req_per_s, find_spread("max_throughput", "throughput", "chip", "16bit")
+    assert (found.low / found.value, found.high / found.value) == pytest.approx(
+        (math.exp(spread.low), math.exp(spread.high))
+    )
+
+
+@pytest.mark.parametrize("load", [workload(1024, 128, 16), arrivals(2.0, 1024, 128), at_maximum(1024, 128)])
+def test_tokens_a_second_are_requests_a_second_times_their_output_at_each_end(load: Workload) -> None:
+    found = estimate(load)
+    tokens, requests = found.output_tok_per_s, found.req_per_s
+    assert (tokens.low, tokens.value, tokens.high) == pytest.approx(
+        (128 * requests.low, 128 * requests.value, 128 * requests.high)
+    )
+
+
+@pytest.mark.parametrize("load", [workload(1024, 128, 1), workload(1024, 128, 24), arrivals(3.0, 1024, 128)])
+def test_the_upper_ends_plans_are_told_apart_by_are_those_of_the_estimate(load: Workload) -> None:
+    precision, chip = precision_of(LLAMA), find_accelerator("L40S")
+    memory = estimate_memory(precision, chip, ONE_GPU, load, EngineSettings())
+    plan = resolve(precision, chip, ONE_GPU, load, EngineSettings(), memory)
+    found = estimate(load, gpu="L40S")
+    means = (found.ttft_s.value, found.tpot_s.value, found.e2e_s.value)
+    assert model.upper_factors(plan, chip, load, means) == pytest.approx(
+        tuple(time.high / time.value for time in (found.ttft_s, found.tpot_s, found.e2e_s))
+    )
+
+
+def test_a_point_of_the_curve_is_the_estimate_at_its_load_at_every_end() -> None:
+    precision, chip, load = precision_of(LLAMA), find_accelerator("L40S"), workload(1024, 128, 1)
+    memory = estimate_memory(precision, chip, ONE_GPU, load, EngineSettings())
+    points = curve(precision, chip, ONE_GPU, load, EngineSettings(), memory, (1, 16))
+    for point in points:
+        alone = estimate(workload(1024, 128, point.concurrency), gpu="L40S")
+        for name in ("ttft_s", "tpot_s", "e2e_s", "output_tok_per_s", "req_per_s"):
+            here, there = getattr(point, name), getattr(alone, name)
+            assert (here.low, here.value, here.high) == pytest.approx((there.low, there.value, there.high), rel=1e-3)
+
+
+def test_a_saturated_replica_says_how_many_keep_up_at_nine_tenths_of_what_each_serves() -> None:
+    """Ten times what one serves, over 0.9 of it: 11.1, so 12 replicas."""
+    most = estimate(arrivals(1e6)).req_per_s.value
+    assert any("12 replicas keep up" in note for note in estimate(arrivals(10 * most)).notes)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from estimators.latency.estimate import Interval
 from estimators.measuring.measurement import RepeatedReadings
-from estimators.measuring.narrowing import EstimatedCase, with_measurements
+from estimators.measuring.narrowing import EstimatedCase, is_sibling, with_measurements
 from estimators.precision import Weights
 from estimators.workload import Engine
 from tests.profiling_samples import measurement, spread
@@ -101,6 +104,51 @@ def test_an_unstable_or_shallow_run_counts_less() -> None:
 
 def test_what_was_not_measured_says_nothing() -> None:
     assert not narrowed(measurement(ttft_s=None), metric="ttft_s").changed
+
+
+def test_of_many_siblings_the_twenty_of_the_nearest_rooflines_speak() -> None:
+    """Twenty of the case's own roofline read 10 ms, as was estimated; twenty of three times that would say 20 ms. Near
+    ones have s = hypot(0.05, 0.01, 0.11) = 0.1212: 10 ms within exp(1.2816 x 0.1212) = 1.168 either way."""
+    near = [measurement(prompt_tokens=300 + n, itl_s=spread(0.010)) for n in range(20)]
+    far = [measurement(prompt_tokens=3000 + n, itl_s=spread(0.060)) for n in range(20)]
+    found = narrowed(*far, *near, floor_s=0.008, floor_of=lambda made: 0.024 if made.prompt_tokens > 999 else 0.008)
+    assert found.siblings == 20
+    assert found.interval.value == pytest.approx(0.010)
+    assert found.interval.low == pytest.approx(0.010 / 1.1681, rel=1e-3)
+    assert found.interval.high == pytest.approx(0.010 * 1.1681, rel=1e-3)
+
+
+def test_many_repeats_are_no_surer_than_the_best_of_them() -> None:
+    """Fifty of the case: s stays that of one, hypot(0.05, 0.01) = 0.051, and 12 ms lies within 1.0675 either way."""
+    found = narrowed(*[measurement(itl_s=spread(0.012))] * 50).interval
+    assert found.value == pytest.approx(0.012, rel=1e-3)
+    assert (found.value / found.low, found.high / found.value) == pytest.approx((1.0675, 1.0675), rel=1e-3)
+
+
+@pytest.mark.parametrize(("batch", "kin"), [(1, False), (2, True), (4, True), (8, True), (9, False)])
+def test_a_sibling_has_at_least_half_and_at_most_twice_the_batch(batch: int, kin: bool) -> None:
+    made = measurement(prompt_tokens=512, batch=batch)
+    assert is_sibling(made, replace(CASE, batch=4)) is kin
+
+
+@pytest.mark.parametrize(("metric", "wide"), [("ttft_s", 0.60), ("itl_s", 0.11), ("e2e_s", 0.17)])
+def test_each_time_is_carried_over_with_a_spread_of_its_own(metric: str, wide: float) -> None:
+    """At the same roofline: s = hypot(0.05, 0.01, the time's own), under an estimate of no use (1 ms to 100 ms)."""
+    vague = Interval(value=0.010, low=0.001, high=0.100)
+    sibling = measurement(prompt_tokens=512, **{metric: spread(0.010)})
+    found = with_measurements(vague, [sibling], metric=metric, case=CASE, floor_s=0.001, floor_of=lambda _: 0.001)
+    expected = math.exp(1.2816 * math.hypot(0.05, 0.01, wide))
+    assert found.interval.high / found.interval.value == pytest.approx(expected, rel=1e-6)
+    assert found.interval.value / found.interval.low == pytest.approx(expected, rel=1e-6)
+
+
+def test_a_low_end_stops_at_the_roofline() -> None:
+    """10 ms read against a floor of 9.8 ms: 10 / 1.0675 = 9.37 ms would be below what the machine can do."""
+    tight = Interval(value=0.010, low=0.0099, high=0.014)
+    found = with_measurements(tight, [measurement(itl_s=spread(0.010))], metric="itl_s", case=CASE, floor_s=0.0098)
+    assert found.interval.low == pytest.approx(0.0098)
+    free = with_measurements(tight, [measurement(itl_s=spread(0.010))], metric="itl_s", case=CASE)
+    assert free.interval.low == pytest.approx(0.00937, rel=1e-3)
 
 
 times = st.floats(min_value=1e-4, max_value=10)

@@ -1,0 +1,91 @@
+"""95th percentiles: each constant by a case in which it alone decides."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from estimators.latency.numeric import FLOATS
+from estimators.latency.quantiles import alone, among_others, p95
+from estimators.latency.serving import Request, Steady
+from estimators.workload import Load, Workload
+
+# A first token in 0.3 s, then 100 steps of 40 ms: 4.3 s. Nothing waits, no step carries a prompt, a step takes no time.
+STILL = Steady(
+    ttft=0.3, tpot=0.04, e2e=4.3, requests_per_s=1.0, running=4.0, decode_step=0.0, mixed_step=0.0, mixed_share=0.0,
+    queue=0.0, waiting=0.0, own=0.3, chunk=1024.0, ramp=0.0,
+)  # fmt: skip
+REQUEST = Request(prompt=1024.0, cached=0.0, output=101.0)
+
+
+def late(
+    state: Steady, load: Load = Load.CONCURRENCY, *, saturated: bool = False, request: Request = REQUEST
+) -> tuple[float, float, float]:
+    ttft, tpot, e2e = among_others(state, request, load, saturated, FLOATS)
+    return float(ttft), float(tpot), float(e2e)
+
+
+def test_alone_nothing_varies_but_the_machine_by_two_percent() -> None:
+    assert alone(STILL) == pytest.approx((0.306, 0.0408, 4.386))
+
+
+def test_under_poisson_arrivals_the_wait_for_prompts_is_three_times_its_mean() -> None:
+    """-ln 0.05 = 3.00 of an exponential: 0.1 s is in the mean already, and twice that comes to it: 0.3 + 0.2."""
+    assert late(replace(STILL, queue=0.1), Load.RATE)[0] == pytest.approx(0.5)
+
+
+def test_in_a_closed_population_the_wait_for_prompts_doubles() -> None:
+    assert late(replace(STILL, queue=0.1))[0] == pytest.approx(0.4)
+
+
+def test_the_step_under_way_is_caught_at_its_start_rather_than_half_way() -> None:
+    assert late(replace(STILL, decode_step=0.04))[0] == pytest.approx(0.3 + 0.02)
+
+
+def test_half_the_wait_for_a_place_comes_on_top_unless_all_wait() -> None:
+    waits = replace(STILL, waiting=0.2)
+    assert late(waits)[0] == pytest.approx(0.3 + 0.1)
+    assert late(waits, saturated=True)[0] == pytest.approx(0.3)
+
+
+def test_steps_that_carry_a_prompt_strike_at_random() -> None:
+    """A quarter of 100 steps do, 25 give or take 5, and each costs 20 ms more: 1.645 x 5 x 20 ms / 100 = 1.645 ms."""
+    struck = replace(STILL, mixed_share=0.25, mixed_step=0.05, decode_step=0.03)
+    assert late(struck)[1] == pytest.approx(0.04 + 0.001645)
+
+
+def test_a_step_with_a_prompt_that_is_no_slower_costs_nothing_and_two_percent_remain() -> None:
+    assert late(replace(STILL, mixed_share=0.25, mixed_step=0.03, decode_step=0.05))[1] == pytest.approx(0.0408)
+
+
+def test_the_whole_request_is_late_by_both_delays_at_right_angles() -> None:
+    """The first token by 0.3 s, 100 tokens of 0.2 s by 2 %, 0.4 s: together 0.5 s on 20.5 s."""
+    slow = replace(STILL, tpot=0.2, e2e=20.5, queue=0.3)
+    assert late(slow)[2] == pytest.approx(21.0)
+
+
+def test_the_whole_request_varies_by_two_percent_at_least() -> None:
+    """One token of output: no step follows the first, so that 1 step is counted and nothing of it varies."""
+    one = replace(REQUEST, output=1.0)
+    assert late(replace(STILL, tpot=0.0, e2e=0.3), request=one) == pytest.approx((0.3, 0.0, 0.306))
+
+
+@pytest.mark.parametrize(
+    ("load", "concurrency", "expected"),
+    [
+        (Load.BATCH, 8, (0.3, 0.04, 4.3)),  # all start together: the mean is everybody's
+        (Load.CONCURRENCY, 1, (0.306, 0.0408, 4.386)),
+        (Load.CONCURRENCY, 2, (0.4, 0.0408, 4.428062)),  # 4.3 + hypot(0.1, 100 x 0.0008)
+        (Load.RATE, None, (0.5, 0.0408, 4.515407)),  # 4.3 + hypot(0.2, 0.08)
+    ],
+)
+def test_which_of_them_a_load_takes(load: Load, concurrency: int | None, expected: tuple[float, float, float]) -> None:
+    workload = Workload(
+        prompt_tokens=1024,
+        output_tokens=101,
+        load=load,
+        concurrency=concurrency,
+        requests_per_second=1.0 if load is Load.RATE else None,
+    )
+    assert p95(replace(STILL, queue=0.1), REQUEST, workload, False) == pytest.approx(expected, rel=1e-6)
