@@ -39,7 +39,7 @@ DOLLAR = Offer(
 
 
 def test_nine_requests_over_eight_replicas_draw_four_and_a_half_replicas_worth() -> None:
-    """Each is estimated with 2 requests, so 9 keep 4.5 replicas busy: 450 tokens/s between 360 and 562.5; 9 requests/s."""
+    """Each is estimated with 2, so 9 keep 4.5 replicas busy: 450 tokens/s between 360 and 562.5, 9 requests/s."""
     asked = Scenario(concurrency=9)
     found = tokens_per_second(asked, 8, ONE_REPLICA)
     assert (found.low, found.value, found.high) == (360.0, 450.0, 562.5)

@@ -6,18 +6,21 @@ from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 
+import numpy as np
 import pytest
 
 from app.planning.plan import Candidate
 from app.planning.planner import plan
 from app.planning.question import Question
 from app.planning.recommend import recommend
+from app.planning.replicas import Ask, Served, _power_below, _probes, serve
 from app.scenario import LoadMode, Scenario
 from app.sources import LocalSources
 from estimators.architecture.hub.client import HubClient
 from estimators.precision import KvPrecision, Weights
 from pricing.offers import Offer, PriceSource, PurchaseOption
 from pricing.table import OfferTable
+from tests.app.planning.layouts import layouts_of
 
 SMALL = "meta-llama/Llama-3.1-8B-Instruct"
 TYPES = {"g6.xlarge": "0.8048", "g6.12xlarge": "4.6016", "g6e.xlarge": "1.861", "p5.48xlarge": "55.04"}
@@ -126,3 +129,78 @@ def test_a_limit_no_number_meets_is_refused_with_what_the_load_needs() -> None:
     result = plan(replace(ASKED, concurrency=500, ttft=0.0001), sources(**TYPES))
     assert result.refusal is not None
     assert "p95 TTFT" in str(result.refusal)
+
+
+def on_an_l4(*, affordable: int | None = None, **load: object) -> Served:
+    """One L4 to a replica, served; `affordable` copies at most."""
+    scenario = replace(ASKED, gpus=1, **load)  # type: ignore[arg-type]
+    weigher, layouts = layouts_of(scenario, sources(**{"g6.xlarge": "0.8048"}))
+    (mine,) = [one for one in layouts if weigher.chips[one.chip].machine.accelerator.name == "L4"]
+    caps = None if affordable is None else lambda _copies, _does: np.array([affordable])
+    return serve([Ask(scenario, (mine,), affordable=caps)])[0]
+
+
+def count(served: Served) -> tuple[int, bool]:
+    return int(served.replicas[0]), bool(served.meets[0])
+
+
+# Requests a second that a full L4 serves; p95 to the first token of one that is all but idle.
+MOST = float(on_an_l4(rate=0.5).most_requests_per_s[0])
+IDLE_TTFT = float(on_an_l4(rate=1e-6).pace.ttft_p95[0])
+
+
+@pytest.mark.parametrize(("times", "replicas"), [(0.99, 1), (1.01, 2), (2.99, 3), (3.01, 4)])
+def test_a_rate_takes_one_more_than_what_would_only_just_serve_it(times: float, replicas: int) -> None:
+    assert count(on_an_l4(rate=times * MOST)) == (replicas, True)
+
+
+@pytest.mark.parametrize(("times", "shown"), [(0.5, 1), (1.5, 2), (4.5, 8), (8.5, 16)])
+def test_where_no_number_is_fast_enough_for_a_rate_the_first_power_of_two_that_keeps_up_is_shown(
+    times: float, shown: int
+) -> None:
+    """4.5 times what one serves needs 5: 8 are shown, so that the times beside them are not of a server on its edge."""
+    assert count(on_an_l4(rate=times * MOST, ttft=0.0001)) == (shown, False)
+
+
+def test_where_no_number_is_fast_enough_for_a_population_those_that_hold_it_are_shown() -> None:
+    assert count(on_an_l4(concurrency=60, ttft=0.0001)) == (3, False)  # 25 to a replica
+
+
+def test_copies_are_not_added_once_they_stand_idle() -> None:
+    """Half a request a second keeps 3.84 in flight over idle replicas. 110 copies bring the first token within 0.5 % of
+    an idle one's: at 64, the doubling before, each had 0.060 of a request. Within 0.4 % takes more than 128, where each
+    has 0.030, under the 0.05 that is called idle: that search is given up there, and shown as it stood."""
+    assert count(on_an_l4(rate=0.5, ttft=1.005 * IDLE_TTFT)) == (110, True)
+    given_up = on_an_l4(rate=0.5, ttft=1.004 * IDLE_TTFT)
+    assert count(given_up) == (1, False)
+    assert float(given_up.best.running[0]) == pytest.approx(3.836 / 128, rel=1e-3)
+
+
+def test_ten_thousand_copies_are_the_most_a_population_gets() -> None:
+    assert count(on_an_l4(concurrency=250_000)) == (10_000, True)  # 25 to a replica
+    assert count(on_an_l4(concurrency=250_001))[1] is False
+
+
+def test_a_layout_is_searched_no_further_than_it_could_be_the_cheapest() -> None:
+    """90 requests with their first tokens within 0.5 s take 10 copies."""
+    assert count(on_an_l4(concurrency=90, ttft=0.5)) == (10, True)
+    assert count(on_an_l4(concurrency=90, ttft=0.5, affordable=10)) == (10, True)
+    assert count(on_an_l4(concurrency=90, ttft=0.5, affordable=9))[1] is False
+
+
+def test_a_batch_is_good_in_waves_and_a_queue_on_given_replicas_is_not() -> None:
+    assert count(on_an_l4(concurrency=90, load=LoadMode.BATCH)) == (1, True)
+    assert count(on_an_l4(concurrency=90, replicas=3)) == (3, False)  # 30 each, 25 held
+    assert count(on_an_l4(concurrency=75, replicas=3)) == (3, True)
+
+
+def test_copies_are_tried_by_doubling_and_then_between() -> None:
+    """Above 4, none known good: 5, 10, 20. Between 4, which falls short, and 12, which is good: 6, 8 and 10."""
+    assert _probes(np.array([4]), np.array([0]), 3).tolist() == [[5, 10, 20]]
+    assert _probes(np.array([0]), np.array([0]), 4).tolist() == [[1, 2, 4, 8]]
+    assert _probes(np.array([4]), np.array([12]), 3).tolist() == [[6, 8, 10]]
+    assert _probes(np.array([4]), np.array([6]), 3).tolist() == [[5, 5, 5]]
+
+
+def test_the_power_of_two_before() -> None:
+    assert _power_below(np.array([1, 2, 3, 4, 5, 8, 9, 110, 128, 129])).tolist() == [1, 1, 2, 2, 4, 4, 8, 64, 64, 128]
