@@ -38,6 +38,14 @@ class OwnedMachine:
         _require(self.resale_usd <= self.purchase_usd, "resale_usd", "at most the purchase price")
 
 
+def typical_power_kw(tdp_watts: float | None, count: int) -> float:
+    """Where nobody has metered it: the data sheet's watts (350 where it prints none), and 500 for the host.
+
+    Eight H100 of 700 W: 8 x 0.7 + 0.5 = 6.1 kW.
+    """
+    return round(((tdp_watts or 350.0) * count + 500) / 1000, 2)
+
+
 def _require(holds: bool, name: str, what: str) -> None:
     if not holds:
         raise Refusal(f"{name} of owned hardware has to be {what}.", field="buy", remedy="Correct it.")

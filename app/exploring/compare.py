@@ -102,6 +102,22 @@ def rows(compared: Sequence[Compared]) -> tuple[ComparedRow, ...]:
     )
 
 
+def cheapest_sentence(compared: Sequence[Compared]) -> str:
+    """Which is the cheapest of those that serve their load, and how many times less than the dearest it costs; nothing
+    where fewer than two have a cost."""
+    costed = [
+        (float(chosen.cost.usd_per_month), number, chosen)
+        for number, entry in enumerate(compared, start=1)
+        if (chosen := entry.plan.chosen) and chosen.fits and chosen.cost and not overloaded(entry.plan)
+    ]
+    if len(costed) < 2:
+        return ""
+    costed.sort(key=lambda item: item[:2])
+    (least, number, chosen), (most, dearest, _) = costed[0], costed[-1]
+    times = f", {most / least:.1f} times less than number {dearest}" if most > least * 1.005 else ""
+    return f"Number {number} is the cheapest: ${least:,.0f} a month on {machine_phrase(chosen)}{times}."
+
+
 def _row(name: str, cells: Sequence[str]) -> ComparedRow:
     return ComparedRow(name=name, cells=tuple(cells), differs=len(set(cells)) > 1)
 

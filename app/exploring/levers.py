@@ -11,7 +11,7 @@ from enum import StrEnum
 
 from app.exploring.decision_link import unpinned
 from app.exploring.drafting_load import acceptance_of, evidence_of, overloaded, pays_until
-from app.format import gib
+from app.format import gib, usd
 from app.planning.drafting import NAMES
 from app.planning.plan import Plan
 from app.planning.remembered import VersionedSources, remembered_plan
@@ -296,6 +296,20 @@ def _problem(same: Plan, cheapest: Plan) -> str:
         able = same.chosen.latency.req_per_s.value * max(1, same.chosen.replicas)
         return f"Overloaded: the plan's machine serves {able:.3g} of {same.asked.rate:g} requests a second like this."
     return str(cheapest.refusal) if cheapest.refusal is not None else ""
+
+
+def combined_sentence(before: Effect, after: Effect) -> str:
+    """What levers come to together, beside the plan as it is."""
+    name = after.name[0].upper() + after.name[1:]
+    if after.usd_per_month is None:
+        return f"{name}: no machine does the job."
+    parts = [f"{usd(after.usd_per_month)} a month"]
+    if before.usd_per_month:
+        change = after.usd_per_month / before.usd_per_month - 1
+        parts.append("the same cost" if abs(change) < 0.0005 else f"{100 * change:+.0f} %")
+    if before.memory_bytes and after.memory_bytes:
+        parts.append(f"{gib(after.memory_bytes)} per GPU instead of {gib(before.memory_bytes)}")
+    return f"{name}: {', '.join(parts)}."
 
 
 def together(parts: Iterable[Kept]) -> Kept:

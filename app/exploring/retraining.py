@@ -7,6 +7,7 @@ from decimal import Decimal
 
 from app.exploring.decision_link import unpinned
 from app.exploring.drafting_load import overloaded
+from app.format import usd
 from app.planning.plan import Candidate, Plan
 from app.planning.quality_bar import comparable
 from app.planning.question import QualityBar, Question
@@ -105,6 +106,17 @@ def payback(
         if name
         else (),
     )
+
+
+def payback_sentence(found: Payback) -> str:
+    """What it costs once, what it saves a month, and after how long it is paid back."""
+    low, high = found.one_off_low_usd, found.one_off_high_usd
+    cost = usd(found.one_off_usd) if found.own_cost else f"{usd(low)} to {usd(high)}"
+    if found.months is None or found.months_low is None or found.months_high is None:
+        return f"{cost} once saves nothing a month here: the smaller model runs on no cheaper machine."
+    months = f"{found.months_low:.1f} to {found.months_high:.1f}" if low != high else f"{found.months:.1f}"
+    saved = f"{usd(found.saving_usd_per_month)} a month on {found.student.resolved.instance or 'its cheapest machine'}"
+    return f"{cost} once saves {saved}: paid back in {months} months."
 
 
 def _training_hours(student_params: float, teacher_params: float, trainer: Accelerator) -> Term:

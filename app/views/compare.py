@@ -5,9 +5,8 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from app.exploring.compare import MOST_SCENARIOS, Compared, ComparedRow, opened, rows
-from app.exploring.drafting_load import overloaded
-from app.planning.sentences import machine_phrase, model_name, precision_name
+from app.exploring.compare import MOST_SCENARIOS, Compared, ComparedRow, cheapest_sentence, opened, rows
+from app.planning.sentences import model_name, precision_name
 from app.sources import dashboard_sources
 from app.text import in_code, in_markdown
 from app.views import current
@@ -80,21 +79,8 @@ def draw_table(compared: list[Compared]) -> None:
 
 
 def draw_sentence(compared: list[Compared]) -> None:
-    """Which is the cheapest, and by how much."""
-    costed = [
-        (float(entry.plan.chosen.cost.usd_per_month), number, entry)
-        for number, entry in enumerate(compared, start=1)
-        if entry.plan.chosen and entry.plan.chosen.fits and entry.plan.chosen.cost and not overloaded(entry.plan)
-    ]
-    if len(costed) < 2:
-        return
-    costed.sort(key=lambda item: item[:2])
-    least, number, entry = costed[0]
-    most = costed[-1][0]
-    plan = entry.plan
-    where = machine_phrase(plan.chosen) if plan.chosen else ""
-    times = f", {most / least:.1f} times less than number {costed[-1][1]}" if most > least * 1.005 else ""
-    st.markdown(f"## {in_markdown(f'Number {number} is the cheapest: ${least:,.0f} a month on {where}{times}.')}")
+    if said := cheapest_sentence(compared):
+        st.markdown(f"## {in_markdown(said)}")
 
 
 found = draw_input()

@@ -29,7 +29,7 @@ from pricing.bill import Extras
 from pricing.cost import monthly_cost
 from pricing.hours import DAYS, WeekProfile, always, business_hours
 from pricing.offers import PurchaseOption
-from pricing.owned import OwnedMachine, owned_offer, owned_terms
+from pricing.owned import OwnedMachine, owned_offer, owned_terms, typical_power_kw
 
 ALWAYS, OFFICE, WEEK = "every hour", "business hours", "hour by weekday"
 
@@ -216,8 +216,7 @@ def draw_owned(plan: Plan) -> None:
         help="The whole machine: accelerators, host and network.",
     )
     years = second.number_input("Years in use", 0.5, 15.0, 4.0, step=0.5, key="own_years")
-    watts = chosen.machine.accelerator.tdp_watts or 350.0
-    default_kw = round((watts * chosen.placement.gpus + 500) / 1000, 2)
+    default_kw = typical_power_kw(chosen.machine.accelerator.tdp_watts, chosen.placement.gpus)
     power = third.number_input(
         "Power when busy, kW",
         0.0,

@@ -8,8 +8,8 @@ import pandas as pd
 import streamlit as st
 
 from app.exploring.article import article_rows
-from app.exploring.levers import Effect, Lever, LeverKind, effect_of, levers_for, ready_on_the_hub
-from app.exploring.retraining import TRAINING_INSTANCE, Payback, experts, payback, smaller_model, sparsity
+from app.exploring.levers import Effect, Lever, LeverKind, combined_sentence, effect_of, levers_for, ready_on_the_hub
+from app.exploring.retraining import TRAINING_INSTANCE, experts, payback, payback_sentence, smaller_model, sparsity
 from app.exploring.sensitivity import swings
 from app.figures.decisions import tornado
 from app.format import GIB, gib, p95, plural, seconds, significant, span, usd
@@ -101,24 +101,11 @@ def draw_combined(plan: Plan, levers: tuple[Lever, ...]) -> None:
     sources = dashboard_sources()
     before, effect = effect_of(plan, (), sources), effect_of(plan, [names[key] for key in chosen], sources)
     with st.container(border=True, key="combined"):
-        st.markdown(f"## {in_markdown(_sentence(before, effect))}")
+        st.markdown(f"## {in_markdown(combined_sentence(before, effect))}")
         st.markdown(f"- Quality: {in_markdown(effect.kept.said)}.")
         if effect.problem:
             st.markdown(f"- {in_markdown(effect.problem)}")
         st.caption(in_markdown(f"Cheapest machine: {verdict(effect.cheapest)}"))
-
-
-def _sentence(before: Effect, after: Effect) -> str:
-    name = after.name[0].upper() + after.name[1:]
-    if after.usd_per_month is None:
-        return f"{name}: no machine does the job."
-    parts = [f"{usd(after.usd_per_month)} a month"]
-    if before.usd_per_month:
-        change = after.usd_per_month / before.usd_per_month - 1
-        parts.append("the same cost" if abs(change) < 0.0005 else f"{100 * change:+.0f} %")
-    if before.memory_bytes and after.memory_bytes:
-        parts.append(f"{gib(after.memory_bytes)} per GPU instead of {gib(before.memory_bytes)}")
-    return f"{name}: {', '.join(parts)}."
 
 
 def draw_recipes(plan: Plan, levers: tuple[Lever, ...]) -> None:
@@ -215,7 +202,7 @@ def _draw_payback(plan: Plan) -> None:
     except Refusal as refusal:
         st.markdown(in_markdown(str(refusal)))
         return
-    st.markdown(in_markdown(_payback_sentence(found)))
+    st.markdown(in_markdown(payback_sentence(found)))
     if not found.own_cost:
         where = f"{TRAINING_INSTANCE} in {found.trained_in}"
         recipe = (
@@ -229,16 +216,6 @@ def _draw_payback(plan: Plan) -> None:
         st.caption(in_markdown(f"Published: {fact.result}, {kept}. {fact.source}"))
     if not found.facts:
         st.caption("Nobody has published a distilled or pruned version of this model: its quality is unknown.")
-
-
-def _payback_sentence(found: Payback) -> str:
-    low, high = found.one_off_low_usd, found.one_off_high_usd
-    cost = usd(found.one_off_usd) if found.own_cost else f"{usd(low)} to {usd(high)}"
-    if found.months is None or found.months_low is None or found.months_high is None:
-        return f"{cost} once saves nothing a month here: the smaller model runs on no cheaper machine."
-    months = f"{found.months_low:.1f} to {found.months_high:.1f}" if low != high else f"{found.months:.1f}"
-    saved = f"{usd(found.saving_usd_per_month)} a month on {found.student.resolved.instance or 'its cheapest machine'}"
-    return f"{cost} once saves {saved}: paid back in {months} months."
 
 
 def draw_sensitivity(plan: Plan) -> None:

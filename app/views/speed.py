@@ -10,6 +10,7 @@ import streamlit as st
 from app.exploring.what_if import serving_curve
 from app.figures.serving import step_bound, throughput_latency
 from app.format import PER_MILLION, seconds, significant, span, usd
+from app.planning.costs import usd_per_million_between
 from app.planning.plan import Plan
 from app.planning.sentences import load_phrase, verdict
 from app.text import in_markdown
@@ -17,7 +18,6 @@ from app.views import current
 from app.views.parts import chart, how
 from estimators.latency import CurvePoint, Interval, LatencyEstimate
 from estimators.latency.estimate import SHORT_TIMES, TIMES
-from pricing.cost import usd_per_million_tokens
 
 
 def draw(plan: Plan, latency: LatencyEstimate) -> None:
@@ -61,7 +61,7 @@ def _draw_curve(plan: Plan, latency: LatencyEstimate, points: tuple[CurvePoint, 
             SHORT_TIMES["ttft"]: span(point.ttft_s.low, point.ttft_s.high),
             SHORT_TIMES["tpot"]: span(point.tpot_s.low, point.tpot_s.high),
             "Tokens per second": _between(point.output_tok_per_s),
-            PER_MILLION: _per_million(cost.usd_per_hour / replicas, point) if cost else "",
+            PER_MILLION: _dollars(*usd_per_million_between(cost, replicas, point.output_tok_per_s)) if cost else "",
         }
         for point in points
     ]
@@ -72,10 +72,7 @@ def _between(rate: Interval) -> str:
     return f"{significant(rate.low, 2)} to {significant(rate.high, 2)}"
 
 
-def _per_million(usd_per_hour: Decimal, point: CurvePoint) -> str:
-    """Of one replica, between the ends of its throughput: fast is cheap."""
-    rate = point.output_tok_per_s
-    cheapest, dearest = (usd_per_million_tokens(usd_per_hour, tokens) for tokens in (rate.high, rate.low))
+def _dollars(cheapest: Decimal, dearest: Decimal) -> str:
     return f"{usd(cheapest)} to {usd(dearest)}"
 
 

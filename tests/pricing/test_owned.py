@@ -10,7 +10,7 @@ import pytest
 from estimators.provenance import Refusal
 from pricing.cost import monthly_cost
 from pricing.offers import PriceSource, PurchaseOption
-from pricing.owned import OwnedMachine, owned_offer, owned_terms, owned_usd_per_hour
+from pricing.owned import OwnedMachine, owned_offer, owned_terms, owned_usd_per_hour, typical_power_kw
 
 SERVER = OwnedMachine(
     name="8 x H100 server",
@@ -63,3 +63,9 @@ def test_impossible_machines_are_refused_by_name(field: str, value: str) -> None
     numbers = {name: Decimal(text) for name, text in entered.items() if name != "name"}
     with pytest.raises(Refusal, match=field):
         OwnedMachine(name="x", **numbers)
+
+
+def test_power_nobody_has_metered_is_the_data_sheets_and_half_a_kilowatt() -> None:
+    """Eight of 700 W and 500 W: 6.1 kW; one of no printed power is taken at 350 W."""
+    assert typical_power_kw(700.0, 8) == 6.1
+    assert typical_power_kw(None, 1) == 0.85

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.exploring.compare import LONGEST_LINK, Compared, opened, rows
+from app.exploring.compare import LONGEST_LINK, Compared, cheapest_sentence, opened, rows
 from app.exploring.decision_link import freeze
 from app.planning.planner import plan
 from app.scenario import Scenario, encode
@@ -36,6 +36,16 @@ def test_the_articles_8b_and_70b_differ_by_22_times_in_cost() -> None:
     assert lines["Machines"].differs
     assert not lines["Load"].differs
     assert lines["Load"].best == ()
+
+
+def test_the_sentence_says_which_is_cheapest_and_how_many_times_less_than_the_dearest() -> None:
+    """16,029.08 / 734.38 = 21.8, whichever stands first."""
+    small, large = compared(*ARTICLE)
+    said = "is the cheapest: $734 a month on one A10G (g5.xlarge), 21.8 times less than number"
+    assert cheapest_sentence([large, small]) == f"Number 2 {said} 1."
+    assert cheapest_sentence([small, large, small]) == f"Number 1 {said} 2."
+    assert cheapest_sentence([small, small]) == "Number 1 is the cheapest: $734 a month on one A10G (g5.xlarge)."
+    assert cheapest_sentence([small]) == ""
 
 
 def test_the_same_twice_differs_in_nothing() -> None:
@@ -87,6 +97,7 @@ def test_a_plan_that_cannot_serve_its_rate_is_never_the_cheapest() -> None:
         Scenario(model=ARTICLE[0].model, instance="g6.xlarge", rate=50, replicas=1),
         Scenario(model=ARTICLE[0].model, instance="g6.xlarge", rate=50),
     )
+    assert cheapest_sentence([drowned, served]) == ""
     lines = {row.name: row for row in rows([drowned, served])}
     for name in ("A month", "p95 time per output token", "p95 whole request"):
         assert lines[name].cells[0] == "overloaded"

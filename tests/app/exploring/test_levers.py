@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
 
 from app.exploring.alternatives import quality_phrase
-from app.exploring.levers import LOSSLESS, Kept, Lever, LeverKind, effect_of, levers_for, ready_on_the_hub, together
-from app.exploring.retraining import Payback, experts, payback, smaller_model, sparsity
+from app.exploring.levers import (
+    LOSSLESS,
+    Effect,
+    Kept,
+    Lever,
+    LeverKind,
+    combined_sentence,
+    effect_of,
+    levers_for,
+    ready_on_the_hub,
+    together,
+)
+from app.exploring.retraining import Payback, experts, payback, payback_sentence, smaller_model, sparsity
+from app.format import gib
 from app.planning.plan import Plan
 from app.planning.planner import plan
 from app.planning.remembered import VersionedSources
@@ -227,6 +240,45 @@ def test_one_recipe_is_shown_as_half_to_double_and_ones_own_cost_as_it_is(source
     assert own.one_off_low_usd == own.one_off_high_usd == Decimal(24_000)
     assert own.months == Decimal(24_000) / own.saving_usd_per_month
     assert own.saving_usd_per_month == found.saving_usd_per_month
+
+
+def test_what_levers_come_to_together_is_said_as_a_change_from_the_plan() -> None:
+    """From $16,029.08 on p4d.24xlarge to $734.38 on g5.xlarge: 734.38 / 16,029.08 - 1 = -95 %; back, +2,083 %."""
+    large = plan(Scenario(model=LARGE, instance="p4d.24xlarge"), shared_sources())
+    small = plan(Scenario(model=SMALL, instance="g5.xlarge"), shared_sources())
+    before = Effect(name="as it is", same=large, cheapest=large, kept=LOSSLESS)
+    after = Effect(name="another model", same=small, cheapest=small, kept=LOSSLESS)
+    memory = [gib(effect.memory_bytes or 0) for effect in (before, after)]
+    said = f"Another model: $734 a month, -95 %, {memory[1]} per GPU instead of {memory[0]}."
+    assert combined_sentence(before, after) == said
+    assert "$16,029 a month, +2083 %, " in combined_sentence(after, before)
+    assert "$734 a month, the same cost, " in combined_sentence(after, after)
+    drowned = plan(Scenario(model=LARGE, instance="g5.xlarge"), shared_sources())
+    no_machine = Effect(name="another model", same=drowned, cheapest=drowned, kept=LOSSLESS)
+    assert combined_sentence(before, no_machine) == "Another model: no machine does the job."
+
+
+def test_the_payback_is_said_with_its_range_or_with_ones_own_cost(sources: VersionedSources) -> None:
+    """$12,000 to $48,000 once over $6,000 a month: 2 to 8 months; one's own $24,000: 4."""
+    large = plan(Scenario(model=LARGE, instance="p4d.24xlarge"), sources)
+    assert large.spec is not None
+    found = replace(
+        payback(large, large.spec.resident_params / 2, sources),
+        one_off_usd=Decimal(24_000),
+        one_off_low_usd=Decimal(12_000),
+        one_off_high_usd=Decimal(48_000),
+        saving_usd_per_month=Decimal(6_000),
+        months=Decimal(4),
+        months_low=Decimal(2),
+        months_high=Decimal(8),
+    )
+    where = found.student.resolved.instance
+    said = f"$12,000 to $48,000 once saves $6,000 a month on {where}: paid back in 2.0 to 8.0 months."
+    assert payback_sentence(found) == said
+    own = replace(found, own_cost=True, one_off_low_usd=Decimal(24_000), one_off_high_usd=Decimal(24_000))
+    said = f"$24,000 once saves $6,000 a month on {where}: paid back in 4.0 months."
+    assert payback_sentence(own) == said
+    assert "saves nothing a month here" in payback_sentence(replace(found, months=None))
 
 
 def test_an_overloaded_plan_pays_nothing_back(sources: VersionedSources) -> None:

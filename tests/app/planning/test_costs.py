@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import pytest
 
-from app.planning.costs import plan_cost, requests_per_second, tokens_per_second
+from app.planning.costs import plan_cost, requests_per_second, tokens_per_second, usd_per_million_between
 from app.scenario import LoadMode, Scenario
 from estimators.latency.estimate import Interval, LatencyEstimate
 from pricing.offers import Offer, PriceSource, PurchaseOption
@@ -60,6 +60,14 @@ def test_a_million_tokens_cost_less_at_the_fast_end_and_more_at_the_slow_end() -
     assert float(cost.usd_per_million_output_tokens or 0) == pytest.approx(4.938272, rel=1e-6)
     assert float(cost.usd_per_million_low or 0) == pytest.approx(3.950617, rel=1e-6)
     assert float(cost.usd_per_million_high or 0) == pytest.approx(6.172840, rel=1e-6)
+
+
+def test_a_replica_alone_costs_its_share_of_an_hour_over_its_own_throughput() -> None:
+    """Two machines at $1 carry two replicas: $1 over 125 x 0.0036 = 0.45 million tokens, and over 0.288."""
+    cost = plan_cost(Scenario(), DOLLAR, 2, 2, None)
+    assert cost is not None
+    least, most = usd_per_million_between(cost, 2, ONE_REPLICA.output_tok_per_s)
+    assert (float(least), float(most)) == pytest.approx((2.222222, 3.472222), rel=1e-6)
 
 
 def test_without_a_speed_there_is_a_month_and_no_price_of_a_token() -> None:

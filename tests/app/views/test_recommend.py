@@ -7,6 +7,12 @@ import json
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from app.planning.question import QualityBar, Question
+from app.planning.recommend import recommend
+from app.scenario import Scenario
+from app.sources import shared_sources
+from estimators.precision import Weights
+from estimators.quality.tasks import Task
 from tests.conftest import ROOT
 
 MAIN = str(ROOT / "app" / "main.py")
@@ -79,3 +85,25 @@ def test_recommend_offers_no_link_to_a_plan_it_does_not_show() -> None:
     page = run(model=SMALL)
     labels = [json.loads(element.proto.json)["label"] for element in page.get("bidi_component") if element.proto.json]
     assert "Copy link" not in labels
+
+
+def test_a_line_of_the_table_is_the_plan_it_stands_for() -> None:
+    """Seconds to the first token, milliseconds a token, dollars a month, and quality in percent of the reference."""
+    link = {"rate": "2", "ttft": "1", "models": SMALL, "precisions": "int4", "quality": "80", "quality_of": SMALL}
+    page = run(**link, quality_on="instruction-following")
+    assert not page.exception
+    (rows,) = [found.value.to_dict("records") for found in page.dataframe if "p95 first token, s" in found.value]
+    question = Question(
+        scenario=Scenario(model=SMALL, rate=2, ttft=1),
+        models=(SMALL,),
+        weights=(Weights.INT4,),
+        bar=QualityBar(task=Task.INSTRUCTION_FOLLOWING, reference=SMALL, minimum_ratio=0.8),
+    )
+    plans = recommend(question, shared_sources()).plans
+    assert [row["A month"] for row in rows] == [float(ranked.candidate.usd_per_month or 0) for ranked in plans]
+    for row, ranked in zip(rows, plans, strict=True):
+        found = ranked.candidate
+        assert row["p95 first token, s"] == pytest.approx(found.ttft_p95_s)
+        assert row["p95 per token, ms"] == pytest.approx(1000 * (found.tpot_p95_s or 0))
+        assert row["Quality"] == pytest.approx(100 * (found.quality.ratio or 0))
+        assert 90 < row["Quality"] < 110

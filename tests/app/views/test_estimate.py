@@ -1,0 +1,60 @@
+"""Every number of the first screen is the plan's."""
+
+from __future__ import annotations
+
+import pytest
+
+from app.format import gib, seconds, span, usd
+from tests.app.views.pages import metrics, opened, planned, table, text_of
+
+# 9 requests over 2 machines at $0.8048 for 100 hours: 2 x 0.8048 x 100 = $160.96.
+LINK = {"instance": "g6.xlarge", "concurrency": "9", "replicas": "2", "hours": "100"}
+
+
+def test_the_four_boxes() -> None:
+    boxes, (_, chosen) = metrics(opened(**LINK)), planned(**LINK)
+    memory, latency, cost = chosen.memory, chosen.latency, chosen.cost
+    assert memory is not None
+    assert latency is not None
+    assert cost is not None
+    assert boxes["Monthly cost"] == ("$161", "$1.61 an hour")
+    assert boxes["Memory per GPU"] == (
+        gib(memory.memory_bytes_per_gpu),
+        f"of {gib(memory.memory_budget_bytes_per_gpu)} usable",
+    )
+    assert boxes["Whole request"] == (seconds(latency.e2e_s.value), span(latency.e2e_s.low, latency.e2e_s.high))
+    low, high = cost.usd_per_million_low, cost.usd_per_million_high
+    assert low is not None
+    assert high is not None
+    assert low < (cost.usd_per_million_output_tokens or 0) < high
+    assert boxes["Per million output tokens"][1] == f"{usd(low)} to {usd(high)}"
+
+
+def test_the_interval_of_memory_and_the_table_of_times() -> None:
+    page, (_, chosen) = opened(**LINK), planned(**LINK)
+    memory, latency = chosen.memory, chosen.latency
+    assert memory is not None
+    assert latency is not None
+    ends = f"{gib(memory.memory_bytes_per_gpu_low)} to {gib(memory.memory_bytes_per_gpu_high)}"
+    assert f"80 % interval {ends}." in text_of(page)
+    assert table(page, "95th percentile") == [
+        {"": name, "mean, 80 % interval": span(mean.low, mean.high), "95th percentile": seconds(late)}
+        for name, mean, late in (
+            ("Time to first token", latency.ttft_s, latency.ttft_p95_s),
+            ("Time per output token", latency.tpot_s, latency.tpot_p95_s),
+            ("Whole request", latency.e2e_s, latency.e2e_p95_s),
+        )
+    ]
+
+
+def test_the_chosen_machines_row() -> None:
+    """Its memory as a share of what it may use, and both in GiB of 2^30 bytes."""
+    page, (_, chosen) = opened(**LINK), planned(**LINK)
+    memory = chosen.memory
+    assert memory is not None
+    (row,) = [row for row in table(page, "Memory used") if row["Machine"] == "g6.xlarge"]
+    assert row["A month"] == pytest.approx(160.96)
+    assert row["Needed, GiB per GPU"] == pytest.approx(memory.memory_bytes_per_gpu / 1_073_741_824)
+    assert row["Usable, GiB per GPU"] == pytest.approx(memory.memory_budget_bytes_per_gpu / 1_073_741_824)
+    assert row["Memory used"] == pytest.approx(row["Needed, GiB per GPU"] / row["Usable, GiB per GPU"])
+    assert row["Holds"] == memory.max_concurrency
