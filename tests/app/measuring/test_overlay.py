@@ -132,13 +132,13 @@ def test_rates_move_as_the_whole_request_does_and_are_high_where_it_is_short() -
     shorter = Narrowed(interval=Interval(value=0.8, low=0.75, high=1.0), same_case=1, siblings=0, sentence="")
     same = Narrowed(interval=Interval(value=1.0, low=0.8, high=1.25), same_case=1, siblings=0, sentence="")
     half = Narrowed(interval=Interval(value=0.5, low=0.4, high=0.6), same_case=1, siblings=0, sentence="")
-    found = overlay._narrowed(ONE_REPLICA, {"ttft_s": half, "tpot_s": same, "e2e_s": shorter})
+    slow = replace(ONE_REPLICA, ttft_p95_s=3.0, tpot_p95_s=2.0, e2e_p95_s=1.5)
+    found = overlay._narrowed(slow, {"ttft_s": half, "tpot_s": same, "e2e_s": shorter})
     tokens, requests = found.output_tok_per_s, found.req_per_s
     assert (tokens.low, tokens.value, tokens.high) == pytest.approx((100.0, 125.0, 133.3333), rel=1e-5)
     assert (requests.low, requests.value, requests.high) == pytest.approx((2.0, 2.5, 2.66667), rel=1e-5)
     assert (found.ttft_s, found.tpot_s, found.e2e_s) == (half.interval, same.interval, shorter.interval)
-    assert (found.ttft_p95_s, found.tpot_p95_s, found.e2e_p95_s) == pytest.approx((0.5, 1.0, 0.8))
-    assert ONE_REPLICA.output_tok_per_s.value == 100.0
+    assert (found.ttft_p95_s, found.tpot_p95_s, found.e2e_p95_s) == pytest.approx((1.5, 2.0, 1.2))
 
 
 def test_a_measured_range_of_dollars_is_that_of_the_measured_throughput() -> None:

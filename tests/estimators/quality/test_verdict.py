@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from estimators.quality.recovery import Level
+from estimators.quality.recovery import Level, recovery
 from estimators.quality.schemes import Scheme
 from estimators.quality.scores import Score
 from estimators.quality.tasks import Task
@@ -106,6 +106,7 @@ def test_own_runs_of_both_as_deployed_replace_the_evidence():
     assert verdict.ratio == 0.9
     # 0.9 sqrt((2/72)^2 + (1.6/80)^2)
     assert verdict.high - verdict.ratio == pytest.approx(0.9 * 0.03423, abs=1e-4)
+    assert verdict.ratio - verdict.low == pytest.approx(0.9 * 0.03423, abs=1e-4)
     assert verdict.sources == ("results.json",)
 
 
@@ -132,6 +133,16 @@ def test_levers_combine_and_each_needs_evidence():
 def test_a_quantized_reference_divides_out():
     verdict = compare_quality(LLAMA_70B, "fp8", LLAMA_70B, FOLLOWING, reference_scheme="fp8")
     assert verdict.ratio == pytest.approx(1.0)
+
+
+def test_a_product_of_ratios_is_least_where_its_reference_kept_most():
+    # Llama 3.1 70B kept 86.6 / 86.4 in INT8 and 87.6 / 86.4 in FP8, each within its noise
+    verdict = compare_quality(LLAMA_70B, "int8", LLAMA_70B, FOLLOWING, reference_scheme="fp8")
+    ours, theirs = (recovery(LLAMA_70B, scheme, task=FOLLOWING) for scheme in ("int8", "fp8"))
+    assert theirs.low < theirs.median < theirs.high
+    assert verdict.ratio == pytest.approx(86.6 / 87.6)
+    assert verdict.low == pytest.approx(ours.low / theirs.high)
+    assert verdict.high == pytest.approx(ours.high / theirs.low)
 
 
 @given(
