@@ -5,17 +5,18 @@ from __future__ import annotations
 from app.planning.market import chips_of, market_of, placements
 from app.planning.quality_bar import NO_BAR
 from app.planning.question import Question
-from app.planning.ways import Layout, Variant, benches_of, precision_of
+from app.planning.ways import Layout, Variant, benches_of
 from app.planning.weigher import Weigher
 from app.scenario import Scenario
 from app.sources import LocalSources
+from estimators.precision import resolve_precision
 
 
 def layouts_of(scenario: Scenario, sources: LocalSources) -> tuple[Weigher, list[Layout]]:
     """A weigher with nothing on its scales yet, and every layout of the scenario's model."""
     question = Question.of(scenario)
     chips = chips_of(question)
-    precision = precision_of(sources.spec(scenario.model or ""), scenario.weights, scenario.kv)
+    precision = resolve_precision(sources.spec(scenario.model or ""), scenario.weights, kv=scenario.kv)
     variant = Variant(
         model=scenario.model or "",
         precision=precision,

@@ -129,7 +129,7 @@ LEARNED = {
 UNHEARD = "never_heard_of_it"
 
 
-@settings(max_examples=300, deadline=5000, suppress_health_check=[HealthCheck.too_slow], derandomize=True)
+@settings(max_examples=300, derandomize=True)
 @given(
     seed=st.sampled_from(sorted(LEARNED)),
     picks=st.lists(st.tuples(st.integers(0, 10_000), absurd), min_size=1, max_size=4),
@@ -146,7 +146,7 @@ def test_a_type_read_by_convention_is_answered_or_refused(
     answers(config | {"model_type": UNHEARD} if unheard else config)
 
 
-@settings(max_examples=150, deadline=5000, suppress_health_check=[HealthCheck.too_slow], derandomize=True)
+@settings(max_examples=150, derandomize=True)
 @given(seed=st.sampled_from(sorted(LEARNED)), drops=st.lists(st.integers(0, 10_000), min_size=1, max_size=6))
 def test_a_type_read_by_convention_may_lack_fields_and_sections(seed: str, drops: list[int]) -> None:
     config = copy.deepcopy(LEARNED[seed])

@@ -371,7 +371,8 @@ def test_the_upper_ends_plans_are_told_apart_by_are_those_of_the_estimate(load: 
     plan = resolve(precision, chip, ONE_GPU, load, EngineSettings(), memory)
     found = estimate(load, gpu="L40S")
     means = (found.ttft_s.value, found.tpot_s.value, found.e2e_s.value)
-    assert model.upper_factors(plan, chip, load, means) == pytest.approx(
+    highs = model.spread_highs(plan, chip, model.kind_of(load))
+    assert model.upper_factors(highs, means, 128.0) == pytest.approx(
         tuple(time.high / time.value for time in (found.ttft_s, found.tpot_s, found.e2e_s))
     )
 
