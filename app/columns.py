@@ -8,7 +8,7 @@ from decimal import Decimal
 from enum import StrEnum
 
 from app.planning.plan import Candidate, Plan
-from app.scenario import KEYS, VERSION, Problem
+from app.scenario import KEYS, VERSION, Adapters, Problem
 from estimators.latency.estimate import Interval, LatencyEstimate
 from estimators.memory.estimate import MemoryEstimate
 
@@ -41,7 +41,10 @@ LATENCY_COLUMNS = (
 )
 MACHINE_COLUMNS = ("accelerator", "gpus", "instance", "instances", "replicas")
 PRICE_COLUMNS = ("usd_per_hour", "price_source", "price_as_of", "usd_per_month", "usd_per_million_output_tokens")
-COLUMNS = (*SIZE_COLUMNS, *MEMORY_COLUMNS, *LATENCY_COLUMNS, *MACHINE_COLUMNS, *PRICE_COLUMNS, "error")
+START_COLUMNS = ("engine_starts", "engine_starts_reason", "kv_logged_tokens", "kv_logged_concurrency")
+COLUMNS = (
+    *SIZE_COLUMNS, *MEMORY_COLUMNS, *LATENCY_COLUMNS, *MACHINE_COLUMNS, *PRICE_COLUMNS, *START_COLUMNS, "error",
+)  # fmt: skip
 
 _COST_KEYS = frozenset({"region", "buy", "hours", "price", "price_as_of"})
 
@@ -94,7 +97,7 @@ def _machine(chosen: Candidate) -> dict[str, Cell]:
 def _memory(memory: MemoryEstimate | None) -> dict[str, Cell]:
     if memory is None:
         return {}
-    return {name: getattr(memory, name) for name in MEMORY_COLUMNS}
+    return {name: getattr(memory, name) for name in (*MEMORY_COLUMNS, *START_COLUMNS)}
 
 
 def _latency(latency: LatencyEstimate | None) -> dict[str, Cell]:
@@ -144,6 +147,8 @@ def _json_value(value: object) -> object:
         return float(value)
     if isinstance(value, StrEnum):
         return value.value
+    if isinstance(value, Adapters):
+        return str(value)
     return value.isoformat() if isinstance(value, date) else value
 
 

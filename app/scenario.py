@@ -31,6 +31,17 @@ class LoadMode(StrEnum):
     BATCH = "batch"
 
 
+@dataclass(frozen=True, slots=True)
+class Adapters:
+    """LoRA adapters resident at once: value of the key `lora`, as "4@16"."""
+
+    count: int
+    rank: int
+
+    def __str__(self) -> str:
+        return f"{self.count}@{self.rank}"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scenario:
     """What a person asks. None means the default named in the vocabulary: auto, the engine's own, or none.
@@ -57,6 +68,7 @@ class Scenario:
     gpus: int | None = None
     pp: int = 1
     ep: int = 1
+    dp: int = 1
     instance: str | None = None
     replicas: int | None = None  # what the load needs; a machine that is named is one replica, but for a rate
     region: str = "us-east-1"
@@ -67,6 +79,9 @@ class Scenario:
     util: float | None = None
     max_len: int | None = None
     batched_tokens: int | None = None
+    max_num_seqs: int | None = None
+    eager: bool = False
+    lora: Adapters | None = None
     prefix: float = 0.0
     spec: str | None = None
     spec_tokens: int | None = None
@@ -180,6 +195,19 @@ def _match(pattern: re.Pattern[str], what: str) -> Callable[[str], str]:
     return parse
 
 
+def _flag(text: str) -> bool:
+    if text.lower() not in ("true", "false"):
+        raise _Rejected("is not one of true, false")
+    return text.lower() == "true"
+
+
+def _adapters(text: str) -> Adapters:
+    parts = re.fullmatch(r"([0-9]{1,4})@([0-9]{1,4})", text, re.ASCII)
+    if parts is None or not int(parts[1]) or not int(parts[2]):
+        raise _Rejected("needs a count and a rank such as 4@16")
+    return Adapters(int(parts[1]), int(parts[2]))
+
+
 def _day(text: str) -> date:
     if not re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", text, re.ASCII):
         raise _Rejected("needs a date such as 2026-11-21")
@@ -211,6 +239,7 @@ PARSERS: dict[str, Callable[[str], Any]] = {
     "gpus": _integer(1, 4_096),
     "pp": _integer(1, 256),
     "ep": _integer(1, 4_096),
+    "dp": _integer(1, 4_096),
     "instance": _match(_INSTANCE, "an EC2 instance type such as g6.xlarge"),
     "replicas": _integer(1, 1_000_000),
     "region": _match(_REGION, "an AWS region such as us-east-1"),
@@ -221,6 +250,9 @@ PARSERS: dict[str, Callable[[str], Any]] = {
     "util": _number(0.05, 1.0),
     "max_len": _integer(1, LONGEST_CONTEXT),
     "batched_tokens": _integer(1, 10_000_000),
+    "max_num_seqs": _integer(1, 1_000_000),
+    "eager": _flag,
+    "lora": _adapters,
     "prefix": _number(0, 1, below=True),
     "spec": _match(_MODEL_ID, "none, ngram, eagle, mtp or a draft model's id"),
     "spec_tokens": _integer(1, 16),
@@ -231,7 +263,7 @@ PARSERS: dict[str, Callable[[str], Any]] = {
 KEYS = tuple(PARSERS)
 # Keys added since links were first made (2026-11-21), each with the text that a link without it means: "1" or "none",
 # "" where that is the engine's own. It stays when the default changes: the marks of links rest on it.
-ADDED_KEYS: dict[str, str] = {}
+ADDED_KEYS: dict[str, str] = {"max_num_seqs": "", "eager": "false", "lora": "none", "dp": "1"}
 # What a decision link adds to the scenario: figures shown as the link's, never used in place of an estimate.
 FROZEN: dict[str, Callable[[str], Any]] = {
     "decision": _match(re.compile(r"[0-9a-f]{12}"), "the mark of a decision link"),
@@ -352,6 +384,8 @@ def encode(scenario: Scenario, *, every_field: bool = False) -> dict[str, str]:
 
 
 def _text(value: object) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
     if isinstance(value, float):
         return format(Decimal(repr(value)).normalize(), "f")
     if isinstance(value, Decimal):

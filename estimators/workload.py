@@ -33,15 +33,21 @@ class Workload:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Placement:
-    """One replica: `tp` x `pp` accelerators, experts spread over `ep` of them."""
+    """One replica: `dp` ranks of attention of `tp` x `pp` accelerators each, experts spread over `ep` of them."""
 
     tp: int = 1
     pp: int = 1
     ep: int = 1
+    dp: int = 1
 
     @property
     def gpus(self) -> int:
-        return self.tp * self.pp
+        return self.tp * self.pp * self.dp
+
+    @property
+    def expert_ranks(self) -> int:
+        """GPUs of a stage over which experts are cut or spread: all ranks of attention share them."""
+        return self.tp * self.dp
 
 
 class Engine(StrEnum):
@@ -80,4 +86,5 @@ class EngineSettings:
     speculation: Speculation | None = None
     lora_adapters: int = 0
     lora_rank: int = 16
-    max_num_seqs: int | None = None  # requests the scheduler runs at once, vLLM --max-num-seqs
+    max_num_seqs: int | None = None  # requests the scheduler runs at once, vLLM --max-num-seqs; what is more queues
+    eager: bool = False  # no captured graphs, vLLM --enforce-eager

@@ -157,6 +157,7 @@ def start_command(plan: Plan) -> str:
         workload_of(plan.asked, max(1, setting.chosen.replicas)),
         setting.settings,
         memory_bytes=machine.memory_bytes,
+        draft=plan.draft,
     )
 
 

@@ -17,7 +17,7 @@ from app.planning.ways import Variant, unsupported, weights_support
 from app.planning.weigher import resolved
 from app.scenario import Scenario
 from estimators.latency import estimate_latency
-from estimators.latency.estimate import LatencyEstimate
+from estimators.latency.estimate import Interval, LatencyEstimate
 from estimators.memory import estimate_memory
 from estimators.memory.estimate import MemoryEstimate
 from estimators.provenance import Refusal
@@ -96,13 +96,35 @@ def estimate(scenario: Scenario, variant: Variant, way: Way) -> tuple[MemoryEsti
     memory = estimate_memory(*place, workload, settings, memory_bytes=machine.memory_bytes, draft=variant.draft)
     if memory.max_concurrency < 1:
         return memory, None
-    latency = estimate_latency(*place, workload, settings, memory, variant.draft)
+    latency = _rank_by_rank(scenario, variant, way, memory)
     if workload.load is Load.RATE:
         # Never more than the engine holds: what comes beyond waits, and `saturated` says so.
         running = max(1, min(math.ceil(latency.running_requests), memory.max_concurrency))
         flight = replace(workload, load=Load.CONCURRENCY, concurrency=running)
         memory = estimate_memory(*place, flight, settings, memory_bytes=machine.memory_bytes, draft=variant.draft)
     return memory, latency
+
+
+def _rank_by_rank(scenario: Scenario, variant: Variant, way: Way, memory: MemoryEstimate) -> LatencyEstimate:
+    """Speed of the replica: of one rank of data-parallel attention under its share, and the throughput of all."""
+    ranks, settings = way.placement.dp, settings_of(scenario)
+    workload = workload_of(scenario, way.replicas * ranks)
+    held = memory if ranks == 1 else replace(memory, max_concurrency=max(1, memory.max_concurrency // ranks))
+    one = estimate_latency(
+        variant.precision, way.machine.accelerator, way.placement, workload, settings, held, variant.draft
+    )
+    if ranks == 1:
+        return one
+    return replace(
+        one,
+        output_tok_per_s=_times(one.output_tok_per_s, ranks),
+        req_per_s=_times(one.req_per_s, ranks),
+        running_requests=one.running_requests * ranks,
+    )
+
+
+def _times(one: Interval, ranks: int) -> Interval:
+    return Interval(value=one.value * ranks, low=one.low * ranks, high=one.high * ranks)
 
 
 def misses(scenario: Scenario, fits: bool, need: float, have: float, limits: Iterable[Limit]) -> Iterator[str]:
@@ -135,6 +157,8 @@ def _caveats(scenario: Scenario, variant: Variant, machine: Machine, memory: Mem
     """What a careful reader should know of a machine that fits."""
     if memory.fits and memory.memory_bytes_per_gpu_high > memory.memory_budget_bytes_per_gpu:
         yield "It is tight: the interval of the memory estimate reaches above the limit, so try it before committing."
+    if memory.engine_starts is False:
+        yield f"The engine does not start with these settings: {memory.engine_starts_reason}"
     precision = variant.precision
     limit = precision.spec.max_positions
     context = max(scenario.max_len or 0, scenario.prompt + scenario.output)

@@ -15,6 +15,10 @@ def settings_of(scenario: Scenario) -> EngineSettings:
         memory_utilization=scenario.util,
         max_model_len=scenario.max_len,
         batched_tokens=scenario.batched_tokens,
+        max_num_seqs=scenario.max_num_seqs,
+        eager=scenario.eager,
+        lora_adapters=scenario.lora.count if scenario.lora else 0,
+        lora_rank=scenario.lora.rank if scenario.lora else 16,
         speculation=speculation_of(scenario),
     )
 

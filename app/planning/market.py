@@ -153,23 +153,27 @@ def placements(scenario: Scenario, chip: Chip) -> tuple[Placement, ...]:
     sizes grow by twos up to the largest carrier, or what one owns.
     """
     counts = [machine.instance.accelerator_count for machine in chip.carriers if machine.instance]
+    cut = scenario.pp, scenario.ep, scenario.dp
     if scenario.gpus is None and scenario.instance is not None and counts:
-        if counts[0] % scenario.pp:
+        if counts[0] % (scenario.pp * scenario.dp):
             raise Refusal(
-                f"pp={scenario.pp} does not divide the {counts[0]} accelerators of {scenario.instance}.",
-                field="pp",
+                f"pp={scenario.pp} x dp={scenario.dp} does not divide the {counts[0]} accelerators of "
+                f"{scenario.instance}."
+                if scenario.dp > 1
+                else f"pp={scenario.pp} does not divide the {counts[0]} accelerators of {scenario.instance}.",
+                field="dp" if scenario.dp > 1 else "pp",
                 remedy=f"Use a divisor of {counts[0]}, or name gpus as well.",
             )
-        return _sizes((counts[0] // scenario.pp,), scenario.pp, scenario.ep, None)
+        return _sizes((counts[0] // (scenario.pp * scenario.dp),), *cut, None)
     if scenario.gpus is not None:
-        return _sizes((scenario.gpus,), scenario.pp, scenario.ep, None)
+        return _sizes((scenario.gpus,), *cut, None)
     most = chip.owned_count if chip.owned_count is not None else max(counts, default=None)
-    return _sizes(GPU_COUNTS, scenario.pp, scenario.ep, most)
+    return _sizes(GPU_COUNTS, *cut, most)
 
 
 @lru_cache(maxsize=256)
-def _sizes(counts: tuple[int, ...], pp: int, ep: int, most: int | None) -> tuple[Placement, ...]:
-    return tuple(Placement(tp=n, pp=pp, ep=ep) for n in counts if most is None or n * pp <= most)
+def _sizes(counts: tuple[int, ...], pp: int, ep: int, dp: int, most: int | None) -> tuple[Placement, ...]:
+    return tuple(Placement(tp=n, pp=pp, ep=ep, dp=dp) for n in counts if most is None or n * pp * dp <= most)
 
 
 def instances_needed(machine: Machine, placement: Placement, replicas: int) -> int:

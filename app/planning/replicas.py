@@ -189,11 +189,13 @@ class Fleet:
         self._scenarios, self._owner, self._kind = scenarios, owner, kind
         self._held = np.array([float(layout.laid.max_concurrency) for layout in layouts])
         self._may_run = np.array([layout.may_run for layout in layouts])
-        self._starts = np.array([layout.laid.starts for layout in layouts], dtype=np.bool_)
+        self._starts = np.array([layout.laid.engine_starts for layout in layouts], dtype=np.bool_)
         self._running = np.array([float(plan.scheduler.running) for plan in self._plans])
         self._population = np.array([float(scenario.requests_in_flight or 1) for scenario in scenarios])[owner]
         self._rate = np.array([scenario.rate or 0.0 for scenario in scenarios])[owner]
         self._given = np.array([scenario.replicas or 1 for scenario in scenarios], dtype=np.int64)[owner]
+        at_once = [s.max_num_seqs * s.dp if s.max_num_seqs else np.inf for s in scenarios]
+        self._at_once = np.array(at_once, dtype=np.float64)[owner]  # what is more queues
         limits = [[s.ttft or np.inf, s.tpot or np.inf, s.e2e or np.inf] for s in scenarios]
         self._limits = np.array(limits, dtype=np.float64)[owner].T
         self._is_rate, self._cap = kind.load is Load.RATE, MOST_DOUBLED if kind.load is Load.RATE else MOST_REPLICAS
@@ -316,7 +318,7 @@ class Fleet:
             good &= self._flight(which, copies) <= self._held[which]
         if self._kind.load is Load.CONCURRENCY:
             most = self._share() if self._kind.searches else self._held  # what is named may queue
-            good &= self._flight(which, copies) <= most[which]
+            good &= np.minimum(self._flight(which, copies), self._at_once[which]) <= most[which]
         for limit, values in zip(self._limits, (pace.ttft_p95, pace.tpot_p95, pace.e2e_p95), strict=True):
             good &= values <= limit[which]
         if self._kind.load is not Load.MAX:

@@ -73,6 +73,11 @@ class Laid:
         """Whether the engine does: it refuses where one request of the longest context it admits would not fit."""
         return self.held is not None and self.held.starts
 
+    @property
+    def engine_starts(self) -> bool:
+        """Nor does any other of its checks stop it, where those are known."""
+        return self.starts and self.held is not None and self.held.engine_starts is not False
+
     def demand(self, requests: int) -> float:
         return float(self.held.demand(requests)) if self.held else self.least_bytes
 

@@ -200,6 +200,9 @@ class Weigher:
         yield from layout.unsupported
         if layout.laid.refusal is not None:
             yield layout.laid.refusal.message
+        held = layout.laid.held
+        if held is not None and held.max_concurrency and held.engine_starts_reason:
+            yield f"the engine does not start: {held.engine_starts_reason}"
 
     def holding(self, row: int) -> Holding | None:
         laid = self.weighed.layouts[row].laid
@@ -224,6 +227,8 @@ class Weigher:
             return max(1, min(int(np.ceil(running)), held)) if np.isfinite(running) else 1
         flight = scenario.requests_in_flight or 1
         share = math.ceil(flight / int(served.replicas[row]))
+        if scenario.max_num_seqs is not None:  # what is more queues
+            share = min(share, scenario.max_num_seqs * scenario.dp)
         if scenario.load is LoadMode.BATCH:  # in waves, but for plain transformers
             return share if scenario.engine is Engine.TRANSFORMERS else max(1, min(share, held))
         if share > held and searches_replicas(scenario):  # no number of copies holds it: the least that was tried

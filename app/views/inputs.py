@@ -39,6 +39,12 @@ _NUMBERS = {  # label, smallest, help; blank means the default
         1,
         "Tokens per step, vLLM --max-num-batched-tokens. Blank: the engine's default.",
     ),
+    "max_num_seqs": (
+        "Most requests at once",
+        1,
+        "vLLM --max-num-seqs; what is more queues. Blank: the engine's default, raised to the load.",
+    ),
+    "dp": ("Data-parallel ranks", 1, "Ranks of attention, each with its own cache and share of the load. Blank: 1."),
     "spec_tokens": ("Drafted tokens", 1, "Speculative tokens per step. Blank: 3."),
 }
 _TEXTS = {
@@ -51,6 +57,7 @@ _TEXTS = {
     "hours": ("Hours a month", "730", "Reserved, Savings Plan and owned machines bill 730 whatever this says."),
     "engine_version": ("Engine version", "newest known", "Such as 0.11.0."),
     "util": ("GPU memory share", "0.92", "Share of GPU memory the engine may take."),
+    "lora": ("LoRA adapters", "none", "Resident at once, count@rank: 4@16."),
     "prefix": ("Prefix cache hits", "0", "Share of prompt tokens served from the prefix cache, 0 to 1."),
     "spec": ("Speculative decoding", "none", "none, ngram, eagle, mtp, or a draft model's id."),
     "accept": ("Acceptance", "published", "Chance that a drafted token is accepted, 0 to 1."),
@@ -233,6 +240,7 @@ def _draw_more() -> None:
         options = [option.value for option in PurchaseOption]
         _select("buy", "Payment", options, PurchaseOption.ON_DEMAND.value, "How the machine is paid for.")
         _number_input("pp")
+        _number_input("dp")
     with columns[3]:
         _text_input("hours")
         _number_input("ep")
@@ -242,6 +250,7 @@ def _draw_more() -> None:
         _select("engine", "Engine", list(Engine), Engine.VLLM, "The serving engine the estimate is for.")
         _text_input("engine_version")
         _text_input("util")
+        _number_input("max_num_seqs")
     with columns[1]:
         _select("kv", "KV cache", list(KvPrecision), KvPrecision.AUTO, "Precision of the KV cache.")
         _number_input("max_len")
@@ -249,9 +258,11 @@ def _draw_more() -> None:
     with columns[2]:
         _select("method", "Quantized by", list(Method), Method.AUTO, "Matters for bytes and quality.")
         _text_input("spec")
+        _text_input("lora")
     with columns[3]:
         _number_input("spec_tokens")
         _text_input("accept")
+        _select("eager", "Eager", ["false", "true"], "false", "true: no captured graphs, vLLM --enforce-eager.")
 
 
 def _apply_preset() -> None:

@@ -76,7 +76,7 @@ def schedule(
     context, and with MLA at any, in steps of at most the longest context. vLLM 0.8.5 on an H100: 8,192 tokens,
     1,024 requests; 0.6.3 at a context of 4,096: 4,096 tokens, 256 requests.
     """
-    asked = settings.batched_tokens, settings.max_num_seqs
+    asked = settings.batched_tokens, settings.max_num_seqs, settings.eager
     return _schedule(engine, settings.version, accelerator.name, memory_bytes, max_model_len, mla, *asked)
 
 
@@ -90,6 +90,7 @@ def _schedule(
     mla: bool,
     batched_tokens: int | None,
     max_num_seqs: int | None,
+    eager: bool,
 ) -> Schedule:
     rows = engine_defaults(engine, read_version(version), accelerator, memory_bytes)
     whole = max_model_len <= value_of(rows, "whole_prompts_up_to") or (mla and value_of(rows, "mla_whole_prompts") > 0)
@@ -107,7 +108,7 @@ def _schedule(
         max_seqs=max_num_seqs or int(rows["max_seqs"].value),
         mixes=rows["mixes"].value > 0 and not whole,
         whole_prompts=whole,
-        graph_context=int(rows["graph_context"].value),
+        graph_context=0 if eager else int(rows["graph_context"].value),
     )
 
 

@@ -10,11 +10,10 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from estimators.fitting import printed
 from estimators.fitting.memory_measured import GIB, LoggedCase, PlainCase, plain_cases, usable, vllm_cases
 from estimators.fitting.tables import RECORDS
 from estimators.hardware.catalogue import find_accelerator
-from estimators.memory import footprint
+from estimators.memory import footprint, printed
 from estimators.memory.assemble import estimate_memory
 from estimators.memory.engine import Running, start
 from estimators.memory.footprint import Replica
@@ -96,7 +95,7 @@ def kv_errors(table: str) -> list[Error]:
     made = []
     for case in usable(vllm_cases(table), "kv_left_out"):
         if case.kv_gib is not None and case.kv_tokens:
-            estimate = printed.token_bytes(replica_of(case).shares[0])
+            estimate = printed.token_bytes(replica_of(case).shares[0], running_of(case), length_of(case))
             made.append(_error("kv", case, estimate, case.kv_gib * GIB / case.kv_tokens, "byte/token"))
     return made
 
@@ -116,7 +115,8 @@ def capacity_errors(table: str) -> list[Error]:
     for case in usable(vllm_cases(table), "capacity_left_out"):
         replica = replica_of(case)
         if case.kv_tokens:
-            made.append(_error("capacity", case, printed.kv_cache_tokens(replica), case.kv_tokens, "token"))
+            tokens = printed.kv_cache_tokens(replica, running_of(case), length_of(case))
+            made.append(_error("capacity", case, tokens, case.kv_tokens, "token"))
         elif case.kv_gib is not None:
             room = min(replica.room(share) for share in replica.shares)
             made.append(_error("capacity", case, room / GIB, case.kv_gib, "GiB"))

@@ -15,11 +15,10 @@ import numpy as np
 
 from estimators.engines.versions import read_version
 from estimators.fitting import memory_accuracy as accuracy
-from estimators.fitting import printed
 from estimators.fitting.memory_measured import GIB, LoggedCase, PlainCase, plain_cases, vllm_cases
 from estimators.fitting.tables import MEMORY_TABLES
 from estimators.formats import DTYPE_BYTES
-from estimators.memory import activations
+from estimators.memory import activations, printed
 from estimators.memory.footprint import Replica, Share
 
 AS_OF = accuracy.AS_OF
@@ -253,7 +252,8 @@ def interval(cases: Iterable[LoggedCase]) -> list[Row]:
 def _pool(case: LoggedCase, share: Share) -> float:
     if case.kv_gib is not None:
         return case.kv_gib * GIB
-    return (case.kv_tokens or 0) * printed.token_bytes(share)
+    tokens = case.kv_tokens or 0
+    return tokens * printed.token_bytes(share, accuracy.running_of(case), accuracy.length_of(case))
 
 
 def plain_interval() -> list[Row]:

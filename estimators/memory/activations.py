@@ -57,7 +57,7 @@ def expert_workspace_bytes(precision: Precision, placement: Placement, tokens: i
     """
     if precision.weights is Weights.MXFP4:
         return 0.0
-    inside = placement.tp // placement.ep
+    inside = placement.expert_ranks // placement.ep
     hidden = precision.spec.hidden_size
     widest = 0.0
     for group in precision.spec.groups:

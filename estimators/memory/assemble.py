@@ -6,11 +6,12 @@ import math
 from dataclasses import replace
 
 from estimators.hardware.accelerator import Accelerator
-from estimators.memory import drafting, footprint
+from estimators.memory import drafting, footprint, printed
 from estimators.memory.engine import Running, held_at_once, start
 from estimators.memory.estimate import MemoryEstimate
 from estimators.memory.explain import MemoryExplanation
 from estimators.memory.footprint import Replica, Share
+from estimators.memory.starting import start_of
 from estimators.precision import Precision
 from estimators.provenance import Refusal
 from estimators.workload import Engine, EngineSettings, Load, Placement, Workload
@@ -41,7 +42,7 @@ def estimate_memory(
     memory = memory_bytes or accelerator.memory_bytes
     longest = settings.max_model_len or workload.tokens_per_request
     mla = footprint.has_mla(precision)
-    running = start(settings, accelerator, memory, longest, mla=mla, requests=held_at_once(workload))
+    running = start(settings, accelerator, memory, longest, mla=mla, requests=held_at_once(workload, placement.dp))
     replica = footprint.build(precision, placement, workload, settings, running, memory, draft)
     if workload.load is Load.BATCH and running.engine is not Engine.TRANSFORMERS:
         replica = replace(replica, requests=_wave(replica, running, accelerator))
@@ -99,7 +100,11 @@ def _assemble(
     prompts = math.ceil(full.request_activation * replica.prompt * requests)
     demand = full.fixed + load
     low, high = _interval(running, full, demand)
-    fits = demand <= replica.budget and _starts(replica, settings, requests)
+    longest = settings.max_model_len or replica.tokens
+    longest_need = replica.need(1, longest)
+    fits = demand <= replica.budget and replica.holds(requests, replica.tokens) and longest_need <= replica.budget
+    started = start_of(precision.spec, replica.shares, replica.budget, running, settings, longest, longest_need)
+    logs = known and started.starts is not False and running.engine is Engine.VLLM
     return MemoryEstimate(
         weights_bytes=precision.weights_bytes,
         weights_bytes_per_gpu=full.weights,
@@ -114,9 +119,14 @@ def _assemble(
         memory_bytes_per_gpu_low=low,
         memory_bytes_per_gpu_high=high,
         memory_budget_bytes_per_gpu=replica.budget,
-        kv_capacity_tokens=replica.capacity_tokens() if known else 0,
-        max_concurrency=replica.max_concurrency if known else 0,
+        kv_capacity_tokens=replica.capacity_tokens() * replica.ranks if known else 0,
+        max_concurrency=replica.max_concurrency * replica.ranks if known else 0,
         fits=fits,
+        engine_starts=started.starts,
+        engine_starts_reason=started.reason or None,
+        starts_with_seqs=started.most_seqs,
+        kv_logged_tokens=printed.kv_cache_tokens(replica, running, longest) if logs else None,
+        kv_logged_concurrency=printed.max_concurrency(replica, longest) if logs else None,
         outside_bytes_per_gpu=full.outside,
         kv_known=known,
         explanation=MemoryExplanation(
@@ -124,12 +134,6 @@ def _assemble(
             running=running, replica=replica, share=full, requests=requests, draft=draft,
         ),
     )  # fmt: skip
-
-
-def _starts(replica: Replica, settings: EngineSettings, requests: int) -> bool:
-    """vLLM refuses to start unless one request of the longest admitted length fits."""
-    longest = settings.max_model_len or replica.tokens
-    return replica.holds(requests, replica.tokens) and (longest == replica.tokens or replica.holds(1, longest))
 
 
 def _interval(running: Running, share: Share, demand: int) -> tuple[int, int]:

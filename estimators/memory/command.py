@@ -6,6 +6,7 @@ import json
 import shlex
 
 from estimators.hardware.accelerator import Accelerator
+from estimators.memory.assemble import estimate_memory
 from estimators.memory.engine import held_at_once, start
 from estimators.memory.footprint import has_mla
 from estimators.precision import KvPrecision, Precision, Weights
@@ -24,8 +25,10 @@ def vllm_command(
     settings: EngineSettings,
     *,
     memory_bytes: int | None = None,
+    draft: Precision | None = None,
 ) -> str:
-    """`vllm serve <model> --flag value ...` with every value of the plan written out.
+    """`vllm serve <model> --flag value ...` with every value of the plan written out, and no more requests at once than
+    it starts with.
 
     A precision that the checkpoint is not stored in and vLLM does not make while loading is asked for with a
     placeholder in the model's place. Empty for another engine.
@@ -39,7 +42,7 @@ def vllm_command(
         memory_bytes or accelerator.memory_bytes,
         longest,
         mla=has_mla(precision),
-        requests=held_at_once(workload),
+        requests=held_at_once(workload, placement.dp),
     )
     words = ["vllm", "serve", _model(precision)]
     if precision.spec.revision:
@@ -47,11 +50,16 @@ def vllm_command(
     words += ["--tensor-parallel-size", str(placement.tp)]
     if placement.pp > 1:
         words += ["--pipeline-parallel-size", str(placement.pp)]
+    if placement.dp > 1:
+        words += ["--data-parallel-size", str(placement.dp)]
     if placement.ep > 1:
         words.append("--enable-expert-parallel")
     words += ["--max-model-len", str(longest), "--gpu-memory-utilization", f"{running.utilization:g}"]
     words += ["--max-num-batched-tokens", str(running.batched_tokens)]
-    words += ["--max-num-seqs", str(running.max_seqs)]
+    memory = estimate_memory(
+        precision, accelerator, placement, workload, settings, memory_bytes=memory_bytes, draft=draft
+    )
+    words += ["--max-num-seqs", str(memory.starts_with_seqs or running.max_seqs)]
     return shlex.join([*words, *_precision(precision), *_extras(settings)])
 
 
@@ -73,7 +81,7 @@ def _precision(precision: Precision) -> list[str]:
 
 
 def _extras(settings: EngineSettings) -> list[str]:
-    words: list[str] = []
+    words: list[str] = ["--enforce-eager"] if settings.eager else []
     if settings.lora_adapters:
         words += [
             "--enable-lora",

@@ -55,9 +55,10 @@ class Running:
         return constant.value if constant is not None else 0.0
 
 
-def held_at_once(workload: Workload) -> float | None:
-    """Requests the scheduler is set up to run at once; a batch is queued whole and run in waves, so it sets nothing."""
-    return None if workload.load is Load.BATCH else workload.concurrency
+def held_at_once(workload: Workload, ranks: int = 1) -> float | None:
+    """Requests the scheduler of one rank is set up to run at once; a batch is queued whole and run in waves, so it sets
+    nothing."""
+    return None if workload.load is Load.BATCH or workload.concurrency is None else workload.concurrency / ranks
 
 
 def start(
@@ -93,7 +94,7 @@ def start(
         version=settings.version,
         utilization=utilization,
         batched_tokens=steps.batched_tokens,
-        max_seqs=most or max(steps.max_seqs, asked),
+        max_seqs=most or max(min(steps.max_seqs, steps.batched_tokens), asked),
         sampled_seqs=most or max(sampled, asked),
         samples=steps.whole_prompts or bool(profiled and profiled.value),
         constants=constants,

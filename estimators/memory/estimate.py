@@ -62,6 +62,11 @@ class MemoryEstimate:
     kv_capacity_tokens: int  # cache one replica holds after everything else
     max_concurrency: int  # requests of prompt + output it holds
     fits: bool
+    engine_starts: bool | None = None  # passes the engine's own checks; None where those are not known
+    engine_starts_reason: str | None = None  # the check it fails, and the way out
+    starts_with_seqs: int | None = None  # most requests at once with which it would start
+    kv_logged_tokens: int | None = None  # of one rank, as vLLM prints it
+    kv_logged_concurrency: float | None = None
     outside_bytes_per_gpu: int = 0  # CUDA context and graphs the engine's budget does not count
     kv_known: bool = True  # false when nobody has described the layers: the cache figures are then 0
     explanation: ExplainsMemory = field(compare=False, repr=False)

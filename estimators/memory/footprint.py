@@ -70,7 +70,8 @@ class Replica:
     budget: int  # per GPU
     tokens: int  # prompt + output of a request
     prompt: int
-    requests: int  # the load's concurrency
+    requests: int  # of the load at once, on one rank of data-parallel attention
+    ranks: int = 1
 
     def room(self, share: Share) -> int:
         return self.budget - share.fixed
@@ -84,16 +85,20 @@ class Replica:
         return max(self.filled, key=lambda gpu: gpu[0].fixed + gpu[1].load(self.requests))
 
     def holds(self, requests: int, tokens: int) -> bool:
+        return self.need(requests, tokens) <= self.budget
+
+    def need(self, requests: int, tokens: int) -> int:
+        """Bytes of the fullest GPU with so many requests of so many tokens."""
         prompt = max(1, tokens - (self.tokens - self.prompt))
         if (tokens, prompt) == (self.tokens, self.prompt):
             filled = self.filled
         else:
             filled = tuple((share, share.request(tokens, prompt)) for share in self.shares)
-        return all(request.load(requests) <= self.room(share) for share, request in filled)
+        return max(share.fixed + request.load(requests) for share, request in filled)
 
     @cached_property
     def max_concurrency(self) -> int:
-        """Most requests of prompt + output that fit, on the stage that holds fewest."""
+        """Most requests of prompt + output that fit a rank, on the stage that holds fewest."""
         return max(0, min(math.floor(self._requests(share, request)) for share, request in self.filled))
 
     def _requests(self, share: Share, request: RequestBytes) -> float:
@@ -158,7 +163,8 @@ def build(
         budget=math.floor(memory_bytes * running.utilization),
         tokens=tokens,
         prompt=prompt,
-        requests=max(1, math.ceil(workload.concurrency or 1)),
+        requests=at_once(workload, placement, settings),
+        ranks=placement.dp,
     )
 
 
@@ -181,6 +187,12 @@ def _lay(
         made.append(_share(precision, placed, settings, running, stage, cache))
     whole = cache_of(precision, placement, prompt_share, settings, running, None)
     return Laid(shares=tuple(made), whole=whole)
+
+
+def at_once(workload: Workload, placement: Placement, settings: EngineSettings) -> int:
+    """Requests of the load that one rank runs at once: its share, of which more than `max_num_seqs` queues."""
+    share = max(1, math.ceil((workload.concurrency or 1) / placement.dp))
+    return min(share, settings.max_num_seqs or share)
 
 
 def has_mla(precision: Precision) -> bool:
@@ -228,7 +240,7 @@ def _share(
     stage: Stage,
     cache: Cache,
 ) -> Share:
-    graphs = activations.graph_bytes(running, stage)
+    graphs = 0 if settings.eager else activations.graph_bytes(running, stage)
     context = activations.context_bytes(running, placement)
     overhead = activations.non_torch_bytes(running, placement)
     overhead += activations.adapter_bytes(precision, placement, settings.lora_rank, settings.lora_adapters)

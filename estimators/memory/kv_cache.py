@@ -213,7 +213,8 @@ def row_bytes(precision: Precision, attention: Attention, tp: int, mla_multiple:
 
 
 def _latent_bytes(precision: Precision, attention: Attention, multiple: int) -> float:
-    if attention.indexer_dim and precision.kv is KvPrecision.FP8:
+    """GLM-5 picks tokens with the index of an earlier layer in most of its layers: their rows are sparse ones too."""
+    if (attention.indexer_dim or attention.indexer_topk) and precision.kv is KvPrecision.FP8:
         return _SPARSE_FP8_ROW_BYTES
     elements = attention.cached_elements_per_token
     return math.ceil(elements / multiple) * multiple * precision.kv_bytes_per_element

@@ -21,7 +21,7 @@ _VOCAB_MULTIPLE = 64  # vllm/model_executor/layers/vocab_parallel_embedding.py, 
 
 def check(spec: ModelSpec, placement: Placement) -> None:
     """Refuse a cut the engine would refuse, naming the values that work."""
-    for field, value in (("gpus", placement.tp), ("pp", placement.pp), ("ep", placement.ep)):
+    for field, value in (("gpus", placement.tp), ("pp", placement.pp), ("ep", placement.ep), ("dp", placement.dp)):
         if not 1 <= value <= MOST_GPUS:
             raise Refusal(f"{value} is not a number of accelerators.", field=field, remedy=f"Use 1 to {MOST_GPUS}.")
     layers = spec.layer_count
@@ -73,10 +73,11 @@ def _check_experts(spec: ModelSpec, placement: Placement) -> None:
     experts = max((group.ffn.experts for group in spec.groups if group.ffn is not None), default=0)
     if not experts:
         raise Refusal(f"{spec.id} has no experts to spread.", field="ep", remedy="Leave ep at 1.")
-    if placement.tp % placement.ep or placement.ep > experts:
-        valid = [ep for ep in range(1, placement.tp + 1) if placement.tp % ep == 0 and ep <= experts]
+    ranks = placement.expert_ranks
+    if ranks % placement.ep or placement.ep > experts:
+        valid = [ep for ep in range(1, ranks + 1) if ranks % ep == 0 and ep <= experts]
         raise Refusal(
-            f"{experts} experts cannot be spread over {placement.ep} of {placement.tp} GPUs.",
+            f"{experts} experts cannot be spread over {placement.ep} of {ranks} GPUs.",
             field="ep",
             remedy=f"Use {', '.join(map(str, valid))}.",
         )
@@ -99,6 +100,8 @@ def shard(tensor: Tensor, placement: Placement, group: LayerGroup | None) -> tup
     """Shape and copies of the tensor's share on the fullest rank."""
     tp = placement.tp
     shape, copies = tensor.shape, tensor.copies
+    if tensor.split is Split.EXPERT and placement.expert_ranks > 1 and shape:
+        return _expert_share(tensor, placement, group.ffn if group is not None else None)
     if not shape or tp == 1 or tensor.split is Split.REPLICATED:
         return shape, copies
     attention = group.attention if group is not None else None
@@ -113,8 +116,6 @@ def shard(tensor: Tensor, placement: Placement, group: LayerGroup | None) -> tup
         case Split.VOCAB:
             padded = _ceil(shape[0], _VOCAB_MULTIPLE) * _VOCAB_MULTIPLE
             return (_ceil(padded, tp), *shape[1:]), copies
-        case Split.EXPERT:
-            return _expert_share(tensor, placement, group.ffn if group is not None else None)
     return shape, copies
 
 
@@ -131,7 +132,7 @@ def _fused_rows(tensor: Tensor, attention: Attention | None, tp: int) -> int:
 
 def _expert_share(tensor: Tensor, placement: Placement, ffn: FeedForward | None) -> tuple[tuple[int, ...], int]:
     """Whole experts over `ep` ranks, each cut over the rest; the inner width F is what is cut."""
-    inside = placement.tp // placement.ep
+    inside = placement.expert_ranks // placement.ep
     copies = _ceil(tensor.copies, placement.ep)
     shape = tensor.shape
     if inside == 1:

@@ -10,6 +10,7 @@ from estimators.memory import drafting, footprint
 from estimators.memory.assemble import check
 from estimators.memory.engine import Running, held_at_once, start
 from estimators.memory.footprint import RequestBytes, Share
+from estimators.memory.starting import start_of
 from estimators.precision import Precision
 from estimators.workload import EngineSettings, Load, Placement, Workload
 
@@ -28,12 +29,16 @@ class Held:
     memory_bytes_per_gpu: int
     memory_budget_bytes_per_gpu: int
     max_concurrency: int
+    engine_starts: bool | None
+    engine_starts_reason: str | None
     starts: bool  # one request of the longest context the engine admits fits beside everything else
     stages: tuple[tuple[Share, RequestBytes], ...]
+    ranks: int = 1
 
     def demand(self, requests: int) -> int:
         """Bytes of the fullest GPU with so many requests in flight."""
-        return max(share.fixed + request.load(requests) for share, request in self.stages)
+        each = math.ceil(requests / self.ranks)
+        return max(share.fixed + request.load(each) for share, request in self.stages)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +65,7 @@ class Sweep:
         self, precision: Precision, workload: Workload, settings: EngineSettings, draft: Precision | None = None
     ) -> None:
         self._precision, self._settings = precision, settings
-        self._requests = held_at_once(workload)
+        self._flight = workload
         self._workload = replace(workload, load=Load.CONCURRENCY, concurrency=1, requests_per_second=None)
         check(self._workload, settings)
         if settings.speculation is not None:
@@ -71,11 +76,11 @@ class Sweep:
         self._mla = footprint.has_mla(precision)
         self._known = bool(precision.spec.groups)
         self._laid: dict[tuple[Placement, int, int, bool], _Laid] = {}
-        self._running: dict[tuple[str, int], Running] = {}
+        self._running: dict[tuple[str, int, int], Running] = {}
 
     def held(self, accelerator: Accelerator, placement: Placement, memory_bytes: int) -> Held:
         """The layout's memory on this machine; Llama-3.1-8B in bf16 needs 16.1 GB of weights on one H100."""
-        running = self._started(accelerator, memory_bytes)
+        running = self._started(accelerator, memory_bytes, placement.dp)
         key = (placement, running.batched_tokens, running.sampled_seqs, running.samples)
         laid = self._laid.get(key)
         if laid is None:
@@ -85,6 +90,15 @@ class Sweep:
             math.floor(footprint.requests_held(budget - share.fixed, request.writing_extra, request.each))
             for share, request in laid.stages
         )
+        started = start_of(
+            self._precision.spec,
+            [share for share, _ in laid.stages],
+            budget,
+            running,
+            self._settings,
+            self._longest,
+            laid.longest,
+        )
         return Held(
             weights_bytes_per_gpu=laid.weights,
             kv_bytes_per_token_per_gpu=laid.kv_bytes_per_token,
@@ -92,17 +106,25 @@ class Sweep:
             overhead_bytes_per_gpu=laid.overhead,
             memory_bytes_per_gpu=laid.demand,
             memory_budget_bytes_per_gpu=budget,
-            max_concurrency=max(0, most) if self._known else 0,
+            max_concurrency=max(0, most) * placement.dp if self._known else 0,
+            engine_starts=started.starts,
+            engine_starts_reason=started.reason or None,
+            ranks=placement.dp,
             starts=laid.longest <= budget,
             stages=laid.stages,
         )
 
-    def _started(self, accelerator: Accelerator, memory_bytes: int) -> Running:
+    def _started(self, accelerator: Accelerator, memory_bytes: int, ranks: int) -> Running:
         """The engine as started on this machine, whatever the layout."""
-        key = (accelerator.name, memory_bytes)
+        key = (accelerator.name, memory_bytes, ranks)
         if key not in self._running:
             self._running[key] = start(
-                self._settings, accelerator, memory_bytes, self._longest, mla=self._mla, requests=self._requests
+                self._settings,
+                accelerator,
+                memory_bytes,
+                self._longest,
+                mla=self._mla,
+                requests=held_at_once(self._flight, ranks),
             )
         return self._running[key]
 

@@ -15,16 +15,16 @@ AddKey = Callable[[int], type[Scenario]]
 
 @pytest.fixture
 def add_key(monkeypatch: pytest.MonkeyPatch) -> AddKey:
-    """Adds the key `dp` with a default to the vocabulary; a link without it means "1", whatever the default."""
+    """Adds the key `sp` with a default to the vocabulary; a link without it means "1", whatever the default."""
 
     def add(default: int) -> type[Scenario]:
-        spec = ("dp", int, field(default=default))
+        spec = ("sp", int, field(default=default))
         wider = make_dataclass("Wider", [spec], bases=(Scenario,), frozen=True, slots=True, kw_only=True)
         monkeypatch.setattr(vocabulary, "Scenario", wider)
-        monkeypatch.setattr(vocabulary, "KEYS", (*Scenario.__dataclass_fields__, "dp"))
-        monkeypatch.setitem(vocabulary.PARSERS, "dp", int)
-        monkeypatch.setitem(vocabulary.DEFAULTS, "dp", default)
-        monkeypatch.setitem(vocabulary.ADDED_KEYS, "dp", "1")
+        monkeypatch.setattr(vocabulary, "KEYS", (*Scenario.__dataclass_fields__, "sp"))
+        monkeypatch.setitem(vocabulary.PARSERS, "sp", int)
+        monkeypatch.setitem(vocabulary.DEFAULTS, "sp", default)
+        monkeypatch.setitem(vocabulary.ADDED_KEYS, "sp", "1")
         return wider
 
     return add

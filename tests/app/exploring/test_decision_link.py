@@ -259,12 +259,12 @@ def test_a_link_of_an_earlier_main_is_ours_for_ever(
 @pytest.mark.parametrize("query", OLD_LINKS)
 def test_an_older_link_keeps_its_mark_when_a_key_is_added(query: str, add_key: AddKey) -> None:
     add_key(1)
-    assert opened(dict(parse_qsl(query))).scenario.dp == 1  # type: ignore[attr-defined]
+    assert opened(dict(parse_qsl(query))).scenario.sp == 1  # type: ignore[attr-defined]
 
 
 def test_an_older_link_with_an_added_key_is_another_question(add_key: AddKey) -> None:
     add_key(1)
-    flat = {**dict(parse_qsl(CHOSE_ITSELF)), "dp": "4"}
+    flat = {**dict(parse_qsl(CHOSE_ITSELF)), "sp": "4"}
     decision, scenario, problems = read_decision(flat, decode(flat).scenario)
     assert decision is None
     assert scenario.price is None
@@ -274,20 +274,20 @@ def test_an_older_link_with_an_added_key_is_another_question(add_key: AddKey) ->
 def test_a_link_holds_an_added_key_and_is_marked_with_it(add_key: AddKey) -> None:
     wider = add_key(1)
     flat = freeze(plan(wider(model=MODEL, dp=4), THEN), TODAY, THEN)
-    assert flat["dp"] == "4"
-    assert opened(flat).scenario.dp == 4  # type: ignore[attr-defined]
-    flat["dp"] = "2"
+    assert flat["sp"] == "4"
+    assert opened(flat).scenario.sp == 4  # type: ignore[attr-defined]
+    flat["sp"] = "2"
     assert read_decision(flat, decode(flat).scenario)[0] is None
-    del flat["dp"]
+    del flat["sp"]
     assert read_decision(flat, decode(flat).scenario)[0] is None
 
 
 def test_a_later_default_of_an_added_key_changes_no_link(add_key: AddKey) -> None:
     wider = add_key(1)
     flat = freeze(plan(wider(model=MODEL), THEN), TODAY, THEN)
-    assert flat["dp"] == "1"
+    assert flat["sp"] == "1"
     add_key(2)
-    assert opened(flat).scenario.dp == 1  # type: ignore[attr-defined]
+    assert opened(flat).scenario.sp == 1  # type: ignore[attr-defined]
 
 
 def test_every_key_added_since_the_first_links_says_what_a_link_without_it_means() -> None:

@@ -5,9 +5,9 @@ import csv
 import pytest
 
 from estimators.fitting import memory_accuracy as accuracy
-from estimators.fitting import printed
 from estimators.fitting.memory_measured import plain_cases, vllm_cases
 from estimators.fitting.tables import RECORDS
+from estimators.memory import printed
 
 TARGETS = {
     ("KV cache bytes per token", accuracy.LOGS): (0.001, 0.005),

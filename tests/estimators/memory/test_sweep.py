@@ -22,7 +22,7 @@ CHIPS = ("L4", "A10G", "A100-40GB", "A100-80GB", "H100", "B200")
 LOAD = Workload(prompt_tokens=4096, output_tokens=256)
 
 
-SHARED = tuple(name for name in Held.__slots__ if name not in ("starts", "stages"))
+SHARED = tuple(name for name in Held.__slots__ if name not in ("starts", "stages", "ranks"))
 
 
 def figures(memory: Held | MemoryEstimate) -> dict[str, float]:

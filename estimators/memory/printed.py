@@ -1,22 +1,30 @@
-"""What vLLM will print at start-up for a replica: the two lines that say how much its cache holds."""
+"""What vLLM prints at start-up for a replica: the two lines that say how much its cache holds."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
+from estimators.memory.engine import Running
 from estimators.memory.footprint import Replica, Share
 from estimators.memory.kv_cache import Cache
 
 
-def blocks(replica: Replica) -> int:
+def blocks(shares: Sequence[Share], budget: int) -> int:
     """Pages of every stage's pool, the smallest deciding."""
-    return min(_blocks(replica.room(share), share.cache) for share in replica.shares)
+    return min(_blocks(budget - share.fixed, share.cache) for share in shares)
 
 
-def kv_cache_tokens(replica: Replica) -> int:
-    """The N of "GPU KV cache size: N tokens": blocks / groups x block, which for mixed kinds is no capacity."""
+def kv_cache_tokens(replica: Replica, running: Running, model_len: int) -> int:
+    """The N of "GPU KV cache size: N tokens": blocks / groups x block, which for mixed kinds is no capacity; from 0.21
+    on the concurrency below times M.
+
+    Qwen3.5-27B, vLLM 0.19: 1,484 blocks / 4 groups x 784 = 290,864.
+    """
+    if running.value("prints_request_pool"):
+        return int(max_concurrency(replica, model_len) * model_len)
     share = replica.shares[0]
-    return blocks(replica) // tables(share.cache) * block_tokens(share.cache)
+    return blocks(replica.shares, replica.budget) // tables(share.cache) * block_tokens(share.cache)
 
 
 def max_concurrency(replica: Replica, model_len: int) -> float:
@@ -25,13 +33,16 @@ def max_concurrency(replica: Replica, model_len: int) -> float:
     gpt-oss-20b logged 1,211,392 tokens at M = 131,072: 151,424 blocks / (8,192 + 521) = 17.38.
     """
     share = replica.shares[0]
-    each = math.ceil(share.cache.served_bytes(model_len, writing=True) / _page(share.cache))
-    return blocks(replica) / each if each else 0.0
+    page = _page(share.cache)
+    each = math.ceil(share.cache.served_bytes(model_len, writing=True) / page) if page else 0
+    return blocks(replica.shares, replica.budget) / each if each else 0.0
 
 
-def token_bytes(share: Share) -> float:
+def token_bytes(share: Share, running: Running, model_len: int) -> float:
     """Bytes of the pool behind each printed token, padding layers included."""
     cache = share.cache
+    if running.value("prints_request_pool"):
+        return cache.served_bytes(model_len, writing=True) / model_len
     return _page(cache) * tables(cache) / block_tokens(cache)
 
 
