@@ -102,7 +102,11 @@ def _assemble(
     low, high = _interval(running, full, demand)
     longest = settings.max_model_len or replica.tokens
     longest_need = replica.need(1, longest)
-    fits = demand <= replica.budget and replica.holds(requests, replica.tokens) and longest_need <= replica.budget
+    fits = (
+        demand <= replica.budget
+        and replica.holds(requests, replica.tokens)
+        and (longest_need <= replica.budget or not running.value("refuses_short_pool"))
+    )
     started = start_of(precision.spec, replica.shares, replica.budget, running, settings, longest, longest_need)
     logs = known and started.starts is not False and running.engine is Engine.VLLM
     return MemoryEstimate(

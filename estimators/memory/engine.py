@@ -15,6 +15,10 @@ from estimators.provenance import Refusal, read_table
 from estimators.workload import Engine, EngineSettings, Load, Workload
 
 _DATA = Path(__file__).with_name("data")
+_LEAST_CHUNK = 2048  # tokens; sglang server_args.py reserves for no fewer
+_DRAFTING_STATE_BLOCKS = 2
+# What vLLM checks and prints when it starts: nobody else's
+_CHECKS = frozenset({"batch_holds_seqs", "prints_request_pool", "refuses_whole_memory", "state_blocks_checked"})
 _LOGGED = frozenset({Engine.VLLM, Engine.TRANSFORMERS})  # engines whose memory was measured
 
 
@@ -47,6 +51,7 @@ class Running:
     max_seqs: int
     sampled_seqs: int  # requests whose logits the sampler holds while memory is profiled
     samples: bool  # the sampler runs while memory is profiled; vLLM's first engine did not when it chunked prompts
+    state_blocks: int  # pages of recurrent state a request may hold at once
     constants: Mapping[str, Constant | Default] = field(hash=False)
 
     def value(self, name: str) -> float:
@@ -79,7 +84,7 @@ def start(
     constants = _constants(engine, version, accelerator.name, memory_bytes)
     utilization = settings.memory_utilization
     if utilization is None:
-        utilization = constants["utilization"].value
+        utilization = _default_share(constants, memory_bytes, settings)
     if not 0 < utilization <= 1:
         raise Refusal(
             f"A share of {utilization:g} of the memory is not possible.", field="util", remedy="0 < util <= 1."
@@ -89,16 +94,39 @@ def start(
     if engine not in _LOGGED:
         sampled = int(_constants(Engine.VLLM, NEWEST, accelerator.name, memory_bytes)["max_seqs"].value)
     profiled = constants.get("profiles_sampler")
+    most_in_step = steps.batched_tokens if "batch_holds_seqs" in constants else steps.max_seqs
     return Running(
         engine=engine,
         version=settings.version,
         utilization=utilization,
         batched_tokens=steps.batched_tokens,
-        max_seqs=most or max(min(steps.max_seqs, steps.batched_tokens), asked),
+        max_seqs=most or max(min(steps.max_seqs, most_in_step), asked),
         sampled_seqs=most or max(sampled, asked),
         samples=steps.whole_prompts or bool(profiled and profiled.value),
+        state_blocks=_state_blocks(constants, settings),
         constants=constants,
     )
+
+
+def _state_blocks(constants: Mapping[str, Constant | Default], settings: EngineSettings) -> int:
+    """With drafting 2 and one for each drafted token, which may have to be taken back."""
+    blocks = constants.get("state_blocks")
+    if blocks is None:
+        return 1
+    return int(blocks.value) if settings.speculation is None else _DRAFTING_STATE_BLOCKS + settings.speculation.tokens
+
+
+def _default_share(constants: Mapping[str, Constant | Default], memory_bytes: int, settings: EngineSettings) -> float:
+    """The share as a number; SGLang leaves room for a chunk and for its graphs: (M - reserve) / M, to three digits.
+
+    H100, SGLang 0.5.3: 512 + 1.5 x 8,192 + 2 x 256 MiB of 81,079: 0.836.
+    """
+    if "reserve_base" not in constants:
+        return constants["utilization"].value
+    chunk = settings.batched_tokens or constants["batched_tokens"].value
+    reserve = constants["reserve_base"].value + constants["reserve_per_token"].value * max(chunk, _LEAST_CHUNK)
+    reserve += constants["reserve_per_graph"].value * constants["graph_batch"].value
+    return round((memory_bytes - reserve) / memory_bytes, 3)
 
 
 @lru_cache(maxsize=4096)
@@ -118,7 +146,7 @@ def _constants(
     borrowed = {
         name: replace(constant, source=f"taken over from vLLM: {constant.source}")
         for name, constant in newest.items()
-        if name not in own
+        if name not in own and name not in _CHECKS
     }
     return borrowed | own
 

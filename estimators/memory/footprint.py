@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -160,7 +161,7 @@ def build(
     return Replica(
         shares=laid.shares,
         whole=laid.whole,
-        budget=math.floor(memory_bytes * running.utilization),
+        budget=budget_of(memory_bytes, running, laid.shares),
         tokens=tokens,
         prompt=prompt,
         requests=at_once(workload, placement, settings),
@@ -187,6 +188,15 @@ def _lay(
         made.append(_share(precision, placed, settings, running, stage, cache))
     whole = cache_of(precision, placement, prompt_share, settings, running, None)
     return Laid(shares=tuple(made), whole=whole)
+
+
+def budget_of(memory_bytes: int, running: Running, shares: Sequence[Share]) -> int:
+    """What the engine may take of a GPU: a share of its memory; TensorRT-LLM's is of what is free after loading, so
+    that 0.9 of 17.4 GiB free beside 13.9 GiB taken are a budget of 29.6 GiB."""
+    if running.value("fraction_of_free"):
+        taken = max(share.fixed for share in shares)
+        return taken + math.floor((memory_bytes - taken) * running.utilization)
+    return math.floor(memory_bytes * running.utilization)
 
 
 def at_once(workload: Workload, placement: Placement, settings: EngineSettings) -> int:
@@ -217,10 +227,19 @@ def cache_of(
 ) -> Cache:
     """The cache of one stage, or with `stage` None of the whole model on one GPU."""
     tp, mla_multiple = placement.tp if stage is not None else 1, int(running.value("mla_multiple")) or 1
+    wide = running.value("state_float32") > 0
     kinds = _KINDS.of(
         (precision,),
-        (tp, stage and (stage.first_layer, stage.end_layer, stage.last), prompt_share, mla_multiple, mtp),
-        lambda: cache_kinds(precision, tp, stage, prompt_share=prompt_share, mla_multiple=mla_multiple, mtp=mtp),
+        (tp, stage and (stage.first_layer, stage.end_layer, stage.last), prompt_share, mla_multiple, mtp, wide),
+        lambda: cache_kinds(
+            precision,
+            tp,
+            stage,
+            prompt_share=prompt_share,
+            mla_multiple=mla_multiple,
+            mtp=mtp,
+            state_float32=wide,
+        ),
     )
     chunked = any(kind.chunked for kind in kinds) and not running.value("chunks_capped")
     return Cache(
@@ -228,7 +247,7 @@ def cache_of(
         capped=running.value("windows_capped") > 0 and not chunked,
         block_tokens=int(running.value("block_tokens")) or 1,
         chunk_tokens=1 if running.engine is Engine.TRANSFORMERS else running.batched_tokens,
-        state_blocks=int(running.value("state_blocks")) or 1,
+        state_blocks=running.state_blocks,
     )
 
 
@@ -247,11 +266,25 @@ def _share(
     inside = graphs if running.value("graphs_in_budget") else 0
     if running.utilization == 1.0 or running.value("context_in_budget"):
         overhead, context = overhead + context, 0
+    activation = activations.activation_bytes(precision, placement, running, stage)
+    if running.value("fraction_of_weights_and_cache"):
+        # SGLang: the share is of what is free before loading, so the context takes its share of the budget
+        inner = math.ceil(context * running.utilization)
+        adapters = activations.adapter_bytes(precision, placement, settings.lora_rank, settings.lora_adapters)
+        return Share(
+            stage=stage,
+            cache=cache,
+            weights=stage.bytes,
+            activation=0,
+            overhead=inner + adapters,
+            outside=context - inner + graphs + activation + overhead - adapters,
+        )
+    overhead += activations.decoder_bytes(precision, running)
     return Share(
         stage=stage,
         cache=cache,
         weights=stage.bytes,
-        activation=activations.activation_bytes(precision, placement, running, stage),
+        activation=activation,
         overhead=overhead + inside,
         outside=context + graphs - inside,
         request_activation=activations.prompt_token_bytes(precision, running),

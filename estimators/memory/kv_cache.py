@@ -139,6 +139,7 @@ def cache_kinds(
     prompt_share: float = 1.0,
     mla_multiple: int = 1,
     mtp: bool = False,
+    state_float32: bool = False,
 ) -> tuple[CacheKind, ...]:
     """The kinds of cache on one GPU of `stage`, or of the whole model.
 
@@ -150,7 +151,9 @@ def cache_kinds(
         count = _layers_here(group, stage, mtp)
         if not count:
             continue
-        for kind in _kinds_of_layer(precision, tp, group, mla_multiple, prompt_share if encoder else None):
+        for kind in _kinds_of_layer(
+            precision, tp, group, mla_multiple, prompt_share if encoder else None, state_float32
+        ):
             counts[kind] = counts.get(kind, 0) + count
     return tuple(_times(kind, count) for kind, count in counts.items())
 
@@ -166,7 +169,12 @@ def _layers_here(group: LayerGroup, stage: Stage | None, mtp: bool) -> int:
 
 
 def _kinds_of_layer(
-    precision: Precision, tp: int, group: LayerGroup, mla_multiple: int, prompt_share: float | None
+    precision: Precision,
+    tp: int,
+    group: LayerGroup,
+    mla_multiple: int,
+    prompt_share: float | None,
+    state_float32: bool,
 ) -> list[CacheKind]:
     made = []
     if group.attention is not None and group.attention.kind is not AttentionKind.CROSS:
@@ -176,7 +184,7 @@ def _kinds_of_layer(
     if group.cross_attention is not None and prompt_share is not None:
         made.append(_attention_kind(precision, tp, group.cross_attention, mla_multiple, prompt_share))
     if group.state is not None:
-        made.append(CacheKind(layers=1, state_bytes=state_bytes(precision, group.state, tp)))
+        made.append(CacheKind(layers=1, state_bytes=state_bytes(precision, group.state, tp, float32=state_float32)))
     return [kind for kind in made if kind.bytes_per_token or kind.state_bytes]
 
 
@@ -227,13 +235,14 @@ def _index_bytes(attention: Attention) -> int:
     return attention.indexer_dim + 4 * math.ceil(attention.indexer_dim / _INDEXER_SCALE_ELEMENTS)
 
 
-def state_bytes(precision: Precision, state: RecurrentState, tp: int) -> int:
-    """Convolution window in the model's dtype and state matrix in its own, divided by heads over T.
+def state_bytes(precision: Precision, state: RecurrentState, tp: int, *, float32: bool = False) -> int:
+    """Convolution window in the model's dtype and state matrix in its own (`float32` in an engine that
+    keeps every state so), divided by heads over T.
 
     Qwen3.5-35B-A3B: 3 x 8,192 x 2 + 32 x 128 x 128 x 4 = 2,146,304 a layer.
     """
     convolution = state.conv_elements * DTYPE_BYTES[precision.compute_dtype]
-    recurrent = state.recurrent_elements * DTYPE_BYTES[state.recurrent_dtype]
+    recurrent = state.recurrent_elements * DTYPE_BYTES["float32" if float32 else state.recurrent_dtype]
     return math.ceil((convolution + recurrent) / min(tp, state.heads))
 
 

@@ -75,17 +75,18 @@ class Sweep:
         self._longest = settings.max_model_len or workload.tokens_per_request
         self._mla = footprint.has_mla(precision)
         self._known = bool(precision.spec.groups)
-        self._laid: dict[tuple[Placement, int, int, bool], _Laid] = {}
+        self._laid: dict[tuple[Placement, int, int, int, bool, float, float], _Laid] = {}
         self._running: dict[tuple[str, int, int], Running] = {}
 
     def held(self, accelerator: Accelerator, placement: Placement, memory_bytes: int) -> Held:
         """The layout's memory on this machine; Llama-3.1-8B in bf16 needs 16.1 GB of weights on one H100."""
         running = self._started(accelerator, memory_bytes, placement.dp)
-        key = (placement, running.batched_tokens, running.sampled_seqs, running.samples)
+        steps = running.batched_tokens, running.sampled_seqs, running.max_seqs
+        key = (placement, *steps, running.samples, running.utilization, running.value("graph_base_share"))
         laid = self._laid.get(key)
         if laid is None:
             laid = self._laid[key] = self._lay(placement, running, memory_bytes)
-        budget = math.floor(memory_bytes * running.utilization)
+        budget = footprint.budget_of(memory_bytes, running, [share for share, _ in laid.stages])
         most = min(
             math.floor(footprint.requests_held(budget - share.fixed, request.writing_extra, request.each))
             for share, request in laid.stages
@@ -110,7 +111,7 @@ class Sweep:
             engine_starts=started.starts,
             engine_starts_reason=started.reason or None,
             ranks=placement.dp,
-            starts=laid.longest <= budget,
+            starts=laid.longest <= budget or not running.value("refuses_short_pool"),
             stages=laid.stages,
         )
 

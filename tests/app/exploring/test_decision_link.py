@@ -273,7 +273,7 @@ def test_an_older_link_with_an_added_key_is_another_question(add_key: AddKey) ->
 
 def test_a_link_holds_an_added_key_and_is_marked_with_it(add_key: AddKey) -> None:
     wider = add_key(1)
-    flat = freeze(plan(wider(model=MODEL, dp=4), THEN), TODAY, THEN)
+    flat = freeze(plan(wider(model=MODEL, sp=4), THEN), TODAY, THEN)
     assert flat["sp"] == "4"
     assert opened(flat).scenario.sp == 4  # type: ignore[attr-defined]
     flat["sp"] = "2"

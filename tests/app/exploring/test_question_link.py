@@ -196,10 +196,10 @@ def test_an_older_question_asks_the_same_when_a_key_is_added(add_key: AddKey) ->
         budget=Decimal(50000),
         owned="20 x L40S @ 0.5",
     )
-    assert link_of(found, decoded.scenario) == {**raw, "sp": "1"}
+    assert link_of(found, decoded.scenario) == {**raw, "sp": "1", "dp": "1", "eager": "false"}
 
 
 def test_a_question_holds_an_added_key(add_key: AddKey) -> None:
     wider = add_key(1)
-    asked = wider(rate=2, dp=4)
+    asked = wider(rate=2, sp=4)
     assert decode(link_of(Asked(models=MODELS), asked)).scenario == asked

@@ -53,7 +53,7 @@ def chosen(scenario: Scenario, market: LocalSources) -> Candidate:
 
 
 def test_two_small_machines_come_before_one_large_one() -> None:
-    """An L4 holds 25 requests of 1,152 tokens: 40 take two at 2 x $0.8048 x 730 = $1,175.01, an L40S is $1,358.53."""
+    """An L4 holds 30 requests of 1,152 tokens: 40 take two at 2 x $0.8048 x 730 = $1,175.01, an L40S is $1,358.53."""
     answer = chosen(replace(ASKED, concurrency=40), sources(**TYPES))
     assert (answer.label, answer.replicas, answer.instances) == ("g6.xlarge", 2, 2)
     assert answer.cost is not None
@@ -62,7 +62,7 @@ def test_two_small_machines_come_before_one_large_one() -> None:
 
 def test_one_request_more_than_a_replica_holds_takes_another() -> None:
     market = sources(**{"g6.xlarge": "0.8048"})
-    assert [chosen(replace(ASKED, concurrency=n), market).replicas for n in (25, 26, 50, 51)] == [1, 2, 2, 3]
+    assert [chosen(replace(ASKED, concurrency=n), market).replicas for n in (30, 31, 60, 61)] == [1, 2, 2, 3]
 
 
 @pytest.mark.parametrize("limits", [{}, {"ttft": 0.5}, {"tpot": 0.08}])
@@ -80,7 +80,7 @@ def test_it_is_the_first_number_that_does(concurrency: int, limits: dict[str, fl
     assert doing == [False] * (found.replicas - 1) + [True]
 
 
-@pytest.mark.parametrize("concurrency", [1, 25, 26, 500, 3_000, 20_000])
+@pytest.mark.parametrize("concurrency", [1, 30, 31, 500, 3_000, 20_000])
 @pytest.mark.parametrize("limits", [{}, {"ttft": 1.0}])
 def test_a_recommendation_takes_as_many(concurrency: int, limits: dict[str, float]) -> None:
     market = sources(**TYPES)
@@ -120,9 +120,9 @@ def test_a_batch_runs_in_waves_on_one_replica() -> None:
 
 
 def test_several_replicas_share_a_machine_where_that_costs_less() -> None:
-    """Four L4 in one machine: four replicas of one each hold 100, so 90 at once take one machine either way."""
+    """Four L4 in one machine: four replicas of one each hold 120, so 90 at once take one machine either way."""
     answer = chosen(replace(ASKED, concurrency=900, gpus=1), sources(**{"g6.12xlarge": "4.6016"}))
-    assert (answer.replicas, answer.instances) == (36, 9)
+    assert (answer.replicas, answer.instances) == (30, 8)
 
 
 def test_a_limit_no_number_meets_is_refused_with_what_the_load_needs() -> None:
