@@ -15,6 +15,7 @@ from estimators.provenance import Refusal, read_table
 from estimators.workload import Engine, EngineSettings, Load, Workload
 
 _DATA = Path(__file__).with_name("data")
+_LEAST_SHARE = 0.1  # below it SGLang does not start
 _LEAST_CHUNK = 2048  # tokens; sglang server_args.py reserves for no fewer
 _DRAFTING_STATE_BLOCKS = 2
 # What vLLM checks and prints when it starts: nobody else's
@@ -126,7 +127,7 @@ def _default_share(constants: Mapping[str, Constant | Default], memory_bytes: in
     chunk = settings.batched_tokens or constants["batched_tokens"].value
     reserve = constants["reserve_base"].value + constants["reserve_per_token"].value * max(chunk, _LEAST_CHUNK)
     reserve += constants["reserve_per_graph"].value * constants["graph_batch"].value
-    return round((memory_bytes - reserve) / memory_bytes, 3)
+    return max(_LEAST_SHARE, round((memory_bytes - reserve) / memory_bytes, 3))
 
 
 @lru_cache(maxsize=4096)
