@@ -186,11 +186,15 @@ DENSE: Mapping[str, TensorFormat] = {
 
 
 def group_of(spec: ModelSpec, tensor: Tensor, layer: int | None) -> LayerGroup | None:
-    """The group whose layer the tensor belongs to; None for a tensor outside the layers."""
-    for group in spec.groups:
-        if (layer is None or layer in group.layers) and tensor in group.tensors:
+    """The group whose layer the tensor belongs to; None for a tensor outside the layers.
+
+    Layer 0 of the prediction layers may be equal to the decoder's, so the very tensor counts before an equal one.
+    """
+    here = [group for group in spec.groups if layer is None or layer in group.layers]
+    for group in here:
+        if any(one is tensor for one in group.tensors):
             return group
-    return None
+    return next((group for group in here if tensor in group.tensors), None)
 
 
 def module_path(group: LayerGroup | None, tensor: Tensor, layer: int | None) -> str:

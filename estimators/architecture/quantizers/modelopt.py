@@ -28,13 +28,13 @@ def modelopt(q: Fields) -> QuantizationConfig:
 
 
 def mixed_rules(q: Fields, ignore: tuple[str, ...]) -> tuple[FormatRule, ...]:
-    """One rule per algorithm, targeting the layers that name it."""
+    """One rule per algorithm, targeting the layers that name it but for what is ignored: mtp.layers.0 is no layer 0."""
     layers = q.section("quantized_layers")
     targets: dict[str, list[str]] = {}
     for name in layers.names(limit=MAX_PATTERNS):
         targets.setdefault(layers.section(name).text("quant_algo"), []).append(name)
     return tuple(
-        FormatRule(targets=tuple(names), ignore=(), format=algorithm_format(q, algorithm))
+        FormatRule(targets=tuple(names), ignore=ignore, format=algorithm_format(q, algorithm))
         for algorithm, names in targets.items()
     )
 

@@ -2,7 +2,9 @@
 
 import pytest
 
-from estimators.architecture.catalogue import load_spec
+from estimators.architecture.catalogue import load_config, load_spec
+from estimators.architecture.parse import parse_config
+from estimators.architecture.spec import SpecSource
 from estimators.memory.weights import ABSORBED, PADDING, ROTARY, Stage, rotary_bytes, stage_weights
 from estimators.precision import Precision, Weights, resolve_precision
 from estimators.workload import Placement
@@ -115,3 +117,29 @@ def test_fewer_bits_take_fewer_bytes() -> None:
     ]
     assert sizes == sorted(sizes, reverse=True)
     assert len(set(sizes)) == len(sizes)
+
+
+def test_prediction_layers_that_the_checkpoint_ignores_stay_in_16_bits() -> None:
+    """A mixture that names layer 0 of the decoder and ignores "mtp*": the experts of mtp.layers.0 are in bf16.
+
+    Qwen3.6-35B-A3B-NVFP4, vLLM 0.22 with MTP: 256 x 3 x 512 x 2,048 x 2 bytes of experts, 21.93 GiB logged.
+    """
+    config = dict(load_config("Qwen/Qwen3.5-35B-A3B"))
+    modules = ("linear_attn.in_proj_qkv", "linear_attn.in_proj_z", "linear_attn.out_proj", "self_attn.q_proj",
+               "self_attn.k_proj", "self_attn.v_proj", "self_attn.o_proj")  # fmt: skip
+    narrow = ("mlp.experts", "mlp.shared_expert.gate_proj", "mlp.shared_expert.up_proj", "mlp.shared_expert.down_proj")
+    layers = [f"model.language_model.layers.{layer}" for layer in range(40)]
+    listed = {f"{layer}.{module}": {"quant_algo": "FP8"} for layer in layers for module in modules}
+    listed |= {f"{layer}.{module}": {"quant_algo": "W4A16_NVFP4"} for layer in layers for module in narrow}
+    listed["lm_head"] = {"quant_algo": "W4A16_NVFP4"}
+    config["quantization_config"] = {
+        "quant_method": "modelopt",
+        "quant_algo": "MIXED_PRECISION",
+        "quantized_layers": listed,
+        "ignore": ["mtp.layers.0*", "mtp*"],
+    }
+    spec = parse_config(config, model_id="org/mixed", source=SpecSource.FILE, source_note="made for a test")
+    plain = only(stage_weights(resolve_precision(spec), Placement(), serving=True))
+    drafting = only(stage_weights(resolve_precision(spec), Placement(), serving=True, mtp=True))
+    assert drafting.bytes - plain.bytes > 256 * 3 * 512 * 2048 * 2
+    assert drafting.bytes / 2**30 == pytest.approx(21.93, rel=0.02)
