@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
+from app.exploring.startup_log import LONGEST_LOG, compared, expected
 from app.exploring.what_if import (
     MemoryVariant,
     memory_by_concurrency,
@@ -47,8 +48,44 @@ def draw(plan: Plan, chosen: Candidate, memory: MemoryEstimate) -> None:
             st.caption("The vLLM command that realises one replica of this plan.")
         else:
             st.caption(f"There is no command to copy for {plan.asked.engine.value}.")
+        _draw_start(plan, memory)
     _draw_lines(plan, memory)
     _draw_variants(memory_variants(plan))
+
+
+def _draw_start(plan: Plan, memory: MemoryEstimate) -> None:
+    """Whether the engine starts, what it will print, and how a log of it compares."""
+    if memory.engine_starts is False:
+        st.warning(in_markdown(f"It does not start so: {memory.engine_starts_reason}"), icon=":material/warning:")
+    lines = expected(memory, plan.asked.max_len or plan.asked.prompt + plan.asked.output)
+    if lines:
+        st.markdown("In its log you should see")
+        st.code(lines, language=None, wrap_lines=True)
+    text = st.text_area(
+        "Compare with a start-up log",
+        key="startup_log",
+        max_chars=LONGEST_LOG,
+        placeholder="Paste what vLLM or SGLang printed when it started.",
+        help="Read here and kept nowhere.",
+    )
+    if not text:
+        return
+    figures = compared(text, memory)
+    if not figures:
+        st.caption("None of these lines is known here: weights, memory for the cache, its tokens, its requests.")
+        return
+    rows = [
+        {
+            "Line": f"{figure.what}, {figure.unit}",
+            "Logged": figure.logged,
+            "Estimated": figure.estimated,
+            "Off, %": None if figure.off is None else 100 * figure.off,
+        }
+        for figure in figures
+    ]
+    number = st.column_config.NumberColumn(format="%.2f")
+    shown = {"Logged": number, "Estimated": number, "Off, %": st.column_config.NumberColumn(format="%+.1f")}
+    st.dataframe(pd.DataFrame(rows), hide_index=True, key="log_lines", column_config=shown)
 
 
 def _draw_lines(plan: Plan, memory: MemoryEstimate) -> None:
