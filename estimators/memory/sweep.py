@@ -29,10 +29,10 @@ class Held:
     memory_bytes_per_gpu: int
     memory_budget_bytes_per_gpu: int
     max_concurrency: int
-    engine_starts: bool | None
-    engine_starts_reason: str | None
     starts: bool  # one request of the longest context the engine admits fits beside everything else
     stages: tuple[tuple[Share, RequestBytes], ...]
+    engine_starts: bool | None = None
+    engine_starts_reason: str | None = None
     ranks: int = 1
 
     def demand(self, requests: int) -> int:
