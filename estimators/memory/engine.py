@@ -19,7 +19,15 @@ _LEAST_SHARE = 0.1  # below it SGLang does not start
 _LEAST_CHUNK = 2048  # tokens; sglang server_args.py reserves for no fewer
 _DRAFTING_STATE_BLOCKS = 2
 # What vLLM checks and prints when it starts: nobody else's
-_CHECKS = frozenset({"batch_holds_seqs", "prints_request_pool", "refuses_whole_memory", "state_blocks_checked"})
+_CHECKS = frozenset(
+    {
+        "batch_holds_seqs",
+        "prints_request_pool",
+        "refuses_whole_memory",
+        "state_blocks_checked",
+        "step_holds_state_block",
+    }
+)
 _LOGGED = frozenset({Engine.VLLM, Engine.TRANSFORMERS})  # engines whose memory was measured
 
 

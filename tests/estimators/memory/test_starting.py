@@ -9,7 +9,7 @@ import pytest
 from estimators.architecture.catalogue import load_spec
 from estimators.hardware.catalogue import find_accelerator
 from estimators.memory import MemoryEstimate, estimate_memory, vllm_command
-from estimators.precision import Weights, resolve_precision
+from estimators.precision import KvPrecision, Weights, resolve_precision
 from estimators.workload import EngineSettings, Placement, Speculation, Workload
 
 HYBRID = resolve_precision(load_spec("Qwen/Qwen3.5-27B"), Weights.FP8)
@@ -119,3 +119,14 @@ def test_no_graphs_are_captured_in_eager_mode() -> None:
     eager = estimate_memory(*place, EngineSettings(eager=True))
     assert eager.overhead_bytes_per_gpu < with_graphs.overhead_bytes_per_gpu
     assert "--enforce-eager" in vllm_command(*place, EngineSettings(eager=True))
+
+
+@pytest.mark.parametrize(("batched_tokens", "starts"), [(None, False), (8192, True)])
+def test_a_block_of_state_has_to_fit_a_step(batched_tokens: int | None, starts: bool) -> None:
+    """Qwen3.5-35B-A3B with an FP8 cache: a block of 2,096 tokens, and steps of 2,048 on a card of 48 GiB."""
+    moe = resolve_precision(load_spec("Qwen/Qwen3.5-35B-A3B"), Weights.INT4, kv=KvPrecision.FP8)
+    settings = EngineSettings(version="0.24.0", batched_tokens=batched_tokens, max_num_seqs=16)
+    load = Workload(prompt_tokens=1024, output_tokens=128)
+    memory = estimate_memory(moe, find_accelerator("L40S"), Placement(), load, settings)
+    assert memory.engine_starts is starts
+    assert ("2,096" in (memory.engine_starts_reason or "")) is not starts
