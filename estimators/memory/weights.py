@@ -170,7 +170,8 @@ def rotary_bytes(precision: Precision) -> int:
     """Tables of cos and sin that vLLM keeps for every position: positions x H x 2 bytes, one per width of head.
 
     Llama-3.1-8B: 131,072 x 128 x 2 = 33,554,432; Llama-4-Scout, which states 10,485,760 positions: 2.5 GiB on every
-    GPU. Source: logged weights exceed the checkpoint by these bytes; models with scaled tables in rotary_tables.csv.
+    GPU. Source: logged weights exceed the checkpoint by these bytes; models with scaled tables, or
+    that rotate a part of their heads, in rotary_tables.csv.
     """
     spec = precision.spec
     widths = {
@@ -179,13 +180,13 @@ def rotary_bytes(precision: Precision) -> int:
         if group.attention is not None and group.stack == "decoder"
     }
     tables = _rotary_tables().get(spec.model_type, 1)
-    return sum(widths) * (spec.max_positions or 0) * _SIXTEEN_BITS * tables
+    return int(sum(widths) * (spec.max_positions or 0) * _SIXTEEN_BITS * tables)
 
 
 @cache
-def _rotary_tables() -> Mapping[str, int]:
+def _rotary_tables() -> Mapping[str, float]:
     rows = read_table(_DATA / "rotary_tables.csv", required=("model_type", "tables", "source", "as_of"))
-    return {row["model_type"]: int(row["tables"]) for row in rows}
+    return {row["model_type"]: float(row["tables"]) for row in rows}
 
 
 def absorbed_bytes(attention: Attention, tp: int) -> int:

@@ -163,7 +163,7 @@ def test_where_no_number_is_fast_enough_for_a_rate_the_first_power_of_two_that_k
 
 
 def test_where_no_number_is_fast_enough_for_a_population_those_that_hold_it_are_shown() -> None:
-    assert count(on_an_l4(concurrency=60, ttft=0.0001)) == (3, False)  # 25 to a replica
+    assert count(on_an_l4(concurrency=75, ttft=0.0001)) == (3, False)  # 30 to a replica
 
 
 def test_copies_are_not_added_once_they_stand_idle() -> None:
@@ -177,8 +177,8 @@ def test_copies_are_not_added_once_they_stand_idle() -> None:
 
 
 def test_ten_thousand_copies_are_the_most_a_population_gets() -> None:
-    assert count(on_an_l4(concurrency=250_000)) == (10_000, True)  # 25 to a replica
-    assert count(on_an_l4(concurrency=250_001))[1] is False
+    assert count(on_an_l4(concurrency=300_000)) == (10_000, True)  # 30 to a replica
+    assert count(on_an_l4(concurrency=300_001))[1] is False
 
 
 def test_a_layout_is_searched_no_further_than_it_could_be_the_cheapest() -> None:
@@ -190,8 +190,8 @@ def test_a_layout_is_searched_no_further_than_it_could_be_the_cheapest() -> None
 
 def test_a_batch_is_good_in_waves_and_a_queue_on_given_replicas_is_not() -> None:
     assert count(on_an_l4(concurrency=90, load=LoadMode.BATCH)) == (1, True)
-    assert count(on_an_l4(concurrency=90, replicas=3)) == (3, False)  # 30 each, 25 held
-    assert count(on_an_l4(concurrency=75, replicas=3)) == (3, True)
+    assert count(on_an_l4(concurrency=93, replicas=3)) == (3, False)  # 31 each, 30 held
+    assert count(on_an_l4(concurrency=90, replicas=3)) == (3, True)
 
 
 def test_copies_are_tried_by_doubling_and_then_between() -> None:
