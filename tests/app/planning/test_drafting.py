@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from app.planning.drafting import ALONE, Drafting, bound_words, draftings_for
 from app.scenario import Scenario
 from estimators.latency.drafting_evidence import published_bound
@@ -38,8 +40,14 @@ def test_a_slow_down_without_its_load_is_told_beside() -> None:
     assert "0.56 times on Meta-Llama-3-70B" in said
 
 
-def test_a_gain_without_any_load_is_trusted_for_one_request() -> None:
+def test_a_model_without_a_printed_load_stands_on_the_curve_of_another_and_says_so() -> None:
     found = of("deepseek-ai/DeepSeek-V3", "mtp")
+    assert found.pays_until == 1024
+    assert "2.19 times on DeepSeek-V4-Pro at 1024" in bound_words(found.bound, "deepseek-ai/DeepSeek-V3")
+
+
+def test_a_gain_without_any_load_is_trusted_for_one_request() -> None:
+    found = replace(of("deepseek-ai/DeepSeek-V3", "mtp"), bound=None)
     assert found.pays_until == ALONE
     assert "not known beyond one request" in bound_words(found.bound)
 
