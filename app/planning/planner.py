@@ -28,8 +28,9 @@ from app.planning.weigher import Weigher
 from app.scenario import Scenario
 from estimators.architecture.spec import ModelSpec
 from estimators.architecture.typical import spec_from_parameter_count
+from estimators.engines.support import precision_in
 from estimators.memory import draft_precision
-from estimators.precision import Precision, resolve_precision
+from estimators.precision import Precision
 from estimators.provenance import Refusal
 from estimators.workload import Placement
 from pricing.offers import PriceBook, PurchaseOption
@@ -85,7 +86,7 @@ def _planning(scenario: Scenario, sources: Sources, whole: bool) -> Planning:
     try:
         spec = _spec(scenario, sources)
         result = replace(result, spec=spec, notes=spec.notes)
-        precision = resolve_precision(spec, scenario.weights, scenario.method, scenario.kv)
+        precision = precision_in(scenario.engine, spec, scenario.weights, scenario.method, scenario.kv)
         result = replace(
             result, precision=precision, notes=(*result.notes, *_cross_check(scenario, precision, sources))
         )

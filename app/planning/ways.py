@@ -14,17 +14,17 @@ from app.planning.plan import Machine
 from app.planning.question import Question
 from app.scenario import Scenario
 from estimators.architecture.spec import ModelSpec
-from estimators.engines.support import Support, kv_support, support
+from estimators.engines.support import Support, kv_support, precision_in, support
 from estimators.hardware.accelerator import Accelerator
 from estimators.latency.plan import ReplicaPlan, resolve
-from estimators.latency.sharding import Shard
+from estimators.latency.sharding import Shard, cache_form
 from estimators.memory import Held, Sweep
 from estimators.memory.assemble import check as check_request
 from estimators.memory.drafting import check as check_drafting
 from estimators.memory.engine import start
 from estimators.memory.footprint import layout
 from estimators.memory.partition import check as check_cut
-from estimators.precision import KvPrecision, Precision, Weights, resolve_precision
+from estimators.precision import KvPrecision, Precision, Weights
 from estimators.provenance import Refusal
 from estimators.remembered import Remembered
 from estimators.workload import Engine, EngineSettings, Load, Placement, Workload
@@ -112,14 +112,14 @@ def variants_of(question: Question, specs: Mapping[str, ModelSpec]) -> tuple[tup
                 continue
             for kv in question.kv:
                 try:
-                    precision = resolve_precision(spec, weights, kv=kv)
+                    precision = precision_in(question.scenario.engine, spec, weights, kv=kv)
                 except Refusal as refusal:
                     notes.append(refusal.message)
                     continue
                 if (precision.weights, precision.kv) not in seen:
                     seen.add((precision.weights, precision.kv))
                     asked = Weights.AS_PUBLISHED if precision.published else precision.weights
-                    own = resolve_precision(spec, weights).kv
+                    own = precision_in(question.scenario.engine, spec, weights).kv
                     found.append(
                         Variant(model=model, precision=precision, asked_weights=asked, kv=precision.kv, own_kv=own)
                     )
@@ -336,7 +336,8 @@ class Bench:
         narrower = self._precision.kv_bytes_per_element / known._precision.kv_bytes_per_element
         shard = base.shard
         return replace(
-            shard, kv_bytes=shard.kv_bytes * narrower, window_kv_bytes=shard.window_kv_bytes * narrower
+            shard, kv_bytes=shard.kv_bytes * narrower, window_kv_bytes=shard.window_kv_bytes * narrower,
+            cache_form=cache_form(shard.has_mla, self._precision.kv_bytes_per_element),
         )  # fmt: skip
 
     def _memory(self) -> Sweep:

@@ -8,9 +8,10 @@ from functools import cache
 from pathlib import Path
 from typing import Literal
 
+from estimators.architecture.spec import ModelSpec
 from estimators.engines.versions import Version, read_version
 from estimators.hardware.accelerator import Accelerator
-from estimators.precision import KvPrecision, Weights
+from estimators.precision import KvPrecision, Method, Precision, Weights, resolve_precision
 from estimators.provenance import Refusal, read_table
 from estimators.workload import Engine
 
@@ -73,6 +74,29 @@ def kv_support(
     if kv is KvPrecision.AUTO:
         raise Refusal("'auto' is not a cache type.", field="kv", remedy="Resolve the precision first.")
     return _answer(accelerator, kv.value, engine, version, _kv_table(), published)
+
+
+def stores_fp8(engine: str, weights: Weights) -> bool:
+    """Whether an engine keeps its cache in FP8 where nothing else is asked for.
+
+    TensorRT-LLM does with FP8 and NVFP4 checkpoints: those its maker publishes state an FP8 cache, and its performance
+    pages are measured with one (TensorRT-LLM docs/source/performance/perf-overview.md).
+    """
+    return engine == Engine.TENSORRT_LLM and weights in (Weights.FP8, Weights.NVFP4)
+
+
+def precision_in(
+    engine: Engine,
+    spec: ModelSpec,
+    weights: Weights = Weights.AS_PUBLISHED,
+    method: Method = Method.AUTO,
+    kv: KvPrecision = KvPrecision.AUTO,
+) -> Precision:
+    """`resolve_precision`; a cache left open is what the engine keeps of these weights."""
+    made = resolve_precision(spec, weights, method, kv)
+    if kv is KvPrecision.AUTO and stores_fp8(engine, made.weights):
+        return resolve_precision(spec, weights, method, KvPrecision.FP8)
+    return made
 
 
 def _answer(
