@@ -46,7 +46,7 @@ def predicted_against_published(figures: Sequence[Checked]) -> go.Figure:
         if members:
             figure.add_scatter(
                 x=[f.published for f in members],
-                y=[f.without_model for f in members],
+                y=[f.without_publication for f in members],
                 mode="markers",
                 name=kind.replace("_", " "),
                 marker={"color": colour, "size": 5, "opacity": 0.55},

@@ -58,7 +58,9 @@ def make_case(row: Row) -> FitCase | None:
     return FitCase(
         row=row,
         shard=shard,
-        context=case_context(row.accelerator, shard, steps.engine, steps.era, row.placement.tp),
+        context=case_context(
+            row.accelerator, shard, steps.engine, steps.era, row.placement.tp, row.kind == "static_batch"
+        ),
         chunk=float(steps.batched_tokens),
         mixes=1.0 if steps.mixes else 0.0,
         running=max(1.0, min(capacity, limit)),
@@ -114,16 +116,14 @@ def stack(shards: Sequence[Shard]) -> Shard:
     return Shard(**columns)  # type: ignore[arg-type]
 
 
-def rates_of(values: Mapping[tuple[str, int | None], Array]) -> Rates:
+def rates_of(values: Mapping[tuple[str, int | None], Array], fixed: Mapping[str, Array]) -> Rates:
     single = {name: values[name, None] for name, slot in values if slot is None}
     slots = {f"{slot}_{name}": values[name, i] for name, used in SLOTTED.items() for i, slot in enumerate(used)}
-    return Rates(**slots, **single)
+    return Rates(**slots, **single, **fixed)
 
 
 def link(name: str, eta: Array) -> Array:
-    family = FAMILIES[name]
-    x = family.prior + eta
-    return 1.0 / (1.0 + np.exp(-x)) if family.share else np.exp(x)
+    return 1.0 / (1.0 + np.exp(-eta)) if FAMILIES[name].share else np.exp(eta)
 
 
 class CaseBatch:
@@ -146,13 +146,22 @@ class CaseBatch:
             output=_column(c.output for c in cases),
         )
         self.load = _column(c.load for c in cases)
+        self.standing = {
+            key: _column(c.context.standing.families.get(key, FAMILIES[key[0]].prior) for c in cases)
+            for key in PREDICTORS
+        }
+        self.fixed = {
+            name: _column(c.context.standing.fixed[name] for c in cases) for name in cases[0].context.standing.fixed
+        }
 
-    def predict(self, eta: Mapping[tuple[str, int | None], Array]) -> dict[str, Array]:
-        """log of TTFT, TPOT, end to end, output tokens/s and requests/s of every case."""
-        rates = rates_of({key: link(key[0], value) for key, value in eta.items()})
+    def predict(self, eta: Mapping[tuple[str, int | None], Array], near: Array | None = None) -> dict[str, Array]:
+        """log of TTFT, TPOT, end to end and requests/s of every case; `near`: the steady rates of a case next to it."""
+        rates = rates_of({key: link(key[0], self.standing[key] + value) for key, value in eta.items()}, self.fixed)
         server = Server(self.shard, rates, self.scheduler, self.request, ARRAYS)
-        state = self._solve(server)
+        state = self._solve(server, near)
         requests = state.requests_per_s
+        if near is None:
+            self.steady = requests / rates.filling if self.kind == "max_throughput" else requests
         return {
             "ttft": np.log(state.ttft),
             "ttft_median": np.log(state.ttft - state.ramp),
@@ -161,11 +170,11 @@ class CaseBatch:
             "throughput": np.log(requests),
         }
 
-    def _solve(self, server: Server) -> Steady:
+    def _solve(self, server: Server, near: Array | None) -> Steady:
         if self.kind in ("single_stream", "concurrency"):
-            return server.closed(self.load)
+            return server.closed(self.load) if near is None else server.closed_near(self.load, near)
         if self.kind == "static_batch":
             return server.batch(self.load)
         if self.kind == "max_throughput":
-            return server.maximum()
+            return server.maximum(near)
         return server.arrivals(self.load)

@@ -1,49 +1,43 @@
 """Fit the latency calibration to published measurements: `python -m estimators.fitting.latency_fit`.
 
-Needs numpy only and takes some minutes on one core. Writes constants.csv (the
-effects), evidence.csv (how many rows stand behind each chip), cross_validation.csv (every published figure beside
-what a fit without its model, and one without its accelerator, predicts) and intervals.csv. With --intervals only the
-last, from the committed cross-validation: for a change of the interval method, which moves no estimate.
+Needs numpy only, takes some minutes on one core, and is deterministic. Writes operators.csv (fitted to kernels alone),
+constants.csv (the effects of served runs), evidence.csv (how many rows stand behind each chip), cross_validation.csv
+(every published figure beside what fits without its publication, its model, its accelerator with its engine, and its
+accelerator predict) and intervals.csv. With --intervals only the last, from the committed cross-validation: for a
+change of the interval method, which moves no estimate.
 """
 
 from __future__ import annotations
 
 import argparse
-import csv
+import math
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Container, Hashable, Mapping, Sequence
 from datetime import date
-from pathlib import Path
 
 import numpy as np
 
-from estimators.fitting.held_out import held_out
+from estimators.fitting.held_out import held_out, nested_record
+from estimators.fitting.kernel_fit import write_operators
 from estimators.fitting.latency_cases import Array, FitCase, floor_of, make_case
 from estimators.fitting.latency_measured import excluded, rows
 from estimators.fitting.latency_solver import FitProblem
-from estimators.fitting.spread import nested, quantiles, widening
-from estimators.fitting.tables import LATENCY_TABLES, RECORDS
-from estimators.latency.calibration import chip_class
-from estimators.latency.evidence import ENOUGH
+from estimators.fitting.spread import spreads_of
+from estimators.fitting.tables import LATENCY_TABLES, RECORDS, write_table
+from estimators.latency.chip_classes import chip_class
+from estimators.latency.evidence import level_of
 
 _SOURCE = "fit to measured.csv"
+_HELD_OUT = "cross_validation.csv"
+_ALIKE = 30.0  # figures of one publication that count in full
+_ASSUMED = 0.4
 
 
 def path_of(case: FitCase) -> str:
     """The path an estimate's interval is looked up by: of the experts where there are any."""
     return str(case.shard.expert.path if case.shard.has_experts else case.shard.linear.path)
-
-
-def evidence_left_out(cases: Sequence[FitCase]) -> dict[str, str]:
-    """What an estimate for each accelerator would rest on, had it not been measured: its class, or nothing like it."""
-    chips = Counter(c.row.accelerator.name for c in cases)
-    class_of = {c.row.accelerator.name: chip_class(c.row.accelerator) for c in cases}
-    classes: Counter[str] = Counter()
-    for chip, rows_of_chip in chips.items():
-        classes[class_of[chip]] += rows_of_chip
-    return {chip: "class" if classes[class_of[chip]] - n >= ENOUGH else "none" for chip, n in chips.items()}
 
 
 def architecture_of(case: FitCase) -> tuple[int, ...]:
@@ -52,12 +46,59 @@ def architecture_of(case: FitCase) -> tuple[int, ...]:
     return spec.hidden_size, spec.layer_count, spec.vocab_size, spec.active_params
 
 
-def checkpoint_of(case: FitCase) -> Hashable:
-    return case.row.model
+def publication_of(case: FitCase) -> Hashable:
+    return case.row.publication
+
+
+def cell_of(case: FitCase) -> Hashable:
+    return case.row.accelerator.name, case.row.engine
 
 
 def chip_of(case: FitCase) -> Hashable:
     return case.row.accelerator.name
+
+
+# What is left out together, by the name its predictions have in the table.
+LEFT_OUT: Mapping[str, Callable[[FitCase], Hashable]] = {
+    "publication": publication_of, "model": architecture_of, "cell": cell_of, "chip": chip_of,
+}  # fmt: skip
+
+
+def evidence_without(problem: FitProblem, name: str) -> list[str]:
+    """Per observation, what its estimate rests on once its group is left out: see `evidence.level_of`."""
+    cases = [case for bench in problem.benches for case in bench.cases]
+    every = Counter((c.row.accelerator.name, c.row.engine) for c in cases)
+    groups: dict[Hashable, Counter[tuple[str, str]]] = {}
+    for case in cases:
+        groups.setdefault(LEFT_OUT[name](case), Counter())[case.row.accelerator.name, case.row.engine] += 1
+    levels: dict[tuple[Hashable, str, str], str] = {}
+    for group, own in groups.items():
+        left = every - own
+        for chip, engine in own:
+            levels[group, chip, engine] = level_of(left, chip, engine)
+    found = []
+    for number in range(len(problem.y)):
+        case = problem.case_of(number)
+        found.append(levels[LEFT_OUT[name](case), case.row.accelerator.name, case.row.engine])
+    return found
+
+
+def fit_weights(problem: FitProblem, wrong: Container[str]) -> Array:
+    """Weight of every figure in the fit: rows of one publication err alike, so they count less the more there are.
+
+    A publication's figures of one kind weigh together as much as the square root of (their number x 30) rows that
+    know nothing of each other; a row that assumes what its source does not state weighs less than half.
+    """
+    counts: Counter[tuple[str, int, str]] = Counter()
+    for number, o in enumerate(problem.observations):
+        counts[problem.case_of(number).row.publication, o.bench, o.metric] += 1
+    weight = problem.weight.copy()
+    for number, o in enumerate(problem.observations):
+        row = problem.case_of(number).row
+        together = counts[row.publication, o.bench, o.metric]
+        weight[number] *= min(1.0, math.sqrt(_ALIKE / together)) * (_ASSUMED if row.assumed else 1.0)
+        weight[number] *= row.id not in wrong
+    return weight
 
 
 def left_out(problem: FitProblem, theta: Array, key: Callable[[FitCase], Hashable], weight: Array) -> Array:
@@ -73,20 +114,13 @@ def left_out(problem: FitProblem, theta: Array, key: Callable[[FitCase], Hashabl
     predicted = np.zeros(len(problem.y))
     folds = problem.solve_without(theta, f, jacobian, weight, list(groups.values()))
     for members, fold in zip(groups.values(), folds, strict=True):
-        if len(members) > len(problem.y) // 25:  # a large group moves the fit far: linearise again where it went
+        if len(members) > len(problem.y) // 50:  # a large group moves the fit far: linearise again where it went
             rest = weight.copy()
             rest[members] = 0.0
             f2, jacobian2 = problem.linearise(fold)
             fold = problem.solve(fold, f2, jacobian2, rest)
         predicted[members] = problem.predict(fold)[members]
     return predicted
-
-
-def write(path: Path, header: Sequence[str], lines: Sequence[Sequence[object]]) -> None:
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(header)
-        writer.writerows(lines)
 
 
 def main() -> None:
@@ -97,13 +131,13 @@ def main() -> None:
         write_intervals(today)
         return
     begun = time.monotonic()
+    write_operators(today)
     cases = [case for case in map(make_case, rows()) if case is not None]
     problem = FitProblem(cases)
-    wrong = excluded()
-    weight = np.array([0.0 if problem.case_of(n).row.id in wrong else w for n, w in enumerate(problem.weight)])
+    weight = fit_weights(problem, excluded())
     theta = problem.fit(weight)
     print(f"{len(cases)} rows, {len(problem.y)} figures, {len(theta)} effects, {time.monotonic() - begun:.0f} s")
-    write(
+    write_table(
         LATENCY_TABLES / "constants.csv",
         ("effect", "value", "rows", "source", "as_of"),
         [
@@ -112,18 +146,21 @@ def main() -> None:
         ],
     )
     _write_evidence(cases, today)
-    fitted = problem.predict(theta)
-    by_model = left_out(problem, theta, architecture_of, weight)
-    print(f"without its model: {time.monotonic() - begun:.0f} s")
-    by_checkpoint = left_out(problem, theta, checkpoint_of, weight)
-    print(f"without its checkpoint: {time.monotonic() - begun:.0f} s")
-    by_chip = left_out(problem, theta, chip_of, weight)
-    print(f"without its accelerator: {time.monotonic() - begun:.0f} s")
-    resting = evidence_left_out(cases)
-    write(
+    predicted = {"fit": problem.predict(theta)}
+    for name, key in LEFT_OUT.items():
+        predicted[f"without_{name}"] = left_out(problem, theta, key, weight)
+        print(f"without its {name}: {time.monotonic() - begun:.0f} s")
+    _write_record(problem, predicted, today)
+    write_intervals(today)
+    print(f"done in {time.monotonic() - begun:.0f} s", file=sys.stderr)
+
+
+def _write_record(problem: FitProblem, predicted: Mapping[str, Array], today: str) -> None:
+    resting = {name: evidence_without(problem, name) for name in ("publication", "cell", "chip")}
+    write_table(
         RECORDS / "cross_validation.csv",
-        ("id", "metric", "fitted_to", "architecture", "path", "evidence", "floor", "published", "fit", "without_model",
-         "without_checkpoint", "without_chip", "source", "as_of"),
+        ("id", "metric", "fitted_to", "architecture", "path", *(f"evidence_{name}" for name in resting), "floor",
+         "published", *predicted, "source", "as_of"),
         [
             (
                 problem.case_of(n).row.id,
@@ -131,30 +168,33 @@ def main() -> None:
                 int(problem.weight[n] > 0.0),
                 "-".join(str(part) for part in architecture_of(problem.case_of(n))),
                 path_of(problem.case_of(n)),
-                resting[problem.case_of(n).row.accelerator.name],
-                f"{floor_of(problem.case_of(n), o.metric.removesuffix('_median')):.5g}",
-                *(f"{np.exp(v):.5g}" for v in (o.value, fitted[n], by_model[n], by_checkpoint[n], by_chip[n])),
+                *(levels[n] for levels in resting.values()),
+                f"{floor_of(problem.case_of(n), o.metric.removesuffix('_median')):.4g}",
+                *(f"{np.exp(v):.4g}" for v in (o.value, *(column[n] for column in predicted.values()))),
                 "measured.csv",
                 today,
             )
             for n, o in enumerate(problem.observations)
         ],
     )  # fmt: skip
-    write_intervals(today)
-    print(f"done in {time.monotonic() - begun:.0f} s", file=sys.stderr)
 
 
 def write_intervals(today: str) -> None:
-    """The 80 % intervals in use, from the committed cross-validation table."""
-    errors = held_out()
-    factors = {family: widening(marks) for family, marks in nested(errors).items()}
-    write(
-        LATENCY_TABLES / "intervals.csv",
-        ("kind", "metric", "evidence", "path", "rows", "widened", "q10", "q90", "source", "as_of"),
+    """The 80 % intervals in use and how such held, from the committed cross-validation table."""
+    write_table(
+        RECORDS / "interval_record.csv",
+        ("kind", "metric", "rows", "publications", "covered", "half_width", "source", "as_of"),
         [
-            (*cell, n, f"{factor:.3f}", f"{factor * low:.4f}", f"{factor * high:.4f}", "cross_validation.csv", today)
-            for cell, (n, low, high) in sorted(quantiles(errors).items())
-            for factor in (factors.get(cell[:3], 1.0),)
+            (c.kind, c.metric, c.rows, c.publications, f"{c.covered:.4f}", f"{c.half_width:.4f}", _HELD_OUT, today)
+            for c in nested_record()
+        ],
+    )
+    write_table(
+        LATENCY_TABLES / "intervals.csv",
+        ("kind", "metric", "evidence", "path", "rows", "publications", "q10", "q90", "source", "as_of"),
+        [
+            (*cell, found.rows, found.groups, f"{found.low:.4f}", f"{found.high:.4f}", _HELD_OUT, today)
+            for cell, found in sorted(spreads_of(held_out()).items())
         ],
     )
 
@@ -165,7 +205,7 @@ def _write_evidence(cases: Sequence[FitCase], today: str) -> None:
         for c in cases
     )
     header = ("chip", "class", "engine", "path", "rows", "source", "as_of")
-    write(
+    write_table(
         LATENCY_TABLES / "evidence.csv", header, [(*key, n, "measured.csv", today) for key, n in sorted(counts.items())]
     )
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from estimators.architecture.catalogue import load_spec
+from estimators.engines.support import stores_fp8
 from estimators.fitting.tables import RECORDS
 from estimators.hardware.accelerator import Accelerator
 from estimators.hardware.catalogue import accelerators
@@ -30,6 +31,8 @@ class Row:
     """One published measurement of one replica. Figures are means or medians, as `note` says; None was not given."""
 
     id: str
+    publication: str
+    assumed: bool  # something the run depends on was not stated but assumed, as `note` says
     model: str
     config: str
     precision: Precision
@@ -115,7 +118,8 @@ def row_of(cells: Mapping[str, str]) -> Row:
     if accelerator is None or accelerator.flops_16bit is None:
         problem = "is not in the table" if accelerator is None else "has no peak in the table"
         raise Refusal(f"{cells['accelerator']!r} {problem} of accelerators.", field="accelerator")
-    precision = _precision(cells["config"], cells["precision"], cells["method"], cells["kv"])
+    kv = cells["kv"] or ("fp8" if stores_fp8(cells["engine"], Weights(cells["precision"])) else "")
+    precision = _precision(cells["config"], cells["precision"], cells["method"], kv)
     tp, pp, ep = (int(float(cells[key])) for key in ("tp", "pp", "ep"))
     replicas = max(1.0, float(cells["gpus"]) / (tp * pp))
     concurrency, rate = number(cells["concurrency"]), number(cells["rate_per_s"])
@@ -130,6 +134,8 @@ def row_of(cells: Mapping[str, str]) -> Row:
     )
     return Row(
         id=cells["id"],
+        publication=cells["publication"],
+        assumed=cells["assumed"] == "1",
         model=cells["model"],
         config=cells["config"],
         precision=precision,

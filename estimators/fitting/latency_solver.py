@@ -11,21 +11,25 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
+from estimators.fitting.kernels_measured import ENGINES, L2_BYTES
 from estimators.fitting.latency_cases import PREDICTORS, Array, CaseBatch, FitCase
 from estimators.latency.calibration import FAMILIES
+from estimators.latency.chip_classes import class_of
 
 # Prior standard deviation of an effect on the logit or log scale, by level: how unlike chips, engines or formats
-# are expected to be. Scales of whole levels were compared by the error on left-out models and accelerators.
+# are expected to be. Operators stand where kernels were measured, and are moved little from there.
 SPREAD: Mapping[str, float] = {
-    "global": 1.0, "kind": 0.11, "class": 0.2, "chip": 0.15, "engine": 0.16, "era": 0.2, "path": 0.24,
-    "path*class": 0.08, "path*engine": 0.14, "slot": 0.24, "slot*engine": 0.16, "slot*class": 0.07,
-    "layout*era": 0.2, "attention": 0.16, "ffn": 0.16, "attention*engine": 0.16, "ffn*engine": 0.16, "link": 0.32,
-    "tp": 0.16, "class*engine": 0.16, "expert_path": 0.24,
+    "global": 0.5, "class": 0.2, "chip": 0.15, "engine": 0.2, "era": 0.2, "class*era": 0.15, "path": 0.2,
+    "path*engine": 0.1, "serving*era": 0.06, "slot": 0.2, "layout": 0.2, "attention": 0.2, "ffn": 0.2, "link": 0.3,
 }  # fmt: skip
+_OPERATORS = ("memory", "compute", "cache_memory", "attention_compute", "collective_s", "link_share", "starting")
+# Factors on the spread of chips, classes and engines with kernels of their own, and of those without.
+_MEASURED, _KIN, _UNKNOWN_ENGINE = 0.5, 1.5, 4.0
 # Times vary more than shares of a ceiling, and host work most: a C++ loop and an HTTP server differ tenfold.
 _WIDER: Mapping[str, float] = {
-    "request_s": 6.0, "prompt_token_s": 4.0, "step_s": 2.5, "sequence_s": 2.0, "eager_s": 2.0, "kernel_s": 0.7,
+    "request_s": 5.0, "prompt_token_s": 3.0, "step_s": 4.0, "sequence_s": 4.0, "eager_s": 2.0, "kernel_s": 1.0,
 }  # fmt: skip
 NOISE: Mapping[tuple[str, str], float] = {
     ("single_stream", "e2e"): 0.04, ("single_stream", "tpot"): 0.06, ("single_stream", "ttft"): 0.15,
@@ -35,9 +39,12 @@ NOISE: Mapping[tuple[str, str], float] = {
     ("open_loop", "ttft"): 0.3,
 }  # fmt: skip
 _FREEDOM = 4.0  # degrees of freedom of the error's Student distribution
-_STEP = 0.02
-_STAGES = (0.3, 0.6, 1.0)  # shares of the prior deviations
+_STEP = 0.05
+_STAGES = (0.5, 1.0)  # shares of the prior deviations
 _REACH = 0.5  # furthest an effect moves in one step
+
+
+Indices = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,7 +115,7 @@ class FitProblem:
             self.entries.append(table)
         self.names = list(names)
         self.sd = np.array([_spread(name) for name in self.names])
-        self.designs = [{key: self._matrix(lists) for key, lists in table.items()} for table in self.entries]
+        self.designs = [{key: self._padded(lists) for key, lists in table.items()} for table in self.entries]
         self.y = np.array([o.value for o in self.observations])
         self.s = np.array([o.noise for o in self.observations])
         self.weight = np.array([o.weight for o in self.observations])
@@ -132,17 +139,18 @@ class FitProblem:
         """Rows each effect enters."""
         total: Array = np.zeros(len(self.names))
         for designs in self.designs:
-            total += np.max([design.sum(axis=0) for design in designs.values()], axis=0)
+            entered = [np.bincount(design.ravel(), minlength=len(total) + 1)[:-1] for design in designs.values()]
+            total += np.max(entered, axis=0)
         return total
 
-    def _matrix(self, lists: list[list[int]]) -> Array:
-        matrix = np.zeros((len(lists), len(self.names)))
-        for i, indices in enumerate(lists):
-            matrix[i, indices] = 1.0
-        return matrix
+    def _padded(self, lists: list[list[int]]) -> Indices:
+        """The effects of every case, one row each; where a case has fewer, the column beyond the last, always zero."""
+        width = max(len(indices) for indices in lists)
+        return np.array([indices + [len(self.names)] * (width - len(indices)) for indices in lists], dtype=np.int64)
 
     def _etas(self, theta: Array) -> list[dict[tuple[str, int | None], Array]]:
-        return [{key: design @ theta for key, design in table.items()} for table in self.designs]
+        padded = np.append(theta, 0.0)
+        return [{key: padded[design].sum(axis=1) for key, design in table.items()} for table in self.designs]
 
     def _gather(self, b: int, predicted: Mapping[str, Array], out: Array) -> None:
         for metric, pairs in self.where[b].items():
@@ -157,18 +165,20 @@ class FitProblem:
 
     def linearise(self, theta: Array) -> tuple[Array, Array]:
         """(f, J) at theta."""
-        f = self.predict(theta)
-        jacobian = np.zeros((len(self.y), len(self.names)))
+        f = np.zeros(len(self.y))
+        jacobian = np.zeros((len(self.y), len(self.names) + 1))
         for b, eta in enumerate(self._etas(theta)):
-            base = self.benches[b].predict(eta)
+            self._gather(b, self.benches[b].predict(eta), f)
+            near = self.benches[b].steady
+            base = self.benches[b].predict(eta, near)
             for key in PREDICTORS:
-                up = self.benches[b].predict({**eta, key: eta[key] + _STEP})
+                up = self.benches[b].predict({**eta, key: eta[key] + _STEP}, near)
                 design = self.designs[b][key]
                 for metric, pairs in self.where[b].items():
                     if len(pairs):
                         slope = (up[metric] - base[metric])[pairs[:, 1]] / _STEP
-                        jacobian[pairs[:, 0]] += slope[:, None] * design[pairs[:, 1]]
-        return f, jacobian
+                        jacobian[pairs[:, 0][:, None], design[pairs[:, 1]]] += slope[:, None]
+        return f, jacobian[:, :-1]
 
     def _robust(self, theta: Array, f: Array, weight: Array) -> Array:
         residual = (self.y - f) / self.s
@@ -219,7 +229,7 @@ class FitProblem:
         self.sd = own
         return theta
 
-    def _descend(self, theta: Array, weight: Array, steps: int = 60) -> Array:
+    def _descend(self, theta: Array, weight: Array, steps: int = 25) -> Array:
         """Gauss-Newton with backtracking, until two steps in a row gain next to nothing."""
         best, idle = self.loss(theta, self.predict(theta), weight), 0
         for _ in range(steps):
@@ -233,14 +243,25 @@ class FitProblem:
                     theta, best = trial, found
                     break
                 scale *= 0.5
-            idle = idle + 1 if before - best < 1e-4 * before else 0
+            idle = idle + 1 if before - best < 5e-4 * before else 0
             if idle == 2:
                 break
         return theta
 
 
 def _spread(name: str) -> float:
-    parts = name.split("|")
-    level = parts[1] if len(parts) > 1 else "global"
-    wide = 1.0 if FAMILIES[parts[0]].share or level == "global" else _WIDER.get(parts[0], 2.0)
+    family, level, value = (*name.split("|"), "global", "")[:3] if "|" in name else (name, "global", "")
+    if name == "link_share|link|pcie":  # boards and their switches differ
+        return 0.8
+    if family in _OPERATORS:
+        known = set(L2_BYTES) | {class_of(chip) for chip in L2_BYTES}
+        factor = _MEASURED if not level.startswith(("chip", "class")) or value.split("*")[0] in known else _KIN
+        if level == "path*engine" and value.split("*")[1] not in ENGINES:
+            factor = _UNKNOWN_ENGINE
+        return SPREAD[level] * factor
+    if family == "eager_s" and level == "path*engine":  # a quantizer of a library launches kernels of its own
+        return 2.0 * _UNKNOWN_ENGINE * SPREAD[level] if value.split("*")[1] not in ENGINES else SPREAD[level]
+    if family == "sequence_s" and value.endswith("transformers"):  # generate() runs a batch as one tensor
+        return SPREAD[level]
+    wide = 1.0 if FAMILIES[family].share or level == "global" else _WIDER.get(family, 2.0)
     return SPREAD[level] * wide

@@ -1,7 +1,13 @@
-"""Quantiles of held-out errors per cell of kind, figure, evidence and path, and how often they hold elsewhere."""
+"""Quantiles of held-out errors per cell of kind, figure, evidence and path, and how often they hold elsewhere.
+
+Errors of one publication resemble each other, so quantiles over rows alone hold too few of a publication never seen:
+a publication counts as a power of its rows, and what is then still too narrow is widened by what the other
+publications needed of one another.
+"""
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,14 +15,19 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-LEAST = 25  # rows from which a cell has quantiles of its own
-# A path's cell is made of few models or accelerators, whose rows err alike: it takes more rows, of enough of them.
-LEAST_OF_PATH, LEAST_GROUPS = 100, 4
+LEAST, LEAST_GROUPS = 40, 3  # rows and groups from which a cell has quantiles of its own
+LEAST_OF_PATH, LEAST_GROUPS_OF_PATH = 100, 4
 _LOW, _HIGH = 0.10, 0.90
+_SHARE = 0.8
+# A publication of n rows weighs n^0.75; in first-token times, which hang on its client and network, n^0.6.
+_ALIKE, _ALIKE_FIRST = 0.25, 0.4
 _NARROW = 1.0 / 3.0  # least share of the wider side on the narrower one: a cell that erred one way may err the other
+_WIDEST, _NARROWEST = 2.5, 0.8  # bounds on the factor that widens
 
 Array = NDArray[np.float64]
+Indices = NDArray[np.int64]
 Cell = tuple[str, str, str, str]  # kind, metric, evidence, path
+Family = tuple[str, str]  # kind, metric
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,7 +36,18 @@ class HeldOut:
 
     cell: Cell
     group: str  # what was left out together
+    publication: str
     error: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ends:
+    """10 % and 90 % quantiles of a cell, and what they come from."""
+
+    low: float
+    high: float
+    rows: int
+    groups: int
 
 
 def parents(cell: Cell) -> tuple[Cell, Cell, Cell]:
@@ -34,92 +56,148 @@ def parents(cell: Cell) -> tuple[Cell, Cell, Cell]:
     return cell, (kind, metric, evidence, ""), (kind, metric, "", "")
 
 
-def quantiles(errors: Iterable[HeldOut]) -> Mapping[Cell, tuple[int, float, float]]:
-    """rows, 10 % and 90 % of every cell with enough rows (and groups); the coarsest cells whatever their rows."""
-    values: dict[Cell, list[HeldOut]] = defaultdict(list)
-    for held in errors:
-        for cell in parents(held.cell):
-            values[cell].append(held)
-    return {
-        cell: (len(found), *_ends([held.error for held in found]))
-        for cell, found in values.items()
-        if _speaks(cell, found)
-    }
+class Pool:
+    """Held-out errors of one kind of figure as arrays, so that leaving publications out is a mask."""
+
+    def __init__(self, errors: Sequence[HeldOut]) -> None:
+        self.errors = np.array([held.error for held in errors])
+        self.alike = _ALIKE_FIRST if errors[0].cell[1] == "ttft" else _ALIKE
+        self.names = sorted({held.publication for held in errors})
+        place = {name: number for number, name in enumerate(self.names)}
+        self.publications = np.array([place[held.publication] for held in errors], dtype=np.int64)
+        self.members: dict[Cell, Indices] = {}
+        found: dict[Cell, list[int]] = defaultdict(list)
+        for number, held in enumerate(errors):
+            for cell in dict.fromkeys(parents(held.cell)):
+                found[cell].append(number)
+        for cell, numbers in found.items():
+            ordered = np.array(numbers, dtype=np.int64)
+            self.members[cell] = ordered[np.argsort(self.errors[ordered], kind="stable")]
+
+    def quantiles(self, without: tuple[int, ...] = ()) -> dict[Cell, Ends]:
+        """Quantiles of every cell with enough rows and publications; the coarsest cells whatever they hold."""
+        made = {}
+        for cell, members in self.members.items():
+            own = self.publications[members]
+            kept = np.ones(len(members), dtype=np.bool_)
+            for publication in without:
+                kept &= own != publication
+            counts = np.bincount(own[kept], minlength=len(self.names))
+            if counts.any() and _speaks(cell, int(counts.sum()), int(np.count_nonzero(counts))):
+                made[cell] = _ends(
+                    self.errors[members[kept]], np.power(counts[own[kept]], -self.alike, dtype=np.float64), counts
+                )
+        return made
+
+    def factor(self, judged: Mapping[int, Sequence[HeldOut]], without: tuple[int, ...] = ()) -> float:
+        """The factor on quantiles made without a publication that holds 80 % of its rows, over all but `without`."""
+        needed: list[Array] = []
+        weights: list[Array] = []
+        for publication, rows in judged.items():
+            if publication in without:
+                continue
+            table = self.quantiles((*without, publication))
+            marks = [_needed(held.error, ends) for held in rows if (ends := _found(table, held.cell)) is not None]
+            needed.append(np.array(marks))
+            weights.append(np.full(len(marks), len(rows) ** -self.alike))
+        if not needed or not sum(map(len, needed)):
+            return 1.0
+        values, weight = np.concatenate(needed), np.concatenate(weights)
+        order = np.argsort(values, kind="stable")
+        return min(_WIDEST, max(_NARROWEST, _quantile(values[order], weight[order], _SHARE)))
+
+    def spreads(self, judged: Mapping[int, Sequence[HeldOut]], without: tuple[int, ...] = ()) -> dict[Cell, Ends]:
+        """The quantiles, widened: what an interval is made with."""
+        factor = self.factor(judged, without)
+        return {
+            cell: Ends(low=ends.low * factor, high=ends.high * factor, rows=ends.rows, groups=ends.groups)
+            for cell, ends in self.quantiles(without).items()
+        }
+
+    def by_publication(self, rows: Iterable[HeldOut]) -> dict[int, list[HeldOut]]:
+        place = {name: number for number, name in enumerate(self.names)}
+        found: dict[int, list[HeldOut]] = {}
+        for held in rows:
+            found.setdefault(place[held.publication], []).append(held)
+        return found
 
 
-def _speaks(cell: Cell, found: Sequence[HeldOut]) -> bool:
+def _speaks(cell: Cell, rows: int, groups: int) -> bool:
     _, _, evidence, path = cell
     if path:
-        return len(found) >= LEAST_OF_PATH and len({held.group for held in found}) >= LEAST_GROUPS
-    return not evidence or len(found) >= LEAST
+        return rows >= LEAST_OF_PATH and groups >= LEAST_GROUPS_OF_PATH
+    return not evidence or (rows >= LEAST and groups >= LEAST_GROUPS)
 
 
-def _ends(errors: Sequence[float]) -> tuple[float, float]:
-    """10 % and 90 % quantiles, either side of zero: the estimate lies inside its own interval."""
-    low, high = float(np.quantile(errors, _LOW)), float(np.quantile(errors, _HIGH))
-    return min(low, -_NARROW * high), max(high, -_NARROW * low)
+def _quantile(ordered: Array, weights: Array, share: float) -> float:
+    reached = (np.cumsum(weights) - 0.5 * weights) / np.sum(weights)
+    return float(np.interp(share, reached, ordered))
+
+
+def _ends(ordered: Array, weights: Array, counts: Indices) -> Ends:
+    """The quantiles, either side of zero: the estimate lies inside its own interval."""
+    low, high = (_quantile(ordered, weights, share) for share in (_LOW, _HIGH))
+    return Ends(
+        low=min(low, -_NARROW * high), high=max(high, -_NARROW * low), rows=int(counts.sum()),
+        groups=int(np.count_nonzero(counts)),
+    )  # fmt: skip
+
+
+def _needed(error: float, ends: Ends) -> float:
+    side = ends.low if error < 0.0 else ends.high
+    return error / side if abs(side) > 1e-3 else 1.0
+
+
+def _found(table: Mapping[Cell, Ends], cell: Cell) -> Ends | None:
+    return next((table[parent] for parent in parents(cell) if parent in table), None)
+
+
+def _families(rows: Iterable[HeldOut]) -> dict[Family, list[HeldOut]]:
+    found: dict[Family, list[HeldOut]] = defaultdict(list)
+    for held in rows:
+        found[held.cell[0], held.cell[1]].append(held)
+    return found
+
+
+def spreads_of(errors: Sequence[HeldOut]) -> dict[Cell, Ends]:
+    """What intervals of every cell are made with."""
+    made: dict[Cell, Ends] = {}
+    for rows in _families(errors).values():
+        pool = Pool(rows)
+        made |= pool.spreads(pool.by_publication(rows))
+    return made
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Coverage:
-    """How often 80 % intervals made without a group held its measurements, and their median half width."""
+    """How often 80 % intervals, quantiles and widening both made without a publication, held its measurements."""
 
     kind: str
     metric: str
-    evidence: str  # "chip": the model was left out; "class", "none": the accelerator was, its class measured or not
     rows: int
+    publications: int
     covered: float
-    half_width: float  # (high - low) / 2 over the estimate
+    half_width: float  # median of (high - low) / 2 over the estimate
 
 
-Family = tuple[str, str, str]  # kind, metric, evidence
-
-
-def family_of(held: HeldOut) -> Family:
-    return held.cell[0], held.cell[1], held.cell[2]
-
-
-def nested(errors: Sequence[HeldOut]) -> dict[Family, Array]:
-    """Per family rows of (error, low, high): the quantiles a row is judged by come from all other groups."""
-    by_group: dict[tuple[bool, str], list[HeldOut]] = defaultdict(list)
-    for held in errors:
-        by_group[held.cell[2] == "chip", held.group].append(held)
-    seen: dict[Family, list[tuple[float, float, float]]] = defaultdict(list)
-    for key, members in by_group.items():
-        table = quantiles(h for h in errors if (h.cell[2] == "chip", h.group) != key)
-        for held in members:
-            found = next((table[cell] for cell in parents(held.cell) if cell in table), None)
-            if found is not None:
-                seen[family_of(held)].append((held.error, min(0.0, found[1]), max(0.0, found[2])))
-    return {family: np.array(marks) for family, marks in seen.items()}
-
-
-def widening(marks: Array, share: float = 0.8) -> float:
-    """Factor on the quantiles' distance from the estimate that makes them hold `share` of other groups' rows.
-
-    Errors of one group resemble each other, so quantiles over rows alone hold too few of a group never seen.
-    """
-    error, low, high = marks.T
-    needed = np.where(error < 0.0, error / np.minimum(low, -1e-3), error / np.maximum(high, 1e-3))
-    return float(np.clip(np.quantile(needed, share), 0.5, 2.0))
-
-
-def coverage(errors: Sequence[HeldOut], factors: Mapping[Family, float] | None = None) -> list[Coverage]:
-    """Nested coverage and width of the intervals, widened by the factors in use (1 where none is given)."""
-    result = []
-    for family, marks in sorted(nested(errors).items()):
-        error, low, high = marks.T
-        factor = (factors or {}).get(family, 1.0)
-        inside = (factor * low <= error) & (error <= factor * high)
-        width = (np.exp(factor * high) - np.exp(factor * low)) / 2.0
-        result.append(
+def coverage(errors: Sequence[HeldOut], judged: Sequence[HeldOut]) -> list[Coverage]:
+    """Nested: the interval of each judged row comes from the errors of the other publications alone."""
+    found, every = [], _families(errors)
+    for family, rows in sorted(_families(judged).items()):
+        pool = Pool(every[family])
+        own, widening = pool.by_publication(rows), pool.by_publication(every[family])
+        inside, widths = [], []
+        for publication, members in own.items():
+            table = pool.spreads(widening, (publication,))
+            for held in members:
+                ends = _found(table, held.cell)
+                if ends is not None:
+                    inside.append(ends.low <= held.error <= ends.high)
+                    widths.append((math.exp(ends.high) - math.exp(ends.low)) / 2.0)
+        found.append(
             Coverage(
-                kind=family[0],
-                metric=family[1],
-                evidence=family[2],
-                rows=len(marks),
-                covered=float(np.mean(inside)),
-                half_width=float(np.median(width)),
+                kind=family[0], metric=family[1], rows=len(inside), publications=len(own),
+                covered=float(np.mean(inside)), half_width=float(np.median(widths)),
             )
-        )
-    return result
+        )  # fmt: skip
+    return found

@@ -1,7 +1,7 @@
-"""Calibrated rates: additive effects per global, memory kind, chip class, accelerator, path and engine.
+"""Calibrated rates: where measured kernels put an operator, and additive effects of what served runs show beside.
 
-A share of a ceiling is a logistic of the sum of its effects, so it stays below 1 and no estimate passes the floor;
-a time is an exponential. An accelerator without rows has no effect of its own and stands at its class.
+A share of a ceiling is a logistic of its standing plus its effects, so it stays below 1 and no estimate passes the
+floor; a time is an exponential. An accelerator without rows has no effect of its own and stands at its class.
 """
 
 from __future__ import annotations
@@ -9,11 +9,13 @@ from __future__ import annotations
 import csv
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path as FilePath
 
 from estimators.hardware.accelerator import Accelerator
+from estimators.latency.chip_classes import chip_class, link_class
+from estimators.latency.operators import Place, find_operator
 from estimators.latency.sharding import Shard
 from estimators.latency.step import Rates
 from estimators.provenance import Refusal
@@ -25,7 +27,10 @@ _MEMORY_KINDS = ("hbm", "gddr")  # of the chips that were measured
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Family:
-    """One kind of rate: how its effects become a number, and where it stands before any measurement."""
+    """One kind of rate: how its effects become a number, and where it stands before any served run.
+
+    A family of operators stands where measured kernels put it for the case (`standing`), others at `prior`.
+    """
 
     name: str
     share: bool  # logistic (a share of a ceiling) or exponential (seconds, tokens, a factor)
@@ -33,66 +38,87 @@ class Family:
     levels: tuple[str, ...]  # kinds of effect that enter
 
 
-_HARDWARE = ("kind", "class", "chip")
-_ENGINE = ("engine", "era")
-
-
 def _logit(share: float) -> float:
     return math.log(share / (1.0 - share))
 
 
+_ENGINE = ("engine", "era")
+_PRODUCT = ("class", "chip", "engine", "era", "class*era", "path", "path*engine", "slot", "layout")
+
 FAMILIES: dict[str, Family] = {
     f.name: f
     for f in (
-        Family(
-            name="memory",
-            share=True,
-            prior=_logit(0.75),
-            levels=(*_HARDWARE, *_ENGINE, "path", "path*class", "path*engine", "slot", "slot*engine", "slot*class"),
-        ),
-        Family(
-            name="compute",
-            share=True,
-            prior=_logit(0.55),
-            levels=(*_HARDWARE, *_ENGINE, "path", "path*class", "path*engine", "slot", "slot*engine", "slot*class"),
-        ),
-        Family(
-            name="cache_memory",
-            share=True,
-            prior=_logit(0.6),
-            levels=(*_HARDWARE, *_ENGINE, "attention", "attention*engine", "class*engine"),
-        ),
-        Family(
-            name="attention_compute",
-            share=True,
-            prior=_logit(0.4),
-            levels=(*_HARDWARE, *_ENGINE, "attention", "attention*engine"),
-        ),
-        Family(name="regroup", share=True, prior=_logit(0.2), levels=(*_ENGINE, "class")),
-        Family(name="activation_memory", share=True, prior=_logit(0.6), levels=("class",)),
-        Family(name="decode", share=True, prior=_logit(0.5), levels=("kind", "class", "path", "path*class", "engine")),
-        Family(name="expert_tile", share=False, prior=math.log(8.0), levels=("expert_path",)),
+        Family(name="memory", share=True, prior=0.0, levels=_PRODUCT),
+        Family(name="compute", share=True, prior=0.0, levels=_PRODUCT),
+        Family(name="cache_memory", share=True, prior=0.0, levels=("class", "engine", "era", "class*era", "attention")),
+        Family(name="attention_compute", share=True, prior=0.0, levels=("engine", "attention")),
+        Family(name="collective_s", share=False, prior=0.0, levels=("link", "engine")),
+        Family(name="link_share", share=True, prior=0.0, levels=("link", "engine")),
+        Family(name="starting", share=False, prior=math.log(0.8), levels=(*_ENGINE, "attention")),
+        Family(name="regroup", share=True, prior=_logit(0.05), levels=()),
+        Family(name="activation_memory", share=True, prior=_logit(0.7), levels=()),
         Family(name="routing", share=False, prior=math.log(2.0), levels=()),
-        Family(
-            name="kernel_s",
-            share=False,
-            prior=math.log(2.5e-6),
-            levels=("kind", "class", "engine", "path", "attention", "ffn"),
-        ),
-        Family(name="eager_s", share=False, prior=math.log(8e-6), levels=(*_ENGINE, "kind", "class")),
-        Family(name="step_s", share=False, prior=math.log(1e-3), levels=(*_ENGINE, "class")),
-        Family(name="sequence_s", share=False, prior=math.log(8e-6), levels=(*_ENGINE, "kind", "class")),
-        Family(name="collective_s", share=False, prior=math.log(1e-5), levels=("link", "class", *_ENGINE, "tp")),
-        Family(name="link_share", share=True, prior=_logit(0.5), levels=("link", *_ENGINE)),
-        Family(name="request_s", share=False, prior=math.log(8e-3), levels=(*_ENGINE, "kind", "class")),
+        Family(name="kernel_s", share=False, prior=math.log(2.0e-6), levels=("engine", "attention", "ffn")),
+        Family(name="eager_s", share=False, prior=math.log(8e-6), levels=(*_ENGINE, "path*engine")),
+        Family(name="step_s", share=False, prior=math.log(6e-4), levels=(*_ENGINE, "class", "serving*era")),
+        Family(name="sequence_s", share=False, prior=math.log(8e-6), levels=(*_ENGINE, "serving*era")),
+        Family(name="request_s", share=False, prior=math.log(8e-3), levels=(*_ENGINE, "class")),
         Family(name="prompt_token_s", share=False, prior=math.log(1e-6), levels=_ENGINE),
         Family(name="queueing", share=False, prior=math.log(3.0), levels=_ENGINE),
-        Family(name="filling", share=True, prior=_logit(0.9), levels=(*_ENGINE, "kind")),
+        Family(name="filling", share=True, prior=_logit(0.9), levels=_ENGINE),
     )
 }
 SLOTS = ("linear", "wide", "expert", "head")
-# Families with a value per product. The head is computed for sampled tokens only, so never at the prompts' share.
-SLOTTED: Mapping[str, tuple[str, ...]] = {"memory": SLOTS, "compute": SLOTS[:3], "decode": SLOTS}
+SLOTTED: Mapping[str, tuple[str, ...]] = {"memory": SLOTS, "compute": SLOTS}  # families with a value per product
+_NUMBERS_REDUCED = (2, 4, 8)  # GPUs whose all-reduce was measured
+# A kernel is timed with the quantization of its input launched apart; engines fuse that with the norm before it. So a
+# narrow product starts at most this much later than one in 16 bits.
+_FUSED = 1.5
+_LOW, _HIGH = 0.02, 0.97  # shares a kernel is taken to reach at least and at most
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """What measured kernels say of a case: where the families of operators stand, and what is taken as it is."""
+
+    families: Mapping[tuple[str, int | None], float]  # (family, slot) -> logit of the share, or log of the seconds
+    fixed: Mapping[str, float]  # rates of `Rates` that no served run moves
+
+
+@cache
+def standing(place: Place, paths: tuple[str, ...], cache_form: str, gpus: int) -> Standing:
+    def share(value: float) -> float:
+        return _logit(min(_HIGH, max(_LOW, value)))
+
+    products = [find_operator("expert" if slot == "expert" else "product", path, place)
+                for slot, path in zip(SLOTS, paths, strict=True)]  # fmt: skip
+    linear, wide, expert, head = products
+    plain = _FUSED * find_operator("product", "16bit", place).start_s
+    cached, prompt = find_operator("cache", cache_form, place), find_operator("prompt", cache_form, place)
+    reduced = find_operator("all_reduce", str(gpus), place)
+    families: dict[tuple[str, int | None], float] = {
+        ("cache_memory", None): share(cached.memory),
+        ("attention_compute", None): share(prompt.compute),
+        ("collective_s", None): math.log(reduced.start_s),
+        ("link_share", None): share(reduced.memory),
+    }
+    for number, operator in enumerate(products):
+        families["memory", number] = share(operator.memory)
+        families["compute", number] = share(operator.compute)
+    fixed = {
+        "linear_start": min(linear.start_s, plain),
+        "expert_start": expert.start_s,
+        "head_start": min(head.start_s, plain),
+        "cache_start": cached.start_s,
+        "prompt_start": prompt.start_s,
+        "linear_tile": linear.length,
+        "wide_tile": wide.length,
+        "expert_tile": expert.length,
+        "head_tile": head.length,
+        "cache_compute": cached.compute,
+        "prompt_length": prompt.length,
+    }
+    return Standing(families=families, fixed=fixed)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,6 +127,7 @@ class Context:
 
     labels: tuple[tuple[str, str], ...]  # (level, value), the path and slot excepted
     paths: tuple[str, ...]  # of the four slots
+    standing: Standing = field(compare=False)  # of the same labels and paths
 
     def effects(self, family: Family, slot: int | None = None) -> Iterator[str]:
         """Names of the effects that enter a family's sum, the global one first."""
@@ -108,7 +135,7 @@ class Context:
         values = dict(self.labels)
         if slot is not None:
             values["path"], values["slot"] = self.paths[slot], SLOTS[slot]
-        elif "path" in family.levels:
+        else:
             values["path"] = self.paths[0]
         for level in family.levels:
             parts = [values.get(part) for part in level.split("*")]
@@ -116,24 +143,7 @@ class Context:
                 yield f"{family.name}|{level}|{'*'.join(str(p) for p in parts)}"
 
 
-def chip_class(accelerator: Accelerator) -> str:
-    """Chips of one compute capability share a class; other vendors' go by architecture."""
-    major = accelerator.compute_capability.split(".")[0]
-    if accelerator.vendor != "NVIDIA" or not major.isdigit():
-        return accelerator.architecture
-    return f"sm{accelerator.compute_capability}" if major != "10" else "sm10"
-
-
-def link_class(accelerator: Accelerator, tp: int) -> str:
-    link = accelerator.link.lower()
-    if tp > 8:
-        return "network"
-    if "bridge" in link or "pcie" in link:
-        return "pcie"
-    return "nvlink" if "nvlink" in link else "other"
-
-
-def case_context(accelerator: Accelerator, shard: Shard, engine: str, era: str, tp: int) -> Context:
+def case_context(accelerator: Accelerator, shard: Shard, engine: str, era: str, tp: int, offline: bool) -> Context:
     """What the effects of a case depend on. Raises `Refusal` for a kind of memory no measured chip has."""
     if accelerator.memory_kind not in _MEMORY_KINDS:
         raise Refusal(
@@ -141,9 +151,9 @@ def case_context(accelerator: Accelerator, shard: Shard, engine: str, era: str, 
             field="gpu",
             remedy="Choose another accelerator, or add measured rows of one and fit the constants again.",
         )
-    attention = "mla" if shard.has_mla else ("state" if shard.has_state else "")
+    attention = "sparse" if shard.has_indexer else "mla" if shard.has_mla else "state" if shard.has_state else ""
+    gpus = min((n for n in _NUMBERS_REDUCED if n >= tp), default=_NUMBERS_REDUCED[-1])
     labels = (
-        ("kind", accelerator.memory_kind),
         ("class", chip_class(accelerator)),
         ("chip", accelerator.name),
         ("engine", engine),
@@ -151,12 +161,16 @@ def case_context(accelerator: Accelerator, shard: Shard, engine: str, era: str, 
         ("attention", attention),
         ("ffn", "moe" if shard.has_experts else ""),
         ("layout", shard.layout),
-        ("expert_path", str(shard.expert.path) if shard.has_experts else ""),
-        ("link", link_class(accelerator, tp)),
-        ("tp", str(tp) if tp > 1 else ""),
+        ("link", link_class(accelerator, tp) if tp > 1 else ""),
+        ("serving", "offline" if offline else ""),
+        ("gpus", str(gpus) if tp > 1 else ""),
+        ("cache", shard.cache_form),
     )
     paths = (str(shard.linear.path), str(shard.wide.path), str(shard.expert.path), str(shard.head.path))
-    return Context(labels=labels, paths=paths)
+    place = Place(
+        chip=accelerator.name, chip_class=chip_class(accelerator), memory_kind=accelerator.memory_kind, engine=engine
+    )
+    return Context(labels=labels, paths=paths, standing=standing(place, paths, shard.cache_form, gpus))
 
 
 @cache
@@ -168,9 +182,9 @@ def constants() -> Mapping[str, float]:
         return {row["effect"]: float(row["value"]) for row in csv.DictReader(file)}
 
 
-def value(family: Family, total: float) -> float:
-    """exp(total) or logistic(total), total counted from the prior."""
-    x = family.prior + total
+def value(family: Family, standing: float, total: float) -> float:
+    """exp or logistic of where the family stands plus the total of its effects."""
+    x = standing + total
     return 1.0 / (1.0 + math.exp(-x)) if family.share else math.exp(x)
 
 
@@ -215,13 +229,14 @@ def _rates_of(context: Context) -> Rates:
     """The rates of a case: each family's prior plus the effects that apply to it."""
     whole = _values(context, "", context.paths[0])
     slots = {slot: _values(context, slot, path) for slot, path in zip(SLOTS, context.paths, strict=True)}
-    found: dict[str, float] = {}
+    found: dict[str, float] = dict(context.standing.fixed)
+    at = context.standing.families
     for name, family in FAMILIES.items():
         if name not in SLOTTED:
-            found[name] = value(family, _total(name, whole))
+            found[name] = value(family, at.get((name, None), family.prior), _total(name, whole))
             continue
-        for slot in SLOTTED[name]:
-            found[f"{slot}_{name}"] = value(family, _total(name, slots[slot]))
+        for number, slot in enumerate(SLOTTED[name]):
+            found[f"{slot}_{name}"] = value(family, at[name, number], _total(name, slots[slot]))
     return Rates(**found)
 
 

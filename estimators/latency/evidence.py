@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 
 from estimators.hardware.accelerator import Accelerator
-from estimators.latency.calibration import chip_class
+from estimators.latency.chip_classes import chip_class, class_of
 from estimators.provenance import read_table
 
 _TABLE = Path(__file__).parent / "data" / "evidence.csv"
@@ -18,38 +18,54 @@ ENOUGH = 20  # rows from which an accelerator speaks for itself
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
-    """`level`: "chip" (this accelerator was measured), "class" (its class was) or "none"."""
+    """`level` as `level_of` has it."""
 
     level: str
     rows: int
     sentence: str
 
 
+def level_of(counts: Mapping[tuple[str, str], int], chip: str, engine: str) -> str:
+    """How near the served runs an estimate rests on are, of (chip, engine) -> rows.
+
+    "cell": this accelerator with this engine; "chip": with another; "class": one of its class; "none".
+    """
+    if counts.get((chip, engine), 0) >= ENOUGH:
+        return "cell"
+    if sum(n for (c, _), n in counts.items() if c == chip) >= ENOUGH:
+        return "chip"
+    own = class_of(chip)
+    return "class" if sum(n for (c, _), n in counts.items() if class_of(c) == own) >= ENOUGH else "none"
+
+
 @cache
-def _counts() -> Mapping[tuple[str, str, str, str], int]:
-    """(chip, class, engine, path) -> rows of the fit."""
+def _counts() -> Mapping[tuple[str, str, str], int]:
+    """(chip, engine, path) -> rows of the fit."""
     if not _TABLE.exists():
         return {}
-    counts: Counter[tuple[str, str, str, str]] = Counter()
+    counts: Counter[tuple[str, str, str]] = Counter()
     for row in read_table(_TABLE):
-        counts[row["chip"], row["class"], row["engine"], row["path"]] += int(row["rows"])
+        counts[row["chip"], row["engine"], row["path"]] += int(row["rows"])
     return counts
 
 
 @cache
 def _find(chip: str, class_: str, kind: str, engine: str, path: str) -> Evidence:
-    table = _counts()
-    on_chip = sum(n for (c, _, _, _), n in table.items() if c == chip)
-    exact = sum(n for (c, _, e, p), n in table.items() if c == chip and e == engine and p == path)
-    in_class = sum(n for (_, g, _, _), n in table.items() if g == class_)
-    if on_chip >= ENOUGH:
+    cells: Counter[tuple[str, str]] = Counter()
+    for (name, served_by, _), n in _counts().items():
+        cells[name, served_by] += n
+    on_chip = sum(n for (name, _), n in cells.items() if name == chip)
+    exact = _counts().get((chip, engine, path), 0)
+    in_class = sum(n for (name, _), n in cells.items() if class_of(name) == class_)
+    level = level_of(cells, chip, engine)
+    if level in ("cell", "chip"):
         text = f"{on_chip} published rows on {chip}, {exact} of them with {engine} and {path} products"
-        return Evidence(level="chip", rows=on_chip, sentence=text)
-    if in_class >= ENOUGH:
+        return Evidence(level=level, rows=on_chip, sentence=text)
+    if level == "class":
         text = f"{on_chip} published rows on {chip}; calibrated on {in_class} rows of its class ({class_})"
-        return Evidence(level="class", rows=in_class, sentence=text)
+        return Evidence(level=level, rows=in_class, sentence=text)
     text = f"no published rows on {chip} or its class ({class_}); calibrated on chips with {kind} memory"
-    return Evidence(level="none", rows=0, sentence=text)
+    return Evidence(level=level, rows=0, sentence=text)
 
 
 def evidence_for(accelerator: Accelerator, engine: str, path: str) -> Evidence:

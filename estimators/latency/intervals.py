@@ -17,7 +17,7 @@ _UNCALIBRATED = (-0.5, 0.5)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spread:
-    """10 % and 90 % quantiles of log(measured / estimated), and how many held-out rows they come from."""
+    """10 % and 90 % quantiles of log(measured / estimated), widened, and how many held-out rows they come from."""
 
     low: float
     high: float

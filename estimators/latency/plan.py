@@ -44,14 +44,16 @@ _RAISE = 0.06  # share of the memory, beyond the default budget
 _CALIBRATED: Remembered[tuple[Context, Rates]] = Remembered(4096)
 
 
-def calibrated(accelerator: Accelerator, shard: Shard, steps: Schedule, tp: int) -> tuple[Context, Rates]:
+def calibrated(
+    accelerator: Accelerator, shard: Shard, steps: Schedule, tp: int, offline: bool
+) -> tuple[Context, Rates]:
     """What of a shard its rates depend on, and the rates; many shards of an accelerator share them."""
 
     def look_up() -> tuple[Context, Rates]:
-        context = case_context(accelerator, shard, steps.engine, steps.era, tp)
+        context = case_context(accelerator, shard, steps.engine, steps.era, tp, offline)
         return context, case_rates(context)
 
-    flags = shard.has_mla, shard.has_state, shard.has_experts, shard.layout
+    flags = shard.has_state, shard.has_indexer, shard.has_experts, shard.layout, shard.cache_form, offline
     paths = shard.linear.path, shard.wide.path, shard.expert.path, shard.head.path
     return _CALIBRATED.of((accelerator,), (steps.engine, steps.era, tp, flags, paths), look_up)
 
@@ -128,7 +130,7 @@ def resolve(
     notes = list(check(precision, placement, workload))
     shard = shard or shard_of(precision, accelerator, placement)
     steps = schedule_of(settings.engine, settings, accelerator, workload, shard.has_mla)
-    context, rates = calibrated(accelerator, shard, steps, placement.tp)
+    context, rates = calibrated(accelerator, shard, steps, placement.tp, workload.load is Load.BATCH)
     capacity = running_capacity(memory, workload, accelerator.memory_bytes)
     if capacity < 1.0:
         notes.append("The KV cache does not hold one request of this length: times are as if it did.")

@@ -153,6 +153,21 @@ class Server:
             done = done | n.settled(found, high - low)  # each stays where one solved alone would have stopped
             if n.all(done):
                 break
+        return self._closed(n.exp(guess), state, population, active)
+
+    def closed_near(self, population: Number, rate: Number) -> Steady:
+        """`closed` by one secant step from a rate next to the root, as where an input moved a little."""
+        n = self.n
+        active = n.minimum(population, self.scheduler.running)
+        others, full = (active - 1.0) / active, self.decode(active)
+        here = n.log(rate * self._at_rate(rate, others, active, full)[0] / active)
+        up = n.log(1.01 * rate * self._at_rate(1.01 * rate, others, active, full)[0] / active)
+        step = -here * n.log(1.01) / n.maximum(up - here, 1e-4)
+        rate = n.minimum(self._fastest(active), rate * n.exp(n.maximum(-0.1, n.minimum(step, 0.1))))
+        return self._closed(rate, self._at_rate(rate, others, active, full), population, active)
+
+    def _closed(self, rate: Number, state: tuple[Number, ...], population: Number, active: Number) -> Steady:
+        n = self.n
         residence, ttft, tpot, queue, own, running, mixed, tokens, busy, decode, ramp = state
         over = n.maximum(active / rate - residence, 0.0)
         waiting = over + n.maximum(population - active, 0.0) / rate
@@ -246,13 +261,14 @@ class Server:
             mixed_step=step, mixed_share=zero, queue=0.5 * prefill, waiting=zero, own=step, chunk=chunk, ramp=zero,
         )  # fmt: skip
 
-    def full(self) -> Steady:
-        """As many requests as the engine runs, always replaced."""
-        return self.closed(self.scheduler.running)
+    def full(self, near: Number = None) -> Steady:
+        """As many requests as the engine runs, always replaced; `near`: the rate of a case next to this one."""
+        running = self.scheduler.running
+        return self.closed(running) if near is None else self.closed_near(running, near)
 
-    def maximum(self) -> Steady:
+    def maximum(self, near: Number = None) -> Steady:
         """The same as an offline run shows it, which keeps `filling` of that rate."""
-        state = self.full()
+        state = self.full(near)
         rate = state.requests_per_s * self.rates.filling
         stretch = 1.0 / self.rates.filling
         return Steady(

@@ -51,15 +51,34 @@ class Shard:
     collectives: Number = 0.0  # all-reduces per pass
     collective_bytes: Number = 0.0  # moved over one GPU's link per token and pass, one way
     stages: Number = 1.0  # pipeline stages PP
-    kernels: Number = 0.0
+    products: Number = 0.0  # dense matrix products per pass, the head left out
+    expert_layers: Number = 0.0
+    attentions: Number = 0.0  # attention kernels per pass, cached states among them
+    kernels: Number = 0.0  # other kernels per pass: norms, rotary, activations, routing
     peak_16bit: Number = 1.0
     bandwidth: Number = 1.0  # bytes/s of the data sheet
     link: Number = 1.0  # bytes/s, one way
     has_mla: bool = False
     has_state: bool = False
+    has_indexer: bool = False  # attends to cached tokens an indexer chose
     has_experts: bool = False
+    cache_form: str = "16bit"  # of the KV cache: "16bit", "fp8", after "latent-" where a latent is cached
     layout: str = ""  # how 4-bit weights are packed ("awq", "gptq", "ct-pack"); kernels differ by it
     weights_bytes: Number = 0.0  # of this GPU, embeddings included
+
+
+_NETWORK = 100e9  # bytes/s a GPU, both directions: one 400 Gb/s adapter each
+_ONE_MACHINE = 8  # GPUs
+
+
+def crosses_network(accelerator: Accelerator, tp: int) -> bool:
+    """Whether tensor parallelism leaves one machine; a rack of GB200 or GB300 and Neuron chips are one."""
+    return tp > _ONE_MACHINE and accelerator.vendor != "AWS" and not accelerator.name.startswith(("GB200", "GB300"))
+
+
+def cache_form(latent: bool, bytes_per_element: float) -> str:
+    """The form of a KV cache as the table of operators calls it."""
+    return ("latent-" if latent else "") + ("fp8" if bytes_per_element <= 1.0 else "16bit")
 
 
 def _ways(split: Split, tp: int, kv_heads: int) -> int:
@@ -78,7 +97,6 @@ class _Sum:
         self.bytes: dict[tuple[str, str], float] = {}
         self.elements: dict[tuple[str, str], float] = {}
         self.peak: dict[str, float] = {}
-        self.quantized_on_the_fly = False
 
     def add(self, slot: str, path: str, peak: float, bytes_: float, elements: float) -> None:
         key = (slot, path)
@@ -139,19 +157,28 @@ def _window(attention: Attention) -> int | None:
 _KERNELS_AROUND = 6.0
 
 
-def _kernels(group: LayerGroup, quantizes_activations: bool) -> float:
-    """Kernels launched per layer: counted from the operators a fused engine runs, not measured."""
-    quant = 1.0 if quantizes_activations else 0.0
+def _dense_products(group: LayerGroup) -> float:
+    """Matrix products of one layer, counted as engines fuse them: QKV and gate with up are one each."""
     count = 0.0
-    if group.attention is not None:  # norm, QKV, rotary with cache write, attention, output; MLA projects thrice more
-        count += (9.0 if group.attention.kind is AttentionKind.MLA else 5.0) + quant
+    if group.attention is not None:  # into and out of attention; a latent is projected thrice more
+        count += 5.0 if group.attention.kind is AttentionKind.MLA else 2.0
+    if group.state is not None:
+        count += 3.0
+    if group.ffn is not None:
+        count += (1.0 + (2.0 if group.ffn.shared_experts else 0.0)) if group.ffn.experts else 2.0
+    return count
+
+
+def _other_kernels(group: LayerGroup) -> float:
+    """Kernels of one layer that multiply nothing: norm, rotary with cache write, activation, top-k, sum of experts."""
+    count = 0.0
+    if group.attention is not None:
+        count += 3.0 if group.attention.kind is AttentionKind.MLA else 2.0
         count += any("q_norm" in tensor.name for tensor in group.tensors)
     if group.state is not None:
-        count += 8.0 + quant
-    if group.ffn is not None and group.ffn.experts:  # router, top-k, sorting, two grouped products, sum
-        count += 9.0 + 2.0 * quant + (3.0 if group.ffn.shared_experts else 0.0)
-    elif group.ffn is not None:
-        count += 4.0 + quant
+        count += 3.0
+    if group.ffn is not None:
+        count += 3.0 + bool(group.ffn.shared_experts) if group.ffn.experts else 2.0
     return count
 
 
@@ -189,9 +216,8 @@ def build_shard(precision: Precision, accelerator: Accelerator, placement: Place
     resident = 0.0
     experts = experts_per_token = 0.0
     layout = ""
-    has_mla = has_state = False
+    has_mla = has_state = has_indexer = False
     for group, tensors in groups:
-        on_the_fly = False
         kv_heads = group.attention.kv_heads if group.attention else 1
         for tensor in tensors:
             ways = _ways(tensor.split, tp, kv_heads)
@@ -200,7 +226,6 @@ def build_shard(precision: Precision, accelerator: Accelerator, placement: Place
                 continue
             path, peak = compute_path(tensor.form, accelerator)
             layout = tensor.form.layout if path == Path.W4A16 else layout
-            on_the_fly = on_the_fly or path in (Path.FP8, Path.FP8_BLOCK, Path.INT8, Path.FP4)
             sums.add(tensor.slot, path, peak, tensor.bytes / ways, tensor.elements / ways)
         _add_attention(totals, group, tp, kv_width)
         if group.state is not None:
@@ -211,16 +236,22 @@ def build_shard(precision: Precision, accelerator: Accelerator, placement: Place
         if group.ffn is not None and group.ffn.experts:
             experts, experts_per_token = float(group.ffn.experts), float(group.ffn.experts_per_token)
         has_mla = has_mla or (group.attention is not None and group.attention.kind is AttentionKind.MLA)
+        has_indexer = has_indexer or (group.attention is not None and bool(group.attention.indexer_topk))
         blocks = (group.attention is not None or group.state is not None) + (group.ffn is not None)
         totals["coll"] += group.count * blocks
         totals["waits"] += group.count * (blocks + _norm_exchanges(group))
-        totals["kernels"] += group.count * _kernels(group, on_the_fly)
+        totals["products"] += group.count * _dense_products(group)
+        totals["experts"] += group.count * bool(group.ffn is not None and group.ffn.experts)
+        totals["attentions"] += group.count * ((group.attention is not None) + (group.state is not None))
+        totals["kernels"] += group.count * _other_kernels(group)
         totals["act"] += group.count * _activation_bytes(spec, group, tp)
     head, embedding = _head(precision, accelerator, tp)
     main, wide = _main_and_wide(sums)
     expert = sums.split("expert")[0]
     window = totals["window"] / totals["window_kv"] if totals["window_kv"] else 1.0
     link = accelerator.link_bytes_per_s or 32e9
+    if crosses_network(accelerator, tp):
+        link = min(link, _NETWORK)
     return Shard(
         linear=main,
         wide=wide,
@@ -240,13 +271,18 @@ def build_shard(precision: Precision, accelerator: Accelerator, placement: Place
         collectives=totals["waits"] if tp > 1 else 0.0,
         collective_bytes=totals["coll"] * 2.0 * (tp - 1) / tp * 2.0 * spec.hidden_size,
         stages=float(placement.pp),
+        products=totals["products"],
+        expert_layers=totals["experts"],
+        attentions=totals["attentions"],
         kernels=totals["kernels"] + _KERNELS_AROUND,
         peak_16bit=accelerator.flops_16bit,
         bandwidth=accelerator.bandwidth_bytes_per_s,
         link=link / 2.0,
+        cache_form=cache_form(has_mla, kv_width),
         layout=layout,
         has_mla=has_mla,
         has_state=has_state,
+        has_indexer=has_indexer,
         has_experts=experts > 0,
         weights_bytes=resident + head.bytes + embedding,
     )

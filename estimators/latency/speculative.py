@@ -162,7 +162,7 @@ def _draft_shard(
 
 
 def _dense(shard: Shard) -> Shard:
-    return replace(shard, expert=Product(), experts_per_token=0.0, experts=1.0, has_experts=False)
+    return replace(shard, expert=Product(), experts_per_token=0.0, experts=1.0, expert_layers=0.0, has_experts=False)
 
 
 def _one_layer(shard: Shard, layers: float) -> Shard:
@@ -182,6 +182,9 @@ def _one_layer(shard: Shard, layers: float) -> Shard:
         activation_bytes=shard.activation_bytes / layers,
         collectives=shard.collectives / layers,
         collective_bytes=shard.collective_bytes / layers,
+        products=shard.products / layers,
+        expert_layers=shard.expert_layers / layers,
+        attentions=shard.attentions / layers,
         kernels=shard.kernels / layers + 6.0,
         stages=1.0,
     )

@@ -14,6 +14,7 @@ from estimators.latency.sharding import Product, Shard
 class Rates:
     """What a case achieves of the data sheet (shares, each below 1) and what it spends beside it (seconds)."""
 
+    # Of operators, from measured kernels, the shares moved by what served runs show.
     linear_memory: Number  # share of bandwidth while reading weights
     linear_compute: Number  # share of peak in large products
     wide_memory: Number
@@ -21,22 +22,32 @@ class Rates:
     expert_memory: Number
     expert_compute: Number
     head_memory: Number
+    head_compute: Number
     cache_memory: Number  # share of bandwidth while reading the KV cache
-    attention_compute: Number
-    regroup: Number  # power of the query heads per cached head by which reads of the cache grow
+    attention_compute: Number  # share of peak in attention over a prompt
     activation_memory: Number
-    linear_decode: Number  # share of peak in products of few tokens: a step without prompts
-    wide_decode: Number
-    expert_decode: Number
-    head_decode: Number
-    expert_tile: Number  # tokens the product of one expert costs beyond those it has: the partly filled tile
+    collective_s: Number  # latency of one all-reduce
+    link_share: Number  # share of the link's bandwidth
+    # Of operators, from measured kernels as they are.
+    linear_start: Number  # seconds before a product's work counts: launch, ramp, drain
+    expert_start: Number
+    head_start: Number
+    cache_start: Number
+    prompt_start: Number
+    linear_tile: Number  # tokens a product pays beyond those it has
+    wide_tile: Number
+    expert_tile: Number  # the same of every touched expert: its partly filled tile
+    head_tile: Number
+    cache_compute: Number  # share of peak in attention over the cache
+    prompt_length: Number  # tokens by which attention over a prompt costs more than its pairs
+    # Of the engine, from served runs alone.
+    starting: Number  # factor on the starts of operators: how far one's launch hides behind another's work
+    regroup: Number  # power of the query heads per cached head by which reads of the cache grow
     routing: Number  # evenness a of expert popularity (gamma shape); uniform routing is a = infinity
-    kernel_s: Number  # start and drain of one kernel in a captured graph
+    kernel_s: Number  # one kernel that multiplies nothing, in a captured graph
     eager_s: Number  # launch of one kernel outside a graph; hidden behind the GPU when that is busy longer
     step_s: Number  # scheduler, input preparation and sampling, per step
     sequence_s: Number  # the same per running request
-    collective_s: Number  # latency of one all-reduce
-    link_share: Number  # share of the link's bandwidth
     request_s: Number  # front end, per request, seen in TTFT
     prompt_token_s: Number  # host work per prompt token of a step
     queueing: Number  # how much denser arrivals of a closed population bunch than if they were even
@@ -66,16 +77,21 @@ class Terms:
 
 @dataclass(frozen=True, slots=True)
 class Roof:
-    """A matrix product under its two ceilings: max(bytes / (BW e_mem), 2 E t / (peak e_flop)), smooth on the ridge."""
+    """A matrix product under two ceilings: start + max(bytes / (BW e_mem), 2 E (t + tile) / (peak e_flop)), smooth."""
 
     read4: Number  # seconds to read its weights, to the fourth power
     flops: Number  # of one token
     rate: Number  # FLOP/s reached
+    tile: Number  # tokens paid beyond those there are
+    start: Number  # seconds before the work counts, of all products of the kind
 
     def seconds(self, tokens: Number) -> Number:
-        computing = self.flops * tokens / self.rate
+        computing = self.flops * (tokens + self.tile) / self.rate
         computing2 = computing * computing
-        return (self.read4 + computing2 * computing2) ** 0.25
+        return self.start + (self.read4 + computing2 * computing2) ** 0.25
+
+
+_OF_EXPERTS = 3.0  # kernels a fused operator of experts launches: two grouped products and the sorting before them
 
 
 def _absent(product: Product) -> bool:
@@ -83,11 +99,13 @@ def _absent(product: Product) -> bool:
     return isinstance(product.bytes, float) and product.bytes == product.elements == 0.0
 
 
-def _roof(product: Product, memory: Number, compute: Number, bandwidth: Number) -> Roof | None:
+def _roof(
+    product: Product, memory: Number, compute: Number, tile: Number, start: Number, bandwidth: Number
+) -> Roof | None:
     if _absent(product):
         return None
     read4 = fourth_power(product.bytes / (bandwidth * memory))
-    return Roof(read4, 2.0 * product.elements, product.peak * compute)
+    return Roof(read4, 2.0 * product.elements, product.peak * compute, tile, start)
 
 
 def touched_share(shard: Shard, tokens: Number, routing: Number = math.inf) -> Number:
@@ -125,27 +143,35 @@ class Step:
     ) -> None:
         self.shard, self.rates, self.verified = shard, rates, verified
         self.sampled = 1.0 if prompts else 0.0  # prompt tokens the head is computed for
-        bandwidth, attending = shard.bandwidth, shard.peak_16bit * rates.attention_compute
-        linear = rates.linear_compute if prompts else rates.linear_decode
-        wide = rates.wide_compute if prompts else rates.wide_decode
-        self.linear = _roof(shard.linear, rates.linear_memory, linear, bandwidth)
-        self.wide = _roof(shard.wide, rates.wide_memory, wide, bandwidth)
-        self.head = _roof(shard.head, rates.head_memory, rates.head_decode, bandwidth)
+        bandwidth, starting = shard.bandwidth, rates.starting
+        start = shard.products * starting * rates.linear_start
+        self.linear = _roof(
+            shard.linear, rates.linear_memory, rates.linear_compute, rates.linear_tile, start, bandwidth
+        )
+        self.wide = _roof(shard.wide, rates.wide_memory, rates.wide_compute, rates.wide_tile, 0.0, bandwidth)
+        start = starting * rates.head_start
+        self.head = _roof(shard.head, rates.head_memory, rates.head_compute, rates.head_tile, start, bandwidth)
         self.has_experts = not _absent(shard.expert)
+        self.expert_start = shard.expert_layers * starting * rates.expert_start
         self.expert_bandwidth = bandwidth * rates.expert_memory
-        self.expert_rate = shard.expert.peak * (rates.expert_compute if prompts else rates.expert_decode)
+        self.expert_rate = shard.expert.peak * rates.expert_compute
         windowed = minimum(context, shard.window)
         self.cache_bytes = shard.kv_bytes * context + shard.window_kv_bytes * windowed + shard.state_bytes
         self.cache_pairs = shard.pair_decode * context + shard.window_pair * windowed
         self.rereads = shard.group**rates.regroup  # kernels that run head by head read a shared head again
-        self.cache_bandwidth, self.attending = bandwidth * rates.cache_memory, attending
-        pairs = shard.pair_prefill * prompt_context
-        self.prompt_pairs = pairs + shard.window_pair * minimum(prompt_context, shard.window)
+        self.cache_bandwidth = bandwidth * rates.cache_memory
+        self.cache_rate = shard.peak_16bit * rates.cache_compute
+        self.cache_start = shard.attentions * starting * rates.cache_start
+        self.attending = shard.peak_16bit * rates.attention_compute
+        self.prompt_start = shard.attentions * starting * rates.prompt_start if prompts else 0.0
+        seen = prompt_context + 0.5 * rates.prompt_length
+        self.prompt_pairs = shard.pair_prefill * seen + shard.window_pair * minimum(seen, shard.window)
         self.activation_bandwidth = bandwidth * rates.activation_memory
         self.waits = (shard.collectives + shard.stages - 1.0) * rates.collective_s
         self.link = shard.link * rates.link_share
         self.kernel = shard.kernels * rates.kernel_s
-        self.launches4 = fourth_power(eager * shard.kernels * rates.eager_s)
+        launched = shard.products + _OF_EXPERTS * shard.expert_layers + shard.attentions + shard.kernels
+        self.launches4 = fourth_power(eager * (launched + shard.collectives) * rates.eager_s)
 
     def seconds(self, decode: Number, prefill: Number = 0.0) -> Number:
         """Of a step in which `decode` requests get their next token and `prefill` prompt tokens are computed."""
@@ -174,8 +200,9 @@ class Step:
         expert = self._experts(tokens) if self.has_experts else 0.0
         head = self.head.seconds(computed + self.sampled) if self.head else 0.0
         reread = decode * self.cache_bytes * self.rereads
-        cache = smooth_max(reread / self.cache_bandwidth, computed * self.cache_pairs / self.attending)
-        attention = prefill * self.prompt_pairs / self.attending
+        cache = smooth_max(reread / self.cache_bandwidth, computed * self.cache_pairs / self.cache_rate)
+        cache = cache + self.cache_start * (decode > 0)
+        attention = self.prompt_start + prefill * self.prompt_pairs / self.attending
         activation = tokens * shard.activation_bytes / self.activation_bandwidth
         collective = self.waits + tokens * shard.collective_bytes / self.link
         busy = linear + expert + head + cache + attention + activation + collective + self.kernel
@@ -190,7 +217,7 @@ class Step:
         shard, rates = self.shard, self.rates
         share = touched_share(shard, tokens, rates.routing)
         each = tokens * shard.experts_per_token / shard.experts + share * rates.expert_tile
-        return smooth_max(
+        return self.expert_start + smooth_max(
             shard.expert.bytes * share / self.expert_bandwidth, 2.0 * shard.expert.elements * each / self.expert_rate
         )
 
@@ -216,11 +243,11 @@ def operators(step: Step, decode: float, prefill: float = 0.0) -> tuple[Operator
         _row(
             "lm head", terms.head,
             head.bytes, bandwidth * rates.head_memory,
-            2.0 * (computed + step.sampled) * head.elements, head.peak * rates.head_decode,
+            2.0 * (computed + step.sampled) * head.elements, head.peak * rates.head_compute,
         ),
         _row(
             "kv cache", terms.cache,
-            decode * step.cache_bytes, step.cache_bandwidth, computed * step.cache_pairs, step.attending,
+            decode * step.cache_bytes, step.cache_bandwidth, computed * step.cache_pairs, step.cache_rate,
         ),
         OperatorTime(
             name="prompt attention", seconds=terms.attention, bytes=0.0, flops=prefill * step.prompt_pairs,

@@ -29,6 +29,7 @@ ROW = dict.fromkeys(columns(), "") | {
     "concurrency": "1",
     "ttft_s": "0.03",
     "tpot_s": "0.0065",
+    "publication": "org/repo",
     "source": "org/repo:bench.md@1234567",
     "as_of": "2026-11-28",
 }

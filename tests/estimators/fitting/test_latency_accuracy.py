@@ -4,37 +4,35 @@ Figures are of the committed cross-validation table; a change that worsens one b
 The last tests tie that table to the code: the committed constants must still give what the table says they gave.
 """
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from estimators.fitting import held_out
-from estimators.fitting.latency_accuracy import figures, groups_behind, scatter, targets
+from estimators.fitting import held_out, spread
+from estimators.fitting.latency_accuracy import figures, groups_behind, left_out_otherwise, scatter, targets
 from estimators.fitting.latency_cases import PREDICTORS, CaseBatch, FitCase, make_case
 from estimators.fitting.latency_measured import excluded, rows
 from estimators.latency.calibration import FAMILIES, constants
 
+# Medians without the publication, every publication weighing alike.
 REACHED = {
-    "single stream": 0.047,
-    "single stream, bf16": 0.030,
-    "single stream, fp8": 0.085,
-    "single stream, int8": 0.044,
-    "single stream, int4": 0.056,
-    "single stream, accelerator left out": 0.120,
-    "static batch": 0.077,
-    "stated concurrency, TPOT": 0.096,
-    "stated concurrency, TTFT": 0.248,
-    "maximum throughput": 0.113,
+    "single stream": 0.113,
+    "static batch": 0.251,
+    "stated concurrency, TPOT": 0.133,
+    "stated concurrency, TTFT": 0.332,
+    "maximum throughput": 0.192,
 }
-
-
-# Not reached yet; a line that comes to be reached leaves this set.
-MISSED = {
-    "single stream",
-    "single stream, fp8",
-    "single stream, accelerator left out",
-    "stated concurrency, TPOT",
-    "stated concurrency, TTFT",
+# Of rows whose publication was seen, and of rows whose model was not.
+OF_ROWS = {
+    "single stream": (0.062, 0.075),
+    "static batch": (0.128, 0.160),
+    "stated concurrency, TPOT": (0.082, 0.104),
+    "stated concurrency, TTFT": (0.222, 0.291),
+    "maximum throughput": (0.139, 0.150),
 }
+# Kinds whose ranges hold less than they say: with their publication goes nearly everything like them.
+SHORT = {("static_batch", "e2e"), ("static_batch", "tpot")}
 
 
 @pytest.fixture(scope="module")
@@ -65,9 +63,29 @@ def test_no_estimate_of_any_fit_is_below_the_physical_floor() -> None:
     assert held_out.below_floor() == []
 
 
-def test_shares_within_a_band_hold(found: dict[str, held_out.ErrorScore]) -> None:
-    assert found["single stream"].within_20 >= 0.9 * 0.89
-    assert found["maximum throughput"].within_30 >= 0.9 * 0.86
+@pytest.mark.parametrize("what", OF_ROWS)
+def test_nor_does_it_on_rows_whose_publication_or_other_models_were_seen(what: str) -> None:
+    scores = dict(left_out_otherwise())[what]
+    fit, without_model = OF_ROWS[what]
+    assert scores["fit"].of_rows <= 1.1 * fit
+    assert scores["without_model"].of_rows <= 1.1 * without_model
+
+
+def test_fewer_constants_come_from_served_runs_than_before_kernels_were_read() -> None:
+    """877 until then; none of a model, a row or a publication."""
+    assert len(constants()) < 877
+    levels = {name.split("|")[1] for name in constants() if "|" in name}
+    named = {part for level in levels for part in level.split("*")}
+    assert named <= {"class", "chip", "engine", "era", "path", "slot", "layout", "attention", "ffn", "link", "serving"}
+
+
+def test_a_publication_weighs_the_same_however_many_rows_it_prints() -> None:
+    """Nine figures of one source that are right and one of another that is off by half: half of the weight each."""
+    right = next(f for f in held_out.checked() if f.metric == "tpot")
+    exact = replace(right, publication="a", published=1.0, without_publication=1.0)
+    off = replace(right, publication="b", published=1.0, without_publication=1.5)
+    found = held_out.score("", [*[exact] * 9, off])
+    assert (found.publications, found.within_20, found.of_rows) == (2, pytest.approx(0.5), 0.0)
 
 
 def test_the_articles_case_without_its_model() -> None:
@@ -79,19 +97,31 @@ def test_the_articles_case_without_its_model() -> None:
     }
     assert cases["bf16"].published == 3.4
     assert cases["int4"].published == 1.5
-    assert cases["bf16"].error() <= 0.10
-    assert cases["int4"].error() <= 0.10
+    assert cases["bf16"].error("without_model") <= 0.10
+    assert cases["int4"].error("without_model") <= 0.10
 
 
 def test_intervals_keep_their_word() -> None:
-    """80 % intervals made without the model they are judged on hold 75 to 85 % of its measurements."""
+    """80 % intervals made without the publication they are judged on hold 75 to 85 % of its rows."""
     for entry in held_out.interval_record():
-        if entry.evidence == "chip" and entry.rows >= 400:
-            assert 0.75 <= entry.covered <= 0.85, entry
-        if entry.evidence == "class" and entry.rows >= 400:  # the accelerator left out, its class measured
-            assert 0.73 <= entry.covered <= 0.87, entry
-        if (entry.kind, entry.metric, entry.evidence) == ("single_stream", "e2e", "chip"):
-            assert entry.half_width < 0.25
+        if entry.rows >= 100:
+            assert (0.75 <= entry.covered <= 0.85) == ((entry.kind, entry.metric) not in SHORT), entry
+
+
+def test_the_record_of_the_intervals_is_what_the_committed_errors_give() -> None:
+    made = {(c.kind, c.metric): c.covered for c in held_out.nested_record()}
+    for entry in held_out.interval_record():
+        assert made[entry.kind, entry.metric] == pytest.approx(entry.covered, abs=1e-3)
+
+
+def test_what_widens_a_range_comes_from_other_publications() -> None:
+    """Whatever one publication's errors are, the ranges it is judged by stay as they were."""
+    errors = [e for e in held_out.held_out() if e.cell[:2] == ("max_throughput", "throughput")]
+    pool = spread.Pool(errors)
+    name = pool.names[0]
+    worse = spread.Pool([replace(e, error=9.0) if e.publication == name else e for e in errors])
+    own = pool.by_publication(errors)
+    assert pool.spreads(own, (0,)) == worse.spreads(worse.by_publication(errors), (0,))
 
 
 def _sample() -> dict[str, list[FitCase]]:
@@ -126,19 +156,11 @@ def test_committed_constants_reproduce_the_committed_table() -> None:
 
 def test_each_line_is_reached_or_its_groups_are_named_with_what_stands_behind_them() -> None:
     for target in targets():
-        assert target.reached == (target.what not in MISSED), target.what
+        assert not target.reached, f"{target.what} is reached: say so in the README"
         behind = groups_behind(target)
         assert sum(g.beyond for g in behind) <= len(target.figures)
         assert all(g.beyond <= g.rows for g in behind)
         assert [g.beyond for g in behind] == sorted((g.beyond for g in behind), reverse=True)
-
-
-def test_a_model_alone_of_its_kind_is_said_to_be() -> None:
-    """DeepSeek-R1 is the only model published in block FP8 on TensorRT-LLM: without it nothing tells that speed."""
-    tpot = next(q for q in targets() if q.what == "stated concurrency, TPOT")
-    (alone,) = [g for g in groups_behind(tpot, 20) if (g.engine, g.path) == ("tensorrt-llm", "fp8-block")]
-    assert alone.others == alone.other_rows == 0
-    assert "no other model was measured" in alone.sentence
 
 
 def test_figures_published_twice_show_what_no_estimator_can_beat() -> None:

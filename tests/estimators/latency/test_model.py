@@ -216,7 +216,7 @@ def test_a_cached_head_shared_by_more_query_heads_is_read_again_by_old_kernels()
     assert build_shard(precision_of("meta-llama/Llama-2-7b-hf"), h100, ONE_GPU).group == 1.0
     grouped = build_shard(precision_of(LLAMA), h100, ONE_GPU)
     assert grouped.group == 4.0
-    context = case_context(h100, grouped, "vllm", "vllm-0.14", 1)
+    context = case_context(h100, grouped, "vllm", "vllm-0.14", 1, False)
     once = replace(case_rates(context), regroup=0.0)
     again = replace(once, regroup=0.5)
     one, more = (Step(grouped, rates, prompts=False, context=4096.0).terms(64.0).cache for rates in (once, again))
@@ -228,15 +228,16 @@ def test_a_cached_head_shared_by_more_query_heads_is_read_again_by_old_kernels()
     "model", [LLAMA, "deepseek-ai/DeepSeek-R1", "MiniMaxAI/MiniMax-M2", "Qwen/Qwen2.5-7B-Instruct-AWQ"]
 )
 @pytest.mark.parametrize("gpu", ["H100", "L4", "MI300X", "T4"])
-def test_rates_are_the_prior_and_every_fitted_effect_that_names_the_case(model: str, gpu: str) -> None:
+def test_rates_are_where_kernels_put_them_and_every_fitted_effect_that_names_the_case(model: str, gpu: str) -> None:
     shard = build_shard(precision_of(model), find_accelerator(gpu), Placement(tp=2))
-    context = case_context(find_accelerator(gpu), shard, "vllm", "vllm-0.14", 2)
+    context = case_context(find_accelerator(gpu), shard, "vllm", "vllm-0.14", 2, False)
     rates, effects = case_rates(context), constants()
     for name, family in FAMILIES.items():
         for number, slot in enumerate(SLOTTED.get(name, (None,))):
             total = sum(effects.get(e, 0.0) for e in context.effects(family, None if slot is None else number))
             found = getattr(rates, f"{slot}_{name}" if slot else name)
-            assert found == pytest.approx(value(family, total))
+            at = context.standing.families.get((name, None if slot is None else number), family.prior)
+            assert found == pytest.approx(value(family, at, total))
 
 
 def test_the_floor_of_many_requests_reads_the_cache_of_all_of_them() -> None:
