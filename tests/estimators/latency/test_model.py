@@ -350,7 +350,7 @@ def test_what_arrives_is_served_whatever_the_speed() -> None:
 
 def test_the_range_of_a_maximum_is_that_of_measured_maxima() -> None:
     """On a measured chip, products in 16 bits: from e^q10 to e^q90 of the estimate."""
-    found, spread = estimate(at_maximum()).req_per_s, find_spread("max_throughput", "throughput", "chip", "16bit")
+    found, spread = estimate(at_maximum()).req_per_s, find_spread("max_throughput", "throughput", "cell", "16bit")
     assert (found.low / found.value, found.high / found.value) == pytest.approx(
         (math.exp(spread.low), math.exp(spread.high))
     )
