@@ -58,6 +58,7 @@ def test_the_break_even_is_where_the_two_costs_meet() -> None:
     even, line = found
     assert [point.output_millions for point in line] == sorted(point.output_millions for point in line)
     assert all(later.machines_usd >= earlier.machines_usd for earlier, later in pairwise(line))
+    assert line[0].machines_usd == pytest.approx(587.504)  # $0.8048 x 730: the first replica, however little it makes
     if even.first_output_millions is not None:
         assert result.chosen is not None
         assert result.chosen.cost is not None

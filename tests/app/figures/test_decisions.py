@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.figures.decisions import NAMES_APART, cost_against_latency, cost_against_quality
+from app.exploring.sensitivity import Assumption, Swing
+from app.figures.decisions import NAMES_APART, cost_against_latency, cost_against_quality, tornado
 from app.planning.recommendation import Point
 
 BASE = Point(
@@ -59,3 +60,12 @@ def test_quality_is_drawn_once_per_model_and_precision_and_never_guessed() -> No
     figure = cost_against_quality([BASE, dearer, unknown], 0.99, "ref")
     assert figure.data[0].x == (99.0,)
     assert figure.data[0].y == (600.0,)
+
+
+def test_bars_of_the_sensitivity_start_at_the_cost_now_and_reach_to_each_end() -> None:
+    """$600 now, $400 a third less, $1,000 half more: 200 to the left and 400 to the right of 600."""
+    assumption = Assumption(key="rate", name="Requests a second", value=2.0, scaled=lambda scenario, _: scenario)
+    swing = Swing(assumption=assumption, usd_low=400.0, usd_high=1000.0, usd_now=600.0, flips_at=None, flips_to="")
+    less, more = tornado([swing]).data
+    assert (less.base[0], less.x[0], less.name) == (600.0, -200.0, "a third less")
+    assert (more.base[0], more.x[0], more.name) == (600.0, 400.0, "half more")

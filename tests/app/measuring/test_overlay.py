@@ -150,3 +150,24 @@ def test_a_measured_range_of_dollars_is_that_of_the_measured_throughput() -> Non
     tokens, hourly = chosen.latency.output_tok_per_s, float(chosen.cost.usd_per_hour)
     assert float(chosen.cost.usd_per_million_low or 0) == pytest.approx(hourly / 0.0036 / tokens.high)
     assert float(chosen.cost.usd_per_million_high or 0) == pytest.approx(hourly / 0.0036 / tokens.low)
+
+
+def test_beside_a_measurement_stand_both_ends_of_memory_and_dollars_of_one_replica() -> None:
+    """Two replicas on two g6.xlarge: one is $0.8048 an hour, $223.56 for a million tokens at a token a second."""
+    asked = Scenario(model=MODEL, weights=Weights.BF16, instance="g6.xlarge", concurrency=2, replicas=2)
+    made = measured(output_tok_per_s=RepeatedReadings.of([16.0, 15.0, 17.0]), peak_memory_bytes=17 << 30)
+    found = plan(asked, shared_sources())
+    rows = {row.key: row for row in beside_plan(found, made)}
+    assert found.chosen is not None
+    assert found.chosen.memory is not None
+    memory, held = rows["memory_bytes"].estimated, found.chosen.memory
+    assert memory is not None
+    assert (memory.low, memory.value, memory.high) == (
+        held.memory_bytes_per_gpu_low,
+        held.memory_bytes_per_gpu,
+        held.memory_bytes_per_gpu_high,
+    )
+    dollars = rows["usd_per_million_output_tokens"]
+    assert (dollars.low, dollars.measured, dollars.high) == pytest.approx(
+        (223.5556 / 17, 223.5556 / 16, 223.5556 / 15), rel=1e-5
+    )

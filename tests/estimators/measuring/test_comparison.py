@@ -8,7 +8,7 @@ from functools import partial
 import pytest
 
 from estimators.latency.estimate import Interval
-from estimators.measuring.comparison import compare, verdict, vllm_serve_line
+from estimators.measuring.comparison import around_device_estimate, compare, verdict, vllm_serve_line
 from pricing.cost import usd_per_million_tokens
 from tests.profiling_samples import measurement, spread
 
@@ -58,3 +58,22 @@ def test_the_serve_line_is_safe_to_paste() -> None:
         "--tensor-parallel-size 2 --max-model-len 4096"
     )
     assert "'a; rm -rf ~'" in vllm_serve_line("a; rm -rf ~")
+
+
+def test_dollars_of_an_estimate_are_least_at_its_fast_end() -> None:
+    """$360 over tokens a second: 20 within 16 to 25 are $18 within $14.40 to $22.50."""
+    rows = compare(
+        measurement(output_tok_per_s=spread(24.0, cv=0.25)),
+        output_tok_per_s=Interval(value=20.0, low=16.0, high=25.0),
+        usd_per_million=lambda rate: Decimal(360) / Decimal(repr(rate)),
+    )
+    (dollars,) = [row for row in rows if row.key == "usd_per_million_output_tokens"]
+    estimated = dollars.estimated
+    assert estimated is not None
+    assert (estimated.low, estimated.value, estimated.high) == pytest.approx((14.4, 18.0, 22.5))
+    assert (dollars.low, dollars.measured, dollars.high) == pytest.approx((12.0, 15.0, 20.0))  # 30, 24 and 18 a second
+
+
+def test_an_estimate_from_a_devices_benchmark_is_within_a_quarter_either_way() -> None:
+    found = around_device_estimate(0.010)
+    assert (found.low, found.value, found.high) == pytest.approx((0.008, 0.010, 0.0125))
