@@ -13,6 +13,7 @@ import pytest
 
 from app.columns import COLUMNS
 from app.exploring.report_page import plans_csv, plans_json, report_html
+from app.format import gib, seconds, span
 from app.planning.planner import plan
 from app.planning.question import QualityBar, Question
 from app.planning.recommend import recommend
@@ -61,6 +62,19 @@ def page_of(answer: Recommendation) -> _Read:
     best = answer.plans[0]
     assert best.plan is not None
     return _Read(report_html(best.plan, link="?v=1", today=TODAY, answer=answer, chosen=best.candidate))
+
+
+def test_the_report_gives_each_estimate_with_both_ends(answer: Recommendation) -> None:
+    text, chosen = page_of(answer).text, answer.plans[0].plan.chosen
+    assert chosen is not None
+    assert chosen.memory is not None
+    assert chosen.latency is not None
+    memory = (chosen.memory.memory_bytes_per_gpu_low, chosen.memory.memory_bytes_per_gpu_high)
+    assert f"{gib(memory[0])} to {gib(memory[1])}, 80 % interval" in text
+    for key in ("ttft", "tpot", "e2e"):
+        mean, late = chosen.latency.of(key)
+        assert f"p95 {seconds(late)}" in text
+        assert f"mean {span(mean.low, mean.high)}, 80 % interval" in text
 
 
 def test_the_report_holds_verdict_limits_evidence_reason_and_link(answer: Recommendation) -> None:

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 from itertools import pairwise
 
 import pytest
 
-from app.exploring.token_cost import bill_of, compare_with_api, equal_cost_with_api, prices_of_tokens
+from app.exploring.token_cost import bill_of, compare_with_api, equal_cost_with_api, output_weight, prices_of_tokens
 from app.planning.planner import plan
 from app.scenario import LoadMode, Scenario
 from app.sources import shared_sources
+from estimators.latency.estimate import OperatorTime
+from estimators.provenance import Term
 from pricing.api_prices import api_prices_of
 from pricing.bill import Extras
 from pricing.hours import always, business_hours
+from tests.app.planning.test_costs import ONE_REPLICA
 
 MODEL = "meta-llama/Llama-3.1-8B-Instruct"
 
@@ -89,3 +93,30 @@ def test_a_load_at_the_engines_most_has_one_price_a_million() -> None:
     assert float(found[0].machine_usd_per_million_output) == pytest.approx(
         float(result.chosen.cost.usd_per_million_output_tokens)
     )
+
+
+class _Steps:
+    """A step of 20 ms and a prefill of 100 ms, each in two parts."""
+
+    def decode_step(self) -> tuple[OperatorTime, ...]:
+        return (_part(0.015), _part(0.005))
+
+    def prefill_step(self) -> tuple[OperatorTime, ...]:
+        return (_part(0.08), _part(0.02))
+
+    def terms(self) -> tuple[Term, ...]:
+        return ()
+
+
+def _part(seconds: float) -> OperatorTime:
+    return OperatorTime(name="", seconds=seconds, bytes=0, flops=0, bound="compute")
+
+
+def test_an_output_token_weighs_its_share_of_a_step_against_its_share_of_a_prefill() -> None:
+    """20 ms over 4 requests is 5 ms a token; 100 ms over 1,000 tokens 0.1 ms: it weighs as 50."""
+    chosen = plan(Scenario(model=MODEL, instance="g6.xlarge"), shared_sources()).chosen
+    assert chosen is not None
+    assert chosen.latency is not None
+    four = replace(ONE_REPLICA, running_requests=4.0, explanation=_Steps())
+    assert output_weight(replace(chosen, latency=four), 1000) == pytest.approx(50.0)
+    assert output_weight(replace(chosen, latency=None), 1000) is None

@@ -343,3 +343,25 @@ def test_a_margin_says_where_its_interval_ends_and_when_memory_is_tight() -> Non
     assert left_text(replace(time, high=0.99)) == "10 % below the limit"
     assert left_text(Limit(key="memory", limit=100, value=99)) == "1 % below the limit: tight"
     assert left_text(Limit(key="memory", limit=100, value=97)) == "3 % below the limit"
+
+
+def test_the_next_cheaper_is_the_costliest_of_what_is_cheaper_and_fails() -> None:
+    """12 ms a token takes H100s: of an L4 at $588 and an L40S at $1,359 a month, both too slow, it is the L40S."""
+    sources = LocalSources(
+        book(**{"g6.xlarge": "0.8048", "g6e.xlarge": "1.861", "p5.48xlarge": "55.04"}), HubClient(offline=True)
+    )
+    asked = Scenario(model=SMALL, concurrency=1, tpot=0.012)
+    question = Question(scenario=asked, models=(SMALL,), weights=(Weights.BF16,), kv=(KvPrecision.AUTO,))
+    first = recommend(replace(question, drafting=False), sources).plans[0]
+    assert (first.candidate.label, first.next_cheaper and first.next_cheaper.label) == ("p5.48xlarge", "g6e.xlarge")
+
+
+def test_the_last_standing_is_one_that_was_timed_rather_than_one_too_small_to_be() -> None:
+    """The 70B on eight H100 misses both limits; on an L4 it does not fit, and counts as missing memory and both."""
+    sources = LocalSources(book(**{"g6.xlarge": "0.8048", "p5.48xlarge": "55.04"}), HubClient(offline=True))
+    asked = Scenario(model=LARGE, concurrency=1, ttft=0.0001, tpot=0.0001)
+    question = Question(scenario=asked, models=(LARGE,), weights=(Weights.BF16,), kv=(KvPrecision.AUTO,))
+    nearest = recommend(question, sources).nearest
+    assert nearest is not None
+    assert nearest.label == "p5.48xlarge"
+    assert [limit.key for limit in nearest.failed] == ["ttft", "tpot"]
