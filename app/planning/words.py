@@ -138,6 +138,9 @@ def headline(answer: Recommendation) -> str:
     if answer.plans:
         best = answer.plans[0].candidate
         return f"{name_of(best)}: {usd(best.usd_per_month or Decimal(0))} a month."
+    if answer.nearest is None and answer.without_evidence:
+        unknown = "; ".join(answer.without_evidence)
+        return f"No plan is known to meet the quality bar: nobody has published a comparison for {unknown}."
     if answer.nearest is None:
         return "Nothing that was named could be weighed."
     failed = _failing(answer.nearest)

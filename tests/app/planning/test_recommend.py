@@ -345,6 +345,17 @@ def test_a_margin_says_where_its_interval_ends_and_when_memory_is_tight() -> Non
     assert left_text(Limit(key="memory", limit=100, value=97)) == "3 % below the limit"
 
 
+def test_where_no_precision_that_is_allowed_was_ever_compared_that_is_what_is_said() -> None:
+    """Nobody has published the 8B in INT8 on instruction following, so none of its layouts is worked out."""
+    question = Question(scenario=RAG, models=(SMALL,), weights=(Weights.INT8,), bar=WITHIN_ONE_PERCENT)
+    answer = recommend(question, SOURCES)
+    assert answer.weighed > 0
+    assert headline(answer) == (
+        "No plan is known to meet the quality bar: nobody has published a comparison for "
+        "meta-llama/Llama-3.1-8B-Instruct in INT8."
+    )
+
+
 def test_the_next_cheaper_is_the_costliest_of_what_is_cheaper_and_fails() -> None:
     """12 ms a token takes H100s: of an L4 at $588 and an L40S at $1,359 a month, both too slow, it is the L40S."""
     sources = LocalSources(
