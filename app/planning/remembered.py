@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from app.planning.answer import Answer, answer
 from app.planning.plan import Plan
 from app.planning.planner import Sources, plan
 from app.planning.question import Question
@@ -16,6 +17,7 @@ SECONDS_KEPT = 300.0  # a refreshed price or a Hub answer shows within five minu
 
 _plans: TimedCache[tuple[int, Scenario, bool], Plan] = TimedCache(entries=400, seconds=SECONDS_KEPT)
 _answers: TimedCache[tuple[int, Question], Recommendation] = TimedCache(entries=40, seconds=SECONDS_KEPT)
+_cards: TimedCache[tuple[int, Question, Scenario], Answer] = TimedCache(entries=100, seconds=SECONDS_KEPT)
 
 
 class VersionedSources(Sources, Protocol):
@@ -42,4 +44,14 @@ def remembered_recommendation(question: Question, sources: VersionedSources) -> 
     if known is None:
         known = recommend(question, sources)
         _answers.put(key, known)
+    return known
+
+
+def remembered_answer(question: Question, asked: Scenario, sources: VersionedSources) -> Answer:
+    """`answer`, or the same cards as a moment ago."""
+    key = (sources.version, question, asked)
+    known = _cards.get(key)
+    if known is None:
+        known = answer(question, asked, sources)
+        _cards.put(key, known)
     return known

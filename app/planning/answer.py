@@ -1,0 +1,255 @@
+"""A question answered by up to three plans: as asked, the cheapest that meets every limit, and a safe one. Pure.
+
+As asked is the model as published, without drafting, on the cheapest machines that do. The cheapest may take any
+precision, cache, drafting and machine that is allowed. The safe one clears every limit with its whole 80 % interval,
+on evidence of this chip and this model. Plans that coincide are one card.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from enum import StrEnum
+
+from app.planning.plan import OBJECTIVES, Candidate, Plan, p95_of
+from app.planning.planner import Sources, plan
+from app.planning.quality_bar import SIXTEEN_BITS
+from app.planning.question import Question
+from app.planning.recommend import recommend
+from app.planning.recommendation import Ranked, Recommendation
+from app.scenario import Scenario
+from estimators.latency.estimate import Interval, LatencyEstimate
+from estimators.precision import KvPrecision, Weights
+from estimators.provenance import Refusal
+from estimators.quality.recovery import Level, recovery
+from estimators.quality.verdict import Meets
+
+TIGHTER = (1.0, 0.75, 0.55)  # shares of the limits on time that a safe plan is looked for with, in turn
+SAFE_SHOWN = 12
+_ROWS = re.compile(r"[0-9]+ published rows on .+, (?P<exact>[0-9]+) of them with ")
+
+
+class Kind(StrEnum):
+    """What a card answers."""
+
+    AS_ASKED = "as asked"
+    CHEAPEST = "cheapest"
+    SAFE = "safe"
+
+
+class Grade(StrEnum):
+    """How near the evidence of a figure is to the case, the nearest first."""
+
+    MEASURED = "measured here"
+    CASE = "published for this case"
+    NEAR = "published for this model or chip"
+    CLASS = "from its class"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quality:
+    """What is known of a plan's quality. `ratio` of the model as published, or of the bar's reference; None: unknown"""
+
+    ratio: float | None
+    low: float | None
+    grade: Grade | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Card:
+    """One plan with what a reader decides by. `saving_usd` is a month against as asked; negative costs more."""
+
+    kinds: tuple[Kind, ...]
+    plan: Plan
+    candidate: Candidate
+    saving_usd: Decimal | None
+    times: Mapping[str, Interval]  # "ttft", "tpot", "e2e": 95th percentile with its 80 % interval
+    speed: Grade | None
+    quality: Quality
+
+    @property
+    def may_miss(self) -> tuple[str, ...]:
+        """Keys of the limits that are met by the estimate and missed within its interval."""
+        keys = [limit.key for limit in self.candidate.limits if limit.may_miss]
+        memory = self.candidate.memory
+        if memory is not None and memory.fits and memory.memory_bytes_per_gpu_high > memory.memory_budget_bytes_per_gpu:
+            keys.append("memory")
+        return tuple(dict.fromkeys(keys))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """The cards in the order as asked, cheapest, safe; and the recommendation the cheapest heads."""
+
+    asked: Plan
+    cards: tuple[Card, ...]
+    found: Recommendation | None
+    refusal: Refusal | None = None  # why nothing could be weighed
+
+    def card(self, kind: Kind) -> Card | None:
+        return next((card for card in self.cards if kind in card.kinds), None)
+
+
+def answer(question: Question, asked: Scenario, sources: Sources) -> Answer:
+    """The cards of `question`, whose model as published is what `asked` says. Raises nothing."""
+    found, refusal = None, None
+    try:
+        found = recommend(question, sources)
+        own = _on_own_hardware(question, asked, sources) if question.owned else None
+    except Refusal as refused:
+        refusal, own = refused, None
+    plain = own.plan if own else plan(asked, sources, whole=False)
+    ways: list[tuple[Kind, Plan, Candidate]] = []
+    if plain.chosen is not None and plain.chosen.memory is not None:
+        ways.append((Kind.AS_ASKED, plain, own.candidate if own else plain.chosen))
+    if found is not None and found.plans:
+        ways.append((Kind.CHEAPEST, found.plans[0].plan, found.plans[0].candidate))
+        plainly = Ranked(candidate=ways[0][2], plan=plain, next_cheaper=None) if ways else None
+        if (safe := _safe(question, plainly, sources)) is not None:
+            ways.append((Kind.SAFE, safe.plan, safe.candidate))
+    return Answer(asked=plain, cards=tuple(_cards(ways)), found=found, refusal=refusal)
+
+
+def _on_own_hardware(question: Question, asked: Scenario, sources: Sources) -> Ranked | None:
+    model = asked.model or question.models[0]
+    plain = replace(question, models=(model,), weights=(asked.weights,), kv=(asked.kv,), drafting=False, bar=None)
+    found = recommend(plain, sources, shown=1).plans
+    return found[0] if found else None
+
+
+def _cards(ways: list[tuple[Kind, Plan, Candidate]]) -> Iterator[Card]:
+    """One card a plan; a cheapest plan that is no cheaper than what was asked, which does too, is what was asked."""
+    kinds: dict[int, list[Kind]] = {}
+    for number, (kind, _, candidate) in enumerate(ways):
+        same = next((n for n in kinds if _coincide(kind, ways[n][2], candidate)), number)
+        kinds.setdefault(same, []).append(kind)
+    asked = next((c.usd_per_month for kind, _, c in ways if kind is Kind.AS_ASKED), None)
+    for number, found in kinds.items():
+        _, made, candidate = ways[number]
+        latency = candidate.latency or (made.chosen.latency if made.chosen else None)
+        usd = candidate.usd_per_month
+        new = Kind.AS_ASKED not in found and asked is not None and usd is not None
+        yield Card(
+            kinds=tuple(found),
+            plan=made,
+            candidate=candidate,
+            saving_usd=asked - usd if new and asked is not None and usd is not None else None,
+            times={key: p95_of(latency, key) for key in OBJECTIVES} if latency else {},
+            speed=speed_grade(latency),
+            quality=_quality(candidate),
+        )
+
+
+def _coincide(kind: Kind, shown: Candidate, other: Candidate) -> bool:
+    if kind is Kind.CHEAPEST:  # nothing is given up where it saves nothing
+        does = shown.eligible and all(limit.met for limit in shown.limits)
+        if does and shown.usd_per_month is not None and other.usd_per_month is not None:
+            return shown.usd_per_month <= other.usd_per_month
+    return _identity(shown) == _identity(other)
+
+
+def _identity(candidate: Candidate) -> tuple[object, ...]:
+    s = candidate.scenario
+    cache = None if s.kv is KvPrecision.AUTO or s.kv in (KvPrecision.BF16, KvPrecision.FP16) else s.kv
+    return (
+        candidate.model,
+        s.weights,
+        cache,
+        candidate.label,
+        s.gpus,
+        s.pp,
+        candidate.replicas,
+        s.region,
+        s.buy,
+        s.spec,
+    )
+
+
+def _safe(question: Question, plainly: Ranked | None, sources: Sources) -> Ranked | None:
+    """The cheapest plan that clears every limit, looked for with the limits on time as they are, then tighter; the one
+    as asked, where it clears them and nothing that does is cheaper."""
+    asked = question.scenario
+    timed = any(getattr(asked, key) is not None for key in OBJECTIVES)
+    may_stand = plainly is not None and question.bar is None and plainly.candidate.eligible
+    best = plainly if plainly and may_stand and _clears(plainly, timed or asked.rate is not None) else None
+    for share in TIGHTER if timed else TIGHTER[:1]:
+        tighter = {key: limit * share for key in OBJECTIVES if (limit := getattr(asked, key)) is not None}
+        narrowed = replace(question, scenario=replace(asked, **tighter), drafting=False)
+        try:
+            plans = recommend(narrowed, sources, shown=SAFE_SHOWN).plans
+        except Refusal:
+            return best
+        for ranked in plans:
+            if best is not None and _usd(ranked) >= _usd(best):
+                break
+            restated = _restated(ranked, asked, sources) if share < 1 else ranked
+            if _clears(restated, timed or asked.rate is not None):
+                best = restated
+                break
+        if plans and best is plans[0]:
+            break
+    return best
+
+
+def _usd(ranked: Ranked) -> Decimal:
+    return ranked.candidate.usd_per_month or Decimal(0)
+
+
+def _restated(ranked: Ranked, asked: Scenario, sources: Sources) -> Ranked:
+    """The plan under the limits that were asked, not the tighter ones it was found with."""
+    scenario = replace(ranked.candidate.scenario, ttft=asked.ttft, tpot=asked.tpot, e2e=asked.e2e)
+    limits = tuple(
+        replace(limit, limit=getattr(asked, limit.key)) if limit.key in OBJECTIVES else limit
+        for limit in ranked.candidate.limits
+    )
+    candidate = replace(ranked.candidate, scenario=scenario, limits=limits)
+    return replace(ranked, candidate=candidate, plan=plan(scenario, sources, whole=False))
+
+
+def _clears(ranked: Ranked, timed: bool) -> bool:
+    """Every limit with the whole interval, memory's high end within its budget, on evidence of this case."""
+    candidate, chosen = ranked.candidate, ranked.plan.chosen
+    if chosen is None or chosen.memory is None or any(limit.may_miss or not limit.met for limit in candidate.limits):
+        return False
+    if chosen.memory.memory_bytes_per_gpu_high > chosen.memory.memory_budget_bytes_per_gpu:
+        return False
+    if timed and speed_grade(chosen.latency) in (None, Grade.CLASS):
+        return False
+    result = candidate.quality.result
+    if result is not None:
+        return result.meets is Meets.YES
+    known = _quality(candidate)
+    return known.ratio is not None and known.grade in (Grade.MEASURED, Grade.CASE)
+
+
+def speed_grade(latency: LatencyEstimate | None) -> Grade | None:
+    """ "113 published rows on L40S, 0 of them with vllm and fp8 products" is evidence of the chip, not of the case."""
+    if latency is None:
+        return None
+    rows = _ROWS.match(latency.evidence)
+    if rows is None:
+        return Grade.CLASS
+    return Grade.CASE if int(rows["exact"]) else Grade.NEAR
+
+
+_GRADES = {Level.REFERENCE: Grade.CASE, Level.EXACT: Grade.CASE, Level.FAMILY: Grade.NEAR}
+
+
+def _quality(candidate: Candidate) -> Quality:
+    """Against the bar's reference where there is a bar; else the share of its own suite averages a precision keeps."""
+    verdict = candidate.quality.verdict
+    if verdict is not None:
+        known = verdict.ratio is not None and candidate.quality.known
+        grade = _GRADES.get(verdict.level, Grade.CLASS) if known and verdict.level else None
+        return Quality(ratio=verdict.ratio if known else None, low=verdict.low if known else None, grade=grade)
+    asked = candidate.scenario
+    if asked.kv is KvPrecision.FP8:
+        return Quality(ratio=None, low=None, grade=None)
+    if asked.weights is Weights.AS_PUBLISHED or asked.weights in SIXTEEN_BITS:
+        return Quality(ratio=1.0, low=1.0, grade=Grade.CASE)
+    found = recovery(asked.model, asked.weights.value) if asked.model else None
+    if found is None or found.median is None:
+        return Quality(ratio=None, low=None, grade=None)
+    return Quality(ratio=found.median, low=found.low, grade=_GRADES.get(found.level, Grade.CLASS))
