@@ -1,4 +1,4 @@
-"""The dashboard's entry point: page settings, shared inputs, navigation. No arithmetic."""
+"""The dashboard's entry point: page settings, the question, the plan that is chosen, navigation. No arithmetic."""
 
 from __future__ import annotations
 
@@ -6,13 +6,12 @@ from pathlib import Path
 
 import streamlit as st
 
-from app.planning.remembered import remembered_plan
+from app.planning.plan import Plan
 from app.scenario import with_page_defaults
 from app.sources import dashboard_sources
-from app.views import card, current, header, inputs
+from app.views import card, cards, current, header, inputs, question_inputs
 
-FOLDED = ("accuracy", "recommend", "compare")  # pages that ask something of their own
-OWN_LINKS = ("recommend",)  # pages whose answer is another plan than that of the shared inputs
+FIRST = ("", "recommend")  # the first screen; Recommend was a page of its own, and links to it open here
 ICON = str(Path(__file__).with_name("static") / "icon.svg")
 
 st.set_page_config(page_title="Rightsize", page_icon=ICON, layout="wide", initial_sidebar_state="collapsed")
@@ -24,32 +23,49 @@ if st.context.is_embedded:
     card.draw(sources)
 else:
     page = st.navigation(
-        [
-            st.Page("views/estimate.py", title="Estimate", default=True),
-            st.Page("views/recommend.py", title="Recommend", url_path="recommend"),
-            st.Page("views/levers.py", title="Levers", url_path="levers"),
-            st.Page("views/compare.py", title="Compare", url_path="compare"),
-            st.Page("views/memory.py", title="Memory", url_path="memory"),
-            st.Page("views/speed.py", title="Speed", url_path="speed"),
-            st.Page("views/cost.py", title="Cost", url_path="cost"),
-            st.Page("views/prices.py", title="Prices", url_path="prices"),
-            st.Page("views/profile.py", title="Measure", url_path="measure"),
-            st.Page("views/accuracy.py", title="Accuracy", url_path="accuracy"),
-        ],
+        {
+            "": [
+                st.Page("views/estimate.py", title="Plan", default=True),
+                st.Page("views/estimate.py", title="Recommend", url_path="recommend", visibility="hidden"),
+            ],
+            "In detail": [
+                st.Page("views/memory.py", title="Memory", url_path="memory"),
+                st.Page("views/speed.py", title="Speed", url_path="speed"),
+                st.Page("views/cost.py", title="Cost", url_path="cost"),
+                st.Page("views/levers.py", title="Levers", url_path="levers"),
+            ],
+            "Compare and check": [
+                st.Page("views/compare.py", title="Compare", url_path="compare"),
+                st.Page("views/prices.py", title="Prices", url_path="prices"),
+                st.Page("views/profile.py", title="Measure", url_path="measure"),
+                st.Page("views/accuracy.py", title="Accuracy", url_path="accuracy"),
+            ],
+        },
         position="top",
     )
     st.set_page_config(page_title=f"{page.title} - Rightsize", page_icon=ICON)
     inputs.canonicalise()  # after the navigation, so that a rerun stays on the page the link named
     top = header.draw_title()
-    inputs.draw(current.model_ids(), sources.book.regions, folded=page.url_path in FOLDED)
+    inputs.draw(current.model_ids(), sources.book.regions)
+    question_inputs.draw(current.model_ids(), list(sources.book.regions))
     decoded = inputs.read()
     scenario = with_page_defaults(decoded.scenario)
+    asked = question_inputs.asked()
+    question_inputs.carry(decoded.scenario)
     sources.watch(scenario.region)
     if scenario.model is not None:
         sources.check_hub(scenario.model)
-    result = current.with_measurements(remembered_plan(scenario, sources, whole=True))
-    current.remember(result, decoded.problems)
-    if page.url_path not in OWN_LINKS:
-        header.draw_actions(top, result)
+    if (unknown := inputs.unknown_model()) is not None:
+        found, shown = None, None
+        result = Plan(asked=scenario, resolved=scenario, refusal=unknown)
+    else:
+        found = current.answered(scenario, asked, sources, st.session_state.get("own_scores", ()))
+        shown = current.chosen_card(found, asked, st.session_state.get("choice"))
+        result = current.plan_of(shown, found, scenario, sources, whole=page.url_path in FIRST)
+    result = current.with_measurements(result)
+    current.remember(result, decoded.problems, found, shown)
+    if unknown is None:
+        header.draw_actions(top, result, asked)
     header.draw_notices(result)
+    cards.draw_choice()
     page.run()

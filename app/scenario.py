@@ -276,10 +276,10 @@ FROZEN: dict[str, Callable[[str], Any]] = {
     "decided_e2e": _number(0, 10**6, above=True),
     "decided_cheapest": _match(_INSTANCE, "an EC2 instance type such as g6.xlarge"),
 }
-# What a link to the Recommend page adds: what may be chosen from, and the bar. Read by `app.exploring.question_link`.
+# What the first screen adds: what may be chosen from, the bar, which plan is shown. Read by `exploring.question_link`.
 QUESTION_KEYS = (
     "use", "models", "precisions", "regions", "ways", "vendors", "quality", "quality_of", "quality_on", "reasoning",
-    "budget", "owned",
+    "budget", "owned", "choice",
 )  # fmt: skip
 DEFAULTS = {f.name: f.default for f in fields(Scenario)}
 

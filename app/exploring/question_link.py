@@ -1,4 +1,4 @@
-"""The question of the Recommend page as flat text, for a link: what may be chosen from, the bar, the budget. Pure.
+"""The question of the first screen as flat text, for a link: what may be chosen from, the bar, the budget. Pure.
 
 Load and objectives are the scenario's own keys. Everything that comes in is hostile until parsed: `decode_question`
 never raises, reads bounded text, and names what it could not use.
@@ -14,10 +14,10 @@ from typing import TypeVar
 from urllib.parse import urlencode
 
 from app.planning.quality_bar import comparable
-from app.planning.question import MOST_MODELS, USUAL_WEIGHTS, QualityBar, Question, owned_from
+from app.planning.question import MOST_MODELS, USUAL_KV, USUAL_WEIGHTS, QualityBar, Question, owned_from
 from app.presets import PRESETS
 from app.scenario import QUESTION_KEYS, Problem, Scenario, decode, encode, model_text
-from estimators.precision import Weights
+from estimators.precision import KvPrecision, Weights
 from estimators.provenance import Refusal
 from estimators.quality.scores import Score
 from estimators.quality.tasks import Task
@@ -34,7 +34,7 @@ _NUMBER = re.compile(r"[0-9]{1,10}(\.[0-9]{1,4})?", re.ASCII)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """The boxes of the Recommend page. Empty means what the box says: the usual ones, or those of the scenario."""
+    """What may be chosen, the bar and the budget. Empty means what the box says: the usual ones, or the scenario's."""
 
     use: str = ""
     models: tuple[str, ...] = ()
@@ -61,10 +61,12 @@ def question_of(asked: Asked, scenario: Scenario, known: Collection[str], own: t
             reasoning=asked.reasoning,
             own=own,
         )
+    pinned = scenario.weights is not Weights.AS_PUBLISHED
     return Question(
-        scenario=open_scenario(scenario),
+        scenario=open_scenario(scenario) if asked.owned else asked_scenario(scenario),
         models=_models(asked, bar, scenario, known),
-        weights=asked.weights or USUAL_WEIGHTS,
+        weights=asked.weights or ((scenario.weights,) if pinned else USUAL_WEIGHTS),
+        kv=USUAL_KV if scenario.kv is KvPrecision.AUTO else (scenario.kv,),
         regions=asked.regions or (scenario.region,),
         options=asked.options or (scenario.buy,),
         vendors=frozenset(asked.vendors or ("NVIDIA",)),
@@ -72,6 +74,11 @@ def question_of(asked: Asked, scenario: Scenario, known: Collection[str], own: t
         budget_usd_per_month=asked.budget,
         owned=owned_from(asked.owned),
     )
+
+
+def asked_scenario(scenario: Scenario) -> Scenario:
+    """The scenario without what the question's own axes are; a machine that it names stays named."""
+    return replace(scenario, model=None, params=None, active=None, price=None, price_as_of=None)
 
 
 def open_scenario(scenario: Scenario) -> Scenario:

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from urllib.parse import urlencode
 
 import streamlit as st
 
+from app.exploring.question_link import Asked, encode_question
 from app.figures.base import memory_bar
-from app.format import gib, usd
-from app.planning.plan import Candidate
-from app.planning.remembered import remembered_plan
-from app.planning.sentences import conditions, verdict
+from app.format import gib, seconds, usd
+from app.planning.plan import Candidate, Plan
+from app.planning.sentences import conditions, load_phrase, verdict
 from app.scenario import Scenario, with_page_defaults
 from app.sources import LocalSources
 from app.text import in_markdown
-from app.views import inputs
+from app.views import current, inputs
 from app.views.parts import chart, old_price
+from estimators.latency.estimate import SHORT_TIMES
 from estimators.precision import Weights
 
 
@@ -23,19 +25,28 @@ def draw(sources: LocalSources) -> None:
     """Draw the card from the link; only precision and region can be changed here. Fits 480 x 480 pixels."""
     answer = st.container(gap="small", key="verdict")
     scenario = _choices(sources)
-    result = remembered_plan(scenario, sources, whole=True)
+    asked: Asked = st.session_state.linked_question
+    if (unknown := inputs.unknown_model()) is not None:
+        result = Plan(asked=scenario, resolved=scenario, refusal=unknown)
+    else:
+        found = current.answered(scenario, asked, sources)
+        shown = current.chosen_card(found, asked, st.session_state.get("choice"))
+        result = current.plan_of(shown, found, scenario, sources, whole=False)
     with answer:
         st.markdown(f"##### {in_markdown(verdict(result))}")
         if warning := old_price(result):
             st.caption(f":material/history: {in_markdown(warning)}")
-        st.caption(in_markdown(conditions(result)))
+        load = f". Load: {load_phrase(result.asked)}" if result.spec is not None else ""
+        st.caption(in_markdown(f"{conditions(result)}{load}"))
         if result.chosen is not None:
             _draw_machine(result.chosen)
         ignored = len(st.session_state.problems)
         if ignored:
             st.caption(f"{ignored} of this link's parameters could not be used; the full view names them.")
     with st.container(key="footer"):
-        st.link_button("Open full view", f"?{inputs.link_query(result.resolved)}", width="stretch")
+        if unknown is None:
+            query = urlencode({**inputs.link_of(result.resolved), **encode_question(asked)})
+            st.link_button("Open full view", f"?{query}", width="stretch")
 
 
 def _choices(sources: LocalSources) -> Scenario:
@@ -56,6 +67,13 @@ def _choices(sources: LocalSources) -> Scenario:
 def _draw_machine(chosen: Candidate) -> None:
     if chosen.memory is None:
         return
+    times = [
+        f"{SHORT_TIMES[key].lower()} {seconds(chosen.latency.of(key)[1])}"
+        for key in ("ttft", "tpot", "e2e")
+        if chosen.latency is not None
+    ]
+    if times:
+        st.caption(f"95 of 100 within: {', '.join(times)}")
     memory = f"{gib(chosen.memory.memory_bytes_per_gpu)} of {gib(chosen.memory.memory_budget_bytes_per_gpu)} per GPU"
     cost = f"**{in_markdown(usd(chosen.cost.usd_per_month))}** a month, " if chosen.cost else ""
     st.markdown(f"{cost}{memory}")

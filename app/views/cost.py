@@ -136,7 +136,7 @@ def draw_tokens(plan: Plan) -> None:
         )
     cost = plan.chosen.cost if plan.chosen else None
     whole = cost.usd_per_million_output_tokens if cost else None
-    alone = f"; with nothing charged for input it is {usd(whole)}, the figure of the Estimate page" if whole else ""
+    alone = f"; with nothing charged for input it is {usd(whole)}, the figure of the first screen" if whole else ""
     st.caption(
         in_markdown(
             f"At this load ({load_phrase(plan.asked)}). As billed spreads the bill over the tokens served; if busy is "

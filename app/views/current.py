@@ -2,25 +2,79 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from functools import lru_cache
 
 import streamlit as st
 
+from app.exploring.model_search import in_order
+from app.exploring.question_link import Asked, question_of
 from app.measuring.overlay import with_own_measurements
+from app.planning.answer import Answer, Card, Kind
 from app.planning.plan import Plan
-from app.scenario import Problem
+from app.planning.remembered import remembered_answer, remembered_plan
+from app.scenario import Problem, Scenario
+from app.sources import LocalSources
 from estimators.architecture import catalogue
+from estimators.precision import Weights
 from estimators.provenance import Refusal
 
 
-def remember(plan: Plan, problems: tuple[Problem, ...]) -> None:
+def answered(scenario: Scenario, asked: Asked, sources: LocalSources, own: Sequence[object] = ()) -> Answer | None:
+    """The cards of what is asked; None for a link's own price, and for loads that ask how much a machine can do."""
+    if scenario.price is not None or scenario.load is not None:
+        return None
+    try:
+        question = question_of(asked, scenario, model_ids(), tuple(own))  # type: ignore[arg-type]
+    except Refusal as refusal:
+        return Answer(asked=remembered_plan(scenario, sources), cards=(), found=None, refusal=refusal)
+    plain = scenario
+    if question.bar is not None:
+        plain = replace(scenario, model=question.bar.reference, params=None, active=None, weights=Weights.AS_PUBLISHED)
+    return remembered_answer(question, plain, sources)
+
+
+def chosen_card(found: Answer | None, asked: Asked, choice: str | None) -> Card | None:
+    """The card that was chosen; else the cheapest where something was left to choose, else the one as asked."""
+    if found is None or not found.cards:
+        return None
+    left_open = asked.percent is not None or asked.models or asked.owned or asked.budget or asked.regions
+    wanted = Kind(choice) if choice in list(Kind) else Kind.CHEAPEST if left_open else Kind.AS_ASKED
+    return found.card(wanted) or found.cards[0]
+
+
+def plan_of(card: Card | None, found: Answer | None, scenario: Scenario, sources: LocalSources, *, whole: bool) -> Plan:
+    """The plan every page speaks of: that of the card; of the scenario where there is none. `whole` with the machines
+    beside it weighed."""
+    if card is not None and not (Kind.AS_ASKED in card.kinds and card.plan.asked.instance == scenario.instance):
+        return card.plan
+    if found is not None and found.refusal is None:
+        scenario = found.asked.asked
+    return remembered_plan(scenario, sources, whole=whole)
+
+
+def remember(plan: Plan, problems: tuple[Problem, ...], found: Answer | None, card: Card | None) -> None:
     st.session_state["_plan"], st.session_state["_problems"] = plan, problems
+    st.session_state["_answer"], st.session_state["_card"] = found, card
 
 
 def plan() -> Plan:
-    """The plan of the shared inputs in this run."""
+    """The plan that is chosen in this run."""
     result: Plan = st.session_state["_plan"]
     return result
+
+
+def answer() -> Answer | None:
+    """The cards of this run."""
+    found: Answer | None = st.session_state["_answer"]
+    return found
+
+
+def card() -> Card | None:
+    """The card that is chosen."""
+    found: Card | None = st.session_state["_card"]
+    return found
 
 
 def problems() -> tuple[Problem, ...]:
@@ -51,5 +105,5 @@ def with_measurements(plan: Plan) -> Plan:
 
 @lru_cache(maxsize=1)
 def model_ids() -> list[str]:
-    """Ids the model box offers; any other may be typed."""
-    return sorted((entry.id for entry in catalogue.entries()), key=str.lower)
+    """Ids the model box offers, popular ones first; any other may be typed."""
+    return in_order([entry.id for entry in catalogue.entries()])

@@ -15,11 +15,10 @@ from app.exploring.decision_link import Decision, Review, freeze, review
 from app.exploring.question_link import with_question
 from app.exploring.report_page import plans_csv, plans_json, report_html
 from app.format import MEMORY_PER_GPU, MONTHLY_COST, gib, p95, seconds, usd
-from app.planning.plan import Plan
+from app.planning.plan import Candidate, Plan
 from app.planning.recommendation import Recommendation
 from app.sources import dashboard_sources
 from app.text import in_markdown
-from app.views.copy_link import copy_link
 from estimators.latency.estimate import TIMES
 
 NAMES = {
@@ -29,9 +28,10 @@ NAMES = {
 }
 
 
-def query_of(plan: Plan) -> str:
-    """The decision link of a plan, without the page's address."""
-    return urlencode(freeze(plan, datetime.now(UTC).date(), dashboard_sources()))
+def query_of(plan: Plan, question: Mapping[str, str]) -> str:
+    """The decision link of a plan, with the question it answers, without the page's address."""
+    link = freeze(plan, datetime.now(UTC).date(), dashboard_sources())
+    return urlencode(with_question(link, {key: text for key, text in question.items() if key != "choice"}))
 
 
 def _root() -> str:
@@ -40,31 +40,24 @@ def _root() -> str:
     return f"{address.rsplit('/', 1)[0]}/" if "://" in address else ""
 
 
-def draw_exports(answer: Recommendation, question: Mapping[str, str]) -> None:
-    """Open, link and report of the first plan; all plans as CSV and JSON. The links ask `question` too."""
-    best = answer.plans[0]
+def draw_exports(plan: Plan, chosen: Candidate, answer: Recommendation, question: Mapping[str, str]) -> None:
+    """Report of the plan that is shown; all plans as CSV and JSON."""
     plans = [ranked.plan for ranked in answer.plans]
-    link = freeze(best.plan, datetime.now(UTC).date(), dashboard_sources())
-    query = urlencode(with_question(link, question))
-    page = report_html(
-        best.plan, link=f"{_root()}?{query}", today=datetime.now(UTC).date(), answer=answer, chosen=best.candidate
-    )
-    first, second, third, fourth, fifth = st.columns(5)
-    first.link_button("Open this plan", f"./?{query}", width="stretch")
-    with second:
-        copy_link(query, label="Copy its link", key="copy_plan")
-    third.download_button("Report, one page", page, "decision.html", "text/html", width="stretch", on_click="ignore")
-    fourth.download_button(
+    today = datetime.now(UTC).date()
+    page = report_html(plan, link=f"{_root()}?{query_of(plan, question)}", today=today, answer=answer, chosen=chosen)
+    first, second, third = st.columns(3)
+    first.download_button("Report, one page", page, "decision.html", "text/html", width="stretch", on_click="ignore")
+    second.download_button(
         "Plans as CSV", plans_csv(plans), "plans.csv", "text/csv", width="stretch", on_click="ignore"
     )
     body = json.dumps(plans_json(plans, answer), indent=2, allow_nan=False)
-    fifth.download_button("Plans as JSON", body, "plans.json", "application/json", width="stretch", on_click="ignore")
+    third.download_button("Plans as JSON", body, "plans.json", "application/json", width="stretch", on_click="ignore")
 
 
 def draw_decision(decision: Decision, *, use_today: Callable[[], None]) -> None:
     """What the link says was decided, beside ours, and whether it would be decided so today."""
     found = review(decision, dashboard_sources())
-    with st.container(border=True, key="decision"):
+    with st.container(border=True, key="decided_box"):
         text, button = st.columns([5, 1], vertical_alignment="center")
         said = " ".join(banner(found))
         text.markdown(f"**Decided on {decision.on.isoformat()}, from the link:** {in_markdown(said)}")

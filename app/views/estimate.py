@@ -1,19 +1,25 @@
-"""The first screen: the verdict, four numbers, memory, machines and cost by model size."""
+"""The first screen: the cards, the verdict of the one that is chosen, its machines and sizes, and all plans."""
 
 from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 import pandas as pd
 import streamlit as st
 
 from app.exploring.alternatives import alternatives
 from app.exploring.model_sizes import SizedCost, cost_by_model_size
+from app.exploring.question_link import encode_question
 from app.figures.base import CostPoint, cost_by_size, memory_bar
-from app.format import GIB, MEMORY_PER_GPU, MONTHLY_COST, PER_MILLION, count, gib, plural, seconds, span, usd
-from app.planning.plan import Candidate, Plan
+from app.format import MEMORY_PER_GPU, MONTHLY_COST, PER_MILLION, count, gib, plural, seconds, span, usd
+from app.planning.plan import Candidate, Holding, Plan
+from app.planning.remembered import remembered_plan
 from app.planning.sentences import conditions, load_phrase, model_name, precision_name, source_phrase, verdict
 from app.sources import dashboard_sources
 from app.text import in_markdown
-from app.views import current
+from app.views import cards, current, plans, question_inputs
+from app.views.decision import draw_exports
 from app.views.parts import chart, how, old_price
 from estimators.latency.estimate import TIMES
 
@@ -30,8 +36,11 @@ def draw_verdict(plan: Plan) -> None:
             st.error(in_markdown(str(plan.refusal)), icon=":material/error:")
         for note in plan.chosen.notes if plan.chosen else ():
             st.markdown(f"**Note:** {in_markdown(note)}")
-        for line in alternatives(plan, dashboard_sources()):
-            st.markdown(f"- {in_markdown(line)}")
+        if (card := current.card()) is not None and card.candidate.drafting is not None:
+            st.markdown(f"**Note:** its speed counts on {in_markdown(card.candidate.drafting.name)}.")
+        if current.card() is None:
+            for line in alternatives(plan, dashboard_sources()):
+                st.markdown(f"- {in_markdown(line)}")
 
 
 def draw_metrics(plan: Plan, chosen: Candidate) -> None:
@@ -126,39 +135,78 @@ def draw_latency(chosen: Candidate) -> None:
         st.caption(in_markdown(note))
 
 
+DEAR = 3  # times the cheapest: what costs more is no alternative, and is folded away
+
+
 def draw_machines(plan: Plan) -> None:
-    st.markdown("### Machines")
-    rows = [_machine_row(candidate) for candidate in plan.candidates]
-    if not rows:
+    """One row per accelerator and layout, on the cheapest machine that carries it."""
+    if plan.asked.instance is None and plan.asked.gpu is None:
+        weighed = plan
+    else:  # a card names its machine: the others are those of the same model and precision
+        opened = replace(plan.asked, instance=None, gpu=None, gpus=None, replicas=None, price=None, price_as_of=None)
+        weighed = remembered_plan(opened, dashboard_sources(), whole=True)
+    named = [plan.chosen] if plan.chosen and plan.chosen.cost else []
+    near, others = by_accelerator((*named, *weighed.candidates))
+    if not near and not others:
         return
+    st.markdown("### Machines")
+    if near:
+        _machines_table(near, "machines")
+    if others:
+        with st.expander(f"{len(others)} more that cost over {DEAR} times as much, or will not do", key="dear"):
+            _machines_table(others, "machines_dear")
+
+
+def by_accelerator(candidates: Iterable[Candidate]) -> tuple[list[Candidate], list[Candidate]]:
+    """The cheapest machine of each accelerator and layout: those that do within `DEAR` times the cheapest, the rest."""
+    best: dict[tuple[str, int], Candidate] = {}
+    for candidate in candidates:
+        key = (candidate.accelerator, candidate.placement.gpus if candidate.placement else 0)
+        known = best.get(key)
+        if known is None or _rank(candidate) < _rank(known):
+            best[key] = candidate
+    ordered = sorted(best.values(), key=_rank)
+    costs = [float(c.usd_per_month) for c in ordered if c.eligible and c.usd_per_month is not None]
+    most = DEAR * min(costs, default=0.0)
+    near = [c for c in ordered if c.eligible and c.usd_per_month is not None and float(c.usd_per_month) <= most]
+    return near, [c for c in ordered if c not in near]
+
+
+def _rank(candidate: Candidate) -> tuple[bool, float]:
+    usd_month = candidate.usd_per_month
+    return (not candidate.eligible, float("inf") if usd_month is None else float(usd_month))
+
+
+def _machines_table(candidates: Sequence[Candidate], key: str) -> None:
     st.dataframe(
-        pd.DataFrame(rows),
-        key="machines",
+        pd.DataFrame([_machine_row(candidate) for candidate in candidates]),
+        key=key,
         hide_index=True,
-        height=36 + 35 * min(len(rows), 9),
+        height=36 + 35 * min(len(candidates), 9),
         column_config={
-            "A month": st.column_config.NumberColumn(format="dollar"),
+            "A month": st.column_config.NumberColumn(format="dollar", width="small"),
+            "Machine": st.column_config.TextColumn(width="medium"),
             "Memory used": st.column_config.ProgressColumn(format="percent", min_value=0, max_value=1),
-            "Usable, GiB per GPU": st.column_config.NumberColumn(format="%.1f"),
-            "Needed, GiB per GPU": st.column_config.NumberColumn(format="%.1f"),
         },
     )
 
 
 def _machine_row(candidate: Candidate) -> dict[str, object]:
-    memory, cost, offer = candidate.memory, candidate.cost, candidate.offer
+    memory, cost, offer = candidate.memory or candidate.holding, candidate.cost, candidate.offer
     gpus = candidate.placement.gpus if candidate.placement else None
+    budget = None
+    if isinstance(memory, Holding):
+        used, budget = memory.memory_bytes, memory.budget_bytes
+    elif memory is not None:
+        used, budget = memory.memory_bytes_per_gpu, memory.memory_budget_bytes_per_gpu
+    count = f"{candidate.instances} x " if candidate.instances > 1 else ""
     return {
-        "Machine": candidate.label,
-        "Accelerators": f"{gpus} x {candidate.machine.accelerator.name}"
-        if gpus
-        else candidate.machine.accelerator.name,
-        "Fits": {True: "yes", False: "no", None: "no"}[candidate.fits],
         "A month": float(cost.usd_per_month) if cost else None,
+        "Machine": f"{count}{candidate.label}",
+        "Accelerators of a copy": f"{gpus} x {candidate.accelerator}" if gpus else candidate.accelerator,
+        "Copies": candidate.replicas or None,
         "Why not": "; ".join(candidate.reasons),
-        "Memory used": memory.memory_bytes_per_gpu / memory.memory_budget_bytes_per_gpu if memory else None,
-        "Needed, GiB per GPU": memory.memory_bytes_per_gpu / GIB if memory else None,
-        "Usable, GiB per GPU": memory.memory_budget_bytes_per_gpu / GIB if memory else None,
+        "Memory used": used / budget if budget else None,
         "Holds": memory.max_concurrency if memory else None,
         "Price": source_phrase(offer) if offer else "",
     }
@@ -232,12 +280,31 @@ def draw_footer(plan: Plan) -> None:
         st.caption(in_markdown(" ".join(lines)))
 
 
+def draw_plans(result: Plan) -> None:
+    """Folded: every plan that meets the limits, why the cheaper fail, pictures, the report."""
+    found, card = current.answer(), current.card()
+    recommendation = found.found if found is not None else None
+    if recommendation is None or not recommendation.plans:
+        return
+    with st.expander("All plans, why the cheaper ones fail, pictures, report", key="plans_fold"):
+        chosen = card.candidate if card is not None else recommendation.plans[0].candidate
+        draw_exports(current.estimated(), chosen, recommendation, encode_question(question_inputs.asked()))
+        plans.draw_plans(recommendation)
+        plans.draw_pictures(recommendation)
+        plans.draw_evidence(recommendation)
+
+
 result = current.plan()
+if (answered := current.answer()) is not None:
+    cards.draw(answered)
 draw_verdict(result)
+draw_plans(result)
 if result.chosen is not None and result.spec is not None:
     draw_metrics(result, result.chosen)
     draw_memory(result, result.chosen)
     draw_latency(result.chosen)
 draw_machines(result)
-draw_sizes(result)
+if result.spec is not None:
+    with st.expander("An article's machines for 8B, 70B and 405B, priced today", key="article_fold"):
+        draw_sizes(result)
 draw_footer(result)

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
-from urllib.parse import urlencode
 
 import streamlit as st
 
 from app.exploring.decision_link import read_decision
+from app.exploring.model_search import find
+from app.exploring.question_link import encode_question
+from app.planning.answer import Kind
 from app.presets import PRESETS
 from app.scenario import (
     DEFAULTS,
     FROZEN,
     KEYS,
     PAGE_MODEL,
-    QUESTION_KEYS,
     Decoded,
     LoadMode,
     Problem,
@@ -23,10 +25,15 @@ from app.scenario import (
     encode,
     model_text,
 )
+from app.views import current, question_inputs
 from estimators.latency.estimate import TIMES
 from estimators.precision import KvPrecision, Method, Weights
+from estimators.provenance import Refusal
+from estimators.quality.tasks import tasks_of_preset
 from estimators.workload import Engine
 from pricing.offers import PurchaseOption
+
+MOST_NAME = 120  # characters of a model's name
 
 _NUMBERS = {  # label, smallest, help; blank means the default
     "gpus": ("GPUs per replica", 1, "Tensor-parallel count. Blank: all of the machine, or the fewest that fit."),
@@ -48,9 +55,9 @@ _NUMBERS = {  # label, smallest, help; blank means the default
     "spec_tokens": ("Drafted tokens", 1, "Speculative tokens per step. Blank: 3."),
 }
 _TEXTS = {
-    "rate": ("Requests per second", "none", "Poisson arrivals, for the whole plan. Leave requests at a time blank."),
-    "ttft": (f"{TIMES['ttft']}, s", "none", "Objective at the 95th percentile."),
-    "tpot": (f"{TIMES['tpot']}, s", "none", "Objective at the 95th percentile, first token excluded."),
+    "rate": ("Requests/s", "none", "Requests a second in all, arriving at random. Leave people at once blank."),
+    "ttft": ("First token, s", "no limit", "Within this many seconds, for 95 of 100 requests."),
+    "tpot": (f"{TIMES['tpot']}, s", "none", "The speed of reading as seconds a token; the first token is excluded."),
     "e2e": (f"{TIMES['e2e']}, s", "none", "Objective at the 95th percentile."),
     "gpu": ("Accelerator", "auto", "Any name: A10G, H100, L40S, MI300X. Auto takes the cheapest that fits."),
     "instance": ("EC2 instance type", "auto", "Such as g6.xlarge. All its accelerators serve one replica."),
@@ -70,13 +77,16 @@ def canonicalise() -> None:
         return
     raw = {key: values[-1] for key in st.query_params if (values := st.query_params.get_all(key))}
     repeated = [key for key in raw if len(st.query_params.get_all(key)) > 1]
+    if raw.get("model") and (found := find(raw["model"], current.model_ids()).model):
+        raw["model"] = found  # a name as people write it
     decoded = decode({key: value for key, value in raw.items() if key != "embed"})
     decision, scenario, dropped = read_decision(raw, decoded.scenario)
     decoded = replace(decoded, scenario=scenario)
     twice = (Problem(key, key[:40], "was given more than once; the last was used.") for key in repeated)
     problems = (*decoded.problems, *dropped, *twice)
     st.session_state.asked = decoded.scenario
-    st.session_state.decision = decision
+    st.session_state.linked_decision = decision
+    st.session_state.frozen = {key: text for key, text in raw.items() if key in FROZEN} if decision else {}
     st.session_state.problems = problems
     st.session_state.from_link = decoded.version is not None
     flat = encode(decoded.scenario)
@@ -86,12 +96,16 @@ def canonicalise() -> None:
     for key, value in _widget_values(flat).items():
         st.session_state[key] = value
     kept = {key: value for key, value in flat.items() if not _is_default(key, value)}
-    if decision is not None:
-        kept |= {key: value for key, value in raw.items() if key in FROZEN}
-    kept |= {key: value for key, value in raw.items() if key in QUESTION_KEYS}  # the Recommend page reads them
-    if kept != raw:
+    kept |= st.session_state.frozen
+    kept |= encode_question(question_inputs.read_link())
+    if any(problem.key == "model" and not problem.ignored for problem in problems):
+        kept["model"] = st.session_state.model = raw["model"][:MOST_NAME]  # it stays, to be asked back
+    if raw.get("choice") in list(Kind):
+        kept["choice"] = st.session_state.choice = raw["choice"]
+    renamed = raw.get("model", "") != st.query_params.get("model", "")
+    if kept != raw or renamed:
         st.query_params.from_dict(kept)
-    if problems:
+    if problems or renamed or st.session_state.question_problems:
         st.rerun()  # so that no widget is seeded from a value that was just refused
 
 
@@ -134,60 +148,112 @@ def _select(key: str, label: str, options: list[str], default: str, tip: str) ->
     st.selectbox(label, options, index=options.index(default), key=key, bind="query-params", help=tip)
 
 
-def draw(models: list[str], regions: tuple[str, ...], *, folded: bool) -> None:
-    """The four inputs of the first screen, the task presets, and More; all in one expander when `folded`."""
-    if folded:
-        with st.expander("The scenario", key="scenario"):
-            _draw_first(models, list(regions))
-            _draw_more()
-        return
+def draw(models: list[str], regions: tuple[str, ...]) -> None:
+    """The question: what is served, to how many, how fast, where and how it is paid; task presets; and the rest folded.
+
+    Drawn by the entry point in the same place on every page: a box that moves would lose its value and its parameter.
+    """
     with st.container(key="inputs"):
-        _draw_first(models, list(regions))
-    with st.expander("More: tokens, objectives, machine, payment, engine", key="more"):
-        _draw_more()
-
-
-def _draw_first(models: list[str], regions: list[str]) -> None:
-    first, second, third, fourth = st.columns([3, 1.4, 1.4, 1.6], vertical_alignment="bottom")
-    with first:
-        st.selectbox(
-            "Model",
-            _with_current("model", models),
-            index=models.index(PAGE_MODEL),
-            key="model",
-            accept_new_options=True,
-            bind="query-params",
-            help="A Hugging Face id, or a size such as 8B or 30B-A3B (total and active). Type any, then press Enter.",
-        )
-    with second:
-        _select(
-            "weights",
-            "Precision",
-            list(Weights),
-            Weights.AS_PUBLISHED,
-            "int4 is W4A16 with groups of 128; int8 is W8A8. as-published takes the checkpoint as it is.",
-        )
-    with third:
-        st.number_input(
-            "Requests at a time",
-            min_value=1,
-            max_value=1_000_000,
-            value=None,
-            step=1,
-            key="concurrency",
-            bind="query-params",
-            placeholder="1",
-            help="In flight together, each replaced when it ends. Blank: 1, or the rate under More.",
-        )
-    with fourth:
-        _select("region", "Region", _with_current("region", regions), "us-east-1", "Where the machine is rented.")
+        columns = st.columns([3, 1.1, 1.25, 1.25, 1.5, 1.5, 1.6], vertical_alignment="bottom")
+        with columns[0]:
+            _draw_model(models)
+        with columns[1]:
+            st.number_input(
+                "People at once",
+                min_value=1,
+                max_value=1_000_000,
+                value=None,
+                step=1,
+                key="concurrency",
+                bind="query-params",
+                placeholder="1",
+                help="Waiting for a reply at the same time; each asks again when it has it. Blank: 1, or the rate.",
+            )
+        with columns[2]:
+            _text_input("rate")
+        with columns[3]:
+            _text_input("ttft")
+        with columns[4]:
+            _draw_reading()
+        with columns[5]:
+            _select(
+                "region", "Region", _with_current("region", list(regions)), "us-east-1", "Where the machine is rented."
+            )
+        with columns[6]:
+            options = [option.value for option in PurchaseOption]
+            _select("buy", "Payment", options, PurchaseOption.ON_DEMAND.value, "How the machine is paid for.")
     st.pills(
         "Task",
         list(PRESETS),
         key="task",
         on_change=_apply_preset,
+        label_visibility="collapsed",
         help="Sets tokens in and out and the cached share to a typical shape. Change them under More.",
     )
+    with st.expander("More: precision, tokens, machine, engine", key="more"):
+        _draw_more()
+
+
+def _draw_model(models: list[str]) -> None:
+    st.selectbox(
+        "Model",
+        _with_current("model", models),
+        index=models.index(PAGE_MODEL),
+        key="model",
+        accept_new_options=True,
+        bind="query-params",
+        on_change=_find_model,
+        help="A name such as Llama 3.3 70B, a Hugging Face id, or a size such as 8B or 30B-A3B. Then press Enter.",
+    )
+
+
+def _find_model() -> None:
+    """A name as people write it becomes the id that is meant; what names nothing is kept, to be asked back."""
+    text = str(st.session_state.get("model") or "")
+    st.session_state.model = (find(text, current.model_ids()).model or text[:MOST_NAME]) if text else PAGE_MODEL
+
+
+def unknown_model() -> Refusal | None:
+    """Why there is no answer while the model that was named is none known here."""
+    text = str(st.session_state.get("model") or PAGE_MODEL)
+    found = find(text, current.model_ids())
+    if found.model is not None:
+        return None
+    near = ", ".join(found.near)
+    remedy = f"Did you mean {near}?" if near else "Choose one from the list, or give a Hub id such as org/name."
+    return Refusal(f"No model is known by the name {text[:60]!r}.", field="model", remedy=remedy)
+
+
+def _draw_reading() -> None:
+    """The limit on time per token as people say it, either way round; the parameter `tpot` holds it in seconds."""
+    try:
+        seconds = float(st.session_state.get("tpot") or 0)
+    except ValueError:
+        seconds = 0.0
+    if seconds != reading_seconds(st.session_state.get("reading") or ""):
+        st.session_state.reading = f"{1 / seconds:.3g} tokens/s" if seconds > 0 else ""
+    st.text_input(
+        "Reads at least",
+        key="reading",
+        on_change=_set_reading,
+        placeholder="no limit",
+        max_chars=30,
+        help="Tokens a second and person, such as 30; or milliseconds a token, such as 33 ms.",
+    )
+
+
+def reading_seconds(text: str) -> float:
+    """ "30", "30 tokens/s" and "33.3 ms" as seconds a token; 0 for what says neither."""
+    read = re.fullmatch(r"\s*([0-9]{1,6}(?:\.[0-9]{1,4})?)\s*(ms\b.*|t.*)?", text, re.I | re.ASCII)
+    if read is None or float(read[1]) == 0:
+        return 0.0
+    slow = (read[2] or "").lower().startswith("ms")
+    return round(float(read[1]) / 1e3 if slow else 1 / float(read[1]), 6)
+
+
+def _set_reading() -> None:
+    seconds = reading_seconds(st.session_state.get("reading") or "")
+    st.session_state.tpot = f"{seconds:.6f}".rstrip("0") if seconds else ""
 
 
 def _with_current(key: str, options: list[str]) -> list[str]:
@@ -196,7 +262,7 @@ def _with_current(key: str, options: list[str]) -> list[str]:
 
 
 def _draw_more() -> None:
-    st.caption("Load and objectives")
+    st.caption("Tokens, precision and limits")
     columns = st.columns(4)
     with columns[0]:
         st.number_input(
@@ -208,7 +274,13 @@ def _draw_more() -> None:
             key="prompt",
             bind="query-params",
         )
-        _text_input("ttft")
+        _select(
+            "weights",
+            "Precision",
+            list(Weights),
+            Weights.AS_PUBLISHED,
+            "as-published leaves it open to the cheapest plan. int4 is W4A16 with groups of 128; int8 is W8A8.",
+        )
     with columns[1]:
         st.number_input(
             "Tokens out",
@@ -221,14 +293,13 @@ def _draw_more() -> None:
         )
         _text_input("tpot")
     with columns[2]:
-        _text_input("rate")
         _text_input("e2e")
     with columns[3]:
         _select(
             "load", "Load", ["auto", *LoadMode], "auto", "max: as many as the engine takes. batch: started together."
         )
         _text_input("prefix")
-    st.caption("Machine and payment")
+    st.caption("Machine")
     columns = st.columns(4)
     with columns[0]:
         _text_input("instance")
@@ -237,8 +308,6 @@ def _draw_more() -> None:
         _text_input("gpu")
         _number_input("replicas")
     with columns[2]:
-        options = [option.value for option in PurchaseOption]
-        _select("buy", "Payment", options, PurchaseOption.ON_DEMAND.value, "How the machine is paid for.")
         _number_input("pp")
         _number_input("dp")
     with columns[3]:
@@ -271,13 +340,15 @@ def _apply_preset() -> None:
         return
     st.session_state.prompt, st.session_state.output = preset.prompt, preset.output
     st.session_state.prefix = "" if preset.prefix == 0 else f"{preset.prefix:g}"
+    if tasks := tasks_of_preset(st.session_state.task.lower().replace(" ", "-")):
+        st.session_state.bar_task = tasks[0].task
 
 
 def read() -> Decoded:
     """What the widgets hold now, through the validators of a link."""
     raw: dict[str, str] = {}
     for key in KEYS:
-        value = st.session_state.get(key)
+        value = None if key in ("price", "price_as_of") else st.session_state.get(key)
         if value not in (None, ""):
             raw[key] = str(value)
     linked: Scenario = st.session_state.asked
@@ -295,6 +366,6 @@ def _same_purchase(one: Scenario, other: Scenario) -> bool:
     return (one.instance, one.gpu, one.region, one.buy) == (other.instance, other.gpu, other.region, other.buy)
 
 
-def link_query(resolved: Scenario) -> str:
-    """The query string of the decision link: every resolved field and the version."""
-    return urlencode(encode(resolved, every_field=True))
+def link_of(resolved: Scenario) -> dict[str, str]:
+    """Every resolved field and the version, as flat parameters."""
+    return encode(resolved, every_field=True)

@@ -123,7 +123,7 @@ def draw_machine(sources: LocalSources, plan: Plan) -> None:
         ranked = cheapest_regions(sources.book, name, option)
         if ranked:
             figure = region_ranking(ranked[:12], plan.asked.region)
-            chart(figure, key="regions", alt=f"Hourly price of {name} by region.")
+            chart(figure, key="region_prices", alt=f"Hourly price of {name} by region.")
             st.caption(
                 f"{option_name(option)}; {plural(len(ranked), 'region')} known to offer it. Dates differ by region."
             )

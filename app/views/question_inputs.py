@@ -7,87 +7,85 @@ from decimal import Decimal
 
 import streamlit as st
 
-from app.exploring.question_link import REFERENCE, Asked, decode_question
+from app.exploring.decision_link import mark_of
+from app.exploring.question_link import REFERENCE, Asked, decode_question, encode_question
 from app.planning.question import USUAL_WEIGHTS
 from app.planning.sentences import option_name, precision_name
-from app.presets import PRESETS
-from app.scenario import QUESTION_KEYS
-from app.text import in_code, in_markdown
+from app.scenario import FROZEN, QUESTION_KEYS, Scenario, encode
+from app.sources import dashboard_sources
+from app.text import in_markdown
+from app.views import current
 from estimators.hardware.catalogue import accelerators
-from estimators.latency.estimate import SHORT_TIMES
 from estimators.precision import Weights
 from estimators.provenance import Refusal
 from estimators.quality.lm_eval_results import parse_results, scores_of
 from estimators.quality.schemes import Scheme
-from estimators.quality.tasks import Task, tasks_of_preset
+from estimators.quality.tasks import Task
 from pricing.offers import PurchaseOption
 
 MOST_RESULTS = 2_000_000  # characters of one results file
 MOST_SCORES = 400
-MIRRORED = {  # shared key -> label, placeholder; that of the rate says the load there is instead
-    "rate": ("Requests a second", "none"),
-    "ttft": (f"{SHORT_TIMES['ttft']} within, s", "no limit"),
-    "tpot": (f"{SHORT_TIMES['tpot']} within, s", "no limit"),
-    "e2e": (f"{SHORT_TIMES['e2e']} within, s", "no limit"),
-}
+PRICE = ("price", "price_as_of")
 
 
 def draw(models: list[str], regions: list[str]) -> None:
-    """Draw the question. What is set here for load and objectives sets the shared inputs, and the other way round."""
-    _read_link(models, regions)
-    st.markdown("## What is needed")
-    if problems := st.session_state.get("question_problems"):
-        lines = [
-            f"- {in_code(problem.subject)} {in_markdown(problem.reason)}; it was left out." for problem in problems
-        ]
-        st.warning("\n".join(lines), icon=":material/info:")
-    st.pills("Use", list(PRESETS), key="q_task", on_change=_use, help="Sets tokens in and out, and the quality task.")
-    for column, key in zip(st.columns(4), MIRRORED, strict=True):
-        label, blank = MIRRORED[key]
-        if key == "rate" and (flight := st.session_state.get("concurrency") or 1):
-            blank = f"{flight:,} at a time"
-        st.session_state[f"q_{key}"] = st.session_state.get(key) or ""
-        with column:
-            st.text_input(label, key=f"q_{key}", on_change=_mirror, args=(key,), placeholder=blank, max_chars=20)
-    _draw_bar(models)
-    with st.expander("What may be chosen: models, precisions, regions, payment, hardware", key="choices"):
+    """What may be chosen beyond the model as published, folded; and the parameters that carry it."""
+    with st.expander("Any model good enough, budget, own hardware", key="choices"):
+        _draw_bar(models)
         _draw_choices(models, regions)
-    with st.expander("Your own LM Evaluation Harness results", key="harness"):
+        st.divider()
+        st.markdown("**Your own LM Evaluation Harness results**")
         _draw_harness(models)
 
 
-def _read_link(models: list[str], regions: list[str]) -> None:
-    """Once per session, before any box: what the link of the visit asks."""
+def carry(scenario: Scenario) -> None:
+    """Parameters without a box of their own, in boxes nobody sees: a bound box is what keeps the address bar, on every
+    page. They hold the question, and the price and figures of a decision link while these stand."""
+    flat = encode_question(asked())
+    if scenario.price is not None:
+        flat |= {key: text for key, text in encode(scenario).items() if key in PRICE}
+        if mark_of(scenario) == st.session_state.frozen.get("decision"):
+            flat |= st.session_state.frozen
+    with st.container(key="carried"):
+        for key in (*QUESTION_KEYS, *PRICE, *FROZEN):
+            if key != "choice":
+                st.session_state[key] = flat.get(key, "")
+                st.text_input(key, key=key, bind="query-params", label_visibility="collapsed")
+
+
+def read_link() -> Asked:
+    """Once per session, before any box: what the link of the visit asks, put into the boxes."""
     state = st.session_state
-    if "question_problems" in state:
-        return
     vendors = {chip.vendor for chip in accelerators().values()}
-    raw = {key: st.query_params.get_all(key)[-1] for key in QUESTION_KEYS if st.query_params.get_all(key)}
-    link, state.question_problems = decode_question(raw, models=models, regions=regions, vendors=vendors)
+    raw = {key: ",".join(st.query_params.get_all(key)) for key in QUESTION_KEYS if key in st.query_params}
+    regions = dashboard_sources().book.regions
+    link, state.question_problems = decode_question(raw, models=current.model_ids(), regions=regions, vendors=vendors)
+    state.linked_question = link
     boxes = {
-        "q_task": link.use or None,
+        "task": link.use or None,
         "q_models": list(link.models),
         "q_weights": list(link.weights),
         "q_regions": list(link.regions),
         "q_ways": list(link.options),
         "q_vendors": list(link.vendors),
         "bar_percent": link.percent,
-        "bar_reference": link.reference if raw.get("quality_of") else None,
-        "bar_task": link.task if raw.get("quality_on") else None,
+        "bar_reference": link.reference if link.percent is not None else None,
+        "bar_task": link.task if link.percent is not None else None,
         "bar_reasoning": link.reasoning,
-        "budget": float(link.budget) if link.budget is not None else None,
+        "bar_budget": float(link.budget) if link.budget is not None else None,
         "q_owned": link.owned,
     }
     for key, value in boxes.items():
         if value:
             state[key] = value
+    return link
 
 
 def asked() -> Asked:
     """What the boxes hold now."""
     state = st.session_state
     return Asked(
-        use=state.get("q_task") or "",
+        use=state.get("task") or "",
         models=tuple(state.get("q_models") or ()),
         weights=tuple(state.get("q_weights") or ()),
         regions=tuple(state.get("q_regions") or ()),
@@ -97,7 +95,7 @@ def asked() -> Asked:
         reference=state.get("bar_reference") or REFERENCE,
         task=Task(state.get("bar_task") or Task.INSTRUCTION_FOLLOWING),
         reasoning=bool(state.get("bar_reasoning")),
-        budget=Decimal(str(state.budget)) if state.get("budget") else None,
+        budget=Decimal(str(state.bar_budget)) if state.get("bar_budget") else None,
         owned=state.get("q_owned") or "",
     )
 
@@ -131,7 +129,7 @@ def _draw_bar(models: list[str]) -> None:
         value=None,
         step=100.0,
         format="%g",
-        key="budget",
+        key="bar_budget",
         placeholder="no limit",
         persist_state="session",
     )
@@ -231,22 +229,3 @@ def _forget_results() -> None:
 
 def _task_name(task: Task) -> str:
     return task.value.replace("-", " ")
-
-
-def _mirror(key: str) -> None:
-    """A limit typed here is the shared input; a rate replaces requests at a time, which would win otherwise."""
-    st.session_state[key] = st.session_state[f"q_{key}"].strip()
-    if key == "rate" and st.session_state[key]:
-        st.session_state["concurrency"] = None
-
-
-def _use() -> None:
-    preset = PRESETS.get(st.session_state.get("q_task") or "")
-    if preset is None:
-        return
-    st.session_state.task = st.session_state.q_task
-    st.session_state.prompt, st.session_state.output = preset.prompt, preset.output
-    st.session_state.prefix = "" if preset.prefix == 0 else f"{preset.prefix:g}"
-    tasks = tasks_of_preset(st.session_state.q_task.lower().replace(" ", "-"))
-    if tasks:
-        st.session_state.bar_task = tasks[0].task

@@ -29,3 +29,27 @@ def metrics(page: Page) -> list[str]:
     values = page.locator("[data-testid=stMetricValue]")
     values.nth(3).wait_for(timeout=WAIT_MS)
     return values.all_inner_texts()
+
+
+GROUPS = {
+    "In detail": ("Memory", "Speed", "Cost", "Levers"),
+    "Compare and check": ("Compare", "Prices", "Measure", "Accuracy"),
+}
+
+
+def go_to(page: Page, title: str) -> None:
+    """Open a page from the navigation, whose groups are menus."""
+    for group, titles in GROUPS.items():
+        if title in titles:
+            page.get_by_test_id("stTopNavSection").filter(has_text=group).click()
+            page.get_by_test_id("stTopNavDropdownLink").filter(has_text=title).click()
+            return
+    page.get_by_test_id("stTopNavLink").filter(has_text=title).click()
+
+
+def unfold(page: Page, key: str) -> None:
+    """Open the expander of this key, where it is shut."""
+    fold = page.locator(f".st-key-{key}")
+    if fold.locator("details[open]").count() == 0:
+        fold.locator("summary").first.click()
+        page.wait_for_timeout(300)

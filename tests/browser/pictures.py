@@ -9,7 +9,7 @@ from pathlib import Path
 from playwright.sync_api import Page, sync_playwright
 
 from tests.browser.conftest import ROOT, dashboard
-from tests.browser.pages import SETTLED, WAIT_MS, settle
+from tests.browser.pages import SETTLED, WAIT_MS, settle, unfold
 
 DOCS = ROOT / "docs"
 
@@ -32,16 +32,16 @@ def take(base: str) -> None:
         settle(page)
         page.wait_for_timeout(2_000)
         page.screenshot(path=DOCS / "estimate.png")
-        page.get_by_role("link", name="Recommend").first.click()
-        page.get_by_text("What is needed").wait_for(timeout=WAIT_MS)
-        page.locator(".st-key-q_task").get_by_text("RAG", exact=True).click()
+        page.locator(".st-key-task").get_by_text("RAG", exact=True).click()
         page.wait_for_timeout(800)
-        enter(page, "Requests a second", "20")
-        enter(page, "First token within, s", "1")
+        enter(page, "Requests/s", "20")
+        enter(page, "First token, s", "1")
+        unfold(page, "choices")
         enter(page, "Keep at least, %", "99")
-        page.get_by_role("button", name="Report, one page").wait_for(timeout=2 * WAIT_MS)
+        page.locator(".st-key-card_cheapest").wait_for(timeout=2 * WAIT_MS)
         page.wait_for_timeout(1_500)
         page.screenshot(path=DOCS / "recommend.png")
+        unfold(page, "plans_fold")
         with page.expect_download() as download:
             page.get_by_role("button", name="Report, one page").click()
         report = Path(folder) / "report.html"

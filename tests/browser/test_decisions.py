@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date
 from urllib.parse import parse_qs, urlencode, urlsplit
 
@@ -12,7 +13,7 @@ from app.exploring.decision_link import freeze, mark_of
 from app.planning.planner import plan
 from app.scenario import Scenario, decode
 from app.sources import shared_sources
-from tests.browser.pages import SETTLED, WAIT_MS
+from tests.browser.pages import SETTLED, WAIT_MS, unfold
 
 pytestmark = pytest.mark.browser
 
@@ -31,72 +32,68 @@ def enter(page: Page, label: str, text: str) -> None:
     settle(page)
 
 
-def test_a_new_user_reaches_recommendation_report_and_link(page: Page, base: str, browser: Browser) -> None:
+def test_a_new_user_reaches_plan_report_and_link(page: Page, base: str, browser: Browser) -> None:
     """RAG assistant, 20 requests a second, p95 first token under 1 s, within 1 % of the 70B on instructions."""
     page.goto(base)
     settle(page)
-    page.get_by_role("link", name="Recommend").first.click()
-    page.get_by_text("What is needed").wait_for(timeout=WAIT_MS)
-    page.locator(".st-key-q_task").get_by_text("RAG", exact=True).click()
+    page.locator(".st-key-task").get_by_text("RAG", exact=True).click()
     settle(page)
-    enter(page, "Requests a second", "20")
-    enter(page, "First token within, s", "1")
+    enter(page, "Requests/s", "20")
+    enter(page, "First token, s", "1")
+    unfold(page, "choices")
     enter(page, "Keep at least, %", "99")
-    answer = page.locator(".st-key-recommendation")
-    expect(answer).to_contain_text("a month", timeout=2 * WAIT_MS)
-    expect(answer).to_contain_text("against a bar of 99.0 %")
-    expect(answer).to_contain_text("20 requests a second, 4,096 tokens in and 256 out")
-    expect(answer).to_contain_text("candidates weighed")
-    expect(answer).to_contain_text("The next cheaper")
+    answer = page.locator(".st-key-card_cheapest")
+    expect(answer).to_contain_text("a month against as asked", timeout=2 * WAIT_MS)
+    expect(answer).to_contain_text("(shown below)")
+    expect(answer).to_contain_text("on instruction following")
+    expect(page.locator(".st-key-verdict")).to_contain_text("20 requests a second, 4,096 tokens in and 256 out")
+    unfold(page, "plans_fold")
+    expect(page.locator(".st-key-plans_fold")).to_contain_text("The next cheaper")
     with page.expect_download() as download:
         page.get_by_role("button", name="Report, one page").click()
     report = download.value.path().read_text(encoding="utf-8")
     assert "Quality evidence" in report
     assert "Limits" in report
-    button = page.get_by_role("button", name="Copy its link")
-    button.click()
-    page.get_by_text("Copied").or_(page.get_by_text("Press Ctrl+C to copy")).first.wait_for()
-    link = button.get_attribute("data-link")
-    assert link
-
-    headline = answer.locator("h2").inner_text()
+    headline = page.locator(".st-key-verdict h2").inner_text()
+    link = copied(page)
     other = browser.new_context().new_page()
     parts = urlsplit(link)
     other.goto(f"{base}/?{parts.query}")
     settle(other)
-    expect(other.locator(".st-key-decision")).to_contain_text("from the link", timeout=WAIT_MS)
+    expect(other.locator(".st-key-decided_box")).to_contain_text("from the link", timeout=WAIT_MS)
     cost = headline.rsplit(": ", 1)[1]
     expect(other.locator(".st-key-verdict h2")).to_contain_text(cost)
     assert parse_qs(parts.query)["rate"] == ["20"]
     other.context.close()
 
 
-def test_the_question_travels_in_a_link(page: Page, base: str, browser: Browser) -> None:
-    """Load, objective, models, budget and hardware of one's own, copied, and opened by somebody else."""
-    page.goto(
-        f"{base}/recommend?rate=2&ttft=1&models={SMALL},Qwen/Qwen3-8B&budget=50000&owned=20%20x%20L40S%20%40%200.5"
-    )
-    settle(page)
-    answer = page.locator(".st-key-recommendation h2")
-    headline = answer.inner_text(timeout=WAIT_MS)
-    assert "(yours)" in headline
-    enter(page, "Requests a second", "3")
-    headline = answer.inner_text(timeout=WAIT_MS)
-    button = page.get_by_role("button", name="Copy link to this question")
+def copied(page: Page) -> str:
+    button = page.get_by_role("button", name="Copy link")
     button.click()
     page.get_by_text("Copied").or_(page.get_by_text("Press Ctrl+C to copy")).first.wait_for()
     link = button.get_attribute("data-link")
     assert link
-    asked = parse_qs(urlsplit(link).query)
+    return link
+
+
+def test_the_question_travels_in_the_address(page: Page, base: str, browser: Browser) -> None:
+    """Load, objective, models, budget and hardware of one's own, opened by somebody else from the address bar."""
+    page.goto(
+        f"{base}/recommend?rate=2&ttft=1&models={SMALL},Qwen/Qwen3-8B&budget=50000&owned=20%20x%20L40S%20%40%200.5"
+    )
+    settle(page)
+    answer = page.locator(".st-key-verdict h2")
+    expect(answer).to_contain_text("your own", timeout=WAIT_MS)
+    enter(page, "Requests/s", "3")
+    expect(page).to_have_url(re.compile("rate=3"), timeout=WAIT_MS)
+    headline = answer.inner_text(timeout=WAIT_MS)
+    asked = parse_qs(urlsplit(page.url).query)
     assert (asked["rate"], asked["budget"], asked["owned"]) == (["3"], ["50000"], ["20 x L40S @ 0.5"])
     assert "price" not in asked
     other = browser.new_context().new_page()
-    other.goto(f"{base}/recommend?{urlsplit(link).query}")
+    other.goto(page.url)
     settle(other)
-    expect(other.locator(".st-key-recommendation h2")).to_have_text(headline, timeout=WAIT_MS)
-    with other.expect_download() as download:
-        other.get_by_role("button", name="Report, one page").click()
-    assert "Monthly cost" in download.value.path().read_text(encoding="utf-8")
+    expect(other.locator(".st-key-verdict h2")).to_have_text(headline, timeout=WAIT_MS)
     other.context.close()
 
 
@@ -112,10 +109,10 @@ def test_a_question_no_link_should_hold_is_named(page: Page, base: str) -> None:
 def test_an_impossible_bar_says_which_limit_kills_it(page: Page, base: str) -> None:
     page.goto(f"{base}/recommend?model={SMALL}&rate=2&ttft=0.0001")
     settle(page)
-    answer = page.locator(".st-key-recommendation")
-    expect(answer).to_contain_text("No plan meets every limit", timeout=WAIT_MS)
-    expect(answer).to_contain_text("p95 time to first token")
-    expect(answer).to_contain_text("would have to be raised to")
+    told = page.get_by_test_id("stAlert").filter(has_text="No plan meets every limit")
+    expect(told.first).to_be_visible(timeout=WAIT_MS)
+    expect(told.first).to_contain_text("p95 time to first token")
+    expect(told.first).to_contain_text("would have to be raised to")
     expect(page.get_by_test_id("stException")).to_have_count(0)
 
 
@@ -130,7 +127,7 @@ def frozen(**changes: str) -> str:
 def test_a_decision_opened_unchanged_stands(page: Page, base: str) -> None:
     page.goto(f"{base}/?{frozen()}")
     settle(page)
-    box = page.locator(".st-key-decision")
+    box = page.locator(".st-key-decided_box")
     expect(box).to_contain_text("Decided on 2026-11-02, from the link", timeout=WAIT_MS)
     expect(box).to_contain_text("The decision stands: g6.xlarge")
     expect(box).not_to_contain_text("Not ours")
@@ -140,7 +137,7 @@ def test_a_frozen_price_stays_and_today_is_shown_beside_it(page: Page, base: str
     """At the link's $0.50 an hour: 365 dollars a month; the snapshot's $0.8048 is $588."""
     page.goto(f"{base}/?{frozen(price='0.5', decided_usd_month='365', decided_cheapest='g5.xlarge')}")
     settle(page)
-    box = page.locator(".st-key-decision")
+    box = page.locator(".st-key-decided_box")
     expect(box).to_contain_text("$365 a month on g6.xlarge", timeout=WAIT_MS)
     expect(box).to_contain_text("At today's price: $588 a month, +61.0 %")
     expect(box).to_contain_text("no price list this page knows")
@@ -155,7 +152,7 @@ def test_a_frozen_price_stays_and_today_is_shown_beside_it(page: Page, base: str
 def test_a_forged_figure_is_never_shown_as_ours(page: Page, base: str) -> None:
     page.goto(f"{base}/?{frozen(decided_usd_month='5')}")
     settle(page)
-    expect(page.locator(".st-key-decision")).to_contain_text("Not ours: monthly cost", timeout=WAIT_MS)
+    expect(page.locator(".st-key-decided_box")).to_contain_text("Not ours: monthly cost", timeout=WAIT_MS)
     expect(page.locator(".st-key-verdict h2")).to_contain_text("$588 a month")
     assert "$5.00" not in page.locator(".st-key-verdict").inner_text()
 
@@ -164,7 +161,7 @@ def test_changed_inputs_drop_the_decision(page: Page, base: str) -> None:
     page.goto(f"{base}/?{frozen().replace('output=128', 'output=256')}")
     settle(page)
     expect(page.get_by_test_id("stAlert").first).to_contain_text("frozen for other inputs", timeout=WAIT_MS)
-    expect(page.locator(".st-key-decision")).to_have_count(0)
+    expect(page.locator(".st-key-decided_box")).to_have_count(0)
     expect(page.locator(".st-key-verdict h2")).to_contain_text("$588 a month")
 
 

@@ -8,12 +8,13 @@ from urllib.parse import parse_qs, quote, urlsplit
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.pages import SETTLED, metrics, open_page, settle, verdict
+from tests.browser.pages import SETTLED, go_to, metrics, open_page, settle, unfold, verdict
 
 pytestmark = pytest.mark.browser
 
 
 def choose(page: Page, label: str, option: str) -> None:
+    unfold(page, "more")
     box = page.get_by_label(label, exact=True).first
     box.click()
     box.fill(option)
@@ -73,10 +74,10 @@ def test_a_task_sets_its_tokens_and_the_address_bar(page: Page, base: str) -> No
 def test_inputs_survive_a_visit_to_another_page(page: Page, base: str) -> None:
     open_page(page, f"{base}/?weights=int8&concurrency=7")
     shown = verdict(page)
-    page.get_by_role("link", name="Accuracy").first.click()
+    go_to(page, "Accuracy")
     page.get_by_text("The worst figures").wait_for()
     page.locator(SETTLED).wait_for()
-    page.get_by_role("link", name="Estimate").first.click()
+    go_to(page, "Plan")
     settle(page)
     assert verdict(page) == shown
     expect(page.locator(".st-key-verdict")).to_contain_text("7 requests at a time")

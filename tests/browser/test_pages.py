@@ -8,7 +8,7 @@ from playwright.sync_api import Browser, expect
 from tests.browser.pages import SETTLED, WAIT_MS, open_page
 
 pytestmark = pytest.mark.browser
-PAGES = ("", "memory", "speed", "cost", "prices", "accuracy")
+PAGES = ("", "recommend", "memory", "speed", "cost", "levers", "compare", "prices", "measure", "accuracy")
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(400, "dark"), (900, "light"), (1400, "dark")])
@@ -35,12 +35,12 @@ def test_the_question_can_be_asked_with_the_keyboard_alone(browser: Browser, bas
     open_page(page, base)
     page.bring_to_front()
     focused = "document.activeElement.getAttribute('aria-label') || ''"
-    box = page.get_by_label("Requests at a time", exact=True)
+    box = page.get_by_label("People at once", exact=True)
     for _ in range(3):  # a widget that has just been drawn again has lost the focus: a person would tab on
         page.wait_for_timeout(1_000)
         for _ in range(60):
             page.keyboard.press("Tab")
-            if page.evaluate(focused) == "Requests at a time":
+            if page.evaluate(focused) == "People at once":
                 break
         page.keyboard.type("12", delay=30)
         if box.input_value() == "12":

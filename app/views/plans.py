@@ -1,89 +1,30 @@
-"""The cheapest plan that meets the bar: the question, the answer in a sentence, its margins, the others, the report."""
+"""All plans that meet every limit: the table, why the cheaper ones fail, the pictures, and the evidence."""
 
 from __future__ import annotations
-
-from decimal import Decimal
-from urllib.parse import urlencode
 
 import pandas as pd
 import streamlit as st
 
-from app.exploring.question_link import Asked, encode_question, link_of, question_of
 from app.figures.decisions import LATENCIES, cost_against_latency, cost_against_quality
-from app.format import MONTHLY_COST, p95, usd
+from app.format import p95
 from app.planning.drafting import bound_words
 from app.planning.plan import Candidate
 from app.planning.recommendation import Recommendation
-from app.planning.remembered import remembered_recommendation
-from app.planning.sentences import load_phrase, model_name
+from app.planning.sentences import model_name
 from app.planning.words import (
-    LIMITS,
-    cautions,
     cheaper_sentence,
     drafting_of,
-    headline,
-    left_text,
     machine_of,
     precision_of,
     purchase_of,
-    value_text,
-    ways_out,
-    weighed_sentence,
 )
-from app.scenario import QUESTION_KEYS, Scenario
-from app.sources import dashboard_sources
+from app.scenario import Scenario
 from app.text import in_markdown
-from app.views import current, question_inputs
-from app.views.copy_link import copy_link
-from app.views.decision import draw_exports
-from app.views.parts import chart, old_price
+from app.views.parts import chart
 from estimators.latency.estimate import SHORT_TIMES
 from estimators.precision import KvPrecision, Weights
-from estimators.provenance import Refusal
 
 FIRST, EACH = f"{p95(SHORT_TIMES['ttft'])}, s", f"{p95(SHORT_TIMES['tpot'])}, ms"  # columns
-
-
-def draw_answer(answer: Recommendation) -> None:
-    with st.container(border=True, key="recommendation"):
-        st.markdown(f"## {in_markdown(headline(answer))}")
-        if not answer.plans:
-            for line in ways_out(answer.loosenings):
-                st.markdown(f"- {in_markdown(line)}")
-            st.caption(in_markdown(weighed_sentence(answer)))
-            return
-        best = answer.plans[0]
-        if warning := old_price(best.plan):
-            st.warning(in_markdown(warning), icon=":material/history:")
-        st.markdown(in_markdown(f"{purchase_of(best.candidate)}. Load: {load_phrase(answer.question.scenario)}."))
-        st.markdown(f"- {in_markdown(cheaper_sentence(best.next_cheaper))}")
-        for line in cautions(best):
-            st.markdown(f"- {in_markdown(line)}")
-        judged = best.candidate.quality
-        if judged.result is not None:
-            evidence = f" {judged.verdict.reason}." if judged.verdict else ""
-            st.markdown(f"- Quality: {in_markdown(judged.result.reason + evidence)}")
-        st.caption(in_markdown(weighed_sentence(answer)))
-
-
-def draw_margins(best: Candidate) -> None:
-    """One box per limit that was set, with what is left of it."""
-    shown = [margin for margin in best.limits if margin.key not in ("rate", "capacity", "budget")]
-    budget = [margin for margin in best.limits if margin.key == "budget"]
-    columns = st.columns(len(shown) + 1)
-    left = left_text(budget[0]) if budget else purchase_of(best)
-    cost = usd(best.usd_per_month or Decimal(0))
-    columns[0].metric(MONTHLY_COST, cost, delta=left, delta_color="off", delta_arrow="off", border=True)
-    for column, margin in zip(columns[1:], shown, strict=True):
-        name = LIMITS[margin.key]
-        column.metric(
-            name[0].upper() + name[1:],
-            value_text(margin.key, margin.value),
-            delta=left_text(margin),
-            delta_color="off",
-            delta_arrow="off",
-            border=True,
-        )
 
 
 def draw_plans(answer: Recommendation) -> None:
@@ -181,38 +122,3 @@ def draw_evidence(answer: Recommendation) -> None:
         for note in answer.notes:
             st.caption(in_markdown(note))
         st.caption("Replicas are the fewest that keep up and meet the objectives at the 95th percentile.")
-
-
-def draw_link(asked: Asked, scenario: Scenario) -> None:
-    """The question as a link, and in the address bar, so that a reload asks it again."""
-    flat = encode_question(asked)
-    for key in QUESTION_KEYS:
-        if key in flat and st.query_params.get(key) != flat[key]:
-            st.query_params[key] = flat[key]
-        elif key not in flat and key in st.query_params:
-            del st.query_params[key]
-    text, button = st.columns([3, 2], vertical_alignment="center")
-    own = " Your own results files stay with you: they are not in it." if st.session_state.get("own_scores") else ""
-    text.caption(f"The link asks this question again, at the prices of the day it is opened.{own}")
-    with button:
-        copy_link(urlencode(link_of(asked, scenario)), label="Copy link to this question", key="copy_question")
-
-
-models = list(current.model_ids())
-question_inputs.draw(models, list(dashboard_sources().book.regions))
-asked = question_inputs.asked()
-draw_link(asked, current.plan().asked)
-try:
-    question = question_of(asked, current.plan().asked, models, tuple(st.session_state.get("own_scores") or ()))
-    with st.spinner("Weighing every combination"):
-        found = remembered_recommendation(question, dashboard_sources())
-except Refusal as refusal:
-    st.error(in_markdown(str(refusal)), icon=":material/error:")
-else:
-    draw_answer(found)
-    if found.plans:
-        draw_margins(found.plans[0].candidate)
-        draw_exports(found, encode_question(asked))
-        draw_plans(found)
-    draw_pictures(found)
-    draw_evidence(found)

@@ -1,0 +1,88 @@
+"""Inputs are never lost: every ordered pair of pages, each with F5; the back button; a second tab."""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import parse_qs, urlencode, urlsplit
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.pages import SETTLED, WAIT_MS, go_to
+
+pytestmark = pytest.mark.browser
+
+TITLES = ("Plan", "Memory", "Speed", "Cost", "Levers", "Compare", "Prices", "Measure", "Accuracy")
+ASKED = {
+    "model": "meta-llama/Llama-3.3-70B-Instruct",
+    "concurrency": "50",
+    "output": "256",
+    "prefix": "0.5",
+    "ttft": "1",
+    "tpot": "0.0333",
+    "region": "us-west-2",
+    "choice": "cheapest",
+    "budget": "50000",
+    "precisions": "nvfp4,int4",
+}
+
+
+def asked_by(page: Page) -> dict[str, str]:
+    return {key: values[-1] for key, values in parse_qs(urlsplit(page.url).query).items()}
+
+
+def ran(page: Page) -> None:
+    page.wait_for_timeout(250)
+    page.locator(SETTLED).wait_for(timeout=WAIT_MS)
+    page.wait_for_timeout(150)
+    page.locator(SETTLED).wait_for(timeout=WAIT_MS)
+
+
+def kept(page: Page, step: str) -> None:
+    """The address holds all that was asked, and the boxes show it."""
+    for label, text in (("First token, s", "1"), ("Reads at least", "30 tokens/s"), ("People at once", "50")):
+        expect(page.get_by_label(label, exact=True), step).to_have_value(text, timeout=WAIT_MS)
+    ran(page)
+    assert asked_by(page) == ASKED, step
+
+
+def pairs(first: str) -> list[str]:
+    """A walk that leaves `first` for every other page and comes back."""
+    return [title for other in TITLES if other != first for title in (other, first)]
+
+
+@pytest.mark.parametrize("first", TITLES)
+def test_every_pair_of_pages_keeps_what_was_asked_with_f5(page: Page, base: str, first: str) -> None:
+    page.goto(f"{base}/?{urlencode(ASKED)}")
+    kept(page, "opened")
+    if first != "Plan":
+        go_to(page, first)
+        kept(page, first)
+    for number, title in enumerate(pairs(first)):
+        go_to(page, title)
+        kept(page, f"{first}: to {title}")
+        if number % 2 == 0:
+            page.reload()
+            kept(page, f"{first}: F5 on {title}")
+
+
+def test_the_back_button_and_a_second_tab_keep_it(page: Page, base: str) -> None:
+    page.goto(f"{base}/?{urlencode(ASKED)}")
+    kept(page, "opened")
+    go_to(page, "Accuracy")
+    kept(page, "accuracy")
+    page.go_back()
+    kept(page, "back")
+    expect(page.locator(".st-key-verdict")).to_be_visible(timeout=WAIT_MS)
+    other = page.context.new_page()
+    other.goto(page.url)
+    kept(other, "second tab")
+
+
+def test_a_limit_changed_on_another_page_is_in_the_address(page: Page, base: str) -> None:
+    page.goto(f"{base}/compare?{urlencode(ASKED)}")
+    kept(page, "opened")
+    box = page.get_by_label("Reads at least", exact=True)
+    box.fill("50 ms")
+    box.press("Enter")
+    expect(page).to_have_url(re.compile("tpot=0.05"), timeout=WAIT_MS)
