@@ -169,7 +169,7 @@ def bench_page() -> None:
                 say("first view of the page", f"{time.perf_counter() - started:.2f} s")
                 times = []
                 for number in range(CHANGES):
-                    box = page.get_by_label("Requests at a time", exact=True)
+                    box = page.get_by_label("People at once", exact=True)
                     box.fill(str(2 + number))
                     started = time.perf_counter()
                     box.press("Enter")

@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.conftest import dashboard, free_port
-from tests.browser.pages import open_page
+from tests.browser.pages import go_to, open_page
 
 pytestmark = pytest.mark.browser
 
@@ -94,7 +94,7 @@ def test_the_page_asks_no_other_origin(base: str, page: Page) -> None:
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
     open_page(page, base)
-    page.get_by_role("link", name="Prices").first.click()
+    go_to(page, "Prices")
     page.wait_for_timeout(1_500)
     strangers = [url for url in asked if not url.startswith((base, "data:", "blob:"))]
     assert strangers == []
