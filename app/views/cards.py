@@ -24,10 +24,14 @@ TOLD = {
 
 def draw_choice() -> None:
     """Which plan is shown, on every page: the parameter `choice` keeps it."""
-    hidden = current.card() is None
-    with st.container(key="carried_choice" if hidden else "choosing"):
+    with st.container(key="choosing"):
         st.pills(
-            "Plan shown on every page", list(Kind), key="choice", bind="query-params", label_visibility="collapsed"
+            "Plan shown",
+            list(Kind),
+            key="choice",
+            bind="query-params",
+            label_visibility="collapsed",
+            disabled=current.card() is None,
         )
 
 
