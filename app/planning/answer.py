@@ -26,7 +26,7 @@ from estimators.provenance import Refusal
 from estimators.quality.recovery import Level, recovery
 from estimators.quality.verdict import Meets
 
-TIGHTER = (1.0, 0.75, 0.55)  # shares of the limits on time that a safe plan is looked for with, in turn
+TIGHTER = (1.0, 0.7, 0.5, 0.33)  # shares of the limits on time that a safe plan is looked for with, in turn
 SAFE_SHOWN = 12
 _ROWS = re.compile(r"[0-9]+ published rows on .+, (?P<exact>[0-9]+) of them with ")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
+from urllib.parse import urlencode
 
 import pandas as pd
 import streamlit as st
@@ -263,7 +264,7 @@ def draw_owned(plan: Plan) -> None:
         price=offer.usd_per_hour,
         price_as_of=offer.as_of,
     )
-    st.link_button("Open the plan on this machine", f"/?{inputs.link_query(scenario)}")
+    st.link_button("Open the plan on this machine", f"/?{urlencode(inputs.link_of(scenario))}")
 
 
 result = current.plan()

@@ -145,8 +145,8 @@ def draw_machines(plan: Plan) -> None:
     else:  # a card names its machine: the others are those of the same model and precision
         opened = replace(plan.asked, instance=None, gpu=None, gpus=None, replicas=None, price=None, price_as_of=None)
         weighed = remembered_plan(opened, dashboard_sources(), whole=True)
-    named = [plan.chosen] if plan.chosen and plan.chosen.cost else []
-    near, others = by_accelerator((*named, *weighed.candidates))
+    named = plan.chosen if plan.chosen and plan.chosen.cost else None
+    near, others = by_accelerator(weighed.candidates, named)
     if not near and not others:
         return
     st.markdown("### Machines")
@@ -157,19 +157,28 @@ def draw_machines(plan: Plan) -> None:
             _machines_table(others, "machines_dear")
 
 
-def by_accelerator(candidates: Iterable[Candidate]) -> tuple[list[Candidate], list[Candidate]]:
-    """The cheapest machine of each accelerator and layout: those that do within `DEAR` times the cheapest, the rest."""
+def by_accelerator(
+    candidates: Iterable[Candidate], named: Candidate | None = None
+) -> tuple[list[Candidate], list[Candidate]]:
+    """The cheapest machine of each accelerator and layout, `named` standing for its own: those that do within `DEAR`
+    times the cheapest, and the rest."""
     best: dict[tuple[str, int], Candidate] = {}
     for candidate in candidates:
-        key = (candidate.accelerator, candidate.placement.gpus if candidate.placement else 0)
+        key = _layout(candidate)
         known = best.get(key)
         if known is None or _rank(candidate) < _rank(known):
             best[key] = candidate
+    if named is not None:
+        best[_layout(named)] = named
     ordered = sorted(best.values(), key=_rank)
     costs = [float(c.usd_per_month) for c in ordered if c.eligible and c.usd_per_month is not None]
     most = DEAR * min(costs, default=0.0)
     near = [c for c in ordered if c.eligible and c.usd_per_month is not None and float(c.usd_per_month) <= most]
     return near, [c for c in ordered if c not in near]
+
+
+def _layout(candidate: Candidate) -> tuple[str, int]:
+    return (candidate.accelerator, candidate.placement.gpus if candidate.placement else 0)
 
 
 def _rank(candidate: Candidate) -> tuple[bool, float]:
