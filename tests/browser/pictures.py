@@ -39,6 +39,7 @@ def take(base: str) -> None:
         unfold(page, "choices")
         enter(page, "Keep at least, %", "99")
         page.locator(".st-key-card_cheapest").wait_for(timeout=2 * WAIT_MS)
+        page.locator(".st-key-choices summary").click()  # folds it, so that the cards stand under the question
         page.wait_for_timeout(1_500)
         page.screenshot(path=DOCS / "recommend.png")
         unfold(page, "plans_fold")
