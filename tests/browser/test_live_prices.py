@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import dashboard
-from tests.browser.pages import open_page, verdict
+from tests.browser.pages import go_to, open_page, verdict
 from tests.servers.aws import AwsServer
 
 pytestmark = pytest.mark.browser
@@ -34,7 +34,7 @@ def test_live_prices_show_and_outlive_their_source(page: Page, tmp_path_factory:
             reload_until(page, base, "live price of")
             assert "$511 a month" in verdict(page)  # 0.70 x 730
             aws.close()
-            page.get_by_role("link", name="Prices").first.click()
+            go_to(page, "Prices")
             expect(page.get_by_text("Live from AWS")).to_be_visible(timeout=30_000)
             open_page(page, base)
             assert "$511 a month" in verdict(page)
