@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from estimators.provenance import Refusal
 from pricing.offers import Listing, Offer, PriceQuery, PriceSource, PurchaseOption, is_stale
-from pricing.reading import BookStatus, PriceReader, Progress, Reading, no_progress, stored_moment
+from pricing.reading import BookStatus, PriceReader, PriceReading, Progress, no_progress, stored_moment
 from pricing.refresh import RegionReport, read_region
 from pricing.snapshot import PricePoint, load_snapshot, snapshot_history, snapshot_on
 from pricing.table import OfferTable
@@ -33,7 +33,7 @@ LIVE_FOR, REFRESH_AFTER = timedelta(hours=2), timedelta(hours=1)  # of a listing
 class _Contact:
     """This process's own dealings with AWS about one listing of one region."""
 
-    reading: Reading | None = None  # the last that succeeded
+    reading: PriceReading | None = None  # the last that succeeded
     live_since: datetime | None = None
     failed_at: datetime | None = None  # of the last attempt, if it failed
     error: str = ""
@@ -184,7 +184,7 @@ class Book:
         if self._made != self._wanted():
             self.reload()
 
-    def _keep(self, reading: Reading) -> None:
+    def _keep(self, reading: PriceReading) -> None:
         with self._lock:
             contact = self._contacts.setdefault((reading.region, reading.listing), _Contact())
             contact.live_since = contact.live_since if contact.live_since and not contact.error else reading.read_at
@@ -236,7 +236,7 @@ class Book:
             if contact.reading and not contact.error and now - self._last_read(key, contact.reading) <= LIVE_FOR
         )
 
-    def _last_read(self, key: ListingKey, own: Reading) -> datetime:
+    def _last_read(self, key: ListingKey, own: PriceReading) -> datetime:
         stored = self._loaded.readings.get(key)
         return max(own.read_at, stored.read_at) if stored else own.read_at
 
@@ -277,7 +277,9 @@ class Book:
                 row, option, day[0], PriceSource.LIVE if live_now else PriceSource.CACHED, day[1]
             )
 
-    def _lay_reading(self, offers: dict[OfferKey, Offer], reading: Reading, source: PriceSource, today: date) -> None:
+    def _lay_reading(
+        self, offers: dict[OfferKey, Offer], reading: PriceReading, source: PriceSource, today: date
+    ) -> None:
         if reading.complete:
             covered = {option.value for option in PurchaseOption if option.listing is reading.listing}
             gone = [key for key in offers if key[1] == reading.region and key[2] in covered]

@@ -21,7 +21,7 @@ def no_progress(what: str, done: int, total: int) -> None:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reading:
+class PriceReading:
     """Offers of one listing in one region.
 
     `complete` says that an offer missing here is no longer sold, so an older price of it must go. A reading that had
@@ -45,7 +45,7 @@ class PriceReader(Protocol):
         """What it can read, the most important first."""
         ...
 
-    def read(self, region: str, listing: Listing, progress: Progress = no_progress) -> Reading:
+    def read(self, region: str, listing: Listing, progress: Progress = no_progress) -> PriceReading:
         """One listing of one region; raises a Refusal that says what went wrong."""
         ...
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from pricing.aws.clients import AwsClients
     from pricing.offers import Offer
-    from pricing.reading import PriceReader, Reading
+    from pricing.reading import PriceReader, PriceReading
 
 # Spot prices are too old by the time a release is out.
 SNAPSHOT_LISTINGS = (Listing.PRICE_LIST, Listing.SAVINGS_PLANS, Listing.CAPACITY_BLOCKS)
@@ -65,7 +65,7 @@ def _row(offer: Offer, day: str) -> PriceRow:
     )
 
 
-def _gone(row: PriceRow, reading: Reading) -> PriceRow:
+def _gone(row: PriceRow, reading: PriceReading) -> PriceRow:
     day = reading.read_at.date().isoformat()
     return row._replace(
         usd_per_hour=GONE, upfront_usd="", as_of=day, decimals="", source=reading.origin, note="no longer listed"
@@ -84,7 +84,7 @@ def _added(dated: list[PriceRow], row: PriceRow) -> list[PriceRow]:
     return [*dated, row]
 
 
-def with_reading(rows: Iterable[PriceRow], reading: Reading) -> list[PriceRow]:
+def with_reading(rows: Iterable[PriceRow], reading: PriceReading) -> list[PriceRow]:
     """A table with a reading's prices as its newest rows; what a complete reading lacks gets a row that says so."""
     by_key: defaultdict[tuple[str, str, str], list[PriceRow]] = defaultdict(list)
     for row in rows:
@@ -140,7 +140,7 @@ def rebuild_snapshot(
     reports = []
     for done, region in enumerate(wanted):
         progress(region, done, len(wanted))
-        readings: list[Reading] = []
+        readings: list[PriceReading] = []
         reports.append(read_region(reader, region, keep=readings.append, listings=listings, progress=progress))
         for reading in readings:
             rows = with_reading(rows, reading)

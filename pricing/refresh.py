@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from estimators.provenance import Refusal
 from pricing.aws.errors import ExpiredCredentials, NoCredentials
-from pricing.reading import PriceReader, Progress, Reading, no_progress
+from pricing.reading import PriceReader, PriceReading, Progress, no_progress
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -29,7 +29,7 @@ class ListingOutcome:
 
     region: str
     listing: Listing
-    reading: Reading | None
+    reading: PriceReading | None
     error: str = ""  # a sentence, empty when it was read
 
 
@@ -55,7 +55,7 @@ def read_region(
     reader: PriceReader,
     region: str,
     *,
-    keep: Callable[[Reading], None],
+    keep: Callable[[PriceReading], None],
     failed: Callable[[str, Listing, str], None] = lambda region, listing, error: None,
     listings: Sequence[Listing] | None = None,
     progress: Progress = no_progress,
@@ -103,14 +103,14 @@ def refresh_regions(
     return tuple(reports)
 
 
-def _record(store: ReadingStore, reading: Reading) -> None:
+def _record(store: ReadingStore, reading: PriceReading) -> None:
     store.record(reading)
 
 
 class ReadingStore(Protocol):
     """Where readings are kept."""
 
-    def record(self, reading: Reading) -> bool: ...
+    def record(self, reading: PriceReading) -> bool: ...
 
 
 class Refreshable(Protocol):

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine, Row
 
     from pricing.offers import Offer
-    from pricing.reading import Reading
+    from pricing.reading import PriceReading
 
 metadata = sa.MetaData()
 
@@ -95,7 +95,7 @@ class PriceStore:
             with self._transaction() as connection:
                 metadata.create_all(connection)
 
-    def record(self, reading: Reading) -> bool:
+    def record(self, reading: PriceReading) -> bool:
         """Takes a reading over in one transaction; False if one as new is already there, and then changes nothing.
 
         The first statement locks the listing's row (in SQLite, the database), so two processes take turns.
@@ -111,7 +111,7 @@ class PriceStore:
                 connection.execute(prices.insert(), [_values(offer, reading) for offer in new])
             return True
 
-    def _claim(self, connection: Connection, reading: Reading) -> bool:
+    def _claim(self, connection: Connection, reading: PriceReading) -> bool:
         insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
         key = {"region": reading.region, "listing": reading.listing.value}
         blank = {"read_at": "", "complete_at": "", "origin": "", "remarks": "[]"}
@@ -124,7 +124,7 @@ class PriceStore:
         result = connection.execute(readings.update().where(mine, readings.c.read_at < read_at).values(**said))
         return result.rowcount == 1
 
-    def _current(self, connection: Connection, reading: Reading) -> Sequence[Row[tuple[object, ...]]]:
+    def _current(self, connection: Connection, reading: PriceReading) -> Sequence[Row[tuple[object, ...]]]:
         where = (
             prices.c.region == reading.region,
             prices.c.listing == reading.listing.value,
@@ -197,7 +197,7 @@ class PriceStore:
 
 
 def _compared(
-    reading: Reading, current: dict[tuple[str, str], Row[tuple[object, ...]]]
+    reading: PriceReading, current: dict[tuple[str, str], Row[tuple[object, ...]]]
 ) -> tuple[list[Offer], dict[int, Offer], list[int]]:
     """New prices, the rows they confirm, and the rows they end."""
     new: list[Offer] = []
@@ -220,7 +220,7 @@ def _same_price(row: Row[tuple[object, ...]], offer: Offer) -> bool:
     return Decimal(row.usd_per_hour) == offer.usd_per_hour and Decimal(row.upfront_usd) == offer.upfront_usd
 
 
-def _values(offer: Offer, reading: Reading) -> dict[str, str]:
+def _values(offer: Offer, reading: PriceReading) -> dict[str, str]:
     seen = stored_moment(reading.read_at)
     return {
         "instance_type": offer.instance_type,

@@ -15,14 +15,14 @@ from decimal import Decimal
 import sqlalchemy as sa
 
 from pricing.offers import Listing, Offer, PriceSource, PurchaseOption
-from pricing.reading import Reading
+from pricing.reading import PriceReading
 from pricing.store import PriceStore
 
 TYPES = 200
 START = datetime(2026, 11, 21, 10, 0, tzinfo=UTC)
 
 
-def reading(price: int, at: datetime, region: str = "us-east-1", types: int = TYPES) -> Reading:
+def reading(price: int, at: datetime, region: str = "us-east-1", types: int = TYPES) -> PriceReading:
     """Every type at one price, so that a mixture of two readings shows."""
     offers = tuple(
         Offer(
@@ -36,7 +36,7 @@ def reading(price: int, at: datetime, region: str = "us-east-1", types: int = TY
         )
         for number in range(types)
     )
-    return Reading(region=region, listing=Listing.PRICE_LIST, read_at=at, origin="a test", offers=offers)
+    return PriceReading(region=region, listing=Listing.PRICE_LIST, read_at=at, origin="a test", offers=offers)
 
 
 def main() -> None:

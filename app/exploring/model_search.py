@@ -36,7 +36,7 @@ POPULAR = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
+class Matched:
     """`model` is a Hub id or a size such as 8B; None: `near` are ids that may have been meant."""
 
     model: str | None
@@ -49,28 +49,28 @@ def in_order(known: Sequence[str]) -> list[str]:
     return [*first, *sorted((model for model in known if model not in first), key=str.lower)]
 
 
-def find(text: str, known: Sequence[str]) -> Found:
+def find(text: str, known: Sequence[str]) -> Matched:
     """ "llama 3.3 70b" -> meta-llama/Llama-3.3-70B-Instruct; an id outside `known` stands as it is."""
     asked = text.strip()[:120]
     ids = {model.lower(): model for model in known}
     if asked.lower() in ids:
-        return Found(model=ids[asked.lower()])
+        return Matched(model=ids[asked.lower()])
     plain = _plain(asked.partition("@")[0] if "/" in asked else asked)
     named: dict[str, str] = {}
     for model in in_order(known):
         named.setdefault(_plain(model), model)
     tuned = [named[plain + tail] for tail in TUNED if plain and plain + tail in named]
     if "/" not in asked and (tuned or plain in named):
-        return Found(model=(tuned or [named[plain]])[0])
+        return Matched(model=(tuned or [named[plain]])[0])
     read = decode({"model": asked}).scenario
     if read.params is not None or (read.model is not None and "/" in asked):
-        return Found(model=asked)
+        return Matched(model=asked)
     holding = [model for name, model in named.items() if plain and all(part in name for part in _parts(asked))]
     holding.sort(key=lambda model: len(_plain(model)))
     if len(holding) == 1 and any(part.isdigit() or part[:1].isdigit() for part in _parts(asked)):
-        return Found(model=holding[0])
+        return Matched(model=holding[0])
     close = [named[name] for name in get_close_matches(plain, list(named), n=MOST_SUGGESTED, cutoff=0.5)]
-    return Found(model=None, near=tuple(dict.fromkeys([*holding, *close]))[:MOST_SUGGESTED])
+    return Matched(model=None, near=tuple(dict.fromkeys([*holding, *close]))[:MOST_SUGGESTED])
 
 
 def _plain(model: str) -> str:

@@ -26,7 +26,7 @@ from pricing.offers import Offer
 
 
 @dataclass(frozen=True, slots=True)
-class Way:
+class Deployment:
     """What is to be explained: a layout on a machine, in a number of copies, at an offer."""
 
     machine: Machine
@@ -35,7 +35,7 @@ class Way:
     offer: Offer | None
 
 
-def explain(scenario: Scenario, variant: Variant, way: Way) -> Candidate:
+def explain(scenario: Scenario, variant: Variant, way: Deployment) -> Candidate:
     """The way with both estimates in full. What the estimators refuse is its `refusal`, and among its reasons."""
     reasons: list[str] = []
     machine, placement = way.machine, way.placement
@@ -88,7 +88,7 @@ def explain(scenario: Scenario, variant: Variant, way: Way) -> Candidate:
     )
 
 
-def estimate(scenario: Scenario, variant: Variant, way: Way) -> tuple[MemoryEstimate, LatencyEstimate | None]:
+def estimate(scenario: Scenario, variant: Variant, way: Deployment) -> tuple[MemoryEstimate, LatencyEstimate | None]:
     """Memory of the load's share of one replica, and its speed where one request fits."""
     workload, settings = workload_of(scenario, way.replicas), settings_of(scenario)
     precision, machine = variant.precision, way.machine
@@ -105,7 +105,7 @@ def estimate(scenario: Scenario, variant: Variant, way: Way) -> tuple[MemoryEsti
     return memory, latency
 
 
-def _rank_by_rank(scenario: Scenario, variant: Variant, way: Way, memory: MemoryEstimate) -> LatencyEstimate:
+def _rank_by_rank(scenario: Scenario, variant: Variant, way: Deployment, memory: MemoryEstimate) -> LatencyEstimate:
     """Speed of the replica: of one rank of data-parallel attention under its share, and the throughput of all."""
     ranks, settings = way.placement.dp, settings_of(scenario)
     workload = workload_of(scenario, way.replicas * ranks)

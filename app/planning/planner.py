@@ -15,7 +15,7 @@ import numpy as np
 
 from app.format import gib
 from app.planning import refusals
-from app.planning.explain import Way, explain, misses, overrun
+from app.planning.explain import Deployment, explain, misses, overrun
 from app.planning.loads import is_population, searches_replicas, settings_of, speculation_of, workload_of
 from app.planning.market import Chip, Market, chips_of, market_of, placements
 from app.planning.plan import Candidate, Plan
@@ -185,13 +185,13 @@ def _only(question: Question, variant: Variant, chips: Sequence[Chip], market: M
         return None
     (purchase,), (placement,) = market.sold[0], placements(scenario, chips[0])
     replicas = scenario.replicas or 1
-    return explain(scenario, variant, Way(purchase.machine, placement, replicas, purchase.offer))
+    return explain(scenario, variant, Deployment(purchase.machine, placement, replicas, purchase.offer))
 
 
 def _explained(scenario: Scenario, variant: Variant, candidate: Candidate) -> Candidate:
     if candidate.placement is None or candidate.memory is not None:
         return candidate
-    way = Way(candidate.machine, candidate.placement, max(1, candidate.replicas), candidate.offer)
+    way = Deployment(candidate.machine, candidate.placement, max(1, candidate.replicas), candidate.offer)
     return explain(scenario, variant, way)
 
 

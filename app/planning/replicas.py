@@ -104,7 +104,7 @@ def serve(asks: Sequence[Ask]) -> list[Served]:
     """Each ask's layouts served, all of one kind of load together: one array element each, or one by one where they
     are few. A layout without a server never meets."""
     answers = [unserved(ask) for ask in asks]
-    kinds: dict[Kind, list[tuple[int, int]]] = {}
+    kinds: dict[LoadKind, list[tuple[int, int]]] = {}
     for number, ask in enumerate(asks):
         kind = kind_of(ask)
         places = [(number, i) for i, layout in enumerate(ask.layouts) if layout.laid.replica is not None]
@@ -160,7 +160,7 @@ def _placed(base: Any, values: Any, rows: Ints) -> Any:
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class LoadKind:
     """What loads must share to be solved together."""
 
     load: Load
@@ -170,9 +170,9 @@ class Kind:
     bounds: bool
 
 
-def kind_of(ask: Ask) -> Kind:
+def kind_of(ask: Ask) -> LoadKind:
     scenario = ask.scenario
-    return Kind(
+    return LoadKind(
         load=workload_of(scenario, 1).load,
         searches=searches_replicas(scenario),
         whole_batch=scenario.engine is Engine.TRANSFORMERS,
@@ -184,7 +184,7 @@ def kind_of(ask: Ask) -> Kind:
 class Fleet:
     """Layouts with a server each, under the scenario of their `owner`, all of one kind of load."""
 
-    def __init__(self, layouts: Sequence[Layout], scenarios: Sequence[Scenario], owner: Ints, kind: Kind) -> None:
+    def __init__(self, layouts: Sequence[Layout], scenarios: Sequence[Scenario], owner: Ints, kind: LoadKind) -> None:
         self._plans = [layout.laid.replica for layout in layouts if layout.laid.replica is not None]
         self._scenarios, self._owner, self._kind = scenarios, owner, kind
         self._held = np.array([float(layout.laid.max_concurrency) for layout in layouts])

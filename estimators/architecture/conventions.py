@@ -16,7 +16,7 @@ from estimators.architecture import mixing
 from estimators.architecture.blocks import Body
 from estimators.architecture.fields import MAX_TOKENS, Fields
 from estimators.architecture.kinship import nearest
-from estimators.architecture.layouts import Layout, Stored, Values, composed, layout, moved, stored
+from estimators.architecture.layouts import ClassLayout, Stored, Values, composed, layout, moved, stored
 from estimators.architecture.roles import BESIDE, CROSS, HEAD, NORM, TOKENS, module, role_of, tensor
 from estimators.architecture.spec import Attention, AttentionKind, LayerGroup, Reading, Role, Tensor
 
@@ -104,7 +104,7 @@ def body_of(config: Mapping[str, object], model_type: str) -> Body:
     return replace(body, reading=Reading.CONVENTION, relative_range=kin.relative_range, notes=(*body.notes, said))
 
 
-def unmoved(of: Layout, config: Mapping[str, object]) -> str:
+def unmoved(of: ClassLayout, config: Mapping[str, object]) -> str:
     """A size that differs from the class's default though no build ever changed it: what follows it is not known.
 
     The width of the decoder is the one that classes with several encoders hold to.
@@ -134,7 +134,7 @@ def part_of(c: Fields, model_type: str, root: str) -> Body:
     return read([replace(t, name=moved(t.name, root)) for t in stored(of, section)], section, of)
 
 
-def read(tensors: Sequence[Stored], config: Mapping[str, object], of: Layout | None = None) -> Body:
+def read(tensors: Sequence[Stored], config: Mapping[str, object], of: ClassLayout | None = None) -> Body:
     """Layers, cache and state of a model from what it stores."""
     c = Section(config, None if of is None else Values(config, of))
     embedding = token_table(tensors, c)

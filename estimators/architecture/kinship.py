@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from estimators.architecture.fields import ConfigError, UnknownArchitecture
-from estimators.architecture.layouts import Layout, Stored, at, count, layout, lines, stored
+from estimators.architecture.layouts import ClassLayout, Stored, at, count, layout, lines, stored
 
 ALIKE = 5  # how many of the nearest give the range
 LEAST_RANGE = 0.02  # norms and biases that no field speaks of
@@ -19,7 +19,7 @@ SHARES = 0.75  # of the fields a layout needs, that a config must state
 class Kin:
     """The nearest known layout, what it makes of the config, and by how much the next ones differ."""
 
-    layout: Layout
+    layout: ClassLayout
     tensors: list[Stored]
     relative_range: float
 
@@ -51,7 +51,7 @@ def nearest(config: Mapping[str, object]) -> Kin:
             if len(fields & own) >= SHARES * len(fields) and len(fields & own) > 3 and not unread_experts(own - fields)
         ),
     )
-    read: list[tuple[int, Layout, list[Stored]]] = []
+    read: list[tuple[int, ClassLayout, list[Stored]]] = []
     for _, model_type in ranked:
         of = layout(model_type)
         try:

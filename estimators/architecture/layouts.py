@@ -64,18 +64,18 @@ class Entry:
     needs: tuple[str, ...] = ()
     buffer: bool = False
 
-    def fields(self, of: Layout) -> list[str]:
+    def fields(self, of: ClassLayout) -> list[str]:
         """Paths its sizes are made of, those of the stacks it stands in included."""
         stacks = [of.stacks[path] for path in stack_paths(self.name)]
         return [name for said in (*self.dims, *stacks) for name in FIELD.findall(said)]
 
-    def of_section(self, of: Layout) -> str | None:
+    def of_section(self, of: ClassLayout) -> str | None:
         sections = {path.partition(".")[0] for path in self.fields(of) if "." in path}
         return sections.pop() if len(sections) == 1 else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Layout:
+class ClassLayout:
     model_type: str
     name: str  # the class
     defaults: Mapping[str, object]
@@ -129,19 +129,19 @@ def known(model_type: str) -> bool:
 
 
 @lru_cache(maxsize=64)
-def layout(model_type: str, *, part: bool = False) -> Layout | None:
+def layout(model_type: str, *, part: bool = False) -> ClassLayout | None:
     """The layout of a type; as a `part` of a larger model, whose sections leave out what equals the default."""
     line = lines().get(model_type)
     return None if line is None else decoded(json.loads(line), part=part)
 
 
-def decoded(data: Mapping[str, object], *, part: bool = False) -> Layout:
+def decoded(data: Mapping[str, object], *, part: bool = False) -> ClassLayout:
     entries: list[Sequence[str]] = data["entries"]  # type: ignore[assignment]
     defaults: dict[str, object] = data["defaults"]  # type: ignore[assignment]
     whole = not any(isinstance(value, dict) and "hidden_size" in value for value in defaults.values())
     if whole and not part:
         defaults = {name: value for name, value in defaults.items() if name not in ESSENTIAL}
-    return Layout(
+    return ClassLayout(
         model_type=str(data["model_type"]),
         name=str(data["class"]),
         defaults=defaults,
@@ -167,7 +167,7 @@ def decoded(data: Mapping[str, object], *, part: bool = False) -> Layout:
 class Values:
     """Fields by their path ("text_config.hidden_size"): as written, under another name, or the class's default."""
 
-    def __init__(self, config: Mapping[str, object], of: Layout) -> None:
+    def __init__(self, config: Mapping[str, object], of: ClassLayout) -> None:
         self._config, self._of = config, of
         self._known: dict[str, object] = {}
 
@@ -350,7 +350,7 @@ def met(needs: Sequence[str], values: Values) -> bool:
     return all(values.flag(need.lstrip("!")) != need.startswith("!") for need in needs)
 
 
-def stored(of: Layout, config: Mapping[str, object]) -> list[Stored]:
+def stored(of: ClassLayout, config: Mapping[str, object]) -> list[Stored]:
     """Every tensor that a class builds for this config."""
     values, made = Values(config, of), []
     may_lack = {need.lstrip("!") for entry in of.entries for need in entry.needs}
@@ -389,7 +389,7 @@ def stored(of: Layout, config: Mapping[str, object]) -> list[Stored]:
     return made
 
 
-def composed(of: Layout, config: Mapping[str, object]) -> list[Stored]:
+def composed(of: ClassLayout, config: Mapping[str, object]) -> list[Stored]:
     """`stored`, where sections may be of other types than the class has by default: those by their own layouts."""
     if not any(is_stated(config, of, path) for path in of.fields()):
         raise Values(config, of).error("hidden_size", "is missing")
@@ -436,7 +436,7 @@ def moved(name: str, root: str) -> str:
     return f"{root}.{rest}" if root else name
 
 
-def is_stated(config: Mapping[str, object], of: Layout, path: str) -> bool:
+def is_stated(config: Mapping[str, object], of: ClassLayout, path: str) -> bool:
     return any(at(config, name)[1] is not None for name in (path, of.aliases.get(path, path), *of.spelled(path)))
 
 

@@ -78,7 +78,7 @@ _LOW, _HIGH = 0.02, 0.97  # shares a kernel is taken to reach at least and at mo
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
+class KernelStanding:
     """What measured kernels say of a case: where the families of operators stand, and what is taken as it is."""
 
     families: Mapping[tuple[str, int | None], float]  # (family, slot) -> logit of the share, or log of the seconds
@@ -86,7 +86,7 @@ class Standing:
 
 
 @cache
-def standing(place: Place, paths: tuple[str, ...], cache_form: str, gpus: int) -> Standing:
+def standing(place: Place, paths: tuple[str, ...], cache_form: str, gpus: int) -> KernelStanding:
     def share(value: float) -> float:
         return _logit(min(_HIGH, max(_LOW, value)))
 
@@ -118,7 +118,7 @@ def standing(place: Place, paths: tuple[str, ...], cache_form: str, gpus: int) -
         "cache_compute": cached.compute,
         "prompt_length": prompt.length,
     }
-    return Standing(families=families, fixed=fixed)
+    return KernelStanding(families=families, fixed=fixed)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,7 +127,7 @@ class Context:
 
     labels: tuple[tuple[str, str], ...]  # (level, value), the path and slot excepted
     paths: tuple[str, ...]  # of the four slots
-    standing: Standing = field(compare=False)  # of the same labels and paths
+    standing: KernelStanding = field(compare=False)  # of the same labels and paths
 
     def effects(self, family: Family, slot: int | None = None) -> Iterator[str]:
         """Names of the effects that enter a family's sum, the global one first."""

@@ -55,7 +55,7 @@ class RequestBytes:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Laid:
+class LaidModel:
     """A model laid over the GPUs of a replica under an engine as started: what no load changes."""
 
     shares: tuple[Share, ...]  # one of each stage
@@ -136,7 +136,7 @@ def requests_held(room: int, writing_extra: int, each: float) -> float:
     return (room - writing_extra) / each if each else 0.0
 
 
-_LAID: Remembered[Laid] = Remembered(4096)
+_LAID: Remembered[LaidModel] = Remembered(4096)
 _KINDS: Remembered[tuple[CacheKind, ...]] = Remembered(4096)
 
 
@@ -176,7 +176,7 @@ def _lay(
     settings: EngineSettings,
     running: Running,
     draft: Precision | None,
-) -> Laid:
+) -> LaidModel:
     placed = layout(placement, running.engine)
     partition.check(precision.spec, placed)
     mtp = settings.speculation is not None and settings.speculation.method == "mtp"
@@ -187,7 +187,7 @@ def _lay(
         stage, cache = drafting.with_draft(stage, cache, settings.speculation, draft, precision, placed, running.engine)
         made.append(_share(precision, placed, settings, running, stage, cache))
     whole = cache_of(precision, placement, prompt_share, settings, running, None)
-    return Laid(shares=tuple(made), whole=whole)
+    return LaidModel(shares=tuple(made), whole=whole)
 
 
 def budget_of(memory_bytes: int, running: Running, shares: Sequence[Share]) -> int:

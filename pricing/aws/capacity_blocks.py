@@ -10,7 +10,7 @@ from pricing.aws.errors import UnexpectedReply, aws_call
 from pricing.aws.products import CURRENCY, amount
 from pricing.instances import Instance, instances
 from pricing.offers import Listing, Offer, PriceSource, PurchaseOption
-from pricing.reading import Progress, Reading, no_progress
+from pricing.reading import PriceReading, Progress, no_progress
 
 if TYPE_CHECKING:
     from pricing.aws.clients import AwsClients
@@ -65,7 +65,7 @@ def _sold_in_blocks(region: str) -> list[Instance]:
     ]
 
 
-def read_capacity_blocks(clients: AwsClients, region: str, progress: Progress = no_progress) -> Reading:
+def read_capacity_blocks(clients: AwsClients, region: str, progress: Progress = no_progress) -> PriceReading:
     """Capacity Block rates in a region. Never complete: no block on sale today does not end the offer."""
     read_at = datetime.now(UTC)
     wanted = _sold_in_blocks(region)
@@ -80,7 +80,7 @@ def read_capacity_blocks(clients: AwsClients, region: str, progress: Progress = 
             continue
         if offer is not None:
             offers.append(offer)
-    return Reading(
+    return PriceReading(
         region=region,
         listing=Listing.CAPACITY_BLOCKS,
         read_at=read_at,

@@ -46,7 +46,7 @@ class ClientSettings:
     pricing_calls_at_once: int = 10
 
 
-class Pace:
+class Throttle:
     """Lets a number of calls through at once and then so many a second, over all threads."""
 
     def __init__(self, per_second: float, at_once: int) -> None:
@@ -76,11 +76,11 @@ class AwsClients:
     _session: Session | None = field(default=None, repr=False)
     _ec2: dict[str, EC2Client] = field(default_factory=dict, repr=False)
     _pricing: PricingClient | None = field(default=None, repr=False)
-    _pace: Pace = field(init=False, repr=False)
+    _pace: Throttle = field(init=False, repr=False)
     _savings_plans: SavingsPlansClient | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
-        self._pace = Pace(self.settings.pricing_calls_per_second, self.settings.pricing_calls_at_once)
+        self._pace = Throttle(self.settings.pricing_calls_per_second, self.settings.pricing_calls_at_once)
 
     def wait_for_pricing(self) -> None:
         """Waits until a Price List call stays within the quota."""

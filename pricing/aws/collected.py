@@ -9,7 +9,7 @@ from pricing.aws.errors import UnexpectedReply
 from pricing.aws.products import MachineSku, is_plain_linux
 from pricing.instances import instances
 from pricing.offers import Listing, Offer, PriceSource, PurchaseOption
-from pricing.reading import Reading
+from pricing.reading import PriceReading
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,14 +46,14 @@ class Collected:
         """Families with a product so far."""
         return {instance_type.partition(".")[0] for instance_type in self.by_type}
 
-    def reading(self, read_at: datetime) -> Reading:
+    def reading(self, read_at: datetime) -> PriceReading:
         """The offers as a reading; refused when there is none, which no region AWS sells machines in can mean."""
         offers = tuple(self._offers(read_at))
         if not offers:
             reason = f" ({self.remarks[0]})" if self.remarks else ""
             raise UnexpectedReply(f"The price list shows no accelerator machine in {self.region}{reason}.")
         self._doubt_a_small_list(len({offer.instance_type for offer in offers}))
-        return Reading(
+        return PriceReading(
             region=self.region,
             listing=Listing.PRICE_LIST,
             read_at=read_at,

@@ -23,7 +23,7 @@ from pricing.aws.errors import UnexpectedReply, Unreachable
 from pricing.aws.products import CURRENCY, MachineSku, Rate, rate, reserved_option
 from pricing.instances import instances
 from pricing.offers import Listing, PurchaseOption
-from pricing.reading import Progress, Reading, no_progress
+from pricing.reading import PriceReading, Progress, no_progress
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -161,7 +161,9 @@ class OffersFileReader:
     timeout_s: float = 30.0
     listings: tuple[Listing, ...] = (Listing.PRICE_LIST,)
 
-    def read(self, region: str, listing: Listing = Listing.PRICE_LIST, progress: Progress = no_progress) -> Reading:
+    def read(
+        self, region: str, listing: Listing = Listing.PRICE_LIST, progress: Progress = no_progress
+    ) -> PriceReading:
         """On-demand and reserved prices of a region, from its current file."""
         url = _checked_url(self.base_url, region)
         collected = Collected(region, "AWS offers file")

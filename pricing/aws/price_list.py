@@ -14,7 +14,7 @@ from pricing.aws.products import (
     parse_product,
 )
 from pricing.instances import instances
-from pricing.reading import Progress, Reading, no_progress
+from pricing.reading import PriceReading, Progress, no_progress
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -95,7 +95,7 @@ def _read_missing_families(clients: AwsClients, collected: Collected, progress: 
             return
 
 
-def read_price_list(clients: AwsClients, region: str, progress: Progress = no_progress) -> Reading:
+def read_price_list(clients: AwsClients, region: str, progress: Progress = no_progress) -> PriceReading:
     """On-demand and reserved prices of every accelerator type in a region."""
     collected = Collected(region, "AWS Price List API")
     _read_classes(clients, collected, progress)

@@ -9,7 +9,7 @@ from pricing.aws.errors import UnexpectedReply, Unreachable, aws_call
 from pricing.aws.products import CURRENCY, HOURS_PER_YEAR, amount
 from pricing.instances import instances
 from pricing.offers import Listing, Offer, PriceSource, PurchaseOption
-from pricing.reading import Progress, Reading, no_progress
+from pricing.reading import PriceReading, Progress, no_progress
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -99,7 +99,7 @@ def parse_rate(result: Mapping[str, Any], region: str, read_at: datetime) -> Off
     )
 
 
-def read_savings_plans(clients: AwsClients, region: str, progress: Progress = no_progress) -> Reading:
+def read_savings_plans(clients: AwsClients, region: str, progress: Progress = no_progress) -> PriceReading:
     """Savings Plans rates of every accelerator type in a region."""
     read_at = datetime.now(UTC)
     known = {instance.instance_type for instance in instances()}
@@ -121,7 +121,7 @@ def read_savings_plans(clients: AwsClients, region: str, progress: Progress = no
     if not offers:
         raise UnexpectedReply(f"AWS gives no Savings Plans rate for any accelerator machine in {region}.")
     remarks += doubtful.values()
-    return Reading(
+    return PriceReading(
         region=region,
         listing=Listing.SAVINGS_PLANS,
         read_at=read_at,

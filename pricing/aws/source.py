@@ -12,7 +12,7 @@ from pricing.offers import Listing
 from pricing.reading import Progress, no_progress
 
 if TYPE_CHECKING:
-    from pricing.reading import Reading
+    from pricing.reading import PriceReading
 
 ALL_LISTINGS = (Listing.PRICE_LIST, Listing.SPOT, Listing.SAVINGS_PLANS, Listing.CAPACITY_BLOCKS)
 
@@ -25,12 +25,12 @@ class AwsReader:
     listings: tuple[Listing, ...] = ALL_LISTINGS
     spot_rule: spot.SpotRule = spot.SpotRule.MEDIAN_ZONE
 
-    def read(self, region: str, listing: Listing, progress: Progress = no_progress) -> Reading:
+    def read(self, region: str, listing: Listing, progress: Progress = no_progress) -> PriceReading:
         """One listing of one region, now."""
         with documented_form(listing.value):
             return self._read(region, listing, progress)
 
-    def _read(self, region: str, listing: Listing, progress: Progress) -> Reading:
+    def _read(self, region: str, listing: Listing, progress: Progress) -> PriceReading:
         match listing:
             case Listing.PRICE_LIST:
                 return price_list.read_price_list(self.clients, region, progress)

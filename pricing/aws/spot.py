@@ -12,7 +12,7 @@ from pricing.aws.errors import UnexpectedReply, aws_call
 from pricing.aws.products import amount
 from pricing.instances import instances
 from pricing.offers import Listing, Offer, PriceSource, PurchaseOption
-from pricing.reading import Progress, Reading, no_progress
+from pricing.reading import PriceReading, Progress, no_progress
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -87,7 +87,7 @@ def spot_offer(instance_type: str, region: str, zones: Mapping[str, Decimal], ru
 
 def read_spot(
     clients: AwsClients, region: str, progress: Progress = no_progress, rule: SpotRule = SpotRule.MEDIAN_ZONE
-) -> Reading:
+) -> PriceReading:
     """The current spot price of every accelerator type in a region."""
     now = datetime.now(UTC)
     known = {instance.instance_type for instance in instances()}
@@ -95,6 +95,6 @@ def read_spot(
     offers = tuple(spot_offer(name, region, by_type[name], rule, now) for name in sorted(set(by_type) & known))
     if not offers:
         raise UnexpectedReply(f"EC2 gives no spot price for any accelerator machine in {region}.")
-    return Reading(
+    return PriceReading(
         region=region, listing=Listing.SPOT, read_at=now, origin="EC2 DescribeSpotPriceHistory", offers=offers
     )

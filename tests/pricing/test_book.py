@@ -18,7 +18,7 @@ from pricing.aws.errors import Unreachable
 from pricing.aws.source import aws_reader
 from pricing.book import Book
 from pricing.offers import Listing, Offer, PriceQuery, PriceSource, PurchaseOption
-from pricing.reading import Progress, Reading, no_progress
+from pricing.reading import PriceReading, Progress, no_progress
 from pricing.refresh import Refresher
 from pricing.store import PriceStore
 from tests.servers.aws import AwsServer
@@ -53,7 +53,7 @@ class FakeReader:
     reads: list[str] = field(default_factory=list)
     hold: threading.Event | None = None
 
-    def read(self, region: str, listing: Listing, progress: Progress = no_progress) -> Reading:
+    def read(self, region: str, listing: Listing, progress: Progress = no_progress) -> PriceReading:
         self.reads.append(region)
         if self.hold is not None:
             self.hold.wait(10)
@@ -71,7 +71,7 @@ class FakeReader:
             )
             for name, price in self.prices.items()
         )
-        return Reading(
+        return PriceReading(
             region=region,
             listing=listing,
             read_at=self.clock.now,
@@ -362,7 +362,7 @@ def test_a_fault_in_one_region_does_not_end_the_thread(
 ) -> None:
     sound = reader.read
 
-    def read(region: str, listing: Listing, progress: Progress = no_progress) -> Reading:
+    def read(region: str, listing: Listing, progress: Progress = no_progress) -> PriceReading:
         if region == "eu-west-1":
             raise KeyError("OnDemand")
         return sound(region, listing, progress)

@@ -13,7 +13,7 @@ import pytest
 from pricing.aws.source import AwsReader
 from pricing.instances import TABLE as INSTANCES
 from pricing.offers import Listing, PurchaseOption
-from pricing.reading import Reading
+from pricing.reading import PriceReading
 from pricing.rebuild import rebuild_instances, rebuild_snapshot, with_reading, write_table
 from pricing.snapshot import TABLE, PriceRow, newest, read_rows
 from tests.pricing.test_offers import make
@@ -24,10 +24,10 @@ DAY = datetime(2026, 12, 1, 9, 0, tzinfo=UTC)
 ON_DEMAND = PurchaseOption.ON_DEMAND
 
 
-def reading(*priced: tuple[str, str], days: int = 0, complete: bool = True) -> Reading:
+def reading(*priced: tuple[str, str], days: int = 0, complete: bool = True) -> PriceReading:
     offers = tuple(replace(make(name, REGION, ON_DEMAND, price), origin="AWS Price List API") for name, price in priced)
     at = DAY + timedelta(days=days)
-    return Reading(
+    return PriceReading(
         region=REGION, listing=Listing.PRICE_LIST, read_at=at, origin="AWS Price List API", offers=offers,
         complete=complete,
     )  # fmt: skip
@@ -126,7 +126,7 @@ def test_the_bundled_table_is_in_the_order_a_rebuild_writes(tmp_path: Path) -> N
     class Nothing:
         listings: tuple[Listing, ...] = ()
 
-        def read(self, *_: object) -> Reading:
+        def read(self, *_: object) -> PriceReading:
             raise AssertionError
 
     path = tmp_path / "prices.csv"

@@ -10,7 +10,7 @@ import pytest
 from estimators.provenance import Refusal
 from pricing.aws.errors import AccessDenied, ExpiredCredentials
 from pricing.offers import Listing
-from pricing.reading import Progress, Reading, no_progress
+from pricing.reading import PriceReading, Progress, no_progress
 from pricing.refresh import read_region, refresh_regions
 
 BOTH = (Listing.PRICE_LIST, Listing.SPOT)
@@ -24,11 +24,11 @@ class Script:
     listings: tuple[Listing, ...] = BOTH
     asked: list[tuple[str, Listing]] = field(default_factory=list)
 
-    def read(self, region: str, listing: Listing, progress: Progress = no_progress) -> Reading:
+    def read(self, region: str, listing: Listing, progress: Progress = no_progress) -> PriceReading:
         self.asked.append((region, listing))
         if (region, listing) in self.failures:
             raise self.failures[region, listing]
-        return Reading(region=region, listing=listing, read_at=datetime.now(UTC), origin="a test", offers=())
+        return PriceReading(region=region, listing=listing, read_at=datetime.now(UTC), origin="a test", offers=())
 
 
 @dataclass
@@ -37,7 +37,7 @@ class Kept:
 
     readings: list[tuple[str, Listing]] = field(default_factory=list)
 
-    def record(self, reading: Reading) -> bool:
+    def record(self, reading: PriceReading) -> bool:
         self.readings.append((reading.region, reading.listing))
         return True
 
@@ -73,7 +73,7 @@ def test_without_valid_credentials_the_rest_is_not_asked_for() -> None:
 
 
 def test_a_reading_that_cannot_be_kept_is_a_failure_of_its_listing_only() -> None:
-    def keep(reading: Reading) -> None:
+    def keep(reading: PriceReading) -> None:
         if reading.listing is Listing.PRICE_LIST:
             raise Refusal("The price database does not answer.", field="region")
 

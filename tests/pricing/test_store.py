@@ -18,7 +18,7 @@ import pytest
 import sqlalchemy as sa
 
 from pricing.offers import Listing, PurchaseOption
-from pricing.reading import Reading
+from pricing.reading import PriceReading
 from pricing.store import PriceStore, StoreUnavailable
 from tests.conftest import ROOT
 from tests.price_worker import START, TYPES, reading
@@ -204,7 +204,7 @@ def test_tables_are_made_by_two_processes_at_once(url: str) -> None:
 
 
 def test_a_reading_without_offers_is_kept_as_one(store: PriceStore) -> None:
-    empty = Reading(
+    empty = PriceReading(
         region="us-east-1", listing=Listing.CAPACITY_BLOCKS, read_at=at(0), origin="EC2", offers=(), complete=False
     )
     assert store.record(empty)

@@ -16,7 +16,7 @@ MOST_PIECES_PER_TOKEN = 4  # a server streams at most about one piece a token; b
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class Reply:
     """One answered request. Moments are of this process's clock, in seconds."""
 
     sent: float
@@ -79,7 +79,7 @@ class Client:
         except ServerFailure:
             return ""
 
-    def complete(self, model: str, prompt: str, max_tokens: int) -> Answer:
+    def complete(self, model: str, prompt: str, max_tokens: int) -> Reply:
         """One streamed answer. A server that refuses `ignore_eos` is asked again without it, and never with it."""
         try:
             return self._complete(model, prompt, max_tokens)
@@ -91,7 +91,7 @@ class Client:
             self.ignores_eos = False
             return self._complete(model, prompt, max_tokens)
 
-    def _complete(self, model: str, prompt: str, max_tokens: int) -> Answer:
+    def _complete(self, model: str, prompt: str, max_tokens: int) -> Reply:
         body: dict[str, object] = {
             "model": model,
             "messages": [{"role": "user", "content": prompt}],
@@ -103,7 +103,7 @@ class Client:
         if self.ignores_eos:
             body["ignore_eos"] = True
         reading = self._ask(lambda exchange: _read_stream(exchange, body, max_tokens))
-        assert isinstance(reading, Answer)  # noqa: S101 (tells mypy what the line above returns)
+        assert isinstance(reading, Reply)  # noqa: S101 (tells mypy what the line above returns)
         return reading
 
     def _ask(self, question: Callable[[Exchange], object]) -> object:
@@ -120,7 +120,7 @@ class Client:
                 self._open.discard(exchange)
 
 
-def _read_stream(exchange: Exchange, body: dict[str, object], max_tokens: int) -> Answer:
+def _read_stream(exchange: Exchange, body: dict[str, object], max_tokens: int) -> Reply:
     sent = time.perf_counter()
     response = exchange.send("POST", "/v1/chat/completions", body)
     pieces: list[float] = []
@@ -147,7 +147,7 @@ def _read_stream(exchange: Exchange, body: dict[str, object], max_tokens: int) -
     if not pieces:
         raise ServerFailure("The server streamed no text, so no token could be timed.")
     tokens, by_server = _tokens(usage, len(pieces), max_tokens)
-    return Answer(
+    return Reply(
         sent=sent,
         first=pieces[0],
         last=pieces[-1],

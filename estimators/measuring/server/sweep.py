@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 
 from estimators.measuring.measurement import DeviceFacts, Measurement, RepeatedReadings, Way
 from estimators.measuring.server.connection import ServerFailure
-from estimators.measuring.server.endpoint import Answer, Client
+from estimators.measuring.server.endpoint import Client, Reply
 from estimators.measuring.server.prompts import synthetic_prompt, words_for
 from estimators.precision import Weights
 from estimators.provenance import Refusal
@@ -57,7 +57,7 @@ class SweepPlan:
 class _Level:
     """One concurrency under way."""
 
-    readings: list[Answer] = field(default_factory=list)
+    readings: list[Reply] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
     drained: float | None = None  # when the first stream found no request left
     kv_share: float | None = None
@@ -158,7 +158,7 @@ def _run_level(client: Client, plan: SweepPlan, model: str, words: int, concurre
     return level
 
 
-def throughput(readings: Sequence[Answer], until: float) -> float:
+def throughput(readings: Sequence[Reply], until: float) -> float:
     """Output tokens a second while every stream was busy: tokens that arrived by `until` / (until - first request).
 
     A piece counts its share of the answer's tokens, so an answer cut by `until` counts in part.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from app.exploring.model_search import Found, find, in_order
+from app.exploring.model_search import Matched, find, in_order
 from estimators.architecture import catalogue
 
 KNOWN = [entry.id for entry in catalogue.entries()]
@@ -28,7 +28,7 @@ KNOWN = [entry.id for entry in catalogue.entries()]
     ],
 )
 def test_a_name_finds_its_model(text: str, model: str) -> None:
-    assert find(text, KNOWN) == Found(model=model)
+    assert find(text, KNOWN) == Matched(model=model)
 
 
 @pytest.mark.parametrize("text", ["Lama 3.3 70B", "Llama 70", "Qwen 3 33B"])

@@ -8,7 +8,7 @@ import pytest
 
 from estimators.architecture import layouts
 from estimators.architecture.fields import ConfigError
-from estimators.architecture.layouts import Layout, Values, composed, count, decoded, holds, quantity, stored
+from estimators.architecture.layouts import ClassLayout, Values, composed, count, decoded, holds, quantity, stored
 from tests.conftest import REFERENCE
 
 TINY = decoded(
@@ -33,7 +33,7 @@ TINY = decoded(
 CONFIG = {"vocab": 100, "width": 8, "n_layer": 6}
 
 
-def by_name(config: dict[str, object], of: Layout = TINY) -> dict[str, layouts.Stored]:
+def by_name(config: dict[str, object], of: ClassLayout = TINY) -> dict[str, layouts.Stored]:
     return {tensor.name: tensor for tensor in stored(of, config)}
 
 

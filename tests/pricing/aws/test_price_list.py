@@ -20,12 +20,12 @@ from pricing.aws.errors import (
 )
 from pricing.aws.price_list import read_price_list
 from pricing.offers import Offer, PriceSource, PurchaseOption
-from pricing.reading import Reading
+from pricing.reading import PriceReading
 from tests.servers.aws import AwsServer, Fault, fresh_server, loopback
 
 REGION = "us-east-1"
 QUIET = "mx-central-1"  # where EC2 lists no type, so that a short list is no surprise
-Read = Callable[..., Reading]
+Read = Callable[..., PriceReading]
 
 
 @pytest.fixture
@@ -38,11 +38,11 @@ def read(aws: AwsServer) -> Read:
     return lambda region=REGION: read_price_list(loopback()[1], region)
 
 
-def prices(reading: Reading) -> dict[tuple[str, PurchaseOption], Decimal]:
+def prices(reading: PriceReading) -> dict[tuple[str, PurchaseOption], Decimal]:
     return {(offer.instance_type, offer.option): offer.usd_per_hour for offer in reading.offers}
 
 
-def offer(reading: Reading, instance_type: str, option: PurchaseOption) -> Offer:
+def offer(reading: PriceReading, instance_type: str, option: PurchaseOption) -> Offer:
     return next(found for found in reading.offers if (found.instance_type, found.option) == (instance_type, option))
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pricing.aws.clients import Pace
+from pricing.aws.clients import Throttle
 from pricing.aws.errors import AwsError, UnexpectedReply, documented_form
 from pricing.aws.products import amount, effective_rate, is_plain_linux, parse_product, reserved_option
 from pricing.offers import PurchaseOption
@@ -128,7 +128,7 @@ def test_calls_are_spaced_once_the_bucket_is_empty(monkeypatch: pytest.MonkeyPat
     clock, waited = [100.0], []
     monkeypatch.setattr("pricing.aws.clients.time.monotonic", lambda: clock[0])
     monkeypatch.setattr("pricing.aws.clients.time.sleep", waited.append)
-    pace = Pace(per_second=5, at_once=3)
+    pace = Throttle(per_second=5, at_once=3)
     for _ in range(5):
         pace.wait()
     assert waited == pytest.approx([0.2, 0.4])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from estimators.measuring.server.connection import ServerFailure, Timeouts
-from estimators.measuring.server.endpoint import Answer, Client
+from estimators.measuring.server.endpoint import Client, Reply
 from estimators.measuring.server.guard import Endpoint, EndpointPolicy, check_endpoint
 from tests.servers.openai import openai_server
 
@@ -40,7 +40,7 @@ def test_pieces_stand_for_tokens_when_the_server_counts_none() -> None:
 
 
 def test_inter_token_latency_excludes_the_first_token() -> None:
-    reading = Answer(
+    reading = Reply(
         sent=10.0, first=10.5, last=11.4, pieces=(10.5, 11.4), prompt_tokens=3, output_tokens=10, counted_by_server=True
     )
     assert reading.itl_s == pytest.approx(0.1)  # 0.9 s / 9 gaps, where (last - sent) / n would say 0.14

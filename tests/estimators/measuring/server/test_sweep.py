@@ -6,7 +6,7 @@ import pytest
 
 from estimators.measuring.measurement import Way
 from estimators.measuring.server.connection import Timeouts
-from estimators.measuring.server.endpoint import Answer, Client
+from estimators.measuring.server.endpoint import Client, Reply
 from estimators.measuring.server.guard import EndpointPolicy, check_endpoint
 from estimators.measuring.server.sweep import EndpointUnusable, SweepPlan, sweep, throughput
 from estimators.precision import Weights
@@ -56,8 +56,8 @@ def test_no_two_prompts_begin_alike() -> None:
 
 
 def test_throughput_counts_tokens_while_every_stream_was_busy() -> None:
-    def answered(sent: float, *pieces: float) -> Answer:
-        return Answer(
+    def answered(sent: float, *pieces: float) -> Reply:
+        return Reply(
             sent=sent, first=pieces[0], last=pieces[-1], pieces=pieces, prompt_tokens=1,
             output_tokens=len(pieces), counted_by_server=True,
         )  # fmt: skip
