@@ -15,26 +15,10 @@ from importlib.metadata import version
 from pathlib import Path
 
 from estimators.architecture.families import FAMILIES, PARTS
+from estimators.architecture.layouts import ESSENTIAL
 
 TABLE = Path(__file__).parent.parent / "estimators" / "architecture" / "data" / "config_defaults.csv"
 # Families that transformers does not describe, and dtypes, are in config_defaults_extra.csv, written by hand.
-# A config that leaves these out describes no model, unless it is the text part of a larger one.
-ESSENTIAL = {"hidden_size", "num_hidden_layers", "num_attention_heads", "vocab_size", "intermediate_size"}
-ESSENTIAL |= {"moe_intermediate_size", "n_routed_experts", "num_experts", "num_local_experts", "num_experts_per_tok"}
-ESSENTIAL |= {
-    "kv_lora_rank",
-    "qk_rope_head_dim",
-    "qk_nope_head_dim",
-    "v_head_dim",
-    "n_embd",
-    "n_layer",
-    "n_head",
-    "d_model",
-    "num_layers",
-    "num_heads",
-    "d_ff",
-    "ffn_dim",
-}
 # Text parts of multimodal configs, which leave out what equals the default.
 TEXT_PARTS = {"gemma3n_text", "gemma4_text", "llama4_text", "step3p5"}
 # Decoders that also stand as the text part of LLaVA-like models, then with every default filled.
