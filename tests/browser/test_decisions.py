@@ -191,8 +191,10 @@ def test_levers_combine_on_the_page(page: Page, base: str) -> None:
     settle(page)
     expect(page.get_by_text("What would change this plan")).to_be_visible(timeout=WAIT_MS)
     box = page.get_by_label("Pull together")
-    page.get_by_text("What would change this plan").evaluate("heading => heading.scrollIntoView()")
-    settle(page)  # a list that opens while the page scrolls shuts again
+    page.locator(".st-key-article_row").wait_for(timeout=WAIT_MS)  # the end of the page
+    page.mouse.move(640, 600)
+    page.mouse.wheel(0, 300)  # a list that opens at the window's edge, where the click scrolls the page, shuts again
+    settle(page)
     for name in ("Weights in INT4", "KV cache in FP8"):
         box.click()
         page.get_by_role("option", name=name).click()
