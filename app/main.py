@@ -9,7 +9,7 @@ import streamlit as st
 from app.planning.plan import Plan
 from app.scenario import with_page_defaults
 from app.sources import dashboard_sources
-from app.views import card, cards, current, header, inputs, question_inputs
+from app.views import card, cards, current, header, inputs, kept, question_inputs
 
 FIRST = ("", "recommend")  # the first screen; Recommend was a page of its own, and links to it open here
 ICON = str(Path(__file__).with_name("static") / "icon.svg")
@@ -45,13 +45,15 @@ else:
     )
     st.set_page_config(page_title=f"{page.title} - Rightsize", page_icon=ICON)
     inputs.canonicalise()  # after the navigation, so that a rerun stays on the page the link named
+    kept.put_back(page.url_path)
     top = header.draw_title()
     inputs.draw(current.model_ids(), sources.book.regions)
     question_inputs.draw(current.model_ids(), list(sources.book.regions))
     decoded = inputs.read()
     scenario = with_page_defaults(decoded.scenario)
     asked = question_inputs.asked()
-    question_inputs.carry(decoded.scenario)
+    address = inputs.address(decoded.scenario) | question_inputs.carry(decoded.scenario)
+    kept.keep(page.url_path, inputs.BOXES + question_inputs.BOXES, address)
     sources.watch(scenario.region)
     if scenario.model is not None:
         sources.check_hub(scenario.model)

@@ -34,6 +34,7 @@ from estimators.workload import Engine
 from pricing.offers import PurchaseOption
 
 MOST_NAME = 120  # characters of a model's name
+BOXES = (*KEYS, "task", "reading", "choice")  # keys of the boxes drawn here, and of the choice of a plan
 
 _NUMBERS = {  # label, smallest, help; blank means the default
     "gpus": ("GPUs per replica", 1, "Tensor-parallel count. Blank: all of the machine, or the fewest that fit."),
@@ -89,14 +90,10 @@ def canonicalise() -> None:
     st.session_state.frozen = {key: text for key, text in raw.items() if key in FROZEN} if decision else {}
     st.session_state.problems = problems
     st.session_state.from_link = decoded.version is not None
-    flat = encode(decoded.scenario)
-    if decoded.scenario.model is None and decoded.scenario.params is not None:
-        flat.pop("params"), flat.pop("active", None)
-        flat["model"] = model_text(decoded.scenario)
+    flat = _flat(decoded.scenario)
     for key, value in _widget_values(flat).items():
         st.session_state[key] = value
-    kept = {key: value for key, value in flat.items() if not _is_default(key, value)}
-    kept |= st.session_state.frozen
+    kept = address(decoded.scenario) | st.session_state.frozen
     kept |= encode_question(question_inputs.read_link())
     if any(problem.key == "model" and not problem.ignored for problem in problems):
         kept["model"] = st.session_state.model = raw["model"][:MOST_NAME]  # it stays, to be asked back
@@ -109,8 +106,18 @@ def canonicalise() -> None:
         st.rerun()  # so that no widget is seeded from a value that was just refused
 
 
-def _is_default(key: str, text: str) -> bool:
-    return text == {"model": PAGE_MODEL}.get(key)
+def address(scenario: Scenario) -> dict[str, str]:
+    """The parameters of the address that say this scenario; what the page starts with is left out."""
+    flat = _flat(scenario)
+    return {key: text for key, text in flat.items() if (key, text) != ("model", PAGE_MODEL)}
+
+
+def _flat(scenario: Scenario) -> dict[str, str]:
+    flat = encode(scenario)
+    if scenario.model is None and scenario.params is not None:
+        flat.pop("params"), flat.pop("active", None)
+        flat["model"] = model_text(scenario)
+    return flat
 
 
 def _widget_values(flat: dict[str, str]) -> dict[str, object]:

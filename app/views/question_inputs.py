@@ -26,6 +26,10 @@ from pricing.offers import PurchaseOption
 MOST_RESULTS = 2_000_000  # characters of one results file
 MOST_SCORES = 400
 PRICE = ("price", "price_as_of")
+BOXES = (
+    "bar_percent", "bar_reference", "bar_task", "bar_reasoning", "bar_budget",
+    "q_models", "q_weights", "q_regions", "q_ways", "q_vendors", "q_owned",
+)  # fmt: skip
 
 
 def draw(models: list[str], regions: list[str]) -> None:
@@ -38,9 +42,9 @@ def draw(models: list[str], regions: list[str]) -> None:
         _draw_harness(models)
 
 
-def carry(scenario: Scenario) -> None:
+def carry(scenario: Scenario) -> dict[str, str]:
     """Parameters without a box of their own, in boxes nobody sees: a bound box is what keeps the address bar, on every
-    page. They hold the question, and the price and figures of a decision link while these stand."""
+    page. They hold the question, and the price and figures of a decision link while these stand; returned as well."""
     flat = encode_question(asked())
     if scenario.price is not None:
         flat |= {key: text for key, text in encode(scenario).items() if key in PRICE}
@@ -51,6 +55,7 @@ def carry(scenario: Scenario) -> None:
             if key != "choice":
                 st.session_state[key] = flat.get(key, "")
                 st.text_input(key, key=key, bind="query-params", label_visibility="collapsed")
+    return flat
 
 
 def read_link() -> Asked:
