@@ -9,7 +9,7 @@ from app.planning.drafting import matters
 from app.planning.market import chips_of, market_of
 from app.planning.plan import Candidate, Limit, Plan, p95_of
 from app.planning.planner import Sources, plan
-from app.planning.quality_bar import Judgement, judge
+from app.planning.quality_bar import Judgement, judge, on_one_ruler
 from app.planning.question import Question
 from app.planning.recommendation import Ranked, Recommendation
 from app.planning.sentences import precision_name
@@ -18,6 +18,7 @@ from app.planning.weigher import Weigher
 from app.scenario import decode
 from estimators.architecture.spec import ModelSpec
 from estimators.architecture.typical import spec_from_parameter_count
+from estimators.hardware.catalogue import read_as
 from estimators.provenance import Refusal
 
 PLANS_SHOWN = 10
@@ -29,6 +30,7 @@ def recommend(question: Question, sources: Sources, *, shown: int = PLANS_SHOWN)
     Replicas are the fewest that keep up with the load and meet the objectives. Raises `Refusal` when nothing that was
     named can be weighed at all.
     """
+    question = replace(question, bar=on_one_ruler(question.bar, question.models))
     specs, notes = _specs(question, sources)
     variants, left_out = variants_of(question, specs)
     chips = chips_of(question)
@@ -55,7 +57,7 @@ def recommend(question: Question, sources: Sources, *, shown: int = PLANS_SHOWN)
         loosenings=() if ranked else tuple(weigher.loosenings()),
         points=tuple(weigher.points()),
         without_evidence=_without_evidence(variants, judgements),
-        notes=(*notes, *left_out, *_about_speculation(question, benches, variants)),
+        notes=(*notes, *_read_as(question), *left_out, *_about_speculation(question, benches, variants)),
     )
 
 
@@ -80,6 +82,11 @@ def _specs(question: Question, sources: Sources) -> tuple[dict[str, ModelSpec], 
         except Refusal as refusal:
             notes.append(str(refusal))
     return specs, notes
+
+
+def _read_as(question: Question) -> Iterator[str]:
+    names = {own.gpu for own in question.owned} | ({question.scenario.gpu} if question.scenario.gpu else set())
+    yield from (f"{read}." for name in sorted(names) if (read := read_as(name)))
 
 
 def _typical(count: str) -> ModelSpec:

@@ -7,6 +7,7 @@ from datetime import date
 from decimal import Decimal
 
 from app.format import plural, small_number, usd
+from app.planning.drafting import NAMES
 from app.planning.plan import Candidate, Plan
 from app.scenario import LoadMode, Scenario, model_text
 from estimators.precision import Weights
@@ -29,12 +30,14 @@ _TAIL = re.compile(r"[-_](instruct|chat|it|hf)([-_](hf|v?[0-9.]+|[0-9]{4}))?$", 
 
 
 def model_name(scenario: Scenario) -> str:
-    """ "meta-llama/Llama-3.1-8B-Instruct" -> "Llama 3.1 8B"; a bare count -> "A typical 8B model"."""
+    """ "meta-llama/Llama-3.1-8B-Instruct" -> "Llama 3.1 8B"; "openai/gpt-oss-120b" -> "gpt-oss-120b", as it is written
+    everywhere; a bare count -> "A typical 8B model"."""
     if scenario.model is None:
         return f"A typical {model_text(scenario)} model"
     name = scenario.model.split("@")[0].rsplit("/", 1)[-1]
     name = re.sub(r"^Meta-(?=Llama)", "", name)
-    return _TAIL.sub("", name).replace("-", " ").replace("_", " ")
+    name = _TAIL.sub("", name)
+    return name if name[:1].islower() else name.replace("-", " ").replace("_", " ")
 
 
 def precision_name(weights: Weights) -> str:
@@ -69,7 +72,7 @@ def verdict(plan: Plan) -> str:
     chosen = plan.chosen
     if plan.precision is None or chosen is None or (plan.refusal and chosen.memory is None):
         return str(plan.refusal or "Nothing to show yet.")
-    who = f"{model_name(plan.asked)} in {precision_name(plan.precision.weights)}"
+    who = f"{model_name(plan.asked)} in {precision_name(plan.precision.weights)}{_drafting(plan.asked)}"
     where = machine_phrase(chosen)
     if not chosen.fits:
         return f"{who} does not fit {where}."
@@ -83,6 +86,11 @@ def verdict(plan: Plan) -> str:
         verb = "fits, but misses an objective on,"
     cost = "" if chosen.cost is None else f": {usd(chosen.cost.usd_per_month)} a month"
     return f"{who} {verb} {where}{cost}{beyond_context(plan)}."
+
+
+def _drafting(scenario: Scenario) -> str:
+    """A speed that rests on drafting says so in the title."""
+    return f", drafting with {NAMES.get(scenario.spec, scenario.spec)}," if scenario.spec is not None else ""
 
 
 def beyond_context(plan: Plan) -> str:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import streamlit as st
 
 from app.format import seconds, usd
-from app.planning.answer import Answer, Card, Kind
-from app.planning.plan import OBJECTIVES
+from app.planning.answer import Answer, Card, Grade, Kind
+from app.planning.plan import OBJECTIVES, p95_of
 from app.planning.sentences import model_name
 from app.planning.words import LIMITS, drafting_of, headline, machine_of, precision_of, purchase_of, ways_out
 from app.scenario import Scenario
@@ -48,9 +50,18 @@ def draw(found: Answer) -> None:
     columns = st.columns(max(2, len(found.cards)))
     for column, card in zip(columns, found.cards, strict=False):
         with column, st.container(border=True, key=f"card_{card.kinds[0].value.replace(' ', '_')}"):
-            _draw_card(card, chosen=card is shown)
+            _draw_card(_measured(card) if card is shown else card, chosen=card is shown)
     if found.card(Kind.SAFE) is None and found.found is not None and found.found.plans:
         st.caption("No safe plan: on the evidence there is, no interval clears every limit. Measure before promising.")
+
+
+def _measured(card: Card) -> Card:
+    """The card that is shown, with the times this person's measurements of its case gave it."""
+    after = current.plan()
+    latency = after.chosen.latency if after.chosen else None
+    if latency is None or after is current.estimated():
+        return card
+    return replace(card, times={key: p95_of(latency, key) for key in OBJECTIVES}, speed=Grade.MEASURED)
 
 
 def _draw_card(card: Card, *, chosen: bool) -> None:

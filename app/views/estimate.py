@@ -18,7 +18,7 @@ from app.planning.remembered import remembered_plan
 from app.planning.sentences import conditions, load_phrase, model_name, precision_name, source_phrase, verdict
 from app.sources import dashboard_sources
 from app.text import in_markdown
-from app.views import cards, current, plans, question_inputs
+from app.views import cards, current, good_enough, plans, question_inputs
 from app.views.decision import draw_exports
 from app.views.parts import chart, how, old_price
 from estimators.latency.estimate import TIMES
@@ -308,6 +308,7 @@ if (answered := current.answer()) is not None:
     cards.draw(answered)
 draw_verdict(result)
 draw_plans(result)
+good_enough.draw()
 if result.chosen is not None and result.spec is not None:
     draw_metrics(result, result.chosen)
     draw_memory(result, result.chosen)

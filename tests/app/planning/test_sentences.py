@@ -23,10 +23,10 @@ from pricing.offers import PurchaseOption
         ("meta-llama/Llama-3.1-8B-Instruct", "Llama 3.1 8B"),
         ("meta-llama/Meta-Llama-3-8B", "Llama 3 8B"),
         ("Qwen/Qwen3-30B-A3B-Instruct-2507", "Qwen3 30B A3B"),
-        ("google/gemma-2-2b-it", "gemma 2 2b"),
+        ("google/gemma-2-2b-it", "gemma-2-2b"),
         ("mistralai/Mistral-7B-Instruct-v0.3", "Mistral 7B"),
         ("NousResearch/Llama-2-7b-hf", "Llama 2 7b"),
-        ("openai/gpt-oss-20b@abc123", "gpt oss 20b"),
+        ("openai/gpt-oss-20b@abc123", "gpt-oss-20b"),
         ("gpt2", "gpt2"),
     ],
 )
