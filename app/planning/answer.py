@@ -25,6 +25,7 @@ from estimators.precision import KvPrecision, Weights
 from estimators.provenance import Refusal
 from estimators.quality.recovery import Level, recovery
 from estimators.quality.verdict import Meets
+from pricing.offers import PurchaseOption
 
 TIGHTER = (1.0, 0.7, 0.5, 0.33)  # shares of the limits on time that a safe plan is looked for with, in turn
 SAFE_SHOWN = 12
@@ -97,12 +98,15 @@ def answer(question: Question, asked: Scenario, sources: Sources) -> Answer:
     found, refusal = None, None
     try:
         found = recommend(question, sources)
-        own = _on_own_hardware(question, asked, sources) if question.owned else None
+        own = _as_published(question, asked, sources) if _wider(question, asked) else None
     except Refusal as refused:
         refusal, own = refused, None
+    if own is None and not question.owned:
+        asked = replace(asked, region=question.regions[0], buy=question.options[0])
     plain = own.plan if own else plan(asked, sources, whole=False)
     ways: list[tuple[Kind, Plan, Candidate]] = []
-    if plain.chosen is not None and plain.chosen.memory is not None:
+    named = question.bar is not None or asked.model is None or asked.model in question.models
+    if named and plain.chosen is not None and plain.chosen.memory is not None:
         ways.append((Kind.AS_ASKED, plain, own.candidate if own else plain.chosen))
     if found is not None and found.plans:
         ways.append((Kind.CHEAPEST, found.plans[0].plan, found.plans[0].candidate))
@@ -112,7 +116,13 @@ def answer(question: Question, asked: Scenario, sources: Sources) -> Answer:
     return Answer(asked=plain, cards=tuple(_cards(ways)), found=found, refusal=refusal)
 
 
-def _on_own_hardware(question: Question, asked: Scenario, sources: Sources) -> Ranked | None:
+def _wider(question: Question, asked: Scenario) -> bool:
+    """Whether the question allows other hardware, regions or ways to pay than the scenario names."""
+    return bool(question.owned) or question.regions != (asked.region,) or question.options != (asked.buy,)
+
+
+def _as_published(question: Question, asked: Scenario, sources: Sources) -> Ranked | None:
+    """The model as published on the cheapest of what the question allows."""
     model = asked.model or question.models[0]
     plain = replace(question, models=(model,), weights=(asked.weights,), kv=(asked.kv,), drafting=False, bar=None)
     found = recommend(plain, sources, shown=1).plans
@@ -146,8 +156,19 @@ def _coincide(kind: Kind, shown: Candidate, other: Candidate) -> bool:
     if kind is Kind.CHEAPEST:  # nothing is given up where it saves nothing
         does = shown.eligible and all(limit.met for limit in shown.limits)
         if does and shown.usd_per_month is not None and other.usd_per_month is not None:
-            return shown.usd_per_month <= other.usd_per_month
+            return _burden(shown) <= _burden(other)
     return _identity(shown) == _identity(other)
+
+
+def _burden(candidate: Candidate) -> tuple[Decimal, int]:
+    """Dollars a month; then, of hardware one has, how much of it is kept busy."""
+    return candidate.usd_per_month or Decimal(0), owned_accelerators(candidate)
+
+
+def owned_accelerators(candidate: Candidate) -> int:
+    """How many of one's own accelerators a plan keeps busy; 0 for what is rented."""
+    own = candidate.offer is not None and candidate.offer.option is PurchaseOption.OWNED
+    return candidate.instances if own else 0
 
 
 def _identity(candidate: Candidate) -> tuple[object, ...]:

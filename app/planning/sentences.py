@@ -11,6 +11,7 @@ from app.planning.drafting import NAMES
 from app.planning.plan import Candidate, Plan
 from app.scenario import LoadMode, Scenario, model_text
 from estimators.precision import Weights
+from pricing.cost import HOURS_PER_MONTH
 from pricing.offers import Offer, PriceSource, PurchaseOption
 
 PRECISION_NAMES = {
@@ -124,6 +125,8 @@ def conditions(plan: Plan) -> str:
     hours = f"{_plain(float(billed))} h"
     if billed != scenario.hours:
         hours += f" (a commitment bills them all, not {_plain(float(scenario.hours))})"
+    elif billed < HOURS_PER_MONTH:
+        hours += f" (always on it would be {usd(chosen.cost.usd_per_hour * HOURS_PER_MONTH)})"
     return (
         f"{scenario.region}, {option_name(scenario.buy)}, {hours}, {source_phrase(chosen.offer)}; "
         "storage and transfer not included"

@@ -20,7 +20,7 @@ from app.planning.recommendation import Loosening, Point
 from app.planning.replicas import MOST_REPLICAS, NO_CAP, Ask, Bools, Floats, Ints, Served, serve, unserved
 from app.planning.sentences import precision_name
 from app.planning.ways import Benches, Layout, Variant
-from app.planning.weigh import SAME_PRICE, Weighed, joined, ordered, undominated, weigh
+from app.planning.weigh import SAME_PRICE, Weighed, joined, ordered, taken, undominated, weigh
 from app.scenario import LoadMode, Scenario, decode
 from estimators.precision import KvPrecision, Method, Weights
 from estimators.workload import Engine
@@ -134,7 +134,8 @@ class Weigher:
 
     def choice(self) -> Ints:
         """The ways that meet every limit, in order, the first of them beaten by none of its price."""
-        return undominated(self.weighed, self.quality, self.order(self.weighed.passing))
+        in_order = self.order(self.weighed.passing)
+        return undominated(self.weighed, self.quality, in_order, taken(self.question, self.weighed, in_order))
 
     def groups(self, ways: Ints) -> Iterator[int]:
         """The first way of each model, precision and accelerator."""

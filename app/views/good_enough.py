@@ -23,7 +23,7 @@ from estimators.provenance import Refusal
 def draw() -> None:
     """Folded; nothing of it is worked out before somebody opens it."""
     found, asked = current.answer(), question_inputs.asked()
-    if found is None or found.asked.asked.model is None or asked.owned:
+    if found is None or found.asked.asked.model is None or asked.owned or len(asked.models) > 1:
         return
     as_asked, reference = found.asked, found.asked.asked.model
     with st.expander("Would a smaller model do, and what would it save?", key="good_enough", on_change="rerun") as fold:

@@ -79,7 +79,7 @@ def test_a_commitment_says_that_it_bills_hours_nobody_asked_for() -> None:
     whole = replace(asked, hours=Decimal(730))
     assert "reserved 1 year, no upfront, 730 h, " in conditions(plan(whole, shared_sources()))
     used = replace(asked, buy=PurchaseOption.ON_DEMAND)
-    assert "on demand, 100 h, " in conditions(plan(used, shared_sources()))
+    assert "on demand, 100 h (always on it would be $734), " in conditions(plan(used, shared_sources()))
 
 
 def test_more_context_than_the_config_allows_is_in_the_sentence_and_the_notes() -> None:
