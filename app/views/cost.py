@@ -149,8 +149,7 @@ def draw_tokens(plan: Plan) -> None:
 
 
 def _api_label(price: ApiPrice) -> str:
-    rates = f"${price.usd_per_million_input} in, ${price.usd_per_million_output} out"
-    return f"{price.provider}: {price.model} ({rates}, {price.as_of.isoformat()})"
+    return f"{price.provider}: {price.model.rpartition('/')[2]}"
 
 
 def draw_break_even(plan: Plan) -> None:
@@ -193,8 +192,9 @@ def draw_break_even(plan: Plan) -> None:
         chart(figure, key="equal_cost", alt="Volumes at which tokens and machines cost the same.")
     st.caption(
         in_markdown(
-            f"API price: {api.source}, {api.as_of.isoformat()}. {api.note} Machines: {conditions(plan)}; one replica "
-            "more for each full one, each serving all its memory holds."
+            f"API price: ${api.usd_per_million_input} in and ${api.usd_per_million_output} out a million tokens; "
+            f"{api.source}, {api.as_of.isoformat()}. {api.note} Machines: {conditions(plan)}; one replica more for "
+            "each full one, each serving all its memory holds."
         )
     )
 

@@ -52,7 +52,7 @@ def draw_status(sources: LocalSources, region: str) -> None:
 
 def draw_explorer(sources: LocalSources, plan: Plan) -> None:
     st.markdown("### Every offer")
-    first, second, third, fourth = st.columns(4)
+    first, second, third, fourth = st.columns([1, 1, 1.3, 1])
     names = sorted({instance.accelerator for instance in instances()})
     chips = first.multiselect("Accelerators", names, key="price_chips", placeholder="any")
     areas = second.multiselect(

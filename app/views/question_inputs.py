@@ -108,7 +108,7 @@ def asked() -> Asked:
 
 
 def _draw_bar(models: list[str]) -> None:
-    first, second, third, fourth = st.columns([1.1, 2.4, 1.6, 1.2])
+    first, second, third, fourth = st.columns([1, 2.1, 2, 1.2])
     first.number_input(
         "Keep at least, %",
         min_value=1.0,
