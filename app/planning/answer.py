@@ -27,8 +27,7 @@ from estimators.quality.recovery import Level, recovery
 from estimators.quality.verdict import Meets
 from pricing.offers import PurchaseOption
 
-TIGHTER = (1.0, 0.7, 0.5, 0.33)  # shares of the limits on time that a safe plan is looked for with, in turn
-SAFE_SHOWN = 12
+SAFE_SHOWN = 30
 _ROWS = re.compile(r"[0-9]+ published rows on .+, (?P<exact>[0-9]+) of them with ")
 
 
@@ -189,44 +188,29 @@ def _identity(candidate: Candidate) -> tuple[object, ...]:
 
 
 def _safe(question: Question, plainly: Ranked | None, sources: Sources) -> Ranked | None:
-    """The cheapest plan that clears every limit, looked for with the limits on time as they are, then tighter; the one
-    as asked, where it clears them and nothing that does is cheaper."""
+    """The cheapest plan whose whole interval clears every limit; the one as asked, where it does and nothing that does
+    is cheaper."""
     asked = question.scenario
-    timed = any(getattr(asked, key) is not None for key in OBJECTIVES)
+    timed = any(getattr(asked, key) is not None for key in OBJECTIVES) or asked.rate is not None
+
+    def clears(ranked: Ranked) -> bool:
+        return _clears(ranked, timed)
+
     may_stand = plainly is not None and question.bar is None and plainly.candidate.eligible
-    best = plainly if plainly and may_stand and _clears(plainly, timed or asked.rate is not None) else None
-    for share in TIGHTER if timed else TIGHTER[:1]:
-        tighter = {key: limit * share for key in OBJECTIVES if (limit := getattr(asked, key)) is not None}
-        narrowed = replace(question, scenario=replace(asked, **tighter), drafting=False)
-        try:
-            plans = recommend(narrowed, sources, shown=SAFE_SHOWN).plans
-        except Refusal:
-            return best
-        for ranked in plans:
-            if best is not None and _usd(ranked) >= _usd(best):
-                break
-            restated = _restated(ranked, asked, sources) if share < 1 else ranked
-            if _clears(restated, timed or asked.rate is not None):
-                best = restated
-                break
-        if plans and best is plans[0]:
-            break
-    return best
+    best = plainly if plainly and may_stand and clears(plainly) else None
+    held = replace(question, whole_interval=True, drafting=False)
+    if question.bar is None:  # what an FP8 cache keeps is published for tasks alone
+        held = replace(held, kv=(asked.kv,))
+    try:
+        plans = recommend(held, sources, shown=SAFE_SHOWN, enough=clears).plans
+    except Refusal:
+        return best
+    found = plans[-1] if plans and clears(plans[-1]) else None
+    return found if found is not None and (best is None or _usd(found) < _usd(best)) else best
 
 
 def _usd(ranked: Ranked) -> Decimal:
     return ranked.candidate.usd_per_month or Decimal(0)
-
-
-def _restated(ranked: Ranked, asked: Scenario, sources: Sources) -> Ranked:
-    """The plan under the limits that were asked, not the tighter ones it was found with."""
-    scenario = replace(ranked.candidate.scenario, ttft=asked.ttft, tpot=asked.tpot, e2e=asked.e2e)
-    limits = tuple(
-        replace(limit, limit=getattr(asked, limit.key)) if limit.key in OBJECTIVES else limit
-        for limit in ranked.candidate.limits
-    )
-    candidate = replace(ranked.candidate, scenario=scenario, limits=limits)
-    return replace(ranked, candidate=candidate, plan=plan(scenario, sources, whole=False))
 
 
 def _clears(ranked: Ranked, timed: bool) -> bool:

@@ -61,6 +61,7 @@ class Question:
     budget_usd_per_month: Decimal | None = None
     owned: tuple[OwnedHardware, ...] = ()
     drafting: bool = True  # speculative decoding may be chosen, where the scenario names none
+    whole_interval: bool = False  # limits on time hold for the upper end of the 80 % interval, not for its middle
     fixed: bool = False  # asked by a scenario: one model, precision, region and payment
 
     @classmethod

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 from app.planning.drafting import matters
@@ -24,10 +24,17 @@ from estimators.provenance import Refusal
 PLANS_SHOWN = 10
 
 
-def recommend(question: Question, sources: Sources, *, shown: int = PLANS_SHOWN) -> Recommendation:
+def recommend(
+    question: Question,
+    sources: Sources,
+    *,
+    shown: int = PLANS_SHOWN,
+    enough: Callable[[Ranked], bool] = lambda ranked: False,
+) -> Recommendation:
     """Every combination weighed, the passing ones in the planner's order: one plan per model, precision, accelerator.
 
-    Replicas are the fewest that keep up with the load and meet the objectives. Raises `Refusal` when nothing that was
+    Replicas are the fewest that keep up with the load and meet the objectives. As many plans as are `shown`, or up to
+    the first that is `enough`. Raises `Refusal` when nothing that was
     named can be weighed at all.
     """
     question = replace(question, bar=on_one_ruler(question.bar, question.models))
@@ -45,7 +52,7 @@ def recommend(question: Question, sources: Sources, *, shown: int = PLANS_SHOWN)
     weigher = Weigher(question, variants, chips, market, judgements)
     weigher.add(layouts, bounds=any(bench.drafting for bench in benches))
     weigher.add_drafting(benches)
-    ranked = tuple(_ranked(weigher, sources, shown))
+    ranked = tuple(_ranked(weigher, sources, shown, enough))
     return Recommendation(
         question=question,
         plans=ranked,
@@ -123,7 +130,7 @@ def _without_evidence(variants: Sequence[Variant], judgements: Sequence[Judgemen
     return tuple(dict.fromkeys(found))
 
 
-def _ranked(weigher: Weigher, sources: Sources, shown: int) -> Iterator[Ranked]:
+def _ranked(weigher: Weigher, sources: Sources, shown: int, enough: Callable[[Ranked], bool]) -> Iterator[Ranked]:
     """The first passing groups, each explained as the plan its link opens to."""
     for number, way in enumerate(weigher.groups(weigher.choice())):
         if number == shown:
@@ -131,11 +138,14 @@ def _ranked(weigher: Weigher, sources: Sources, shown: int) -> Iterator[Ranked]:
         candidate = weigher.candidate(way)
         below = weigher.rejected_below(float(candidate.usd_per_month or 0))
         exact = plan(candidate.scenario, sources)
-        yield Ranked(
+        ranked = Ranked(
             candidate=_as_explained(candidate, exact),
             plan=exact,
             next_cheaper=None if below is None else weigher.at_best(below),
         )
+        yield ranked
+        if enough(ranked):
+            return
 
 
 def _as_explained(candidate: Candidate, exact: Plan) -> Candidate:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, is_dataclass, replace
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from app.planning.loads import searches_replicas, workload_of
 from app.planning.ways import Layout
 from app.scenario import Scenario
-from estimators.latency.model import solve
+from estimators.latency.model import solve, upper_factors
 from estimators.latency.numeric import ARRAYS
 from estimators.latency.plan import ReplicaPlan
 from estimators.latency.quantiles import alone, among_others, p95
@@ -92,12 +92,13 @@ class Served:
 class Ask:
     """Layouts to be served under one scenario. `bounds`: `best` is wanted for every layout, not only where no number
     of replicas does. `affordable`, from what the fewest replicas came to, gives the copies beyond which a layout is of
-    no interest."""
+    no interest. `highs`, [ttft, tpot, e2e] by layout as `spread_highs` has them: the limits hold for the upper ends."""
 
     scenario: Scenario
     layouts: Sequence[Layout]
     bounds: bool = False
     affordable: Callable[[Ints, Bools], Ints] | None = None
+    highs: Floats | None = None
 
 
 def serve(asks: Sequence[Ask]) -> list[Served]:
@@ -114,6 +115,7 @@ def serve(asks: Sequence[Ask]) -> list[Served]:
         owner = np.array([number for number, _ in places], dtype=np.int64)
         row = np.array([i for _, i in places], dtype=np.int64)
         fleet = Fleet([asks[n].layouts[i] for n, i in places], [ask.scenario for ask in asks], owner, kind)
+        fleet.hold_upper_ends([None if (highs := asks[n].highs) is None else highs[:, i] for n, i in places])
         made = fleet.answer(partial(_caps, asks, owner, row))
         for number in np.unique(owner).tolist():
             mine = owner == number
@@ -202,6 +204,13 @@ class Fleet:
         self._parts: tuple[Any, Any, Any, Any] | None = None
         self._draft: Any = None
         self._full: Pace | None = None
+        self._highs: Floats | None = None
+
+    def hold_upper_ends(self, highs: Sequence[Floats | None]) -> None:
+        """Hold the limits for the upper ends of the intervals, where these are given."""
+        if any(ends is not None for ends in highs):
+            self._highs = np.array([np.ones(3) if ends is None else ends for ends in highs]).T
+            self._output = np.array([float(s.output) for s in self._scenarios])[self._owner]
 
     def answer(self, caps: Callable[[Ints, Bools], Ints]) -> Served:
         """The fewest replicas of each layout, searched up to the caps that the fewest that might do give."""
@@ -319,11 +328,19 @@ class Fleet:
         if self._kind.load is Load.CONCURRENCY:
             most = self._share() if self._kind.searches else self._held  # what is named may queue
             good &= np.minimum(self._flight(which, copies), self._at_once[which]) <= most[which]
-        for limit, values in zip(self._limits, (pace.ttft_p95, pace.tpot_p95, pace.e2e_p95), strict=True):
-            good &= values <= limit[which]
+        late, factors = (pace.ttft_p95, pace.tpot_p95, pace.e2e_p95), self._upper_factors(which, pace)
+        for limit, values, factor in zip(self._limits, late, factors, strict=True):
+            good &= values * factor <= limit[which]
         if self._kind.load is not Load.MAX:
             good &= np.ceil(pace.running - 1e-9) <= self._may_run[which]
         return good
+
+    def _upper_factors(self, which: Ints, pace: Pace) -> Sequence[Floats | float]:
+        if self._highs is None:
+            return 1.0, 1.0, 1.0
+        ttft, tpot, e2e = self._highs[:, which]
+        means = (pace.ttft, pace.tpot, pace.e2e)
+        return cast(Sequence[Floats], upper_factors((ttft, tpot, e2e), means, self._output[which]))
 
     def _flight(self, which: Ints, copies: Ints) -> Floats:
         """Requests of a population on the fullest of so many copies."""

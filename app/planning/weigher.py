@@ -11,7 +11,7 @@ from functools import cached_property
 import numpy as np
 
 from app.planning.draft_bounds import worth_building
-from app.planning.loads import searches_replicas
+from app.planning.loads import searches_replicas, workload_of
 from app.planning.market import Chip, Market, Purchase, instances_needed
 from app.planning.plan import Candidate, Holding, Limit, Machine
 from app.planning.quality_bar import Judgement, kept_share
@@ -22,6 +22,7 @@ from app.planning.sentences import precision_name
 from app.planning.ways import Benches, Layout, Variant
 from app.planning.weigh import SAME_PRICE, Weighed, joined, ordered, taken, undominated, weigh
 from app.scenario import LoadMode, Scenario, decode
+from estimators.latency.model import kind_of, spread_highs
 from estimators.precision import KvPrecision, Method, Weights
 from estimators.workload import Engine
 from pricing.cost import monthly_cost
@@ -53,8 +54,16 @@ class Weigher:
         """Weigh these layouts too; `served`, where they were served together with others. `bounds`: with what idle
         replicas would do, for every layout, which says what drafting could bring."""
         if served is None:
-            (served,) = serve([Ask(self.question.scenario, layouts, bounds=bounds)])
+            (served,) = serve([Ask(self.question.scenario, layouts, bounds=bounds, highs=self._highs(layouts))])
         self.weighed = joined(self.weighed, self._weigh(layouts, served))
+
+    def _highs(self, layouts: Sequence[Layout]) -> Floats | None:
+        if not self.question.whole_interval:
+            return None
+        kind = kind_of(workload_of(self.question.scenario, 1))
+        plans = ((layout.laid.replica, self.chips[layout.chip].machine.accelerator) for layout in layouts)
+        ends = [spread_highs(plan, chip, kind) if plan is not None else (1.0, 1.0, 1.0) for plan, chip in plans]
+        return np.array(ends, dtype=np.float64).reshape(-1, 3).T
 
     def affordable(self, layouts: Sequence[Layout]) -> Callable[[Ints, Bools], Ints]:
         """From the fewest copies of these layouts and whether they do: the copies at which each would cost as much as
