@@ -56,7 +56,8 @@ def carry(scenario: Scenario) -> dict[str, str]:
         for key in (*QUESTION_KEYS, *PRICE, *FROZEN, *SHOWN_IN_WORDS):
             if key != "choice":
                 st.session_state[key] = flat.get(key, "")
-                st.text_input(key, key=key, bind="query-params", label_visibility="collapsed")
+                if flat.get(key):
+                    st.text_input(key, key=key, bind="query-params", label_visibility="collapsed")
     return flat
 
 
