@@ -128,13 +128,16 @@ def draw_endpoint(store: MeasurementStore, plan: Plan) -> None:
         "Start a server with random weights, then measure it. It must be on this dashboard's list of allowed hosts."
     )
     chosen = plan.chosen.placement if plan.chosen else None
-    line = vllm_serve_line(
-        model or "MODEL",
-        tp=chosen.tp if chosen else 1,
-        max_model_len=plan.asked.prompt + plan.asked.output,
-        weights=plan.precision.weights.value if plan.precision else "",
-    )
-    st.code(line, language="bash")
+    if model:
+        line = vllm_serve_line(
+            model,
+            tp=chosen.tp if chosen else 1,
+            max_model_len=plan.asked.prompt + plan.asked.output,
+            weights=plan.precision.weights.value if plan.precision else "",
+        )
+        st.code(line, language="bash")
+    else:
+        st.caption("A parameter count names no model to start: measure a server that runs one.")
     left, right = st.columns([3, 2])
     url = left.text_input("Address", key="endpoint_url", placeholder="http://localhost:8000", max_chars=300)
     key = right.text_input(
