@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
-from app.format import gib, seconds
+from app.format import gib, plural, seconds
 from app.planning import refusals
 from app.planning.costs import plan_cost
 from app.planning.loads import settings_of, workload_of
@@ -82,7 +82,11 @@ def explain(scenario: Scenario, variant: Variant, way: Deployment) -> Candidate:
         e2e_p95_s=latency.e2e_p95_s if latency else None,
         limits=limits,
         reasons=tuple(reasons),
-        notes=(*_caveats(scenario, variant, machine, memory), *_speed_caveats(scenario, limits, latency)),
+        notes=(
+            *_caveats(scenario, variant, machine, memory),
+            *_longest_context(scenario, way, memory, latency),
+            *_speed_caveats(scenario, limits, latency),
+        ),
         memory=memory,
         latency=latency,
     )
@@ -174,6 +178,21 @@ def _caveats(scenario: Scenario, variant: Variant, machine: Machine, memory: Mem
         yield f"{name} on {machine.accelerator.name}: {said}."
     if runs.path == "weight-only" and runs.reason:
         yield f"{name} is stored but not computed in here: {runs.reason.removesuffix('.')}."
+
+
+def _longest_context(
+    scenario: Scenario, way: Deployment, memory: MemoryEstimate, latency: LatencyEstimate | None
+) -> Iterator[str]:
+    """How many of the requests at once may grow to a longest context beyond their own length."""
+    if scenario.max_len is None or scenario.max_len <= scenario.prompt + scenario.output or not memory.kv_known:
+        return
+    share = workload_of(scenario, way.replicas).concurrency or (latency.running_requests if latency else 1)
+    running, held = math.ceil(share), memory.longest_concurrency
+    holds = f"one replica holds {plural(held, 'request')} of {scenario.max_len:,} tokens at once"
+    if held >= running:
+        yield f"Sized for the longest context: {holds}, and {running:,} run at most."
+    else:
+        yield f"At the longest context {holds}, not {running:,}: beyond that the engine puts requests off."
 
 
 def _speed_caveats(scenario: Scenario, limits: tuple[Limit, ...], latency: LatencyEstimate | None) -> Iterator[str]:

@@ -5,6 +5,7 @@ Every figure is the estimate's own: over arrays by the same formulas, for a few 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, is_dataclass, replace
 from functools import partial
@@ -14,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.planning.loads import searches_replicas, workload_of
-from app.planning.ways import Layout
+from app.planning.ways import Laid, Layout
 from app.scenario import Scenario
 from estimators.latency.model import solve, upper_factors
 from estimators.latency.numeric import ARRAYS
@@ -183,13 +184,26 @@ def kind_of(ask: Ask) -> LoadKind:
     )
 
 
+def most_held(laid: Laid, searches: bool) -> int:
+    """Requests one replica's memory holds: where the copies are searched, each as long as the longest context that was
+    asked for, so that 8 people who may go up to 32,768 tokens get machines that hold 8 such requests. A machine that is
+    named is taken as it is: there requests of prompt + output count."""
+    return laid.longest_concurrency if searches else laid.max_concurrency
+
+
+def _growing(laid: Laid) -> float:
+    """Requests under a rate that may all grow to a longest context beyond their own length; unbounded without one."""
+    return float(laid.longest_concurrency) if laid.longest_concurrency < laid.max_concurrency else math.inf
+
+
 class Fleet:
     """Layouts with a server each, under the scenario of their `owner`, all of one kind of load."""
 
     def __init__(self, layouts: Sequence[Layout], scenarios: Sequence[Scenario], owner: Ints, kind: LoadKind) -> None:
         self._plans = [layout.laid.replica for layout in layouts if layout.laid.replica is not None]
         self._scenarios, self._owner, self._kind = scenarios, owner, kind
-        self._held = np.array([float(layout.laid.max_concurrency) for layout in layouts])
+        self._held = np.array([float(most_held(layout.laid, kind.searches)) for layout in layouts])
+        self._longest = np.array([_growing(layout.laid) if kind.searches else np.inf for layout in layouts])
         self._may_run = np.array([layout.may_run for layout in layouts])
         self._starts = np.array([layout.laid.engine_starts for layout in layouts], dtype=np.bool_)
         self._running = np.array([float(plan.scheduler.running) for plan in self._plans])
@@ -331,6 +345,8 @@ class Fleet:
         late, factors = (pace.ttft_p95, pace.tpot_p95, pace.e2e_p95), self._upper_factors(which, pace)
         for limit, values, factor in zip(self._limits, late, factors, strict=True):
             good &= values * factor <= limit[which]
+        if self._is_rate:
+            good &= np.ceil(pace.running - 1e-9) <= self._longest[which]
         if self._kind.load is not Load.MAX:
             good &= np.ceil(pace.running - 1e-9) <= self._may_run[which]
         return good

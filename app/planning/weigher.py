@@ -17,7 +17,18 @@ from app.planning.plan import Candidate, Holding, Limit, Machine
 from app.planning.quality_bar import Judgement, kept_share
 from app.planning.question import Question
 from app.planning.recommendation import Loosening, Point
-from app.planning.replicas import MOST_REPLICAS, NO_CAP, Ask, Bools, Floats, Ints, Served, serve, unserved
+from app.planning.replicas import (
+    MOST_REPLICAS,
+    NO_CAP,
+    Ask,
+    Bools,
+    Floats,
+    Ints,
+    Served,
+    most_held,
+    serve,
+    unserved,
+)
 from app.planning.sentences import precision_name
 from app.planning.ways import Benches, Layout, Variant
 from app.planning.weigh import SAME_PRICE, Weighed, joined, ordered, taken, undominated, weigh
@@ -223,13 +234,13 @@ class Weigher:
             memory_bytes=laid.demand(share),
             budget_bytes=laid.budget_bytes,
             max_concurrency=laid.max_concurrency,
-            fits=laid.starts and share <= laid.max_concurrency,
+            fits=laid.starts and share <= most_held(laid, searches_replicas(self.question.scenario)),
         )
 
     def share(self, row: int) -> int:
         """Requests in flight that one replica's memory has to hold."""
         scenario, served = self.question.scenario, self.weighed.served
-        held = self.weighed.layouts[row].laid.max_concurrency
+        held = most_held(self.weighed.layouts[row].laid, searches_replicas(scenario))
         if scenario.load is LoadMode.MAX:
             return 1
         if scenario.rate is not None:
@@ -322,7 +333,8 @@ class Weigher:
         asked, laid = self.question.scenario, self.weighed.layouts[row].laid
         if asked.requests_in_flight is None or asked.load is LoadMode.BATCH or laid.replica is None:
             return
-        most = min(float(laid.max_concurrency), float(np.floor(laid.replica.scheduler.running)))
+        held = most_held(laid, searches_replicas(asked))
+        most = min(float(held), float(np.floor(laid.replica.scheduler.running)))
         yield Limit(key="capacity", limit=most, value=float(self.share(row)))
 
     @cached_property

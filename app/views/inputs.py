@@ -45,7 +45,7 @@ _NUMBERS = {  # label, smallest, help; blank means the default
     "replicas": ("Replicas", 1, "Copies of the model. Blank: as many as the rate needs, else one."),
     "pp": ("Pipeline stages", 1, "Pipeline-parallel count. Blank: 1."),
     "ep": ("Expert parallel", 1, "Accelerators the experts are spread over. Blank: 1."),
-    "max_len": ("Longest context", 1, "Tokens the engine is set up for. Blank: prompt + output."),
+    "max_len": ("Longest context", 1, "Tokens a request may grow to. Blank: prompt + output."),
     "batched_tokens": (
         "Prefill chunk",
         1,

@@ -28,10 +28,13 @@ def draw(plan: Plan, chosen: Candidate, memory: MemoryEstimate) -> None:
     st.markdown(f"## {in_markdown(verdict(plan))}")
     used = f"{gib(memory.memory_bytes_per_gpu)} of {gib(memory.memory_budget_bytes_per_gpu)}"
     interval = f"{gib(memory.memory_bytes_per_gpu_low)} to {gib(memory.memory_bytes_per_gpu_high)}"
-    tokens = _tokens(plan)
+    tokens, longest = _tokens(plan), plan.asked.max_len or 0
+    each = f"{tokens:,} tokens at once, "
+    if longest > tokens:
+        each += f"**{plural(memory.longest_concurrency, 'request')}** of the longest context, {longest:,} tokens, "
     st.markdown(
         f"The fullest GPU needs **{used}** it may use (80 % interval {interval}). The machine holds "
-        f"**{plural(memory.max_concurrency, 'request')}** of {tokens:,} tokens at once, or "
+        f"**{plural(memory.max_concurrency, 'request')}** of {each}or "
         f"one context of up to **{memory.max_context:,} tokens** at this concurrency."
     )
     for note in memory.notes:
