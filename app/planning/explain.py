@@ -12,12 +12,13 @@ from app.planning.costs import plan_cost
 from app.planning.loads import settings_of, workload_of
 from app.planning.market import instances_needed
 from app.planning.plan import OBJECTIVES, Candidate, Holding, Limit, Machine, p95_of
-from app.planning.sentences import precision_name
+from app.planning.sentences import model_name, precision_name
 from app.planning.ways import Variant, unsupported, weights_support
 from app.planning.weigher import resolved
 from app.scenario import Scenario
 from estimators.latency import estimate_latency
 from estimators.latency.estimate import Interval, LatencyEstimate
+from estimators.launch.heads import head_for
 from estimators.memory import estimate_memory
 from estimators.memory.estimate import MemoryEstimate
 from estimators.provenance import Refusal
@@ -170,6 +171,11 @@ def _caveats(scenario: Scenario, variant: Variant, machine: Machine, memory: Mem
         yield (
             f"{context:,} tokens are more than the {limit:,} the model's config allows: engines refuse to start so, "
             "unless its context is extended (rope scaling) and they are told to allow it."
+        )
+    if scenario.spec == "eagle" and head_for(precision.spec.id, scenario.spec) is None:
+        yield (
+            f"No EAGLE head of {model_name(scenario)} is known to be published: one has to be trained before this plan "
+            "can run."
         )
     runs = weights_support(scenario, precision, machine.accelerator)
     name = precision_name(precision.weights)

@@ -7,7 +7,8 @@ from functools import cache
 from pathlib import Path
 
 from estimators.provenance import read_table
-from estimators.quality.models import canonical, same_model
+from estimators.quality.checkpoints import deployed
+from estimators.quality.models import same_model
 
 _TABLE = Path(__file__).with_name("data") / "heads.csv"
 
@@ -29,7 +30,7 @@ def head_for(model_id: str, kind: str) -> Head | None:
 
     EAGLE of Llama 3.3 70B is RedHatAI/Llama-3.3-70B-Instruct-speculator.eagle3, by the method "eagle3".
     """
-    name = canonical(model_id)
+    name = deployed(model_id, "as-published")[0]
     return next((head for head in heads() if head.kind == kind and same_model(head.model, name)), None)
 
 

@@ -390,3 +390,11 @@ def test_a_machine_that_is_named_says_how_many_may_grow() -> None:
         "At the longest context one replica holds 6 requests of 32,768 tokens at once, not 8: beyond that the engine "
         "puts requests off." in result.chosen.notes
     )
+
+
+@pytest.mark.parametrize(("model", "said"), [(LLAMA_70B, True), ("meta-llama/Llama-3.3-70B-Instruct", False)])
+def test_a_head_nobody_published_is_said(model: str, said: bool) -> None:
+    chosen = planned(model=model, spec="eagle", spec_tokens=3, concurrency=4).chosen
+    assert chosen is not None
+    note = "No EAGLE head of Llama 3.1 70B is known to be published: one has to be trained before this plan can run."
+    assert (note in chosen.notes) is said

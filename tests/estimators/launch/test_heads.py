@@ -17,6 +17,12 @@ def test_the_head_of_a_model_and_its_method() -> None:
     assert renamed.id == "yuhuili/EAGLE3-LLaMA3.1-Instruct-8B"
 
 
+def test_a_quantized_copy_is_drafted_for_by_the_head_of_its_model() -> None:
+    head = head_for("RedHatAI/Qwen3-8B-FP8-dynamic", "eagle")
+    assert head is not None
+    assert head.model == "Qwen/Qwen3-8B"
+
+
 def test_none_is_made_up() -> None:
     assert head_for("meta-llama/Llama-3.1-70B-Instruct", "eagle") is None
     assert head_for("Qwen/Qwen3-8B", "mtp") is None
