@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from app.exploring.levers import ready_on_the_hub
 from app.planning.loads import settings_of, workload_of
 from app.planning.plan import Plan
-from app.planning.remembered import VersionedSources
+from app.planning.sentences import precision_name
+from app.sources import LocalSources
 from estimators.launch import Launch, launch
+from estimators.launch.checkpoint import loads
+from estimators.provenance import Refusal
+from estimators.quality.checkpoints import checkpoints, deployed
 
 # Fields of a refusal that stand against starting the plan at all, where the page still shows its memory.
 _STOPS = frozenset({"weights", "gpus", "gpu", "pp", "spec"})
@@ -31,12 +34,22 @@ def launch_of(plan: Plan, found: str | None = None) -> Launch:
     )
 
 
-def checkpoint_on_the_hub(plan: Plan, sources: VersionedSources) -> tuple[str | None, str]:
-    """(a checkpoint of the plan's precision that the Hub holds under the usual publishers' names, what to say if none).
+def checkpoint_on_the_hub(plan: Plan, sources: LocalSources) -> tuple[str | None, str]:
+    """(a checkpoint of the plan's precision that the Hub lists, what to say if there is none).
 
-    The names are guesses by convention: what is found is to be read before it is used.
+    Only of publishers whose checkpoints vLLM is known to load, or of the model's own maker: a name says the precision,
+    not the format.
     """
-    if plan.asked.model is None or plan.precision is None:
+    if plan.asked.model is None or plan.precision is None or plan.chosen is None:
         return None, "A parameter count names no model to look for."
-    names, problem = ready_on_the_hub(plan.asked.model, plan.precision.weights.value, sources)
-    return (names[0], "") if names else (None, problem or "Nothing under the usual publishers' names.")
+    base, label = deployed(plan.asked.model, "as-published")[0], plan.precision.weights.value
+    publishers = {entry.publisher for entry in checkpoints()} | {base.partition("/")[0]}
+    try:
+        copies = sources.quantized(base)
+    except Refusal as refusal:
+        return None, str(refusal)
+    chip = plan.chosen.machine.accelerator
+    for copy in copies:
+        if copy.label == label and copy.id.partition("/")[0] in publishers and loads(copy.id, chip):
+            return copy.id, ""
+    return None, f"The Hub lists no copy of {base} in {precision_name(plan.precision.weights)} by a known publisher."

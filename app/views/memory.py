@@ -53,7 +53,7 @@ def draw(plan: Plan, chosen: Candidate, memory: MemoryEstimate) -> None:
 
 def _draw_start(plan: Plan, memory: MemoryEstimate) -> None:
     """The command, what it stands on, and what its log should show."""
-    key = f"{plan.asked.model} {plan.asked.weights}"  # of what the Hub was asked for
+    key = f"{plan.asked.model} {plan.precision.weights if plan.precision else ''}"  # what the Hub was asked for
     found = st.session_state.get("hub_checkpoint", {}).get(key)
     start = launch_of(plan, found)
     if start.command:
@@ -67,14 +67,14 @@ def _draw_start(plan: Plan, memory: MemoryEstimate) -> None:
         with st.expander("The script that makes the checkpoint", key="start_recipe"):
             st.caption(in_markdown(f"{start.recipe.title}. Checked: {start.recipe.verified}. {start.recipe.note}"))
             st.code(start.recipe.script, language="python")
-        if st.button("Look for one on the Hub", key="find_checkpoint"):
-            with st.spinner("Asking the Hub"):
-                found, problem = checkpoint_on_the_hub(plan, dashboard_sources())
-            if found is None:
-                st.caption(in_markdown(problem))
-            else:
-                st.session_state["hub_checkpoint"] = {key: found}
-                st.rerun()
+    if not start.published and st.button("Look for one on the Hub", key="find_checkpoint"):
+        with st.spinner("Asking the Hub"):
+            found, problem = checkpoint_on_the_hub(plan, dashboard_sources())
+        if found is None:
+            st.caption(in_markdown(problem))
+        else:
+            st.session_state["hub_checkpoint"] = {key: found}
+            st.rerun()
     _draw_log(start.memory or memory, start.max_model_len or plan.asked.max_len or _tokens(plan))
 
 

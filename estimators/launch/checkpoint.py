@@ -26,6 +26,7 @@ class Repository:
     revision: str | None = None
     base: str  # the model itself, for which heads are published
     said: str = ""  # where the checkpoint is from, where it is not the model's own
+    published: bool = True  # it holds the precision; otherwise nobody is known to have published one that does
     recipe: RecipeScript | None = None  # to be run first
 
 
@@ -67,6 +68,7 @@ def served(
             revision=spec.revision,
             base=base,
             said=f"No checkpoint in {label} is known: vLLM makes it of {name} each time it loads.",
+            published=False,
         )
     return _made_by_script(base, precision, known, label)
 
@@ -79,16 +81,16 @@ def published_copy(base: str, precision: Precision, accelerator: Accelerator) ->
         (
             entry
             for entry in published_checkpoints(base, precision.weights.value)
-            if (usual or asked in ANY_METHOD or entry.native or entry.method == asked) and _loads(entry, accelerator)
+            if (usual or asked in ANY_METHOD or entry.native or entry.method == asked) and loads(entry.id, accelerator)
         ),
         None,
     )
 
 
-def _loads(entry: Checkpoint, accelerator: Accelerator) -> bool:
-    """FP-Quant is refused as deprecated by vLLM 0.21.0 and 0.33.0 and unknown to 0.11.0; Quark's MXFP4 was read to run
-    on AMD's chips only."""
-    return "-FPQuant-" not in entry.id and (entry.publisher != "amd" or accelerator.vendor == "AMD")
+def loads(checkpoint: str, accelerator: Accelerator) -> bool:
+    """FP-Quant is refused as deprecated by vLLM 0.21.0 and 0.33.0 and unknown to 0.11.0; of AMD's Quark checkpoints
+    nothing was read on other makers' chips."""
+    return "-FPQuant-" not in checkpoint and (not checkpoint.startswith("amd/") or accelerator.vendor == "AMD")
 
 
 def _made_while_loading(precision: Precision, known: Arguments, made: str, room_bytes: int) -> bool:
@@ -115,7 +117,7 @@ def _made_by_script(base: str, precision: Precision, known: Arguments, label: st
     mixture = any(group.ffn is not None and group.ffn.experts for group in precision.spec.groups)
     script = recipe_script(check_model_id(base), (named or list(kinds))[0], moe=mixture)
     said = f"No checkpoint of {base} in {label} is known to be published: make it first, with the script below."
-    return Repository(model=f"./{script.output}", base=base, said=said, recipe=script)
+    return Repository(model=f"./{script.output}", base=base, said=said, recipe=script, published=False)
 
 
 def _published_otherwise(precision: Precision, accelerator: Accelerator, label: str, found: str | None) -> Repository:

@@ -40,6 +40,7 @@ class Launch:
     why: str = ""
     notes: tuple[str, ...] = ()
     recipe: RecipeScript | None = None  # makes the checkpoint that the command serves
+    published: bool = True  # nobody is known to have published a checkpoint of this precision where it is false
     max_model_len: int = 0
     memory: MemoryEstimate | None = None  # as started by the command: what its log will show
 
@@ -80,7 +81,7 @@ def launch(
     draft: Precision | None = None,
     found: str | None = None,
 ) -> Launch:
-    """`vllm serve <model> --flag value ...` with every value of the plan written out.
+    """`vllm serve` of one replica with every value of the plan written out.
 
     Every argument is one that this version is known to take, and every repository one that is known to be published or
     that the script beside the command writes; otherwise there is no command. `found` is a checkpoint of this precision
@@ -114,7 +115,12 @@ def _launch(case: _Launching, found: str | None) -> Launch:
     _check_words(words, [checkpoint.model, str(drafting.get("model", checkpoint.model))], known)
     notes = (*_notes(case, checkpoint, longest, known), *_drafting_notes(case, checkpoint))
     return Launch(
-        command=shlex.join(words), notes=notes, recipe=checkpoint.recipe, max_model_len=longest, memory=memory
+        command=shlex.join(words),
+        notes=notes,
+        recipe=checkpoint.recipe,
+        published=checkpoint.published,
+        max_model_len=longest,
+        memory=memory,
     )
 
 

@@ -1,5 +1,7 @@
 """What releases of vLLM take, from the table, and how the table is read out of a wheel."""
 
+import ast
+import re
 from pathlib import Path
 from zipfile import ZipFile
 
@@ -7,6 +9,7 @@ import pytest
 
 from estimators.engines.versions import Version
 from estimators.launch.arguments import Listed, arguments_of, last_with, releases
+from tests.conftest import ROOT
 from tools.vllm_arguments import names_in, rows
 
 WHEEL = {
@@ -102,3 +105,27 @@ def test_of_an_older_release_nothing_is_known_and_a_newer_one_has_what_the_newes
     assert newer is not None
     assert newest is not None
     assert (newer.version, newer.names) == (newest.version, newest.names)
+
+
+TEXTS = (
+    *(ROOT / "estimators" / "launch").glob("*.py"),
+    *(ROOT / "estimators" / "memory").glob("*.py"),
+    ROOT / "estimators" / "measuring" / "comparison.py",
+    ROOT / "app" / "exploring" / "levers.py",
+)
+
+
+@pytest.mark.parametrize("version", ["0.11.0", "0.21.0", "0.33.0"])
+def test_every_argument_that_is_written_or_advised_is_one(version: str) -> None:
+    """Whatever looks like an argument in a string of the rooms that speak of vLLM."""
+    known = arguments_of(version)
+    assert known is not None
+    strings = (
+        node.value
+        for path in TEXTS
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    )
+    named = {flag for text in strings for flag in re.findall(r"(?<![\w-])--[a-z][a-z-]+", text)}
+    assert {"--max-model-len", "--speculative-config", "--num-gpu-blocks-override", "--load-format"} <= named
+    assert {flag for flag in named if not known.has(Listed.FLAG, flag)} == set()
