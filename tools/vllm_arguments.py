@@ -26,6 +26,7 @@ _REGISTERED = ("_TEXT_GENERATION_MODELS", "_MULTIMODAL_MODELS", "_TRANSFORMERS_S
 _LITERALS = (
     (Listed.DTYPE, "vllm/config/model.py", "ModelDType"),
     (Listed.CACHE_DTYPE, "vllm/config/cache.py", "CacheDType"),
+    (Listed.EXECUTOR, "vllm/config/parallel.py", "DistributedExecutorBackend"),
     (Listed.QUANTIZATION, "vllm/model_executor/layers/quantization/__init__.py", "QuantizationMethods"),
     (Listed.DRAFTING, _SPECULATIVE, "SpeculativeMethod"),
 )

@@ -22,14 +22,16 @@ def launch_of(plan: Plan, found: str | None = None) -> Launch:
         return Launch(why=str(plan.refusal or "There is no plan to start."))
     if plan.refusal is not None and plan.refusal.field in _STOPS:
         return Launch(why=str(plan.refusal))
+    machine = chosen.machine
     return launch(
         plan.precision,
-        chosen.machine.accelerator,
+        machine.accelerator,
         chosen.placement,
         workload_of(plan.asked, max(1, chosen.replicas)),
         settings_of(plan.asked),
-        memory_bytes=chosen.machine.memory_bytes,
+        memory_bytes=machine.memory_bytes,
         draft=plan.draft,
+        gpus_a_machine=machine.instance.accelerator_count if machine.instance else None,
         found=found,
     )
 

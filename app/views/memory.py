@@ -58,7 +58,9 @@ def _draw_start(plan: Plan, memory: MemoryEstimate) -> None:
     start = launch_of(plan, found)
     if start.command:
         st.code(start.command, language="bash", wrap_lines=True)
-        st.caption("Starts one replica of this plan with vLLM.")
+        copies = plan.chosen.replicas if plan.chosen else 1
+        apart = f"one of the plan's {copies} replicas with vLLM; on one machine each needs GPUs and a port of its own"
+        st.caption(f"Starts {apart if copies > 1 else 'this plan with vLLM'}.")
     else:
         st.caption(in_markdown(f"There is no command to copy. {start.why}"))
     for note in start.notes:

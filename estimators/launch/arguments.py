@@ -23,6 +23,7 @@ class Listed(StrEnum):
     DRAFTING = "speculative-method"
     DRAFTING_KEY = "speculative-key"
     DTYPE = "dtype"
+    EXECUTOR = "distributed-executor-backend"
     QUANTIZATION = "quantization"
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from estimators.hardware.accelerator import Accelerator
 from estimators.launch.arguments import Arguments, Listed, last_with
-from estimators.precision import DTYPE_OF, NAME_OF, Method, Precision, Weights
+from estimators.precision import DTYPE_OF, NAME_OF, Method, Precision, Weights, name_suggests
 from estimators.provenance import Refusal
 from estimators.quality.checkpoints import Checkpoint, deployed, published_checkpoints
 from estimators.quality.models import canonical
@@ -40,13 +40,14 @@ def served(
     """
     spec = precision.spec
     name = spec.id
-    base = deployed(name, "as-published")[0] if spec.quantization is not None else name
-    if precision.published:
+    named = name_suggests(spec)  # some leave their quantization to another file than config.json
+    is_copy = spec.quantization is not None or named is not None
+    base = deployed(name, "as-published")[0] if is_copy else name
+    if precision.published or precision.weights is named:
         wide = precision.weights is Weights.FP32  # loaded in 16 bits unless told
         told = ("--dtype", "float32") if wide else ()
         return Repository(model=name, words=told, revision=spec.revision, base=base)
     label = precision.weights.value.upper()
-    is_copy = spec.quantization is not None
     if is_copy and base == canonical(name):  # nothing is known that it was made from
         return _published_otherwise(precision, accelerator, label, found)
     if precision.weights in DTYPE_OF:

@@ -8,6 +8,7 @@ import re
 import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 from estimators.engines.versions import Version
 from estimators.hardware.accelerator import Accelerator
@@ -28,6 +29,8 @@ from estimators.workload import Engine, EngineSettings, Load, Placement, Specula
 HEADROOM_SHARE, LEAST_HEADROOM = 8, 256
 _PAGE = 16  # tokens of a page of cache: lengths are rounded up to whole ones
 _NAME = re.compile(r"(\./)?[A-Za-z0-9][\w.-]{0,95}(/[A-Za-z0-9][\w.-]{0,95})?", re.ASCII)
+_VALUES = {f"--{kind}": kind for kind in Listed if kind not in (Listed.FLAG, Listed.ARCHITECTURE)}
+_RANKS = (8, 16, 32, 64, 128, 256, 320, 512)  # vllm/config/lora.py of 0.11.0, 0.21.0 and 0.33.0
 _DRAFT_MODELS_FROM = Version(0, 21)  # vLLM 0.11.0 lists the method and stops with NotImplementedError
 _CACHE_TYPES = {KvPrecision.FP8: "fp8", KvPrecision.BF16: "bfloat16", KvPrecision.FP16: "float16"}
 
@@ -56,6 +59,7 @@ class _Launching:
     settings: EngineSettings
     memory_bytes: int | None
     draft: Precision | None
+    machines: int  # that one replica spans
 
     def memory(self, **changed: object) -> MemoryEstimate:
         """The estimate with fields of the settings changed."""
@@ -79,17 +83,18 @@ def launch(
     *,
     memory_bytes: int | None = None,
     draft: Precision | None = None,
+    gpus_a_machine: int | None = None,
     found: str | None = None,
 ) -> Launch:
     """`vllm serve` of one replica with every value of the plan written out.
 
     Every argument is one that this version is known to take, and every repository one that is known to be published or
-    that the script beside the command writes; otherwise there is no command. `found` is a checkpoint of this precision
-    that the Hub was seen to hold.
+    that the script beside the command writes; otherwise there is no command. `gpus_a_machine` is left out where one
+    machine holds the replica, `found` is a checkpoint of this precision that the Hub was seen to hold.
     """
     case = _Launching(
         precision=precision, accelerator=accelerator, placement=placement, workload=workload, settings=settings,
-        memory_bytes=memory_bytes, draft=draft,
+        memory_bytes=memory_bytes, draft=draft, machines=math.ceil(placement.gpus / (gpus_a_machine or placement.gpus)),
     )  # fmt: skip
     try:
         return _launch(case, found)
@@ -220,6 +225,14 @@ def _on_gpu(case: _Launching, longest: int, memory: MemoryEstimate) -> list[str]
     """Placement and scheduler, with no more requests at once than it starts with."""
     running, placement = _running(case, longest), case.placement
     words = ["--tensor-parallel-size", str(placement.tp)]
+    if case.machines > 1 and placement.dp > 1:
+        raise Refusal(
+            "Data-parallel ranks on several machines are started one by one, which one command cannot say.",
+            field="dp",
+            remedy="Use a machine that holds the replica, or tensor and pipeline parallelism.",
+        )
+    if case.machines > 1:
+        words += ["--distributed-executor-backend", "ray"]
     if placement.pp > 1:
         words += ["--pipeline-parallel-size", str(placement.pp)]
     if placement.dp > 1:
@@ -277,12 +290,13 @@ def _cache(precision: Precision) -> list[str]:
 
 
 def _adapters(settings: EngineSettings) -> list[str]:
+    """Adapters, their rank rounded up to one that vLLM takes: 20 is 32."""
     if not settings.lora_adapters:
         return []
-    return [
-        *("--enable-lora", "--max-loras", str(settings.lora_adapters)),
-        *("--max-lora-rank", str(settings.lora_rank)),
-    ]
+    rank = next((rank for rank in _RANKS if rank >= settings.lora_rank), None)
+    if rank is None:
+        raise Refusal(f"vLLM takes adapters of ranks of up to {_RANKS[-1]}.", field="lora", remedy="Lower the rank.")
+    return ["--enable-lora", "--max-loras", str(settings.lora_adapters), "--max-lora-rank", str(rank)]
 
 
 def _drafting(how: Speculation | None, checkpoint: Repository, known: Arguments) -> dict[str, object]:
@@ -320,6 +334,10 @@ def _check_words(words: list[str], names: Sequence[str], known: Arguments) -> No
     unknown = [word for word in words if word.startswith("--") and not known.has(Listed.FLAG, word)]
     if unknown:
         raise Refusal(f"vLLM {known.version} has no {', '.join(unknown)}.", field="engine_version")
+    for flag, told in pairwise(words):
+        kind = _VALUES.get(flag)
+        if kind is not None and not known.has(kind, told):
+            raise Refusal(f"vLLM {known.version} has no {flag} {told}.", field="engine_version")
 
 
 def _notes(case: _Launching, checkpoint: Repository, longest: int, known: Arguments) -> Iterator[str]:
@@ -333,6 +351,11 @@ def _notes(case: _Launching, checkpoint: Repository, longest: int, known: Argume
         yield f"--max-model-len leaves {longest - tokens:,} tokens above the {tokens:,} of prompt and output."
     else:
         yield f"--max-model-len is prompt and output exactly, {tokens:,} tokens: there is no room for more."
+    if case.machines > 1:
+        yield (
+            f"One replica spans {case.machines} machines: join them in a Ray cluster first, and start the command on "
+            "one of them."
+        )
     if case.accelerator.vendor == "AWS":
         yield f"For the Neuron plug-in {neuron.PLUGIN} (NxD Inference) on vLLM {neuron.VLLM}, which compiles it first."
     lists = f"lists of vLLM {' and '.join(map(str, known.read))}, between which {known.version} lies"

@@ -22,6 +22,7 @@ class EngineArgs:
         parser.add_argument("--enforce-eager")
 """,
     "vllm/config/model.py": 'ModelDType = Literal["auto", "half"]',
+    "vllm/config/parallel.py": 'DistributedExecutorBackend = Literal["ray"]',
     "vllm/config/cache.py": 'CacheDType = Literal["fp8"]',
     "vllm/config/speculative.py": """
 MTPModelTypes = Literal["mtp"]
@@ -54,6 +55,7 @@ def test_a_wheel_is_read_without_running_it(wheel: Path) -> None:
         (Listed.DTYPE, "auto"),
         (Listed.DTYPE, "half"),
         (Listed.CACHE_DTYPE, "fp8"),
+        (Listed.EXECUTOR, "ray"),
         (Listed.DRAFTING, "ngram"),
         (Listed.DRAFTING, "eagle3"),
         (Listed.DRAFTING, "mtp"),  # literals made of literals

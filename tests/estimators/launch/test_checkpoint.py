@@ -11,6 +11,7 @@ from estimators.provenance import Refusal
 
 GEMMA = "google/gemma-3-12b-it"  # nobody is known to have published it quantized
 LLAMA_70B = "meta-llama/Llama-3.3-70B-Instruct"
+NAMED = "nvidia/NVIDIA-Nemotron-3-Super-120B-A12B-FP8"  # its config.json does not say that it is in FP8
 DEEPSEEK = "deepseek-ai/DeepSeek-V3"  # published in FP8
 ROOM = 80 * 2**30
 
@@ -38,6 +39,8 @@ def choose(
         ("Qwen/Qwen3-32B", Weights.INT4, Method.AWQ, "Qwen/Qwen3-32B-AWQ"),
         ("Qwen/Qwen2.5-7B-Instruct", Weights.INT4, Method.GPTQ, "Qwen/Qwen2.5-7B-Instruct-GPTQ-Int4"),
         (DEEPSEEK, Weights.AS_PUBLISHED, Method.AUTO, DEEPSEEK),
+        (NAMED, Weights.AS_PUBLISHED, Method.AUTO, NAMED),
+        (NAMED, Weights.FP8, Method.AUTO, NAMED),
         ("RedHatAI/Llama-3.3-70B-Instruct-FP8-dynamic", Weights.INT8, Method.AUTO,
          "RedHatAI/Llama-3.3-70B-Instruct-quantized.w8a8"),  # of what the copy was made from
     ],

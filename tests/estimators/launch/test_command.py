@@ -155,6 +155,31 @@ def test_why_there_is_none(settings: EngineSettings, why: str) -> None:
     assert found.why.startswith(why)
 
 
+def test_a_rank_is_rounded_up_to_one_that_vllm_takes() -> None:
+    assert value(started(settings=EngineSettings(lora_adapters=1, lora_rank=20)).command, "--max-lora-rank") == "32"
+    assert "ranks of up to 512" in started(settings=EngineSettings(lora_adapters=1, lora_rank=600)).why
+
+
+def test_a_replica_over_several_machines_runs_on_ray() -> None:
+    place = resolve_precision(load_spec("deepseek-ai/DeepSeek-V3")), find_accelerator("H100")
+    found = launch(*place, Placement(tp=8, pp=2), SHORT, EngineSettings(), gpus_a_machine=8)
+    assert value(found.command, "--distributed-executor-backend") == "ray"
+    assert any(note.startswith("One replica spans 2 machines: join them in a Ray cluster") for note in found.notes)
+    one = launch(*place, Placement(tp=8, pp=2), SHORT, EngineSettings(), gpus_a_machine=16)
+    assert "--distributed-executor-backend" not in one.command
+    ranks = launch(*place, Placement(tp=8, dp=2), SHORT, EngineSettings(), gpus_a_machine=8)
+    assert ranks.why.startswith("Data-parallel ranks on several machines are started one by one")
+
+
+def test_a_value_the_version_does_not_list_is_not_written() -> None:
+    """This checkpoint comes with an FP8 cache; vLLM 0.11.0 takes no float16 instead, 0.21.0 does."""
+    model = "Qwen/Qwen3-32B-FP8-Static-PerTensor"
+    new = started(model, kv=KvPrecision.FP16, settings=EngineSettings(version="0.21.0"))
+    assert value(new.command, "--kv-cache-dtype") == "float16"
+    old = started(model, kv=KvPrecision.FP16, settings=EngineSettings(version="0.11.0"))
+    assert old.why.startswith("vLLM 0.11.0 has no --kv-cache-dtype float16.")
+
+
 def test_a_load_that_does_not_fit_has_no_command() -> None:
     assert started("meta-llama/Llama-3.3-70B-Instruct", gpu="L4").why.startswith("This load does not fit L4: it needs")
 
@@ -251,7 +276,7 @@ def test_a_command_runs_or_a_sentence_says_why_there_is_none(
     except Refusal:
         return
     asked = EngineSettings(engine=engine, version=version, speculation=speculation, max_model_len=longest)
-    found = launch(precision, find_accelerator(gpu), Placement(tp=tp), load, asked)
+    found = launch(precision, find_accelerator(gpu), Placement(tp=tp), load, asked, gpus_a_machine=4)
     if not found.command:
         assert found.why.endswith(".")
         return
@@ -265,7 +290,7 @@ def test_a_command_runs_or_a_sentence_says_why_there_is_none(
     for flag, told in zip(words[3:], [*words[4:], ""], strict=True):
         if flag.startswith("--"):
             assert known.has(Listed.FLAG, flag)
-        if flag in ("--dtype", "--quantization", "--kv-cache-dtype"):
+        if flag in ("--dtype", "--quantization", "--kv-cache-dtype", "--distributed-executor-backend"):
             assert known.has(Listed(flag[2:]), told)
         if flag == "--speculative-config":
             config = json.loads(told)
@@ -273,6 +298,6 @@ def test_a_command_runs_or_a_sentence_says_why_there_is_none(
             assert all(known.has(Listed.DRAFTING_KEY, key) for key in config)
             assert config.get("model", "Qwen/Qwen3-0.6B") in REPOSITORIES
     online = "--quantization" in words and words[words.index("--quantization") + 1] == "fp8"
-    assert not (online and published_checkpoints(words[2], "fp8"))
+    assert not (online and (published_checkpoints(words[2], "fp8") or "FP8" in words[2]))
     length = int(value(found.command, "--max-model-len"))
     assert load.tokens_per_request <= length <= (spec.max_positions or length)
