@@ -193,6 +193,7 @@ def _longest_context(
     if scenario.max_len is None or scenario.max_len <= scenario.prompt + scenario.output or not memory.kv_known:
         return
     share = workload_of(scenario, way.replicas).concurrency or (latency.running_requests if latency else 1)
+    share = min(share, (scenario.max_num_seqs or math.inf) * scenario.dp)  # what is more queues
     running, held = math.ceil(share), memory.longest_concurrency
     holds = f"one replica holds {plural(held, 'request')} of {scenario.max_len:,} tokens at once"
     if held >= running:

@@ -44,6 +44,7 @@ def served(
     is_copy = spec.quantization is not None or named is not None
     base = deployed(name, "as-published")[0] if is_copy else name
     if precision.published or precision.weights is named:
+        _check_loads(precision, known)
         wide = precision.weights is Weights.FP32  # loaded in 16 bits unless told
         told = ("--dtype", "float32") if wide else ()
         return Repository(model=name, words=told, revision=spec.revision, base=base)
@@ -72,6 +73,20 @@ def served(
             published=False,
         )
     return _made_by_script(base, precision, known, label)
+
+
+def _check_loads(precision: Precision, known: Arguments) -> None:
+    """Refuse a checkpoint whose method of quantization this version no longer has, or has not yet."""
+    own = precision.spec.quantization
+    if own is None or known.has(Listed.QUANTIZATION, own.method):
+        return
+    last = last_with(Listed.QUANTIZATION, own.method)
+    raise Refusal(
+        f"vLLM {known.version} does not load {own.method} checkpoints such as {precision.spec.id}"
+        + (f"; {last} does." if last else "."),
+        field="model",
+        remedy="Choose another checkpoint or version.",
+    )
 
 
 def published_copy(base: str, precision: Precision, accelerator: Accelerator) -> Checkpoint | None:

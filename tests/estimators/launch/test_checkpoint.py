@@ -1,5 +1,7 @@
 """Which repository a precision is served from."""
 
+from dataclasses import replace
+
 import pytest
 
 from estimators.architecture.catalogue import load_spec
@@ -98,3 +100,16 @@ def test_what_vllm_does_not_load_is_not_proposed() -> None:
     assert choose("meta-llama/Llama-3.1-8B-Instruct", Weights.NVFP4).model == "./Llama-3.1-8B-Instruct-NVFP4"
     with pytest.raises(Refusal, match="no checkpoint of it in MXFP4"):
         choose("deepseek-ai/DeepSeek-R1", Weights.MXFP4)
+
+
+def test_a_checkpoint_of_a_method_the_version_dropped() -> None:
+    awq = load_spec("Qwen/Qwen2.5-72B-Instruct-AWQ")
+    assert awq.quantization is not None
+    spec = replace(awq, id="someone/qwen-bnb", quantization=replace(awq.quantization, method="bitsandbytes"))
+    precision, chip = resolve_precision(spec), find_accelerator("H100")
+    old, newest = arguments_of("0.21.0"), arguments_of(None)
+    assert old is not None
+    assert newest is not None
+    assert served(precision, chip, old, ROOM).model == "someone/qwen-bnb"
+    with pytest.raises(Refusal, match=r"0\.33\.0 does not load bitsandbytes checkpoints .*; 0\.21\.0 does"):
+        served(precision, chip, newest, ROOM)
