@@ -100,7 +100,9 @@ def draw_device(store: MeasurementStore, plan: Plan) -> None:
         "Draft model", key="job_draft", max_chars=200, placeholder="none", help="Its step costs only: no speed-up."
     ).strip()
     model = (plan.asked.model or "").partition("@")[0]
-    if st.button(f"Measure {model or 'a model'}", type="primary", key="measure_device", disabled=not model):
+    if st.button(
+        f"Measure {in_markdown(model) or 'a model'}", type="primary", key="measure_device", disabled=not model
+    ):
         try:
             job = DeviceJob(
                 model=model,
@@ -202,7 +204,7 @@ def draw_queue() -> None:
         left, right = st.columns([5, 1], vertical_alignment="center")
         waiting = f"waiting behind {job.ahead}" if job.waiting else job.message or "starting"
         remaining = f", about {seconds(job.seconds_left)} left" if job.seconds_left is not None else ""
-        left.progress(min(1.0, max(0.0, job.share)), text=f"{job.device}: {waiting}{remaining}")
+        left.progress(min(1.0, max(0.0, job.share)), text=in_markdown(f"{job.device}: {waiting}{remaining}"))
         if job.id == mine:
             right.button("Cancel", key=f"cancel_{job.id}", on_click=store.cancel, args=(job.id,))
     if mine is None or any(job.id == mine for job in open_jobs):

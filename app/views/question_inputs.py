@@ -234,7 +234,7 @@ def _draw_harness(models: list[str]) -> None:
     held = st.session_state.get("own_scores", ())
     if held:
         counted = sorted({f"{score.model} {score.scheme}: {score.benchmark} {score.score:.1f}" for score in held})
-        st.caption("; ".join(counted))
+        st.caption(in_markdown("; ".join(counted)))
         st.button("Forget them", on_click=_forget_results)
 
 
