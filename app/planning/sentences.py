@@ -113,7 +113,8 @@ def source_phrase(offer: Offer) -> str:
         PriceSource.LINK: f"price from the link, of {day}",
         PriceSource.OWNED: "your own price",
     }[offer.source]
-    return f"{phrase}, old" if offer.stale else phrase
+    phrase += ", old" if offer.stale else ""
+    return f"{phrase}, kept: the newest cannot be true" if offer.kept else phrase
 
 
 def conditions(plan: Plan) -> str:

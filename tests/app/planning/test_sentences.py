@@ -10,7 +10,15 @@ import pytest
 
 from app.columns import as_json
 from app.planning.planner import plan
-from app.planning.sentences import conditions, load_phrase, model_name, option_name, precision_name, verdict
+from app.planning.sentences import (
+    conditions,
+    load_phrase,
+    model_name,
+    option_name,
+    precision_name,
+    source_phrase,
+    verdict,
+)
 from app.scenario import LoadMode, Scenario
 from app.sources import shared_sources
 from estimators.precision import Weights
@@ -32,6 +40,13 @@ from pricing.offers import PurchaseOption
 )
 def test_a_models_name_is_its_id_without_what_nobody_says(model: str, name: str) -> None:
     assert model_name(Scenario(model=model)) == name
+
+
+def test_a_price_kept_against_an_absurd_one_says_so() -> None:
+    offer = shared_sources().book.get("g6.xlarge", "us-east-1", PurchaseOption.ON_DEMAND)
+    assert offer is not None
+    said = source_phrase(replace(offer, kept=True, stale=False))
+    assert said == f"snapshot of {offer.as_of.isoformat()}, kept: the newest cannot be true"
 
 
 def test_a_count_is_called_typical() -> None:
