@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import gc
 import logging
+import os
+import sys
 import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -18,8 +20,10 @@ from starlette.middleware import Middleware
 from starlette.routing import Route
 
 from app.api import estimate
-from app.headers import SecurityHeaders
+from app.gate import HOSTS, Gate, hosts
+from app.headers import FRAME_ANCESTORS, SecurityHeaders, frame_ancestors
 from app.sources import dashboard_sources
+from estimators.provenance import Refusal
 
 log = logging.getLogger("rightsize")
 
@@ -61,10 +65,22 @@ def report(error: Exception) -> bool:
     return True
 
 
+def _guards() -> list[Middleware]:
+    """What stands before every route. A setting that cannot be read ends the start with its sentence."""
+    try:
+        named, ancestors = hosts(os.environ.get(HOSTS)), frame_ancestors(os.environ.get(FRAME_ANCESTORS))
+    except Refusal as refusal:
+        sys.exit(f"error: {refusal}")
+    return [
+        Middleware(SecurityHeaders, ancestors=ancestors),
+        Middleware(Gate, hosts=named, address=lambda: st.get_option("server.address")),
+    ]
+
+
 app = st.App(
     Path(__file__).with_name("main.py"),
     routes=[Route("/api/v1/estimate", estimate, methods=["GET"])],
-    middleware=[Middleware(SecurityHeaders)],
+    middleware=_guards(),
     lifespan=lifespan,
     on_script_error=report,
 )
