@@ -20,6 +20,7 @@ from starlette.middleware import Middleware
 from starlette.routing import Route
 
 from app.api import estimate
+from app.base_path import UnderBasePath
 from app.gate import HOSTS, Gate, hosts
 from app.headers import FRAME_ANCESTORS, SecurityHeaders, frame_ancestors
 from app.sources import dashboard_sources
@@ -74,6 +75,7 @@ def _guards() -> list[Middleware]:
     return [
         Middleware(SecurityHeaders, ancestors=ancestors),
         Middleware(Gate, hosts=named, address=lambda: st.get_option("server.address")),
+        Middleware(UnderBasePath, base=lambda: st.get_option("server.baseUrlPath")),
     ]
 
 

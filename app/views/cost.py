@@ -264,7 +264,7 @@ def draw_owned(plan: Plan) -> None:
         price=offer.usd_per_hour,
         price_as_of=offer.as_of,
     )
-    st.link_button("Open the plan on this machine", f"/?{urlencode(inputs.link_of(scenario))}")
+    st.link_button("Open the plan on this machine", f"./?{urlencode(inputs.link_of(scenario))}")
 
 
 result = current.plan()
