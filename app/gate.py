@@ -64,7 +64,8 @@ def hosts(configured: str | None) -> tuple[Named, ...]:
 def is_local(name: str) -> bool:
     """Whether a name or address can only mean this machine."""
     try:
-        return ip_address(name.strip("[]")).is_loopback
+        address = ip_address(name.strip("[]"))
+        return (getattr(address, "ipv4_mapped", None) or address).is_loopback
     except ValueError:
         return name == "localhost" or name.endswith(".localhost")
 

@@ -14,7 +14,7 @@ from html import escape
 # emoji of colons, after backslashes are gone; with this in the middle they are none any more.
 _APART = "\u2060"
 _SYNTAX = re.compile(r"[\\`*_\[\]<>~$&|]")
-_WORDS = re.compile(r"(:(?=[\w+/:{\[-])|www(?=\.)|@(?=[\w-]+\.))", re.I)
+_WORDS = re.compile(r"(:(?=[^\W\d]|[+/:{\[-]|\w+:)|www(?=\.)|@(?=[\w-]+\.))", re.I)
 _LINE_START = re.compile(r"^(?:[#+=-]|\d{1,9}(?=[.)](?:\s|$)))")
 _ADDRESS = re.compile(r"(https://[\w./~%&=?#+-]+)")
 

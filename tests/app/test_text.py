@@ -17,6 +17,7 @@ J = "\u2060"  # a word joiner: no width, and no part of an address, an icon or a
         ("[here](https://evil.example)", rf"\[here\](https:{J}//evil.example)"),
         ("![](https://evil.example/pixel)", rf"!\[\](https:{J}//evil.example/pixel)"),
         (":red[all is well] :material/check:", rf":{J}red\[all is well\] :{J}material/check:"),
+        (":100: at 12:30, 16:9", f":{J}100: at 12:30, 16:9"),
         ("www.evil.example/login", f"www{J}.evil.example/login"),
         ("WWW.evil.example", f"WWW{J}.evil.example"),
         ("a@evil.example, name@main", f"a@{J}evil.example, name@main"),
