@@ -32,7 +32,9 @@ TOLD = {
 
 def draw_choice() -> None:
     """Which plan is shown, on every page: the parameter `choice` keeps it."""
-    with st.container(key="choosing"):
+    found = current.answer()
+    choice = found is not None and len(found.cards) > 1
+    with st.container(key="choosing" if choice else "nothing_to_choose"):
         st.pills(
             "Plan shown",
             list(Kind),
