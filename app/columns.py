@@ -7,8 +7,9 @@ from datetime import date
 from decimal import Decimal
 from enum import StrEnum
 
+from app.kinds import Adapters
 from app.planning.plan import Candidate, Plan
-from app.scenario import KEYS, VERSION, Adapters, Problem
+from app.scenario import KEYS, VERSION, Problem
 from estimators.latency.estimate import Interval, LatencyEstimate
 from estimators.memory.estimate import MemoryEstimate
 
