@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -15,7 +15,7 @@ from typing import Any
 from app.columns import as_json
 from app.documents import shown
 from app.exploring.asking import NO_MODEL, Asking, asked_question
-from app.exploring.compare import Compared, cheapest_sentence, rows
+from app.exploring.compare import Compared, ComparedRow, cheapest_sentence, rows
 from app.exploring.levers import Effect, Lever, combined_sentence, effect_of, levers_for
 from app.exploring.report_page import plans_csv, plans_json
 from app.format import gib, seconds, usd
@@ -46,12 +46,13 @@ class BadInput(Refusal):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answered:
-    """`refusal` is why there is no plan; the body says it too, beside what is known all the same."""
+    """`refusal` is why there is no plan; the body says it too, beside what is known all the same. Lines and table are
+    made when they are asked for."""
 
     body: Mapping[str, object]
-    lines: tuple[str, ...]
     plans: tuple[Plan, ...]  # the best first
-    csv: str
+    lines: Callable[[], Iterable[str]]
+    csv: Callable[[], str]
     refusal: Refusal | None = None
 
 
@@ -95,7 +96,13 @@ def estimate(asking: Asking, sources: LocalSources) -> Answered:
     body = as_json(plan, asking.problems) | {"verdict": verdict(plan)}
     if plan.refusal is not None:
         body["field"] = plan.refusal.field
-    return Answered(body=body, lines=tuple(as_lines(plan)), plans=(plan,), csv=plans_csv([plan]), refusal=plan.refusal)
+    return Answered(
+        body=body,
+        plans=(plan,),
+        lines=lambda: as_lines(plan),
+        csv=lambda: plans_csv([plan]),
+        refusal=plan.refusal,
+    )
 
 
 def recommend(asking: Asking, sources: LocalSources, *, most: int = MOST_PLANS) -> Answered:
@@ -115,8 +122,13 @@ def recommend(asking: Asking, sources: LocalSources, *, most: int = MOST_PLANS) 
     body["limits"] = body["limits"][: len(plans)] if isinstance(body["limits"], list) else []
     if refusal is not None:
         body["field"] = refusal.field
-    lines = tuple(_ranked_lines(found, most))
-    return Answered(body=body, lines=lines, plans=plans, csv=plans_csv(plans), refusal=refusal)
+    return Answered(
+        body=body,
+        plans=plans,
+        lines=lambda: _ranked_lines(found, most),
+        csv=lambda: plans_csv(plans),
+        refusal=refusal,
+    )
 
 
 def _missed(found: Recommendation) -> str:
@@ -155,17 +167,23 @@ def compare(compared: Sequence[Compared]) -> Answered:
     }
     if refusal is not None:
         body["field"] = refusal.field
-    differing = [row for row in table if row.differs or row.name == "Verdict"]
-    heads = [("", *(f"({number})" for number in range(1, len(plans) + 1)))]
-    cells = [(row.name, *(f"{c} *" if n in row.best else c for n, c in enumerate(row.cells))) for row in differing[1:]]
-    lines = [*(f"({n}) {verdict(plan)}" for n, plan in enumerate(plans, start=1)), cheapest_sentence(compared)]
     return Answered(
         body=body,
-        lines=(*filter(None, lines), *aligned([*heads, *cells])),
         plans=plans,
-        csv=plans_csv(plans),
+        lines=lambda: _compared_lines(compared, table),
+        csv=lambda: plans_csv(plans),
         refusal=refusal,
     )
+
+
+def _compared_lines(compared: Sequence[Compared], table: Sequence[ComparedRow]) -> Iterator[str]:
+    yield from (f"({number}) {verdict(entry.plan)}" for number, entry in enumerate(compared, start=1))
+    if said := cheapest_sentence(compared):
+        yield said
+    heads = ("", *(f"({number})" for number in range(1, len(compared) + 1)))
+    differing = [row for row in table if row.differs and row.name != "Verdict"]
+    cells = [(row.name, *(f"{c} *" if n in row.best else c for n, c in enumerate(row.cells))) for row in differing]
+    yield from aligned([heads, *cells])
 
 
 def levers(asking: Asking, sources: LocalSources, *, apply: Sequence[str] = ()) -> Answered:
@@ -186,19 +204,30 @@ def levers(asking: Asking, sources: LocalSources, *, apply: Sequence[str] = ()) 
     }
     if base.refusal is not None:
         body["field"] = base.refusal.field
-    lines = [verdict(plan), *aligned([_HEADS, _cells("as it is", as_it_is), *(_cells(k.key, e) for k, e in effects)])]
+    combined = ""
     if apply:
         together = effect_of(plan, [names[key] for key in apply], sources)
-        body["together"] = _effect(together) | {"verdict": combined_sentence(as_it_is, together)}
-        lines.append(combined_sentence(as_it_is, together))
+        combined = combined_sentence(as_it_is, together)
+        body["together"] = _effect(together) | {"verdict": combined}
+    table = [_HEADS, _cells("as it is", as_it_is), *(_cells(lever.key, effect) for lever, effect in effects)]
+    return Answered(
+        body=body,
+        plans=(plan,),
+        lines=lambda: filter(None, (verdict(plan), *aligned(table), combined)),
+        csv=lambda: _levers_csv(effects),
+        refusal=base.refusal,
+    )
+
+
+def _levers_csv(effects: Sequence[tuple[Lever, Effect]]) -> str:
+    rows = [_lever(lever) | _effect(effect) for lever, effect in effects]
     table = io.StringIO()
-    writer = csv.writer(table, lineterminator="\n")
-    keys = ("key", "name", *_effect(as_it_is))
-    writer.writerow(keys)
-    for lever, effect in effects:
-        told = _lever(lever) | _effect(effect)
-        writer.writerow([in_spreadsheet("" if told[key] is None else str(told[key])) for key in keys])
-    return Answered(body=body, lines=tuple(lines), plans=(plan,), csv=table.getvalue(), refusal=base.refusal)
+    writer = csv.DictWriter(table, list(rows[0]) if rows else ["key"], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(
+        {key: in_spreadsheet("" if value is None else str(value)) for key, value in row.items()} for row in rows
+    )
+    return table.getvalue()
 
 
 _HEADS = ("lever", "a month", "memory per GPU", "first token", "a token", "request", "quality kept")

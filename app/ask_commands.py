@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlsplit
 
 from app.scenario import FROZEN, KEYS, QUESTION_KEYS, Problem
-from app.vocabulary import ASKED_KEYS, VOCABULARY
+from app.vocabulary import LEVERS_KEYS, RECOMMEND_KEYS, VOCABULARY
 from estimators.provenance import Refusal
 
 if TYPE_CHECKING:
@@ -37,19 +37,19 @@ def add_ask_commands(commands: Any, program: str) -> None:
     )  # fmt: skip
     estimate.set_defaults(run=lambda asked: _run(asked, KEYS, _estimate))
     recommend = _command(
-        commands, program, "recommend", "rank the plans that meet every limit", (*ASKED_KEYS, "plans"),
+        commands, program, "recommend", "rank the plans that meet every limit", RECOMMEND_KEYS,
         [
             f"{program} recommend --model 8B --rate 5 --ttft 1 --precisions bf16,fp8",
             f"{program} recommend --use RAG --rate 20 --ttft 1 --quality 99 --budget 20000 --csv",
             f"{program} recommend question.yaml --plans 3 --json",
         ],
     )  # fmt: skip
-    recommend.set_defaults(run=lambda asked: _run(asked, (*ASKED_KEYS, "plans"), _recommend))
+    recommend.set_defaults(run=lambda asked: _run(asked, RECOMMEND_KEYS, _recommend))
     levers = _command(
-        commands, program, "levers", "what would make a plan cheaper or faster", (*KEYS, "quality_on", "apply"),
+        commands, program, "levers", "what would make a plan cheaper or faster", LEVERS_KEYS,
         [f"{program} levers --model meta-llama/Llama-3.1-8B-Instruct --concurrency 40 --apply int4,kv-fp8"],
     )  # fmt: skip
-    levers.set_defaults(run=lambda asked: _run(asked, (*KEYS, "quality_on", "apply"), _levers))
+    levers.set_defaults(run=lambda asked: _run(asked, LEVERS_KEYS, _levers))
     compare = commands.add_parser(
         "compare",
         help="up to six scenarios side by side",
@@ -134,7 +134,7 @@ def _estimate(flat: Mapping[str, str]) -> Answered:
     from app.exploring.asking import read_asking
     from app.sources import shared_sources
 
-    asking = read_asking(flat, shared_sources())
+    asking = read_asking(flat, shared_sources(), KEYS)
     _note(asking.problems)
     return estimate(asking, shared_sources())
 
@@ -144,7 +144,7 @@ def _recommend(flat: Mapping[str, str]) -> Answered:
     from app.exploring.asking import read_asking
     from app.sources import shared_sources
 
-    asking = read_asking(flat, shared_sources())
+    asking = read_asking(flat, shared_sources(), RECOMMEND_KEYS)
     _note(asking.problems)
     return recommend(asking, shared_sources(), most=most_plans(flat))
 
@@ -154,7 +154,7 @@ def _levers(flat: Mapping[str, str]) -> Answered:
     from app.exploring.asking import read_asking
     from app.sources import shared_sources
 
-    asking = read_asking(flat, shared_sources())
+    asking = read_asking(flat, shared_sources(), LEVERS_KEYS)
     _note(asking.problems)
     return levers(asking, shared_sources(), apply=levers_to_apply(flat))
 
@@ -206,9 +206,9 @@ def show(found: Answered, asked: argparse.Namespace) -> int:
     if asked.json:
         print(json.dumps(found.body, indent=2, allow_nan=False))
     elif asked.csv:
-        print(found.csv, end="")
+        print(found.csv(), end="")
     else:
-        print("\n".join(found.lines))
+        print("\n".join(found.lines()))
     return 0 if found.refusal is None else 1
 
 

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import csv
+import io
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import TextIO
 
-from app.columns import COLUMNS, Cell, as_text, columns_of
+from app.columns import COLUMNS, Cell, as_text, columns_of, json_columns
+from app.documents import Parsed, flat_of
 from app.planning.planner import Sources, plan, plan_many
 from app.scenario import DEFAULTS, decode
+from estimators.architecture import catalogue
 from estimators.provenance import Refusal
 
 log = logging.getLogger("rightsize")
 LONGEST_CELL = 131_072
 AT_A_TIME = 1000  # rows whose machines are weighed together
+MOST_ROWS = 2_000  # of one call over HTTP; the command line takes files of any length
+MOST_UNLISTED_MODELS = 5  # models outside of the catalogue in one call: each may be a question to the Hub
 
 Row = Mapping[str, str]
 Answers = Callable[[Iterable[Row], Sources], Iterable[Row]]
@@ -35,14 +40,72 @@ def run_batch(source: TextIO, target: TextIO, sources: Sources, answers: Answers
     """
     csv.field_size_limit(LONGEST_CELL)
     reader = csv.DictReader(source)
-    if not reader.fieldnames:
+    named = _header(reader)
+    if not named:
         raise Refusal("The file has no header row.", field="cases", remedy="Name the columns, such as model,weights.")
-    header = [*reader.fieldnames, *(column for column in COLUMNS if column not in reader.fieldnames)]
+    header = [*named, *(column for column in COLUMNS if column not in named)]
     writer = csv.DictWriter(target, fieldnames=header, lineterminator="\n", extrasaction="ignore")
     writer.writeheader()
-    for done, row in enumerate(answers(_rows(reader), sources), start=1):
-        writer.writerow(row)
-        yield done
+    try:
+        for done, row in enumerate(answers(_rows(reader), sources), start=1):
+            writer.writerow(row)
+            yield done
+    except csv.Error as fault:
+        raise Refusal(f"Line {reader.line_num} is no CSV: {fault}.", field="cases") from None
+
+
+def _header(reader: csv.DictReader[str]) -> Sequence[str]:
+    try:
+        return reader.fieldnames or ()
+    except csv.Error as fault:
+        raise Refusal(f"The header is no CSV: {fault}.", field="cases") from None
+
+
+def table_answers(table: str, sources: Sources) -> str:
+    """A CSV with its answers, for HTTP. Raises `Refusal` for no header or rows, or too many rows or unknown models."""
+    csv.field_size_limit(LONGEST_CELL)
+    reader = csv.DictReader(io.StringIO(table))
+    if not any(column in DEFAULTS for column in _header(reader)):
+        raise Refusal("The table has no column of the vocabulary.", field="rows", remedy="Head one with model.")
+    try:
+        rows = list(islice(_rows(reader), MOST_ROWS + 1))
+    except csv.Error as fault:
+        raise Refusal(f"Line {reader.line_num} is no CSV: {fault}.", field="rows") from None
+    if not rows:
+        raise Refusal("The table has no rows.", field="rows")
+    _check_bounds(rows)
+    target = io.StringIO()
+    for _ in run_batch(io.StringIO(table), target, sources):
+        pass
+    return target.getvalue()
+
+
+def document_answers(rows: Sequence[Mapping[str, Parsed]], sources: Sources) -> list[dict[str, object]]:
+    """The rows of a JSON document with their answers; other keys are carried through. Raises `Refusal` as above."""
+    read = [
+        flat_of({key: row[key] for key in row if key in DEFAULTS or key == "v"}, DEFAULTS, texts=False) for row in rows
+    ]
+    _check_bounds([flat for flat, _ in read])
+    decoded = [decode(flat) for flat, _ in read]
+    plans = plan_many([found.scenario for found in decoded], sources)
+    return [
+        {**row, **json_columns(made, (*problems, *found.problems))}
+        for row, (_, problems), found, made in zip(rows, read, decoded, plans, strict=True)
+    ]
+
+
+def _check_bounds(rows: Sequence[Row]) -> None:
+    if len(rows) > MOST_ROWS:
+        remedy = f"Send up to {MOST_ROWS:,}, or use the command line's batch."
+        raise Refusal("There are too many rows for one call.", field="rows", remedy=remedy)
+    named = {row.get("model", "").strip() for row in rows}
+    unlisted = [model for model in named if "/" in model and catalogue.find(model.partition("@")[0]) is None]
+    if len(unlisted) > MOST_UNLISTED_MODELS:
+        raise Refusal(
+            f"{len(unlisted)} models are outside of the catalogue.",
+            field="model",
+            remedy=f"Name up to {MOST_UNLISTED_MODELS} such in one call.",
+        )
 
 
 def _rows(reader: csv.DictReader[str]) -> Iterator[dict[str, str]]:

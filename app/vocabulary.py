@@ -183,8 +183,8 @@ def _keys() -> Iterator[Key]:
 
 
 VOCABULARY: dict[str, Key] = {key.name: key for key in _keys()}
-SCENARIO_KEYS = KEYS  # what one plan is asked with
-ASKED_KEYS = (*KEYS, *(key for key in QUESTION_KEYS if key in QUESTION))  # what a recommendation is asked with
+RECOMMEND_KEYS = (*KEYS, *(key for key in QUESTION_KEYS if key in QUESTION), "plans")
+LEVERS_KEYS = (*KEYS, "quality_on", "apply")
 
 
 def as_markdown() -> Iterator[str]:

@@ -6,7 +6,7 @@ the key, rather than answered for another question than it asked.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -16,7 +16,7 @@ from app.planning.question import Question
 from app.presets import PRESETS
 from app.scenario import Problem, Scenario, decode
 from app.sources import LocalSources
-from app.vocabulary import ANSWER
+from app.vocabulary import ANSWER, VOCABULARY
 from estimators.architecture import catalogue
 from estimators.hardware.catalogue import accelerators
 from estimators.provenance import Refusal
@@ -39,8 +39,10 @@ class Asking:
         return tuple(problem for problem in self.problems if not problem.ignored)
 
 
-def read_asking(flat: Mapping[str, str], sources: LocalSources) -> Asking:
-    """The scenario and the question of flat text, and every fault by its key. Never raises."""
+def read_asking(flat: Mapping[str, str], sources: LocalSources, keys: Collection[str]) -> Asking:
+    """The scenario and the question of flat text, and every fault by its key. Of the vocabulary only `keys` are read:
+    a link may hold the others. Never raises."""
+    flat = {key: text for key, text in flat.items() if key in keys or key not in VOCABULARY}
     decoded = decode({key: text for key, text in _with_preset(flat).items() if key not in ANSWER})
     vendors = {chip.vendor for chip in accelerators().values()}
     asked, problems = decode_question(flat, models=known_models(), regions=sources.book.regions, vendors=vendors)

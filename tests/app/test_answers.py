@@ -6,9 +6,10 @@ import pytest
 
 from app.answers import Answered, BadInput, compare, estimate, levers, recommend
 from app.columns import COLUMNS
-from app.exploring.asking import read_asking
+from app.exploring.asking import Asking, read_asking
 from app.exploring.compare import opened
 from app.sources import shared_sources
+from app.vocabulary import LEVERS_KEYS, RECOMMEND_KEYS
 from estimators.provenance import Refusal
 
 LLAMA = {"model": "meta-llama/Llama-3.1-8B-Instruct", "concurrency": "40"}
@@ -18,18 +19,22 @@ def ask(**flat: str) -> dict[str, str]:
     return flat
 
 
+def asking(flat: dict[str, str]) -> Asking:
+    return read_asking(flat, shared_sources(), (*RECOMMEND_KEYS, *LEVERS_KEYS))
+
+
 def recommended(flat: dict[str, str], **more: int) -> Answered:
-    return recommend(read_asking(flat, shared_sources()), shared_sources(), **more)
+    return recommend(asking(flat), shared_sources(), **more)
 
 
 def test_an_estimate_is_the_columns_with_the_verdict() -> None:
-    found = estimate(read_asking(LLAMA, shared_sources()), shared_sources())
+    found = estimate(asking(LLAMA), shared_sources())
     assert set(COLUMNS) < set(found.body)
     assert found.body["usd_per_month"] == pytest.approx(1175.01, abs=0.005)
     assert found.body["verdict"] == (
         "Llama 3.1 8B in BF16 fits one L4 in each of 2 replicas (2 x g6.xlarge): $1,175 a month."
     )
-    assert found.lines[0] == found.body["verdict"]
+    assert next(iter(found.lines())) == found.body["verdict"]
     assert found.refusal is None
 
 
@@ -40,12 +45,12 @@ def test_a_recommendation_ranks_plans_by_their_cost() -> None:
     assert len(plans) == 3
     months = [plan["usd_per_month"] for plan in plans]
     assert months == sorted(months)
-    assert len(found.csv.splitlines()) == 4
-    assert found.lines[0].endswith("a month.")
+    assert len(found.csv().splitlines()) == 4
+    assert next(iter(found.lines())).endswith("a month.")
 
 
 def test_a_task_fills_in_the_tokens_that_are_not_given() -> None:
-    scenario = read_asking(ask(use="rag", output="100"), shared_sources()).scenario
+    scenario = asking(ask(use="rag", output="100")).scenario
     assert (scenario.prompt, scenario.output, scenario.prefix) == (4096, 100, 0.1)
 
 
@@ -78,19 +83,19 @@ def test_a_question_that_cannot_be_asked_is_refused_by_its_field(flat: dict[str,
 
 
 def test_levers_stand_beside_the_plan_as_it_is() -> None:
-    found = levers(read_asking(LLAMA, shared_sources()), shared_sources(), apply=("int4", "kv-fp8"))
+    found = levers(asking(LLAMA), shared_sources(), apply=("int4", "kv-fp8"))
     listed = found.body["levers"]
     assert isinstance(listed, list)
     by_key = {lever["key"]: lever for lever in listed}
     assert by_key["int4"]["usd_per_month"] == pytest.approx(587.5, abs=0.1)
     assert by_key["int4"]["memory_bytes_per_gpu"] < by_key["kv-fp8"]["memory_bytes_per_gpu"]
     assert by_key["ngram"]["quality_kept"] == 1.0
-    assert found.lines[-1].startswith("Weights in INT4 and KV cache in FP8: $588 a month, -50 %")
+    assert list(found.lines())[-1].startswith("Weights in INT4 and KV cache in FP8: $588 a month, -50 %")
 
 
 def test_a_lever_the_plan_has_not_is_refused_with_those_it_has() -> None:
     with pytest.raises(BadInput, match="apply=magic is no lever of this plan, which has int8, fp8") as refused:
-        levers(read_asking(LLAMA, shared_sources()), shared_sources(), apply=("magic",))
+        levers(asking(LLAMA), shared_sources(), apply=("magic",))
     assert refused.value.field == "apply"
 
 
@@ -100,4 +105,4 @@ def test_scenarios_side_by_side_say_which_is_cheapest() -> None:
         "Number 1 is the cheapest: $588 a month on one L4 (g6.xlarge), 1.2 times less than number 2."
     )
     assert len(found.plans) == 2
-    assert any(line.split()[:3] == ["A", "month", "$588"] for line in found.lines)
+    assert any(line.split()[:3] == ["A", "month", "$588"] for line in found.lines())

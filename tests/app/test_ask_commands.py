@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from app.__main__ import main
-from app.vocabulary import ASKED_KEYS, VOCABULARY
+from app.vocabulary import RECOMMEND_KEYS, VOCABULARY
 
 
 def run(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
@@ -24,7 +24,7 @@ def test_help_explains_every_flag_under_its_heading(capsys: pytest.CaptureFixtur
         main(["recommend", "--help"])
     text = " ".join(capsys.readouterr().out.split())
     assert ended.value.code == 0
-    for name in ASKED_KEYS:
+    for name in RECOMMEND_KEYS:
         assert f"{VOCABULARY[name].flags[0]}" in text
         assert VOCABULARY[name].says.split(";")[0].replace("-", "") in text.replace("-", "")
     for said in ("the load:", "quality and budget:", "examples:", "exit codes:", "1 no plan does what was asked"):

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from app.documents import DEEPEST, MOST_JSON_BYTES, MOST_YAML_BYTES, flat_of, read_json, read_yaml
-from app.vocabulary import ASKED_KEYS
+from app.vocabulary import RECOMMEND_KEYS
 from estimators.provenance import Refusal
 
 BOMB = "a: &a [x,x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a]\nc: [*b,*b,*b,*b,*b,*b,*b,*b]\n"
@@ -69,7 +69,7 @@ def test_typed_values_become_the_text_a_link_has() -> None:
         '{"model": "8B", "concurrency": 40, "rate": 0.000001, "ttft": 1, "eager": true, "gpu": null, "gpus": 2.0,'
         ' "models": ["8B", "a/b"], "owned": ["8 x L40S @ 0.5", "4 x H100"], "v": 1}'
     )
-    flat, problems = flat_of(document, ASKED_KEYS, texts=False)
+    flat, problems = flat_of(document, RECOMMEND_KEYS, texts=False)
     assert problems == []
     assert flat == {
         "model": "8B", "concurrency": "40", "rate": "0.000001", "ttft": "1", "eager": "true", "gpus": "2",
@@ -92,7 +92,7 @@ def test_typed_values_become_the_text_a_link_has() -> None:
     ],
 )
 def test_a_value_of_another_type_and_an_unknown_key_are_named(document: dict[str, object], message: str) -> None:
-    flat, problems = flat_of(document, ASKED_KEYS, texts=False)  # type: ignore[arg-type]
+    flat, problems = flat_of(document, RECOMMEND_KEYS, texts=False)  # type: ignore[arg-type]
     assert flat == {}
     (problem,) = problems
     assert problem.message.startswith(message)
