@@ -1,4 +1,4 @@
-"""The ASGI application: the dashboard with security headers, the JSON route and start-up work.
+"""The ASGI application: the dashboard with security headers, the JSON interface and start-up work.
 
 `python -m streamlit run app/server.py` or `uvicorn app.server:app`, from the repository's root.
 """
@@ -17,12 +17,12 @@ from pathlib import Path
 import anyio
 import streamlit as st
 from starlette.middleware import Middleware
-from starlette.routing import Route
 
-from app.api import estimate
+from app.api import routes
 from app.base_path import UnderBasePath
 from app.gate import HOSTS, Gate, hosts
 from app.headers import FRAME_ANCESTORS, SecurityHeaders, frame_ancestors
+from app.sockets import answer_without_delay
 from app.sources import dashboard_sources
 from estimators.provenance import Refusal
 
@@ -52,6 +52,7 @@ def _prepare_hub() -> None:
 
 @asynccontextmanager
 async def lifespan(_app: st.App) -> AsyncIterator[None]:
+    answer_without_delay()
     await anyio.to_thread.run_sync(_warm)
     threading.Thread(target=_prepare_hub, name="hub-preload", daemon=True).start()
     dashboard_sources().start_refreshing()
@@ -81,7 +82,7 @@ def _guards() -> list[Middleware]:
 
 app = st.App(
     Path(__file__).with_name("main.py"),
-    routes=[Route("/api/v1/estimate", estimate, methods=["GET"])],
+    routes=routes(),
     middleware=_guards(),
     lifespan=lifespan,
     on_script_error=report,
