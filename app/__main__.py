@@ -11,6 +11,7 @@ from pathlib import Path
 def main(arguments: list[str] | None = None) -> int:
     program = "rightsize" if Path(sys.argv[0]).name == "rightsize" else "python -m app"
     parser = argparse.ArgumentParser(prog=program, description="Which model, on which machines, at what cost.")
+    parser.add_argument("--version", action=_Version, nargs=0, help="the version of this program")
     commands = parser.add_subparsers(dest="command", required=True)
 
     from app.ask_commands import add_ask_commands
@@ -38,6 +39,16 @@ def main(arguments: list[str] | None = None) -> int:
     add_profile_command(commands)
     asked = parser.parse_args(arguments)
     return int(asked.run(asked))
+
+
+class _Version(argparse.Action):
+    """Looked up only when it is asked for."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        from app.public import __version__
+
+        print(__version__)
+        parser.exit(0)
 
 
 def _keys() -> int:
@@ -86,11 +97,16 @@ def _serve(address: str, port: int) -> int:
     return subprocess.call([*command, *flags], cwd=Path(__file__).parent.parent)
 
 
-if __name__ == "__main__":
+def run() -> int:
+    """What the command does with how its own process ends."""
     try:
-        raise SystemExit(main())
+        return main()
     except BrokenPipeError:  # `... | head` has seen enough
         sys.stderr.close()
-        raise SystemExit(0) from None
+        return 0
     except KeyboardInterrupt:
-        raise SystemExit(130) from None
+        return 130
+
+
+if __name__ == "__main__":
+    raise SystemExit(run())
