@@ -16,6 +16,7 @@ from app.columns import as_json
 from app.documents import shown
 from app.exploring.asking import NO_MODEL, Asking, asked_question
 from app.exploring.compare import Compared, ComparedRow, cheapest_sentence, rows
+from app.exploring.deployment import deployment
 from app.exploring.levers import Effect, Lever, combined_sentence, effect_of, levers_for
 from app.exploring.report_page import plans_csv, plans_json
 from app.format import gib, seconds, usd
@@ -29,7 +30,7 @@ from app.report import as_lines
 from app.scenario import Problem
 from app.sources import LocalSources
 from app.text import in_spreadsheet
-from app.vocabulary import MOST_PLANS, VOCABULARY
+from app.vocabulary import MOST_PLANS, VOCABULARY, DeployTo
 from estimators.provenance import Refusal
 
 
@@ -76,6 +77,11 @@ def most_plans(flat: Mapping[str, str]) -> int:
 def levers_to_apply(flat: Mapping[str, str]) -> tuple[str, ...]:
     """The levers to apply together. Raises `BadInput`."""
     return _own("apply", flat) or ()
+
+
+def deploy_to(flat: Mapping[str, str]) -> DeployTo:
+    """What to write a plan for. Raises `BadInput`."""
+    return DeployTo(_own("to", flat) or DeployTo.COMPOSE)
 
 
 def _own(key: str, flat: Mapping[str, str]) -> Any:
@@ -228,6 +234,19 @@ def _levers_csv(effects: Sequence[tuple[Lever, Effect]]) -> str:
         {key: in_spreadsheet("" if value is None else str(value)) for key, value in row.items()} for row in rows
     )
     return table.getvalue()
+
+
+def deploy(asking: Asking, sources: LocalSources, *, to: DeployTo) -> Answered:
+    """The plan as a file that starts it. Raises `Refusal` for faults; what no file can start is in `refusal`."""
+    base = estimate(asking, sources)
+    try:
+        made = deployment(base.plans[0], to)
+    except Refusal as refusal:
+        said = str(refusal)
+        body = refused(refusal) | {"verdict": base.body["verdict"]}
+        return Answered(body=body, plans=base.plans, lines=lambda: (said,), csv=base.csv, refusal=refusal)
+    body = {"file": made.name, "text": made.text, "verdict": base.body["verdict"], "error": None}
+    return Answered(body=body, plans=base.plans, lines=lambda: made.text.splitlines(), csv=base.csv)
 
 
 _HEADS = ("lever", "a month", "memory per GPU", "first token", "a token", "request", "quality kept")

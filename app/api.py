@@ -235,6 +235,12 @@ def _levers(asked: Incoming, sources: LocalSources) -> Response:
     return _answered(answers.levers(asking, sources, apply=answers.levers_to_apply(flat)))
 
 
+def _deploy(asked: Incoming, sources: LocalSources) -> Response:
+    flat = _flat(asked, OPERATIONS["deploy"])
+    asking = read_asking(flat, sources, OPERATIONS["deploy"].keys)
+    return _answered(answers.deploy(asking, sources, to=answers.deploy_to(flat)))
+
+
 def _compare(asked: Incoming, sources: LocalSources) -> Response:
     links = [text for name, text in asked.pairs if name == "link"]
     if others := [name for name, _ in asked.pairs if name != "link"]:
@@ -298,6 +304,7 @@ _ENDPOINTS = (
     ApiPath(OPERATIONS["recommend"], _recommend),
     ApiPath(OPERATIONS["compare"], _compare),
     ApiPath(OPERATIONS["levers"], _levers),
+    ApiPath(OPERATIONS["deploy"], _deploy),
     ApiPath(OPERATIONS["batch"], _batch),
     ApiPath(OPERATIONS["openapi"], lambda _asked, _sources: as_response(as_document())),
 )

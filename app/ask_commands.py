@@ -1,4 +1,4 @@
-"""`estimate`, `recommend`, `levers`, `compare`: a question in flags, a file or a link; text, JSON or CSV out.
+"""`estimate`, `recommend`, `levers`, `deploy`, `compare`: a question in flags, a file or a link; text, JSON or CSV out.
 
 Flags and their help are the vocabulary's.
 """
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlsplit
 
 from app.scenario import FROZEN, KEYS, QUESTION_KEYS, Problem
-from app.vocabulary import LEVERS_KEYS, RECOMMEND_KEYS, VOCABULARY
+from app.vocabulary import DEPLOY_KEYS, LEVERS_KEYS, RECOMMEND_KEYS, VOCABULARY
 from estimators.provenance import Refusal
 
 if TYPE_CHECKING:
@@ -50,6 +50,15 @@ def add_ask_commands(commands: Any, program: str) -> None:
         [f"{program} levers --model meta-llama/Llama-3.1-8B-Instruct --concurrency 40 --apply int4,kv-fp8"],
     )  # fmt: skip
     levers.set_defaults(run=lambda asked: _run(asked, LEVERS_KEYS, _levers))
+    deploy = _command(
+        commands, program, "deploy", "write a plan as a file that starts it", DEPLOY_KEYS,
+        [
+            f"{program} deploy --model meta-llama/Llama-3.1-8B-Instruct --concurrency 40 > compose.yaml",
+            f"{program} deploy --to kubernetes --model meta-llama/Llama-3.1-8B-Instruct | kubectl apply -f -",
+            f"{program} deploy --to terraform 'LINK' > main.tf",
+        ],
+    )  # fmt: skip
+    deploy.set_defaults(run=lambda asked: _run(asked, DEPLOY_KEYS, _deploy))
     compare = commands.add_parser(
         "compare",
         help="up to six scenarios side by side",
@@ -157,6 +166,16 @@ def _levers(flat: Mapping[str, str]) -> Answered:
     asking = read_asking(flat, shared_sources(), LEVERS_KEYS)
     _note(asking.problems)
     return levers(asking, shared_sources(), apply=levers_to_apply(flat))
+
+
+def _deploy(flat: Mapping[str, str]) -> Answered:
+    from app.answers import deploy, deploy_to
+    from app.exploring.asking import read_asking
+    from app.sources import shared_sources
+
+    asking = read_asking(flat, shared_sources(), DEPLOY_KEYS)
+    _note(asking.problems)
+    return deploy(asking, shared_sources(), to=deploy_to(flat))
 
 
 def _note(problems: Iterable[Problem]) -> None:

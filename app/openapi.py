@@ -11,7 +11,7 @@ from app.batch import MOST_ROWS, MOST_UNLISTED_MODELS
 from app.columns import COLUMNS
 from app.exploring.compare import LONGEST_LINK, MOST_SCENARIOS
 from app.scenario import KEYS, VERSION
-from app.vocabulary import LEVERS_KEYS, RECOMMEND_KEYS, VOCABULARY, Key
+from app.vocabulary import DEPLOY_KEYS, LEVERS_KEYS, RECOMMEND_KEYS, VOCABULARY, Key
 
 Json: TypeAlias = dict[str, Any]
 
@@ -48,6 +48,10 @@ OPERATIONS: dict[str, Operation] = {
         Operation(
             name="levers", path="/api/v1/levers", methods=("GET", "POST"), keys=LEVERS_KEYS,
             says="What would make a plan cheaper or faster, each lever alone and those of `apply` together.",
+        ),
+        Operation(
+            name="deploy", path="/api/v1/deploy", methods=("GET", "POST"), keys=DEPLOY_KEYS,
+            says="A plan as a file that starts it: Docker compose, Kubernetes or Terraform.",
         ),
         Operation(
             name="batch", path="/api/v1/batch", methods=("POST",), takes=(JSON_TYPE, CSV_TYPE),
@@ -169,6 +173,7 @@ _ANSWERS = {
     "recommend": "Recommendation",
     "compare": "Comparison",
     "levers": "Levers",
+    "deploy": "Deployment",
     "batch": "Batch",
 }
 
@@ -234,6 +239,11 @@ def _schemas() -> Json:
             "type": "object",
             "required": ["plan", "levers"],
             "properties": {"plan": {"$ref": "#/components/schemas/Plan"}, "levers": objects},
+        },
+        "Deployment": {
+            "type": "object",
+            "required": ["file", "text", "verdict"],
+            "properties": {"file": sentence, "text": sentence, "verdict": sentence},
         },
         "Batch": {"type": "object", "required": ["rows"], "properties": {"rows": objects}},
     }

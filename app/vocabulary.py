@@ -36,6 +36,14 @@ class Group(StrEnum):
     DECISION = "what a decision froze"
 
 
+class DeployTo(StrEnum):
+    """What a plan is written for."""
+
+    COMPOSE = "compose"
+    KUBERNETES = "kubernetes"
+    TERRAFORM = "terraform"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Key:
     name: str
@@ -79,7 +87,11 @@ QUESTION: dict[str, ValueKind] = {
     "budget": decimal("1", "1000000000", above=False),
     "owned": several(_OWNED, most=MOST_OWNED, separator=";"),
 }
-ANSWER: dict[str, ValueKind] = {"plans": integer(1, MOST_PLANS), "apply": several(_LEVER, most=4)}
+ANSWER: dict[str, ValueKind] = {
+    "plans": integer(1, MOST_PLANS),
+    "apply": several(_LEVER, most=4),
+    "to": choice(DeployTo),
+}
 
 _SAID: dict[Group, tuple[tuple[str, str, str], ...]] = {  # key, sentence, example
     Group.MODEL: (
@@ -157,6 +169,7 @@ _SAID: dict[Group, tuple[tuple[str, str, str], ...]] = {  # key, sentence, examp
     Group.ANSWER: (
         ("plans", "How many plans to show.", "3"),
         ("apply", "Levers to apply together, beside each alone.", "int4,kv-fp8"),
+        ("to", "What to write the plan for.", "kubernetes"),
     ),
     Group.DECISION: (
         ("decision", "Mark of the inputs the figures were decided for.", "0123456789ab"),
@@ -170,7 +183,12 @@ _SAID: dict[Group, tuple[tuple[str, str, str], ...]] = {  # key, sentence, examp
         ("decided_cheapest", "The machine that was the cheapest then.", "g6.xlarge"),
     ),
 }
-_OWN_DEFAULTS = {"quality_of": "meta-llama/Llama-3.1-70B-Instruct", "quality_on": Task.INSTRUCTION_FOLLOWING.value}
+_OWN_DEFAULTS = {
+    "to": "compose",
+    "plans": str(MOST_PLANS),
+    "quality_of": "meta-llama/Llama-3.1-70B-Instruct",
+    "quality_on": Task.INSTRUCTION_FOLLOWING.value,
+}
 _KINDS: Mapping[str, ValueKind] = {**PARSERS, **QUESTION, **ANSWER, **FROZEN}
 
 
@@ -185,6 +203,7 @@ def _keys() -> Iterator[Key]:
 VOCABULARY: dict[str, Key] = {key.name: key for key in _keys()}
 RECOMMEND_KEYS = (*KEYS, *(key for key in QUESTION_KEYS if key in QUESTION), "plans")
 LEVERS_KEYS = (*KEYS, "quality_on", "apply")
+DEPLOY_KEYS = (*KEYS, "to")
 
 
 def as_markdown() -> Iterator[str]:

@@ -131,6 +131,15 @@ def test_levers_of_a_plan(client: TestClient) -> None:
     assert {"int8", "kv-fp8", "eagle", "prefix"} <= {lever["key"] for lever in body["levers"]}
 
 
+def test_a_plan_as_a_file_that_starts_it(client: TestClient) -> None:
+    body = client.get("/api/v1/deploy", params={"model": LLAMA, "to": "kubernetes"}).json()
+    assert body["file"] == "kubernetes.yaml"
+    assert "kind: Deployment" in body["text"]
+    for query, field in (("model=8B", "model"), (f"model={LLAMA}&to=heroku", "to")):
+        reply = client.get(f"/api/v1/deploy?{query}")
+        assert (reply.status_code, reply.json()["field"]) == (422, field)
+
+
 def test_a_batch_as_json_keeps_what_is_not_ours_and_spoils_no_other_row(client: TestClient) -> None:
     rows = [
         {"id": 1, "model": "8B", "gpu": "L4"},

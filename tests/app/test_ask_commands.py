@@ -92,3 +92,13 @@ def test_comparison_and_levers_as_csv(capsys: pytest.CaptureFixture[str]) -> Non
     code, out, _ = run(capsys, "levers", "--model", "8B", "--csv")
     assert code == 0
     assert "kv-fp8" in [row["key"] for row in csv.DictReader(io.StringIO(out))]
+
+
+def test_a_plan_is_written_as_a_file_or_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = run(capsys, "deploy", "--model", "meta-llama/Llama-3.1-8B-Instruct", "--to", "terraform")
+    assert code == 0
+    assert 'instance_type          = "g6.xlarge"' in out
+    assert run(capsys, "deploy", "--model", "8B")[:2] == (
+        1,
+        "A size names no checkpoint to serve. Name a model of the Hub.\n",
+    )

@@ -14,13 +14,18 @@ from app.batch import MOST_ROWS
 from app.columns import COLUMNS
 from app.openapi import OPERATIONS, as_document
 from app.scenario import KEYS
-from app.vocabulary import LEVERS_KEYS, RECOMMEND_KEYS, VOCABULARY
+from app.vocabulary import DEPLOY_KEYS, LEVERS_KEYS, RECOMMEND_KEYS, VOCABULARY
 
 DOCUMENT = json.loads(json.dumps(as_document()))
 
 
 def test_every_key_is_a_parameter_with_the_vocabularys_bounds() -> None:
-    for name, keys in (("estimate", KEYS), ("recommend", RECOMMEND_KEYS), ("levers", LEVERS_KEYS)):
+    for name, keys in (
+        ("estimate", KEYS),
+        ("recommend", RECOMMEND_KEYS),
+        ("levers", LEVERS_KEYS),
+        ("deploy", DEPLOY_KEYS),
+    ):
         parameters = DOCUMENT["paths"][f"/api/v1/{name}"]["get"]["parameters"]
         assert [parameter["name"] for parameter in parameters] == list(keys)
         properties = DOCUMENT["paths"][f"/api/v1/{name}"]["post"]["requestBody"]["content"]["application/json"][
