@@ -12,6 +12,7 @@ import json
 import logging
 import os
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -27,6 +28,7 @@ from app.answers import BadInput
 from app.documents import MOST_JSON_BYTES, Parsed, flat_of, read_json, shown
 from app.exploring.asking import NO_MODEL, read_asking
 from app.exploring.compare import MOST_SCENARIOS, Compared, compared_of, opened
+from app.metrics import TALLY
 from app.openapi import JSON_TYPE, OPERATIONS, Operation, as_document
 from app.scenario import KEYS, Problem
 from app.sources import LocalSources, dashboard_sources
@@ -70,8 +72,9 @@ class ApiPath:
         self.operation, self._answering = operation, answering
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        request = Request(scope, receive)
+        request, began = Request(scope, receive), time.perf_counter()
         response = await self._respond(request)
+        TALLY.add(self.operation.path, response.status_code, time.perf_counter() - began)
         response.headers.update(cors_headers(request.headers.get("origin")))
         await response(scope, receive, send)
 
@@ -91,6 +94,7 @@ class ApiPath:
                 body["field"] = fault.field
             return as_response(body, fault.status, fault.headers)
         except Refusal as refusal:
+            TALLY.refuse(refusal.field)
             return as_response(answers.refused(refusal), 422)
         except ClientDisconnect:
             return Response(status_code=400)
@@ -207,8 +211,10 @@ def _from_pairs(pairs: Sequence[tuple[str, str]]) -> dict[str, str]:
     return flat
 
 
-def _answered(found: answers.Answered) -> Response:
-    return as_response(found.body, 200 if found.refusal is None else 422)
+def _answered(found: answers.Answered, body: Mapping[str, object] | None = None) -> Response:
+    if found.refusal is not None:
+        TALLY.refuse(found.refusal.field)
+    return as_response(body or found.body, 200 if found.refusal is None else 422)
 
 
 def _estimate(asked: Incoming, sources: LocalSources) -> Response:
@@ -220,7 +226,7 @@ def _estimate(asked: Incoming, sources: LocalSources) -> Response:
     ignored = [f"{shown(key)} is not a key here and was ignored." for key in foreign]
     listed = found.body["problems"]
     body = {**found.body, "problems": [*listed, *ignored] if isinstance(listed, list) else ignored}
-    return as_response(body, 200 if found.refusal is None else 422)
+    return _answered(found, body)
 
 
 def _recommend(asked: Incoming, sources: LocalSources) -> Response:

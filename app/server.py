@@ -18,12 +18,13 @@ import anyio
 import streamlit as st
 from starlette.middleware import Middleware
 
-from app.api import routes
+from app import api, operating
 from app.base_path import UnderBasePath
 from app.gate import HOSTS, Gate, hosts
 from app.headers import FRAME_ANCESTORS, SecurityHeaders, frame_ancestors
 from app.sockets import answer_without_delay
 from app.sources import dashboard_sources
+from app.unfurl import Unfurl
 from estimators.provenance import Refusal
 
 log = logging.getLogger("rightsize")
@@ -56,7 +57,9 @@ async def lifespan(_app: st.App) -> AsyncIterator[None]:
     await anyio.to_thread.run_sync(_warm)
     threading.Thread(target=_prepare_hub, name="hub-preload", daemon=True).start()
     dashboard_sources().start_refreshing()
+    operating.READINESS.serving = True
     yield
+    operating.READINESS.serving = False
     dashboard_sources().stop_refreshing()
 
 
@@ -82,8 +85,8 @@ def _guards() -> list[Middleware]:
 
 app = st.App(
     Path(__file__).with_name("main.py"),
-    routes=routes(),
-    middleware=_guards(),
+    routes=[*api.routes(), *operating.routes()],
+    middleware=[*_guards(), Middleware(Unfurl)],
     lifespan=lifespan,
     on_script_error=report,
 )
