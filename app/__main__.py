@@ -90,11 +90,13 @@ def _batch(cases: Path, output: Path) -> int:
 
 
 def _serve(address: str, port: int) -> int:
-    import subprocess
+    """Becomes the server, so that a signal to this process reaches it."""
+    import os
 
-    command = [sys.executable, "-m", "streamlit", "run", str(Path(__file__).with_name("server.py"))]
+    server = Path(__file__).with_name("server.py")
+    os.chdir(server.parents[1])  # where .streamlit lies
     flags = [f"--server.address={address}", f"--server.port={port}"]
-    return subprocess.call([*command, *flags], cwd=Path(__file__).parent.parent)
+    os.execv(sys.executable, [sys.executable, "-m", "streamlit", "run", str(server), *flags])  # noqa: S606
 
 
 def run() -> int:
