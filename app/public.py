@@ -154,14 +154,16 @@ def _estimate(plan: Plan, ranked: Ranked | None = None) -> Estimate:
 
 
 def _version() -> str:
-    """Of what is installed; in a checkout, what its `pyproject.toml` says."""
+    """Of what is installed; in a checkout, what its `pyproject.toml` says; "unknown" where neither is at hand."""
+    import tomllib
+
+    project = Path(__file__).parents[1] / "pyproject.toml"
+    if project.is_file():
+        return str(tomllib.loads(project.read_text(encoding="utf-8"))["project"]["version"])
     try:
         return metadata.version(DISTRIBUTION)
     except metadata.PackageNotFoundError:
-        import tomllib
-
-        project = Path(__file__).parents[1] / "pyproject.toml"
-        return str(tomllib.loads(project.read_text(encoding="utf-8"))["project"]["version"])
+        return "unknown"
 
 
 __version__ = _version()
