@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from app.documents import DEEPEST, MOST_JSON_BYTES, MOST_YAML_BYTES, flat_of, read_json, read_yaml
 from app.vocabulary import RECOMMEND_KEYS
@@ -62,6 +65,15 @@ def test_yaml_that_could_cost_or_act_is_refused(text: str, said: str) -> None:
 def test_json_that_is_none_or_too_much_is_refused(text: bytes, said: str) -> None:
     with pytest.raises(Refusal, match=said):
         read_json(text)
+
+
+@given(st.binary(max_size=400) | st.text(alphabet="{}[]:,-&*!|>'\"#%@ \n\tab1?", max_size=60).map(str.encode))
+def test_whatever_comes_in_is_read_or_refused(text: bytes) -> None:
+    for read in (read_json, read_yaml):
+        with contextlib.suppress(Refusal):
+            found = read(text)
+            if isinstance(found, dict):
+                flat_of(found, RECOMMEND_KEYS, texts=read is read_yaml)
 
 
 def test_typed_values_become_the_text_a_link_has() -> None:
