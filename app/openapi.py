@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, TypeAlias
 
-from app.batch import MOST_ROWS, MOST_UNLISTED_MODELS
+from app.batch import CALL_SECONDS, MOST_ROWS, MOST_UNLISTED_MODELS
 from app.columns import COLUMNS
 from app.exploring.compare import LONGEST_LINK, MOST_SCENARIOS
 from app.scenario import KEYS, VERSION
@@ -56,7 +56,7 @@ OPERATIONS: dict[str, Operation] = {
         Operation(
             name="batch", path="/api/v1/batch", methods=("POST",), takes=(JSON_TYPE, CSV_TYPE),
             says=f"Up to {MOST_ROWS:,} scenarios, a row each; one bad row spoils no other. At most "
-            f"{MOST_UNLISTED_MODELS} models outside of the bundled catalogue.",
+            f"{MOST_UNLISTED_MODELS} models outside of the catalogue; rows left after {CALL_SECONDS:g} seconds say so.",
         ),
         Operation(name="openapi", path="/openapi.json", methods=("GET",), says="This document."),
     )
