@@ -169,7 +169,7 @@ def _contents(operation: Operation) -> Json:
 
 
 _ANSWERS = {
-    "estimate": "Estimate",
+    "estimate": "Plan",
     "recommend": "Recommendation",
     "compare": "Comparison",
     "levers": "Levers",
@@ -211,6 +211,7 @@ def _schemas() -> Json:
             **{name: {"type": [_column_type(name), "null"]} for name in COLUMNS},
             "notes": _TEXTS,
             "problems": _TEXTS,
+            "verdict": {"type": "string"},
         },
     }
     plans: Json = {"type": "array", "items": {"$ref": "#/components/schemas/Plan"}}
@@ -220,11 +221,6 @@ def _schemas() -> Json:
         "Refused": refused,
         "Scenario": _keys_object(KEYS),
         "Plan": plan,
-        "Estimate": {
-            "allOf": [{"$ref": "#/components/schemas/Plan"}],
-            "required": ["verdict"],
-            "properties": {"verdict": sentence},
-        },
         "Recommendation": {
             "type": "object",
             "required": ["verdict", "plans", "weighed", "limits"],
