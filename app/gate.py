@@ -19,7 +19,8 @@ from estimators.provenance import Refusal
 
 HOSTS = "RIGHTSIZE_HOSTS"  # names this dashboard is served under, apart by spaces or commas; *.example.com, a:8443
 MOST_LOGGED = 100  # refusals of different names that are logged; the rest only cost a line each
-HEALTH = "/_stcore/health"  # asked for by address, by whatever watches over the process
+# Asked for by address, by whatever watches over the process.
+HEALTH = ("/_stcore/health", "/livez", "/readyz")
 PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
 _NAME = r"(\[[0-9A-Fa-f:.]{2,45}\]|[A-Za-z0-9_.-]{1,253})(?::([0-9]{1,5}))?"
 _HOST = re.compile(_NAME)
