@@ -15,8 +15,10 @@ def main(arguments: list[str] | None = None) -> int:
     commands = parser.add_subparsers(dest="command", required=True)
 
     from app.ask_commands import add_ask_commands
+    from app.check_command import add_check_command
 
     add_ask_commands(commands, program)
+    add_check_command(commands, program)
     keys = commands.add_parser("keys", help="every key of links, flags, columns and documents, as Markdown")
     keys.set_defaults(run=lambda _: _keys())
 

@@ -9,6 +9,7 @@ import argparse
 import json
 import sys
 from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -36,6 +37,7 @@ def add_ask_commands(commands: Any, program: str) -> None:
         [f"{program} estimate --model 8B --concurrency 40", f"{program} estimate --model 8B --gpu L4 --json"],
     )  # fmt: skip
     estimate.set_defaults(run=lambda asked: _run(asked, KEYS, _estimate))
+    _add_keep(estimate)
     recommend = _command(
         commands, program, "recommend", "rank the plans that meet every limit", RECOMMEND_KEYS,
         [
@@ -45,6 +47,7 @@ def add_ask_commands(commands: Any, program: str) -> None:
         ],
     )  # fmt: skip
     recommend.set_defaults(run=lambda asked: _run(asked, RECOMMEND_KEYS, _recommend))
+    _add_keep(recommend)
     levers = _command(
         commands, program, "levers", "what would make a plan cheaper or faster", LEVERS_KEYS,
         [f"{program} levers --model meta-llama/Llama-3.1-8B-Instruct --concurrency 40 --apply int4,kv-fp8"],
@@ -109,15 +112,31 @@ def _add_formats(command: argparse.ArgumentParser) -> None:
     formats.add_argument("--csv", action="store_true", help="the answer as CSV")
 
 
+def _add_keep(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--keep", type=Path, metavar="FILE", help="keep the first plan as a decision, for `check`")
+
+
 def _run(asked: argparse.Namespace, keys: Iterable[str], answer: Answering) -> int:
     try:
         allowed = tuple(keys)
         flat = read_flat(asked.question, allowed) if asked.question else {}
         flat |= {key: value for key in allowed if (value := getattr(asked, key)) is not None}
         found = answer(flat)
+        if getattr(asked, "keep", None) is not None and found.refusal is None:
+            _keep(found, asked.keep)
     except Refusal as refusal:
         return fail(refusal, as_json=asked.json)
     return show(found, asked)
+
+
+def _keep(found: Answered, path: Path) -> None:
+    from app.exploring.kept_plan import kept_text
+    from app.sources import shared_sources
+
+    try:
+        path.write_text(kept_text(found.plans[0], datetime.now(UTC).date(), shared_sources()), encoding="utf-8")
+    except OSError as fault:
+        raise Refusal(f"{path} cannot be written: {fault.strerror}.", field="keep") from None
 
 
 def _run_compare(asked: argparse.Namespace) -> int:

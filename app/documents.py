@@ -140,8 +140,8 @@ def shown(text: object) -> str:
 def flat_of(
     document: Mapping[str, Parsed], keys: Iterable[str], *, texts: bool
 ) -> tuple[dict[str, str], list[Problem]]:
-    """(the flat text of a document's values, what of it is not of its kind). `texts`: values are text as in a link, as
-    YAML and columns have them; else numbers are numbers, as in JSON. null is blank."""
+    """(the flat text of a document's values, what of it is not of its kind). `texts`: any value may be text, as YAML
+    and links have them; else a number is a number. null is blank."""
     allowed = set(keys)
     flat: dict[str, str] = {}
     problems: list[Problem] = []
@@ -154,16 +154,12 @@ def flat_of(
             problems.append(Problem(shown(name), shown(name), f"is not a key here.{nearest(name, allowed)}"))
         elif value is not None:
             kind = VOCABULARY[name].kind
-            text = _as_text(value, kind) if not texts or isinstance(value, list) else _scalar_text(value)
+            text = value if texts and isinstance(value, str) else _as_text(value, kind)
             if text is None:
                 problems.append(Problem(name, f"{name}={shown(value)}", f"needs {kind.words}"))
             else:
                 flat[name] = text
     return flat, problems
-
-
-def _scalar_text(value: Parsed) -> str | None:
-    return value if isinstance(value, str) else None
 
 
 def _as_text(value: Parsed, kind: ValueKind) -> str | None:
