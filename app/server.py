@@ -22,9 +22,10 @@ from app import api, operating
 from app.base_path import UnderBasePath
 from app.gate import HOSTS, Gate, hosts
 from app.headers import FRAME_ANCESTORS, SecurityHeaders, frame_ancestors
+from app.logs import LOGS, set_up_logs
 from app.sockets import answer_without_delay
 from app.sources import dashboard_sources
-from app.unfurl import Unfurl
+from app.unfurl import Unfurl, pages_of
 from estimators.provenance import Refusal
 
 log = logging.getLogger("rightsize")
@@ -53,6 +54,7 @@ def _prepare_hub() -> None:
 
 @asynccontextmanager
 async def lifespan(_app: st.App) -> AsyncIterator[None]:
+    set_up_logs(os.environ.get(LOGS))
     answer_without_delay()
     await anyio.to_thread.run_sync(_warm)
     threading.Thread(target=_prepare_hub, name="hub-preload", daemon=True).start()
@@ -83,10 +85,12 @@ def _guards() -> list[Middleware]:
     ]
 
 
+MAIN = Path(__file__).with_name("main.py")
+PAGES = pages_of(MAIN.read_text(encoding="utf-8"), st.get_option("server.baseUrlPath") or "")
 app = st.App(
-    Path(__file__).with_name("main.py"),
+    MAIN,
     routes=[*api.routes(), *operating.routes()],
-    middleware=[*_guards(), Middleware(Unfurl)],
+    middleware=[*_guards(), Middleware(Unfurl, pages=PAGES)],
     lifespan=lifespan,
     on_script_error=report,
 )

@@ -7,6 +7,7 @@ the page will ask for a moment later, and remembered for it.
 from __future__ import annotations
 
 import logging
+import re
 import threading
 from collections.abc import Mapping
 from urllib.parse import parse_qsl
@@ -76,11 +77,21 @@ def tags(title: str, description: str) -> bytes:
     return "\n    ".join(lines).encode()
 
 
-class Unfurl:
-    """Puts the tags into every page of the dashboard, and leaves everything else as it is."""
+def pages_of(main: str, base: str = "") -> frozenset[str]:
+    """Paths of the dashboard's pages, from the text of its entry point: "/", "/memory" ..."""
+    found = re.findall(r"""url_path=["']([\w-]+)["']""", main)
+    prefix = f"/{base.strip('/')}" if base.strip("/") else ""
+    return frozenset({f"{prefix}/{page}" for page in ("", *found)} | {prefix or "/"})
 
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
+
+class Unfurl:
+    """Puts the tags into every page of the dashboard, says 404 of a path that is none, and leaves the rest as it is.
+
+    Streamlit answers every path with its page and 200; a program could not tell a wrong path from a right one.
+    """
+
+    def __init__(self, app: ASGIApp, pages: frozenset[str]) -> None:
+        self.app, self.pages = app, pages
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["method"] != "GET" or not _is_page(scope["path"]):
@@ -100,7 +111,9 @@ class Unfurl:
                 return
             body = b"".join(parts)
             if MARK in body:
-                query = scope["query_string"].decode("latin-1")
+                known = scope["path"] in self.pages
+                query = scope["query_string"].decode("latin-1") if known else ""
+                start["status"] = start["status"] if known else 404
                 body = body.replace(MARK, tags(*await _in_time(query)), 1)
                 headers = MutableHeaders(raw=start["headers"])
                 headers["content-length"] = str(len(body))

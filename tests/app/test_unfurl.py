@@ -13,9 +13,11 @@ from starlette.testclient import TestClient
 
 from app import unfurl
 from app.sources import shared_sources
-from app.unfurl import NAME, SAID, Unfurl, told
+from app.unfurl import NAME, SAID, Unfurl, pages_of, told
+from tests.conftest import ROOT
 
 PAGE = "<!DOCTYPE html><html><head><title>Streamlit</title></head><body></body></html>"
+MAIN = (ROOT / "app" / "main.py").read_text(encoding="utf-8")
 LINK = "/?model=meta-llama/Llama-3.1-8B-Instruct&concurrency=40"
 
 
@@ -33,7 +35,7 @@ async def other(_request: Request) -> Response:
 @pytest.fixture
 def client() -> TestClient:
     routes = [Route("/", page), Route("/memory", page), Route("/api/v1/x", other), Route("/static/x.js", other)]
-    return TestClient(Unfurl(Starlette(routes=routes)))
+    return TestClient(Unfurl(Starlette(routes=[*routes, Route("/{rest:path}", page)]), pages=pages_of(MAIN)))
 
 
 def test_a_link_is_titled_with_its_verdict(client: TestClient) -> None:
@@ -91,3 +93,20 @@ def test_when_many_links_are_opened_at_once_a_page_is_served_all_the_same(
     taken.acquire()
     monkeypatch.setattr(unfurl, "_busy", taken)
     assert f"<title>{NAME}</title>" in client.get(LINK).text
+
+
+def test_a_path_that_is_no_page_is_404_and_every_page_is_none(client: TestClient) -> None:
+    assert {"/", "/memory", "/speed", "/cost", "/levers", "/compare", "/prices", "/recommend"} <= pages_of(MAIN)
+    assert {client.get(path).status_code for path in pages_of(MAIN)} == {200}
+    for path in ("/nothing", "/metric", "/memory/deep", "/nothing?model=8B"):
+        reply = client.get(path)
+        assert reply.status_code == 404
+        assert f"<title>{NAME}</title>" in reply.text
+
+
+def test_pages_lie_under_the_path_the_server_is_told() -> None:
+    assert pages_of('st.Page("x.py", url_path="memory")', "tools/rightsize/") == {
+        "/tools/rightsize",
+        "/tools/rightsize/",
+        "/tools/rightsize/memory",
+    }
