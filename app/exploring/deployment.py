@@ -14,12 +14,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from app.exploring.what_if import start_command
+from app.exploring.start import launch_of
 from app.planning.plan import Candidate, Plan
 from app.planning.sentences import conditions, verdict
 from app.vocabulary import DeployTo
 from estimators.provenance import Refusal
-from estimators.quality.checkpoints import published_checkpoint
 from estimators.workload import Engine, Placement
 from pricing.instances import Instance
 from pricing.offers import PurchaseOption
@@ -116,23 +115,18 @@ def _served(plan: Plan) -> _Served:
 
 
 def _arguments(plan: Plan, model: str) -> tuple[str, ...]:
-    """The command's arguments, a published checkpoint in the place of one that would have to be made first."""
-    words = shlex.split(start_command(plan))[2:]
-    if not words:
-        raise Refusal("This plan has no command.", field="engine")
-    if words[0].startswith("<") and plan.precision is not None:
-        ready = published_checkpoint(model.partition("@")[0], plan.precision.weights.value)
-        if ready is None:
-            raise Refusal(
-                f"No checkpoint of {model} in {plan.precision.weights.value} is known to be published.",
-                field="weights",
-                remedy="Make it with the script of the Levers page and name it as model, or choose another precision.",
-            )
-        words[0] = ready.id
-        if "--revision" in words:  # of the model it was made from
-            at = words.index("--revision")
-            del words[at : at + 2]
-    return (*words, "--host", "0.0.0.0", "--port", str(PORT))  # noqa: S104
+    """The arguments of the plan's command, which serves a published checkpoint."""
+    found = launch_of(plan)
+    if not found.command:
+        raise Refusal(found.why, field="engine")
+    if found.recipe is not None and plan.precision is not None:
+        raise Refusal(
+            f"No checkpoint of {model} in {plan.precision.weights.value} is known to be published.",
+            field="weights",
+            remedy="Make it with the script of the Levers page and name it as model, or choose another precision.",
+        )
+    words = shlex.split(found.command)
+    return (*words[words.index("serve") + 1 :], "--host", "0.0.0.0", "--port", str(PORT))  # noqa: S104
 
 
 def _header(served: _Served, *more: str) -> str:
