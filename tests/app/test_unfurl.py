@@ -65,7 +65,7 @@ def test_a_question_that_leaves_something_open_is_titled_with_its_answer() -> No
 
 def test_no_hub_is_asked_for_a_title() -> None:
     assert told("model=some-one/new-model-7B", shared_sources()) == (
-        "new model 7B: 1 request at a time, 1,024 tokens in and 128 out",
+        "new-model-7B: 1 request at a time, 1,024 tokens in and 128 out",
         SAID,
     )
 

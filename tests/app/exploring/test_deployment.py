@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from app.exploring.deployment import NEWEST_VLLM, deployment
-from app.exploring.what_if import start_command
+from app.exploring.start import launch_of
 from app.planning.plan import Plan
 from app.planning.planner import plan
 from app.scenario import Scenario
@@ -43,7 +43,7 @@ def test_kubernetes_has_the_plans_replicas_machine_image_and_command() -> None:
     assert pod["nodeSelector"] == {"node.kubernetes.io/instance-type": "g6.xlarge"}
     assert container["image"] == "vllm/vllm-openai:v0.11.0"
     assert [*container["command"], *container["args"]] == [
-        *shlex.split(start_command(planned(TWO_L4))), "--host", "0.0.0.0", "--port", "8000",
+        *shlex.split(launch_of(planned(TWO_L4)).command), "--host", "0.0.0.0", "--port", "8000",
     ]  # fmt: skip
     assert container["resources"] == {
         "requests": {"cpu": "3", "memory": "12Gi", "nvidia.com/gpu": 1},  # of 4 cores and 16 GiB, 0.8
@@ -113,7 +113,11 @@ def test_a_precision_that_is_published_is_served_from_its_checkpoint() -> None:
         (Scenario(model=LLAMA, engine=Engine.SGLANG, gpu="L4"), DeployTo.COMPOSE, "engine"),
         (Scenario(model=LLAMA, gpu="MI300X"), DeployTo.COMPOSE, "gpu"),
         (Scenario(model=LLAMA, instance="zz9.xlarge"), DeployTo.KUBERNETES, "instance"),
-        (Scenario(model="openai-community/gpt2", weights=Weights.INT4, gpu="L4"), DeployTo.COMPOSE, "weights"),
+        (
+            Scenario(model="openai-community/gpt2", weights=Weights.INT4, gpu="L4", prompt=512),
+            DeployTo.COMPOSE,
+            "weights",
+        ),
         (Scenario(model=LLAMA, gpu="RTX 4090"), DeployTo.TERRAFORM, "instance"),
         (Scenario(model="meta-llama/Llama-3.1-405B-Instruct", gpu="H100", gpus=8, pp=2), DeployTo.COMPOSE, "pp"),
     ],

@@ -100,16 +100,16 @@ def test_a_price_that_fell_breaks_nothing(tmp_path: Path) -> None:
 
 
 def test_another_machine_that_became_much_cheaper_breaks_the_ranking(tmp_path: Path) -> None:
-    """The two replicas on an L40S each, at 0.50 an hour: 2 x 0.5 x 730 = $730, against $1,175."""
-    cheaper = with_prices(tmp_path, [("g6e.xlarge", "0.50")])
+    """The two replicas on an L40S each, at 0.70 an hour: 2 x 0.7 x 730 = $1,022, against $1,175."""
+    cheaper = with_prices(tmp_path, [("g6e.xlarge", "0.70")])
     found = held(text_of(), cheaper)
     (moved,) = [finding for finding in found.findings if not finding.stands]
     assert moved.about == "ranking"
     assert moved.said == (
-        "one L40S in each of 2 replicas (2 x g6e.xlarge) is now the cheapest that does: $730 a month, 37.9 % less"
+        "one L40S in each of 2 replicas (2 x g6e.xlarge) is now the cheapest that does: $1,022 a month, 13.0 % less"
         " (tolerance 5 %)"
     )
-    assert held(text_of(), cheaper, ranking="38").stands
+    assert held(text_of(), cheaper, ranking="14").stands
 
 
 def test_hardware_one_owns_is_held_at_its_own_price() -> None:
