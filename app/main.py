@@ -6,6 +6,7 @@ from pathlib import Path
 
 import streamlit as st
 
+from app.planning.budget import watch
 from app.planning.plan import Plan
 from app.scenario import with_page_defaults
 from app.sources import dashboard_sources
@@ -17,6 +18,7 @@ ICON = str(Path(__file__).with_name("static") / "icon.svg")
 st.set_page_config(page_title="Rightsize", page_icon=ICON, layout="wide", initial_sidebar_state="collapsed")
 st.html(Path(__file__).with_name("static") / "page.css")
 sources = dashboard_sources()
+watch(lambda: st.session_state.get("choice"))  # reading it ends the run of a visit that is over, or has moved on
 
 if st.context.is_embedded:
     inputs.canonicalise()

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from enum import StrEnum
 
+from app.planning.budget import Allowance, OutOfBudget
 from app.planning.plan import OBJECTIVES, Candidate, Plan, p95_of
 from app.planning.planner import Sources, plan
 from app.planning.quality_bar import SIXTEEN_BITS
@@ -87,6 +88,7 @@ class Answer:
     cards: tuple[Card, ...]
     found: Recommendation | None
     refusal: Refusal | None = None  # why nothing could be weighed
+    stopped: Refusal | None = None  # why not everything was looked for: it would have taken too long
 
     def card(self, kind: Kind) -> Card | None:
         return next((card for card in self.cards if kind in card.kinds), None)
@@ -94,12 +96,16 @@ class Answer:
 
 def answer(question: Question, asked: Scenario, sources: Sources) -> Answer:
     """The cards of `question`, whose model as published is what `asked` says. Raises nothing."""
-    found, refusal = None, None
+    budget = Allowance()
+    found, own, refusal, stopped = None, None, None, None
     try:
-        found = recommend(question, sources)
-        own = _on_own_hardware(question, asked, sources) if question.owned else None
+        with budget.spending():
+            found = recommend(question, sources)
+            own = _on_own_hardware(question, asked, sources) if question.owned else None
     except Refusal as refused:
-        refusal, own = refused, None
+        refusal = refused
+    except OutOfBudget as out:
+        refusal = stopped = out.refusal
     plain = own.plan if own else plan(asked, sources, whole=False)
     ways: list[tuple[Kind, Plan, Candidate]] = []
     if plain.chosen is not None and plain.chosen.memory is not None:
@@ -107,9 +113,10 @@ def answer(question: Question, asked: Scenario, sources: Sources) -> Answer:
     if found is not None and found.plans:
         ways.append((Kind.CHEAPEST, found.plans[0].plan, found.plans[0].candidate))
         plainly = Ranked(candidate=ways[0][2], plan=plain, next_cheaper=None) if ways else None
-        if (safe := _safe(question, plainly, sources)) is not None:
+        safe, stopped = _safe(question, plainly, sources, budget)
+        if safe is not None:
             ways.append((Kind.SAFE, safe.plan, safe.candidate))
-    return Answer(asked=plain, cards=tuple(_cards(ways)), found=found, refusal=refusal)
+    return Answer(asked=plain, cards=tuple(_cards(ways)), found=found, refusal=refusal, stopped=stopped)
 
 
 def _on_own_hardware(question: Question, asked: Scenario, sources: Sources) -> Ranked | None:
@@ -167,9 +174,11 @@ def _identity(candidate: Candidate) -> tuple[object, ...]:
     )
 
 
-def _safe(question: Question, plainly: Ranked | None, sources: Sources) -> Ranked | None:
-    """The cheapest plan that clears every limit, looked for with the limits on time as they are, then tighter; the one
-    as asked, where it clears them and nothing that does is cheaper."""
+def _safe(
+    question: Question, plainly: Ranked | None, sources: Sources, budget: Allowance
+) -> tuple[Ranked | None, Refusal | None]:
+    """(the cheapest plan that clears every limit, why the search was stopped): looked for with the limits on time as
+    they are, then tighter; the one as asked, where it clears them and nothing that does is cheaper."""
     asked = question.scenario
     timed = any(getattr(asked, key) is not None for key in OBJECTIVES)
     may_stand = plainly is not None and question.bar is None and plainly.candidate.eligible
@@ -178,9 +187,12 @@ def _safe(question: Question, plainly: Ranked | None, sources: Sources) -> Ranke
         tighter = {key: limit * share for key in OBJECTIVES if (limit := getattr(asked, key)) is not None}
         narrowed = replace(question, scenario=replace(asked, **tighter), drafting=False)
         try:
-            plans = recommend(narrowed, sources, shown=SAFE_SHOWN).plans
+            with budget.spending():
+                plans = recommend(narrowed, sources, shown=SAFE_SHOWN).plans
         except Refusal:
-            return best
+            return best, None
+        except OutOfBudget as out:
+            return best, out.refusal
         for ranked in plans:
             if best is not None and _usd(ranked) >= _usd(best):
                 break
@@ -190,7 +202,7 @@ def _safe(question: Question, plainly: Ranked | None, sources: Sources) -> Ranke
                 break
         if plans and best is plans[0]:
             break
-    return best
+    return best, None
 
 
 def _usd(ranked: Ranked) -> Decimal:

@@ -49,7 +49,9 @@ def draw(found: Answer) -> None:
     for column, card in zip(columns, found.cards, strict=False):
         with column, st.container(border=True, key=f"card_{card.kinds[0].value.replace(' ', '_')}"):
             _draw_card(card, chosen=card is shown)
-    if found.card(Kind.SAFE) is None and found.found is not None and found.found.plans:
+    if found.stopped is not None and found.refusal is None:
+        st.caption(in_markdown(f"A safe plan was not looked for to the end. {found.stopped}"))
+    elif found.card(Kind.SAFE) is None and found.found is not None and found.found.plans:
         st.caption("No safe plan: on the evidence there is, no interval clears every limit. Measure before promising.")
 
 
