@@ -14,6 +14,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
+from estimators.architecture.model_id import MODEL_ID
 from estimators.memory.footprint import LONGEST_CONTEXT
 from estimators.precision import KvPrecision, Method, Weights
 from estimators.workload import Engine
@@ -122,10 +123,12 @@ class _Rejected(ValueError):
     pass
 
 
-_MODEL_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}(/[A-Za-z0-9][A-Za-z0-9._-]{0,95})?(@[A-Za-z0-9._/-]{1,100})?")
-_COUNT = re.compile(
-    r"(?P<params>[0-9]{1,5}(\.[0-9]{1,6})?) ?(?P<unit>[MBT])(-?A(?P<active>[0-9]{1,5}(\.[0-9]{1,6})?)B?)?", re.I
+_MODEL_ID = re.compile(rf"{MODEL_ID.pattern}(@[A-Za-z0-9._/-]{{1,100}})?", re.ASCII)
+_COUNT = re.compile(  # as long as `model_text` may write one
+    r"(?P<params>[0-9]{1,6}(\.[0-9]{1,24})?) ?(?P<unit>[MBT])(-?A(?P<active>[0-9]{1,6}(\.[0-9]{1,24})?)B?)?",
+    re.ASCII | re.I,
 )
+_BILLIONS = 0.001, 100_000  # parameters that a model may have
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._()/+-]{0,60}")
 _INSTANCE = re.compile(r"[a-z0-9][a-z0-9-]{0,20}\.[a-z0-9-]{1,20}")
 _REGION = re.compile(r"[a-z]{2}(-[a-z]{2,9}){1,3}-[0-9]{1,2}")
@@ -195,6 +198,22 @@ def _match(pattern: re.Pattern[str], what: str) -> Callable[[str], str]:
     return parse
 
 
+def _count(text: str) -> tuple[float, float | None] | None:
+    """(parameters, active ones) in billions of a count such as 8B or 30B-A3B; None where it is none."""
+    counted = _COUNT.fullmatch(text)
+    if counted is None:
+        return None
+    params = float(Decimal(counted["params"]) * _UNITS[counted["unit"].upper()])
+    active = float(counted["active"]) if counted["active"] else None
+    if not all(_BILLIONS[0] <= value <= _BILLIONS[1] for value in (params, active) if value is not None):
+        raise _Rejected("needs a count from 1M to 100000B")
+    return params, active
+
+
+def _model(text: str) -> str:
+    return text if _count(text) else _match(_MODEL_ID, "a Hub id such as org/name, or a count such as 8B")(text)
+
+
 def _flag(text: str) -> bool:
     if text.lower() not in ("true", "false"):
         raise _Rejected("is not one of true, false")
@@ -221,9 +240,9 @@ _AUTO = ("auto", "none", "")  # words for None where None means a default
 
 # One row per key, in the order of the vocabulary: within an exclusive group the first given wins.
 PARSERS: dict[str, Callable[[str], Any]] = {
-    "model": _match(_MODEL_ID, "a Hub id such as org/name, or a count such as 8B"),
-    "params": _number(0.001, 100_000),
-    "active": _number(0.001, 100_000),
+    "model": _model,
+    "params": _number(*_BILLIONS),
+    "active": _number(*_BILLIONS),
     "weights": _choice(Weights),
     "method": _choice(Method),
     "kv": _choice(KvPrecision),
@@ -341,13 +360,12 @@ def decode_frozen(raw: Mapping[str, str]) -> tuple[dict[str, Any], tuple[Problem
 
 def _read_counts(values: dict[str, Any]) -> None:
     """A model given as a count, "8B" or "30B-A3B", becomes `params` and `active`."""
-    counted = _COUNT.fullmatch(values.get("model", ""))
-    if counted is None:
+    if (counted := _count(values.get("model", ""))) is None:
         return
     del values["model"]
-    values["params"] = float(Decimal(counted["params"]) * _UNITS[counted["unit"].upper()])
-    if counted["active"]:
-        values["active"] = float(counted["active"])
+    values["params"], active = counted
+    if active is not None:
+        values["active"] = active
 
 
 def _settle_groups(values: dict[str, Any]) -> list[Problem]:

@@ -57,6 +57,7 @@ from estimators.architecture.hub.pages import (
     weight_files_bytes,
 )
 from estimators.architecture.hub.weights import BadHeader, read_headers
+from estimators.architecture.model_id import MODEL_ID
 from estimators.architecture.params_json import as_config
 from estimators.architecture.parse import MAX_CONFIG_BYTES, UnknownArchitecture
 from estimators.architecture.spec import ModelSpec, Reading
@@ -88,7 +89,6 @@ PUBLIC_HUB = "https://huggingface.co"
 MAX_ANSWER_BYTES = 16 << 20  # a model page with the sizes of some thousand files takes about a megabyte
 GGUF_BYTES = 24 << 20  # a GGUF header holds the vocabulary: 6 MB for 150,000 tokens, twice that with its merges
 MAX_CHUNK_BYTES = 1 << 20  # what the HTTP client may hand over in one piece beyond what was asked for
-MODEL_ID = re.compile(r"(?!.*(--|\.\.))[A-Za-z0-9_][\w.-]{0,95}(/[A-Za-z0-9_][\w.-]{0,95})?", re.ASCII)
 REVISION = re.compile(r"(?!.*(\.\.|//))[A-Za-z0-9][\w.+/-]{0,199}", re.ASCII)
 TOKEN = re.compile(r"[!-~]+")  # anything else could not travel in a header, and clients log what they refuse
 COMMIT = re.compile(r"[0-9a-f]{40}")
@@ -162,7 +162,7 @@ class HubClient:
         return in_time(asked, deadline, lambda: self._quantized(asked, limit, deadline))
 
     def _asked(self, model_id: str, revision: str | None) -> HubQuestion:
-        if not MODEL_ID.fullmatch(model_id) or model_id.endswith(".git"):
+        if not MODEL_ID.fullmatch(model_id):
             shown = model_id if len(model_id) <= 60 else model_id[:60] + "..."
             raise BadModelId(
                 f"{shown!r} is not a model id.", "Ids look like organisation/name, as in Qwen/Qwen2.5-7B-Instruct."
@@ -339,15 +339,20 @@ class HubClient:
         load_library()
         from huggingface_hub import try_to_load_from_cache
 
-        path = try_to_load_from_cache(asked.model_id, "config.json", cache_dir=self.cache_dir, revision=asked.revision)
-        if not isinstance(path, str):
+        try:
+            path = try_to_load_from_cache(
+                asked.model_id, "config.json", cache_dir=self.cache_dir, revision=asked.revision
+            )
+            text = read_text(Path(path)) if isinstance(path, str) else None
+        except OverLimit:
+            raise too_large(asked.model_id) from None
+        except (OSError, ValueError):  # a cache that cannot be read, or a name the library knows no file for
+            return None
+        if not isinstance(path, str) or text is None:
             return None
         commit = Path(path).parent.name
         note = f"config.json of {asked.model_id} at {commit[:12]}, from the local cache ({why})"
-        try:
-            config = read_config(read_text(Path(path)), asked.model_id)
-        except OverLimit:
-            raise too_large(asked.model_id) from None
+        config = read_config(text, asked.model_id)
         spec, filled = self._parsed(asked, config, commit, note)
         return HubModel(spec=spec, gated=False, weight_files_bytes=None, filled=filled, from_disk=True, config=config)
 
