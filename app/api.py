@@ -2,16 +2,35 @@
 
 from __future__ import annotations
 
+import asyncio
+from functools import partial
+
 import anyio
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
 from app.columns import as_json
-from app.planning.planner import plan
-from app.scenario import KEYS, decode
+from app.planning.plan import Plan
+from app.planning.remembered import remembered_plan
+from app.scenario import KEYS, Scenario, decode
 from app.sources import dashboard_sources
 
 MOST_PARAMETERS = 4 * len(KEYS)
+
+
+HUB_WAIT_S = 10.0
+THREADS = anyio.CapacityLimiter(8)  # of this route's own: what it waits for takes none that serves pages
+
+
+async def planned(scenario: Scenario) -> Plan:
+    """The plan, in a thread of this route's own. A model that the Hub is still to be asked for is waited for without
+    holding one."""
+    sources = dashboard_sources()
+    for model in (scenario.model, scenario.spec):
+        if model is not None and "/" in model and (coming := sources.coming(model)) is not None:
+            await asyncio.wait([asyncio.wrap_future(coming)], timeout=HUB_WAIT_S)
+    work = partial(remembered_plan, scenario, sources, whole=True)
+    return await anyio.to_thread.run_sync(work, limiter=THREADS)
 
 
 async def estimate(request: Request) -> JSONResponse:
@@ -19,6 +38,6 @@ async def estimate(request: Request) -> JSONResponse:
     if len(request.query_params) > MOST_PARAMETERS:
         return JSONResponse({"error": "Too many parameters."}, status_code=400)
     decoded = decode(dict(request.query_params))
-    result = await anyio.to_thread.run_sync(plan, decoded.scenario, dashboard_sources())
+    result = await planned(decoded.scenario)
     body = as_json(result, decoded.problems)
     return JSONResponse(body, status_code=422 if body["error"] else 200, headers={"Cache-Control": "no-store"})

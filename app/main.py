@@ -10,7 +10,7 @@ from app.planning.budget import watch
 from app.planning.plan import Plan
 from app.scenario import with_page_defaults
 from app.sources import dashboard_sources
-from app.views import card, cards, current, header, inputs, kept, question_inputs
+from app.views import card, cards, coming, current, header, inputs, kept, question_inputs
 
 FIRST = ("", "recommend")  # the first screen; Recommend was a page of its own, and links to it open here
 ICON = str(Path(__file__).with_name("static") / "icon.svg")
@@ -71,5 +71,6 @@ else:
     if unknown is None:
         header.draw_actions(top, result, asked)
     header.draw_notices(result)
+    coming.draw(result)
     cards.draw_choice()
     page.run()

@@ -13,6 +13,7 @@ from app.planning.recommend import recommend
 from app.planning.recommendation import Recommendation
 from app.scenario import Scenario
 from app.timed_cache import TimedCache
+from estimators.architecture.hub.errors import HubPending
 
 SECONDS_KEPT = 300.0  # a refreshed price or a Hub answer shows within five minutes at the latest
 
@@ -38,7 +39,8 @@ def remembered_plan(scenario: Scenario, sources: VersionedSources, *, whole: boo
                 known = plan(scenario, sources, whole=whole)
         except OutOfBudget as stopped:
             return Plan(asked=scenario, resolved=scenario, refusal=stopped.refusal)
-        _plans.put(key, known)
+        if not isinstance(known.refusal, HubPending):
+            _plans.put(key, known)
     return known
 
 
@@ -62,6 +64,7 @@ def remembered_answer(question: Question, asked: Scenario, sources: VersionedSou
     known = _cards.get(key)
     if known is None:
         known = answer(question, asked, sources)
-        if known.found is not None or known.stopped is None:
+        waits = isinstance(known.asked.refusal, HubPending)
+        if not waits and (known.found is not None or known.stopped is None):
             _cards.put(key, known)
     return known

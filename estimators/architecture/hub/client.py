@@ -32,12 +32,15 @@ from estimators.architecture.hub.errors import (
     ConfigUnreadable,
     GatedModel,
     HubOffline,
+    HubPending,
     HubQuestion,
     HubRefusal,
     HubUnavailable,
+    HubUnreachable,
     ModelForbidden,
     ModelNotFound,
     RateLimited,
+    RepositoryTooLarge,
     RevisionNotFound,
     WeightsUnreadable,
 )
@@ -74,12 +77,15 @@ __all__ = [
     "HubClient",
     "HubModel",
     "HubOffline",
+    "HubPending",
     "HubRefusal",
     "HubUnavailable",
+    "HubUnreachable",
     "ModelForbidden",
     "ModelNotFound",
     "QuantizedCheckpoint",
     "RateLimited",
+    "RepositoryTooLarge",
     "RevisionNotFound",
     "WeightsUnreadable",
     "preload",
@@ -146,11 +152,15 @@ class HubClient:
         deadline = time.monotonic() + self.timeout_s
         try:
             return in_time(asked, deadline, lambda: self._from_hub(asked, deadline))
-        except HubUnavailable:
+        except (HubUnavailable, RepositoryTooLarge):
             found = self._from_disk(asked, "the Hub did not answer")
             if found is None:
                 raise
             return found
+
+    def pending(self, model_id: str) -> HubPending:
+        """What to say while `fetch` is under way in another thread."""
+        return self._asked(model_id, None).pending()
 
     def find_quantized(self, base_model_id: str, limit: int = 40) -> tuple[QuantizedCheckpoint, ...]:
         """Checkpoints that quantize this model: those that declare it, then Red Hat AI's by name; most used first."""

@@ -19,9 +19,11 @@ from estimators.architecture.hub.client import (
     HubOffline,
     HubRefusal,
     HubUnavailable,
+    HubUnreachable,
     ModelForbidden,
     ModelNotFound,
     RateLimited,
+    RepositoryTooLarge,
     RevisionNotFound,
     WeightsUnreadable,
 )
@@ -321,7 +323,7 @@ def test_nobody_listening(tmp_path):
         unused.bind(("127.0.0.1", 0))
         port = unused.getsockname()[1]
     error = refusal(HubClient(endpoint=f"http://127.0.0.1:{port}", cache_dir=tmp_path))
-    assert type(error) is HubUnavailable
+    assert type(error) is HubUnreachable
     assert f"127.0.0.1:{port} cannot be reached" in error.message
 
 
@@ -362,7 +364,9 @@ def test_an_answer_that_is_not_a_hubs(hub, client, body):
 
 def test_an_answer_without_end_is_not_read(hub, client):
     hub.fail("/api/models/", status=200, headers={"Content-Length": str(1 << 40)})
-    assert "not as a Hugging Face Hub does" in refusal(client).message
+    error = refusal(client)
+    assert type(error) is RepositoryTooLarge  # its own fault, not the Hub's
+    assert "longer than of any model" in error.message
 
 
 def test_an_answer_that_unpacks_to_more_is_not_unpacked(hub, client):
