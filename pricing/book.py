@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import gc
+import logging
 import threading
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
-from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from estimators.provenance import Refusal
 from pricing.offers import Listing, Offer, PriceQuery, PriceSource, PurchaseOption, is_stale
-from pricing.reading import BookStatus, PriceReader, PriceReading, Progress, no_progress, stored_moment
+from pricing.reading import (
+    ODD_ROW,
+    BookStatus,
+    PriceReader,
+    PriceReading,
+    Progress,
+    amount,
+    no_progress,
+    stored_moment,
+)
 from pricing.refresh import RegionReport, read_region
 from pricing.snapshot import PricePoint, load_snapshot, snapshot_history, snapshot_on
 from pricing.table import OfferTable
@@ -22,6 +31,8 @@ if TYPE_CHECKING:
 
     from pricing.reading import StoredPrice, StoredReading
     from pricing.store import PriceStore
+
+log = logging.getLogger("rightsize")
 
 ListingKey = tuple[str, Listing]
 OfferKey = tuple[str, str, str]  # type, region, and the option as text: an enum's hash is Python, and slow
@@ -65,6 +76,7 @@ class Book:
         self._contacts: dict[ListingKey, _Contact] = {}
         self._loaded = _Loaded({}, ())
         self._store_error = ""
+        self.unreadable = 0  # stored prices that were left out: damaged, or of another version of this tool
         self._table = OfferTable(())
         self._version = 0
         self._made: tuple[date, frozenset[ListingKey]] | None = None
@@ -108,8 +120,11 @@ class Book:
         offers = {_key(offer): offer for offer in snapshot_on(day).find(PriceQuery())}
         rows = self._store.on(day) if self._store is not None else ()
         for row in rows:
-            as_of = min(day, date.fromisoformat(row.last_seen[:10]))
-            offer = stored_offer(row, PurchaseOption(row.option), as_of, PriceSource.CACHED, stale=False)
+            try:
+                as_of = min(day, date.fromisoformat(row.last_seen[:10]))
+                offer = stored_offer(row, PurchaseOption(row.option), as_of, PriceSource.CACHED, stale=False)
+            except ODD_ROW:
+                continue
             standing = offers.get(_key(offer))
             if standing is None or standing.as_of <= as_of:
                 offers[_key(offer)] = offer
@@ -175,7 +190,7 @@ class Book:
         """Makes the table again when a day has passed, a live price has grown old or another process has read."""
         if self._store is not None:
             try:
-                moved = self._store.readings() != self._loaded.readings
+                moved = self._stored_readings(self._store) != self._loaded.readings
                 self._store_error = ""
             except Refusal as error:
                 self._store_error, moved = str(error), False
@@ -209,7 +224,7 @@ class Book:
         with self._making, _collector_at_rest():
             if self._store is not None:
                 try:
-                    self._loaded = _Loaded(self._store.readings(), tuple(self._store.current()))
+                    self._loaded = _Loaded(self._stored_readings(self._store), tuple(self._store.current()))
                 except Refusal as error:
                     self._store_error = str(error)
             wanted = self._wanted()
@@ -223,6 +238,11 @@ class Book:
                     self._lay_reading(offers, contact.reading, source, today)
             self._table, self._made = OfferTable(offers.values()), wanted
             self._version += 1
+
+    def _stored_readings(self, store: PriceStore) -> dict[ListingKey, StoredReading]:
+        """What the store says was read; not what it says will be, which would be live for ever."""
+        soon = self._clock() + LIVE_FOR
+        return {key: read for key, read in store.readings().items() if read.read_at <= soon}
 
     def _wanted(self) -> tuple[date, frozenset[ListingKey]]:
         now = self._clock()
@@ -258,24 +278,28 @@ class Book:
             if option.listing is listing
         }
         days: dict[tuple[str, str], tuple[date, bool]] = {}
+        odd = 0
         for row in self._loaded.prices:
-            instance_type, region, text, _, _, _, _, last_seen = row
-            option = options.get(text)
-            if option is None:
-                continue
-            day = days.get((text, last_seen))
-            if day is None:
-                as_of = date.fromisoformat(last_seen[:10])
-                day = days[text, last_seen] = as_of, is_stale(option, as_of, today)
-            key = (instance_type, region, text)
-            standing = offers.get(key)
-            if standing is not None and standing.as_of > day[0]:
-                continue
-            # A row an incomplete reading did not confirm is a copy, however live its neighbours are.
-            live_now = bool(confirmed) and confirmed.get((region, text)) == last_seen
-            offers[key] = stored_offer(
-                row, option, day[0], PriceSource.LIVE if live_now else PriceSource.CACHED, day[1]
-            )
+            try:
+                instance_type, region, text, _, _, _, _, last_seen = row
+                option = options[text]
+                day = days.get((text, last_seen))
+                if day is None:
+                    as_of = date.fromisoformat(last_seen[:10])
+                    day = days[text, last_seen] = as_of, is_stale(option, as_of, today)
+                key = (instance_type, region, text)
+                standing = offers.get(key)
+                if standing is not None and standing.as_of > day[0]:
+                    continue
+                # A row an incomplete reading did not confirm is a copy, however live its neighbours are.
+                live_now = bool(confirmed) and confirmed.get((region, text)) == last_seen
+                source = PriceSource.LIVE if live_now else PriceSource.CACHED
+                offers[key] = stored_offer(row, option, day[0], source, day[1])
+            except (KeyError, *ODD_ROW):
+                odd += 1
+        if odd and odd != self.unreadable:
+            log.warning("%d stored prices cannot be read and are left out", odd)
+        self.unreadable = odd
 
     def _lay_reading(
         self, offers: dict[OfferKey, Offer], reading: PriceReading, source: PriceSource, today: date
@@ -312,11 +336,11 @@ def stored_offer(row: StoredPrice, option: PurchaseOption, as_of: date, source: 
         instance_type=row.instance_type,
         region=row.region,
         option=option,
-        usd_per_hour=Decimal(row.usd_per_hour),
+        usd_per_hour=amount(row.usd_per_hour),
         source=source,
         as_of=as_of,
         origin=row.origin,
-        upfront_usd=Decimal(row.upfront_usd),
+        upfront_usd=amount(row.upfront_usd),
         stale=stale,
         note=row.note,
     )

@@ -187,10 +187,16 @@ class Refresher:
                 if region is not None:
                     self._busy.add(region)
             if region is None:
-                self.book.keep_up()
-                self._queue_due()
+                self._keep_up()
             else:
                 self._refresh(region)
+
+    def _keep_up(self) -> None:
+        try:
+            self.book.keep_up()
+        except Exception as fault:  # whatever lies in the store must not end the thread that serves every region
+            log.error("looking at the price store failed: %s", _trace(fault))
+        self._queue_due()
 
     def _refresh(self, region: str) -> None:
         try:
