@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from app.format import gib, seconds, significant, usd
+from app.format import gib, plural, seconds, significant, usd
 from app.measuring.estimates import device_estimates
 from app.measuring.jobs import device_assignment, endpoint_assignment, measurement_store, start
 from app.measuring.overlay import beside_plan, effects, sentences, with_own_measurements
@@ -195,6 +195,8 @@ def draw_queue() -> None:
     store = measurement_store()
     open_jobs = store.queue()
     mine = st.session_state.get("job")
+    if store.unreadable_jobs:
+        st.caption(f"{plural(store.unreadable_jobs, 'job')} of the queue cannot be read and left out.")
     for job in open_jobs:
         left, right = st.columns([5, 1], vertical_alignment="center")
         waiting = f"waiting behind {job.ahead}" if job.waiting else job.message or "starting"
@@ -214,6 +216,9 @@ def draw_queue() -> None:
 
 def draw_history(store: MeasurementStore, plan: Plan) -> None:
     history = store.history()
+    if store.unreadable:
+        rows = plural(store.unreadable, "kept measurement")
+        st.caption(f"{rows} cannot be read, being damaged or of another version of this tool, and left out.")
     if not history:
         st.caption("Nothing has been measured here yet.")
         return

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 
 import sqlalchemy as sa
@@ -61,6 +61,8 @@ jobs = sa.Table(
     sa.Index("profile_job_queue", "device", "status", "id"),
 )
 
+# What a row raises that is damaged, or of another version of this tool; a `Refusal` is a `ValueError`.
+ODD_ROW = (ValueError, TypeError, KeyError, ArithmeticError, RecursionError)
 ALIVE_S = 15.0  # a runner reports every second; older than this it has died
 MOST_SHOWN = 200  # measurements or open jobs, so that a page stays one
 KEPT_DAYS = 30  # finished jobs; their measurements stay
@@ -85,6 +87,8 @@ class MeasurementStore:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        self.unreadable = 0  # measurements the last `history` left out, and
+        self.unreadable_jobs = 0  # jobs the last look at the queue did: damaged, or of another version of this tool
 
     @contextmanager
     def _transaction(self) -> Iterator[Connection]:
@@ -113,17 +117,19 @@ class MeasurementStore:
         return added
 
     def history(self) -> tuple[Measurement, ...]:
-        """The newest `MOST_SHOWN` measurements, newest first."""
+        """The newest `MOST_SHOWN` measurements that can be read, newest first."""
         statement = sa.select(measurements.c.body).order_by(measurements.c.measured_at.desc()).limit(MOST_SHOWN)
         with self._transaction() as connection:
             bodies = connection.execute(statement).scalars().all()
-        return tuple(from_dict(json.loads(body), "stored measurement") for body in bodies)
+        found = _readable(bodies)
+        self.unreadable = len(bodies) - len(found)
+        return found
 
     def find(self, ids: Sequence[str]) -> tuple[Measurement, ...]:
         statement = sa.select(measurements.c.id, measurements.c.body).where(measurements.c.id.in_(ids[:500]))
         with self._transaction() as connection:
             bodies = {row.id: row.body for row in connection.execute(statement)}
-        return tuple(from_dict(json.loads(bodies[key]), "stored measurement") for key in ids if key in bodies)
+        return _readable([bodies[key] for key in ids if key in bodies])
 
     def remove(self, measurement_id: str) -> None:
         with self._transaction() as connection:
@@ -143,7 +149,9 @@ class MeasurementStore:
         mine = (profiles.c.device == device, profiles.c.dtype == dtype, profiles.c.threads == threads)
         with self._transaction() as connection:
             body = connection.execute(sa.select(profiles.c.body).where(*mine)).scalar()
-        return None if body is None else read_profile(json.loads(body))
+        with suppress(*ODD_ROW):  # as one that was never taken
+            return None if body is None else read_profile(json.loads(body))
+        return None
 
     # jobs
 
@@ -178,7 +186,12 @@ class MeasurementStore:
         statement = sa.select(jobs, ahead.label("ahead")).where(*where).order_by(jobs.c.id).limit(MOST_SHOWN)
         with self._transaction() as connection:
             rows = connection.execute(statement).mappings().all()
-        return tuple(_state(dict(row)) for row in rows)
+        found: list[JobState] = []
+        for row in rows:
+            with suppress(*ODD_ROW):
+                found.append(_state(dict(row)))
+        self.unreadable_jobs = len(rows) - len(found)
+        return tuple(found)
 
     def report(self, job_id: int, **changes: object) -> bool:
         """Writes an open job's progress and heartbeat; returns whether it was asked to stop, or is closed already."""
@@ -204,10 +217,19 @@ class MeasurementStore:
 
     def close_dead(self) -> None:
         """Jobs whose process has not been heard of: interrupted, never stuck in the queue."""
-        dead = _text(_now() - timedelta(seconds=ALIVE_S))
+        dead, ahead = _text(_now() - timedelta(seconds=ALIVE_S)), _text(_now() + timedelta(days=1))
+        silent = sa.or_(jobs.c.heartbeat < dead, jobs.c.heartbeat > ahead)  # no process wrote what lies ahead
         said = {"status": Status.INTERRUPTED.value, "message": "The process measuring it ended unexpectedly."}
         with self._transaction() as connection:
-            connection.execute(jobs.update().where(jobs.c.status.in_(OPEN), jobs.c.heartbeat < dead).values(**said))
+            connection.execute(jobs.update().where(jobs.c.status.in_(OPEN), silent).values(**said))
+
+
+def _readable(bodies: Sequence[str]) -> tuple[Measurement, ...]:
+    found: list[Measurement] = []
+    for body in bodies:
+        with suppress(*ODD_ROW):
+            found.append(from_dict(json.loads(body), "stored measurement"))
+    return tuple(found)
 
 
 def _row(measurement: Measurement) -> dict[str, object]:
@@ -222,9 +244,9 @@ def _row(measurement: Measurement) -> dict[str, object]:
 
 
 def _state(row: Mapping[str, object]) -> JobState:
-    results = json.loads(str(row["results"]))
+    results, asked_at = json.loads(str(row["results"])), datetime.fromisoformat(str(row["asked_at"]))
     job_id, ahead = row["id"], row["ahead"]
-    if not isinstance(job_id, int) or not isinstance(ahead, int):
+    if not isinstance(job_id, int) or not isinstance(ahead, int) or not isinstance(results, list):
         raise ForeignInput("The queue of jobs is damaged.", field="profiling")
     return JobState(
         id=job_id,
@@ -235,7 +257,7 @@ def _state(row: Mapping[str, object]) -> JobState:
         message=str(row["message"]),
         seconds_left=number(row["seconds_left"]),
         asked_by=str(row["asked_by"]),
-        asked_at=datetime.fromisoformat(str(row["asked_at"])),
+        asked_at=asked_at,
         ahead=ahead,
         results=tuple(map(str, results)),
     )
