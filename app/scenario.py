@@ -383,7 +383,11 @@ def _settle_groups(values: dict[str, Any]) -> list[Problem]:
         lost.append(("load", "concurrency" if "concurrency" in values else "rate"))
     for key, _ in lost:
         values.pop(key, None)
-    return [Problem(key, key, f"was ignored because {winner} is given.", ignored=True) for key, winner in lost]
+    found = [Problem(key, key, f"was ignored because {winner} is given.", ignored=True) for key, winner in lost]
+    if "active" in values and "params" not in values:
+        del values["active"]
+        found.append(Problem("active", "active", "was ignored because params is not given.", ignored=True))
+    return found
 
 
 def encode(scenario: Scenario, *, every_field: bool = False) -> dict[str, str]:
