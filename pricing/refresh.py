@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 from estimators.provenance import Refusal
 from pricing.aws.errors import ExpiredCredentials, NoCredentials
 from pricing.reading import PriceReader, PriceReading, Progress, no_progress
+from pricing.regions import regions_within
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -163,7 +164,10 @@ class Refresher:
             thread.join(timeout_s)
 
     def request(self, region: str) -> bool:
-        """Asks for a region; True if it will be read, False if that is under way or it was read recently."""
+        """Asks for a region; True if it will be read, False if that is under way or it was read recently, or if AWS has
+        none of this name: links of strangers name any."""
+        if region not in regions_within(None):
+            return False
         with self._condition:
             if region in self._busy or region in self._waiting or self.clock() < self._watched.get(region, _NEVER):
                 return False

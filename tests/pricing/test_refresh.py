@@ -128,6 +128,14 @@ def test_whatever_lies_in_the_store_the_thread_goes_on_reading_regions() -> None
         refresher.stop()
 
 
+def test_only_regions_that_aws_has_are_ever_watched() -> None:
+    refresher = Refresher(book=Damaged())
+    for text in (*(f"aa-north-{number}" for number in range(60)), "us-east-9", "", "US-EAST-1", "eu-west-1 "):
+        assert not refresher.request(text)
+        assert not refresher.refreshing(text)
+    assert refresher.request("us-east-1")
+
+
 def wait_until(condition: Callable[[], bool]) -> None:
     end = time.monotonic() + 10
     while not condition():
