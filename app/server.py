@@ -16,10 +16,12 @@ import anyio
 import streamlit as st
 from starlette.middleware import Middleware
 from starlette.routing import Route
+from streamlit.runtime import get_instance
 
 from app.api import estimate
 from app.headers import SecurityHeaders
 from app.sources import dashboard_sources
+from app.uploads import UploadGate
 
 log = logging.getLogger("rightsize")
 
@@ -64,7 +66,14 @@ def report(error: Exception) -> bool:
 app = st.App(
     Path(__file__).with_name("main.py"),
     routes=[Route("/api/v1/estimate", estimate, methods=["GET"])],
-    middleware=[Middleware(SecurityHeaders)],
+    middleware=[
+        Middleware(SecurityHeaders),
+        Middleware(
+            UploadGate,
+            files=lambda: get_instance().uploaded_file_mgr,
+            active=lambda session: get_instance().is_active_session(session),
+        ),
+    ],
     lifespan=lifespan,
     on_script_error=report,
 )

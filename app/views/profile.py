@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from app.format import gib, plural, seconds, significant, usd
 from app.measuring.estimates import device_estimates
@@ -12,6 +13,7 @@ from app.measuring.overlay import beside_plan, effects, sentences, with_own_meas
 from app.planning.plan import Plan
 from app.sources import dashboard_sources
 from app.text import in_markdown
+from app.uploads import show_uploader
 from app.views import current
 from estimators.architecture import catalogue
 from estimators.hardware.catalogue import find_accelerator
@@ -162,6 +164,8 @@ def draw_endpoint(store: MeasurementStore, plan: Plan) -> None:
 def draw_report(store: MeasurementStore, plan: Plan) -> None:
     st.markdown("Paste a GuideLLM report (0.3 to 0.8) or measurements exported here.")
     text = st.text_area("JSON", key="report_text", height=140)
+    if (run := get_script_run_ctx()) is not None:
+        show_uploader(run.session_id)
     upload = st.file_uploader("or choose a file", type=["json"], key="report_file", max_upload_size=5)
     left, right = st.columns(2)
     chip = left.text_input("Accelerator", key="report_chip", placeholder="such as L4", max_chars=60)
