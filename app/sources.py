@@ -236,19 +236,18 @@ class _Reading:
 
 
 def open_store(*, create: bool) -> PriceStore | None:
-    """The store of live prices; None when there is none yet and `create` is false, or it cannot be opened."""
+    """The store of live prices, whether it answers now or later; None when there is none yet and `create` is false, or
+    its address is none."""
     from app.storage import database_exists, engine
-    from pricing.store import PriceStore, StoreUnavailable
+    from pricing.store import PriceStore
 
     if not create and not database_exists():
         return None
     try:
-        store = PriceStore(engine())
-        store.create()
-    except (StoreUnavailable, OSError) as error:
-        log.warning("prices cannot be kept: %s", error)
+        return PriceStore(engine())
+    except Refusal as refusal:
+        log.warning("prices cannot be kept: %s", refusal)
         return None
-    return store
 
 
 def live_reader() -> PriceReader | None:
@@ -269,4 +268,13 @@ def shared_sources() -> LocalSources:
 @lru_cache(maxsize=1)
 def dashboard_sources() -> LocalSources:
     """The sources of the dashboard's process, which also reads live prices in the background."""
-    return LocalSources(Book(store=open_store(create=True), reader=live_reader()), patience_s=PAGE_PATIENCE_S)
+    from app.storage import engine
+    from pricing.store import PriceStore
+
+    store, unkept = None, ""
+    try:
+        store = PriceStore(engine())
+    except Refusal as refusal:
+        unkept = f"Prices are not kept: {refusal}"
+        log.warning("%s", unkept)
+    return LocalSources(Book(store=store, reader=live_reader(), unkept=unkept), patience_s=PAGE_PATIENCE_S)

@@ -67,7 +67,9 @@ class Book:
         store: PriceStore | None = None,
         reader: PriceReader | None = None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        unkept: str = "",
     ) -> None:
+        """`unkept` says why there is no store, where there ought to be one."""
         self._store = store
         self._reader = reader
         self._clock = clock
@@ -75,7 +77,7 @@ class Book:
         self._making = threading.Lock()
         self._contacts: dict[ListingKey, _Contact] = {}
         self._loaded = _Loaded({}, ())
-        self._store_error = ""
+        self._store_error = unkept
         self.unreadable = 0  # stored prices that were left out: damaged, or of another version of this tool
         self._table = OfferTable(())
         self._version = 0
@@ -190,7 +192,7 @@ class Book:
         """Makes the table again when a day has passed, a live price has grown old or another process has read."""
         if self._store is not None:
             try:
-                moved = self._stored_readings(self._store) != self._loaded.readings
+                moved = self._keep_late(self._store) or self._stored_readings(self._store) != self._loaded.readings
                 self._store_error = ""
             except Refusal as error:
                 self._store_error, moved = str(error), False
@@ -198,6 +200,16 @@ class Book:
                 self.reload()
         if self._made != self._wanted():
             self.reload()
+
+    def _keep_late(self, store: PriceStore) -> bool:
+        """Keeps what was read while the store was away; whether there was anything. Raises `Refusal` while it is."""
+        kept = self._stored_readings(store)
+        late = [
+            contact.reading
+            for key, contact in list(self._contacts.items())
+            if contact.reading and (key not in kept or kept[key].read_at < contact.reading.read_at)
+        ]
+        return sum(store.record(reading) for reading in late) > 0
 
     def _keep(self, reading: PriceReading) -> None:
         with self._lock:

@@ -65,7 +65,9 @@ class StoreUnavailable(Refusal):
 
 def _unavailable(kind: str) -> StoreUnavailable:
     return StoreUnavailable(
-        f"The price database does not answer ({kind}).", field="region", remedy="Check DATABASE_URL."
+        f"The price database does not answer ({kind}): prices read meanwhile are not kept.",
+        field="region",
+        remedy="It is tried again by itself; check DATABASE_URL.",
     )
 
 
@@ -79,20 +81,32 @@ class PriceStore:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        self._made = False  # the tables, as far as this process knows
 
     @contextmanager
     def _transaction(self) -> Iterator[Connection]:
-        with refusing(SQLAlchemyError, _unavailable), self._engine.begin() as connection:
-            yield connection
+        try:
+            with refusing(SQLAlchemyError, _unavailable):
+                if not self._made:
+                    self._make()
+                with self._engine.begin() as connection:
+                    yield connection
+        except StoreUnavailable:
+            self._made = False  # it may be another database, or a new file, when it is back
+            raise
 
     def create(self) -> None:
-        """Makes the tables unless they are there; two processes may do it at once."""
+        """Makes the tables unless they are there, as every other call does that finds none made."""
+        with self._transaction():
+            pass
+
+    def _make(self) -> None:
+        """Two processes may do it at once: what another made between the check and the statement is found then."""
         try:
             metadata.create_all(self._engine)
         except DBAPIError:
-            # Another process made them between the check and the statement: now they are found.
-            with self._transaction() as connection:
-                metadata.create_all(connection)
+            metadata.create_all(self._engine)
+        self._made = True
 
     def record(self, reading: PriceReading) -> bool:
         """Takes a reading over in one transaction; False if one as new is already there, and then changes nothing.

@@ -165,9 +165,16 @@ def test_a_database_that_does_not_answer_is_one_sentence() -> None:
     assert "word" not in str(refused.value)
 
 
-def test_tables_that_are_missing_are_one_sentence(tmp_path: Path) -> None:
-    with pytest.raises(StoreUnavailable):
-        PriceStore(sa.create_engine(f"sqlite:///{tmp_path / 'empty.db'}")).current()
+def test_tables_that_are_missing_are_made(tmp_path: Path) -> None:
+    engine = sa.create_engine(f"sqlite:///{tmp_path / 'empty.db'}")
+    store = PriceStore(engine)
+    assert list(store.current()) == []
+    with engine.begin() as connection:
+        connection.execute(sa.text("DROP TABLE price"))
+    with pytest.raises(StoreUnavailable, match="not kept"):  # a file that was taken away, noticed
+        store.record(reading(1, at(0), types=1))
+    assert store.record(reading(1, at(0), types=1))
+    engine.dispose()
 
 
 def worker(url: str, *words: str) -> subprocess.Popen[str]:

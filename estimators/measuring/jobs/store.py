@@ -70,7 +70,9 @@ KEPT_DAYS = 30  # finished jobs; their measurements stay
 
 def _unavailable(kind: str) -> MeasurementsUnavailable:
     return MeasurementsUnavailable(
-        f"The database of measurements does not answer ({kind}).", field="profiling", remedy="Check DATABASE_URL."
+        f"The database of measurements does not answer ({kind}): nothing can be measured or kept meanwhile.",
+        field="profiling",
+        remedy="It is tried again by itself; check DATABASE_URL.",
     )
 
 
@@ -87,21 +89,34 @@ class MeasurementStore:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        self._made = False  # the tables, as far as this process knows
         self.unreadable = 0  # measurements the last `history` left out, and
         self.unreadable_jobs = 0  # jobs the last look at the queue did: damaged, or of another version of this tool
 
     @contextmanager
     def _transaction(self) -> Iterator[Connection]:
-        with refusing(SQLAlchemyError, _unavailable), self._engine.begin() as connection:
-            yield connection
+        try:
+            with refusing(SQLAlchemyError, _unavailable):
+                if not self._made:
+                    self._make()
+                with self._engine.begin() as connection:
+                    yield connection
+        except MeasurementsUnavailable:
+            self._made = False  # it may be another database, or a new file, when it is back
+            raise
 
     def create(self) -> None:
-        """Makes the tables unless they are there; two processes may do it at once."""
+        """Makes the tables unless they are there, as every other call does that finds none made."""
+        with self._transaction():
+            pass
+
+    def _make(self) -> None:
+        """Two processes may do it at once: what another made between the check and the statement is found then."""
         try:
             metadata.create_all(self._engine)
         except DBAPIError:
-            with self._transaction() as connection:
-                metadata.create_all(connection)
+            metadata.create_all(self._engine)
+        self._made = True
 
     # measurements
 
