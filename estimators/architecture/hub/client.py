@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from estimators.architecture.gguf import BadGguf
-from estimators.architecture.hub.bounds import OverLimit
+from estimators.architecture.hub.bounds import OverLimit, without_password
 from estimators.architecture.hub.config import (
     parse_completed,
     read_config,
@@ -127,7 +127,7 @@ class HubClient:
         timeout_s: float = 8.0,
         cache_dir: Path | None = None,
     ) -> None:
-        self.endpoint = (endpoint or os.environ.get("HF_ENDPOINT") or PUBLIC_HUB).rstrip("/")
+        self.endpoint = without_password((endpoint or os.environ.get("HF_ENDPOINT") or PUBLIC_HUB).rstrip("/"))
         self.offline = _env_offline() if offline is None else offline
         self.timeout_s = timeout_s
         self.cache_dir = cache_dir  # None is where every tool of the Hub keeps it, under HF_HOME

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import logging
 import socket
 import subprocess
 import sys
@@ -330,6 +331,21 @@ def test_nobody_listening(tmp_path):
 @pytest.mark.parametrize("endpoint", ["ftp://127.0.0.1", "127.0.0.1", "http://", "http://[", "http://no such host"])
 def test_an_endpoint_that_is_none(endpoint, tmp_path):
     assert isinstance(refusal(HubClient(endpoint=endpoint, cache_dir=tmp_path)), HubUnavailable)
+
+
+def test_a_password_in_the_endpoint_reaches_the_hub_and_no_log(hub, tmp_path, caplog):
+    hub.add_model("org/signed", config=LLAMA)
+    endpoint = hub.url.replace("://", "://ann:hunter%402@")
+    client = HubClient(endpoint=endpoint, offline=False, cache_dir=tmp_path)
+    with caplog.at_level(logging.DEBUG):
+        client.fetch("org/signed")
+        refusal(client, "org/missing")
+        hub.fail("/api/models/", status=500)
+        said = refusal(client, "org/failing").message
+    assert {r.headers.get("authorization") for r in hub.requests} == {"Basic YW5uOmh1bnRlckAy"}  # ann:hunter@2
+    for text in (caplog.text, said, repr(vars(client)["endpoint"])):
+        assert "hunter" not in text
+        assert "YW5uOm" not in text
 
 
 # ---------------------------------------------------------------- servers that waste time or space
