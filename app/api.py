@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from functools import partial
 
 import anyio
@@ -12,7 +13,7 @@ from starlette.responses import JSONResponse
 from app.columns import as_json
 from app.planning.plan import Plan
 from app.planning.remembered import remembered_plan
-from app.scenario import KEYS, Scenario, decode
+from app.scenario import KEYS, Problem, Scenario, decode
 from app.sources import dashboard_sources
 
 MOST_PARAMETERS = 4 * len(KEYS)
@@ -39,5 +40,7 @@ async def estimate(request: Request) -> JSONResponse:
         return JSONResponse({"error": "Too many parameters."}, status_code=400)
     decoded = decode(dict(request.query_params))
     result = await planned(decoded.scenario)
-    body = as_json(result, decoded.problems)
+    given = Counter(key for key, _ in request.query_params.multi_items())
+    twice = [Problem(key, key[:40], "was given more than once; the last was used.") for key in given if given[key] > 1]
+    body = as_json(result, (*decoded.problems, *twice))
     return JSONResponse(body, status_code=422 if body["error"] else 200, headers={"Cache-Control": "no-store"})

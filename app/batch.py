@@ -35,9 +35,13 @@ def run_batch(source: TextIO, target: TextIO, sources: Sources, answers: Answers
     """
     csv.field_size_limit(LONGEST_CELL)
     reader = csv.DictReader(source)
-    if not reader.fieldnames:
+    try:
+        named = reader.fieldnames
+    except csv.Error as problem:
+        raise Refusal(f"The header cannot be read: {problem}.", field="cases") from None
+    if not named:
         raise Refusal("The file has no header row.", field="cases", remedy="Name the columns, such as model,weights.")
-    header = [*reader.fieldnames, *(column for column in COLUMNS if column not in reader.fieldnames)]
+    header = [*named, *(column for column in COLUMNS if column not in named)]
     writer = csv.DictWriter(target, fieldnames=header, lineterminator="\n", extrasaction="ignore")
     writer.writeheader()
     for done, row in enumerate(answers(_rows(reader), sources), start=1):
@@ -46,8 +50,12 @@ def run_batch(source: TextIO, target: TextIO, sources: Sources, answers: Answers
 
 
 def _rows(reader: csv.DictReader[str]) -> Iterator[dict[str, str]]:
-    for row in reader:
-        yield {key: value or "" for key, value in row.items() if isinstance(key, str) and not isinstance(value, list)}
+    try:
+        for row in reader:
+            yield {k: value or "" for k, value in row.items() if isinstance(k, str) and not isinstance(value, list)}
+    except csv.Error as problem:  # a cell without end, a NUL
+        remedy = f"Shorten it to {LONGEST_CELL:,} characters, or close its quotes."
+        raise Refusal(f"Line {reader.line_num + 1} cannot be read: {problem}.", field="cases", remedy=remedy) from None
 
 
 def answers_of(rows: Sequence[Row], sources: Sources) -> Iterator[dict[str, str]]:

@@ -103,6 +103,8 @@ def draw_device(store: MeasurementStore, plan: Plan) -> None:
     ).strip()
     model = (plan.asked.model or "").partition("@")[0]
     if st.button(f"Measure {model or 'a model'}", type="primary", key="measure_device", disabled=not model):
+        if own_job_open(store):
+            return
         try:
             job = DeviceJob(
                 model=model,
@@ -146,6 +148,8 @@ def draw_endpoint(store: MeasurementStore, plan: Plan) -> None:
     levels = left.multiselect("Requests at a time", [1, 2, 4, 8, 16, 32, 64, 128], [1, 4, 16], key="endpoint_levels")
     chip = right.text_input("Accelerator of the server", key="endpoint_chip", placeholder="such as L4", max_chars=60)
     if st.button("Measure the server", type="primary", key="measure_endpoint", disabled=not url):
+        if own_job_open(store):
+            return
         try:
             sweep = SweepPlan(
                 prompt_tokens=plan.asked.prompt,
@@ -193,6 +197,16 @@ def _keep(store: MeasurementStore, plan: Plan, document: str | bytes, chip: str,
     return f"{store.add(made)} of {len(made)} measurements were new and are kept."
 
 
+def own_job_open(store: MeasurementStore) -> bool:
+    """Whether this visit's last job is still open: one at a time, however often a button is pressed."""
+    mine = st.session_state.get("job")
+    state = store.job(mine) if mine is not None else None
+    if state is None or not state.open:
+        return False
+    st.info("Your measurement is waiting or running; the next can start when it has ended.")
+    return True
+
+
 @st.fragment(run_every=1.0)
 def draw_queue() -> None:
     """Jobs of everybody, with progress; redraws itself once a second."""
@@ -205,7 +219,8 @@ def draw_queue() -> None:
         left, right = st.columns([5, 1], vertical_alignment="center")
         waiting = f"waiting behind {job.ahead}" if job.waiting else job.message or "starting"
         remaining = f", about {seconds(job.seconds_left)} left" if job.seconds_left is not None else ""
-        left.progress(min(1.0, max(0.0, job.share)), text=f"{job.device}: {waiting}{remaining}")
+        text = f"{job.place(own=job.id == mine)}: {waiting}{remaining}"
+        left.progress(min(1.0, max(0.0, job.share)), text=text)
         if job.id == mine:
             right.button("Cancel", key=f"cancel_{job.id}", on_click=store.cancel, args=(job.id,))
     if mine is None or any(job.id == mine for job in open_jobs):

@@ -52,6 +52,12 @@ def test_ignored_parameters_are_named(client: TestClient) -> None:
     assert len(body["problems"]) == 2
 
 
+def test_a_parameter_given_twice_is_named_as_on_the_page(client: TestClient) -> None:
+    body = client.get("/api/v1/estimate?model=8B&gpu=L4&gpu=H100&utm=1&utm=2").json()
+    assert "gpu was given more than once; the last was used." in body["problems"]
+    assert body["accelerator"] == "H100-SXM5"
+
+
 def test_a_thousand_parameters_are_refused(client: TestClient) -> None:
     query = "&".join(f"k{number}=1" for number in range(1000))
     assert client.get(f"/api/v1/estimate?{query}").status_code == 400

@@ -119,3 +119,16 @@ def test_batch_writes_the_file_only_when_it_is_whole(tmp_path: Path) -> None:
     assert len(out.read_text(encoding="utf-8").splitlines()) == 4
     assert run("batch", str(tmp_path / "missing.csv"), "-o", str(out)).returncode == 2
     assert sorted(path.name for path in tmp_path.iterdir() if path.is_file()) == ["cases.csv", "out.csv"]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("model,note\n8B,fine\n8B," + "x" * 200_000 + "\n", "Line 3 cannot be read"),
+        ('model,note\n8B,"' + "x\n" * 80_000, "cannot be read"),
+        ("model," + "x" * 200_000 + "\n8B,\n", "The header cannot be read"),
+    ],
+)
+def test_a_cell_without_end_is_a_sentence(text: str, said: str) -> None:
+    with pytest.raises(Refusal, match=said):
+        answers(text)

@@ -15,7 +15,7 @@ from estimators.measuring.device.device_profile import DeviceProfile, read_profi
 from estimators.measuring.foreign import ForeignInput, number, text
 from estimators.measuring.jobs.job_state import LONGEST_DEVICE, OPEN, JobState, MeasurementsUnavailable, Status
 from estimators.measuring.measurement import Measurement, as_dict, from_dict
-from estimators.provenance import refusing
+from estimators.provenance import Refusal, refusing
 
 metadata = sa.MetaData()
 
@@ -65,6 +65,7 @@ jobs = sa.Table(
 ODD_ROW = (ValueError, TypeError, KeyError, ArithmeticError, RecursionError)
 ALIVE_S = 15.0  # a runner reports every second; older than this it has died
 MOST_SHOWN = 200  # measurements or open jobs, so that a page stays one
+MOST_OPEN = 12  # jobs that wait or run, each a process
 KEPT_DAYS = 30  # finished jobs; their measurements stay
 
 
@@ -171,12 +172,18 @@ class MeasurementStore:
     # jobs
 
     def enqueue(self, device: str, title: str, asked_by: str = "") -> int:
-        """A new job at the end of the device's queue; its id."""
+        """A new job at the end of the device's queue; its id. Raises `Refusal` where enough wait already."""
+        self.close_dead()
         now = _text(_now())
         values = {"device": device[:LONGEST_DEVICE], "title": text(title), "asked_by": text(asked_by, 120)}
         with self._transaction() as connection:
             old = _text(_now() - timedelta(days=KEPT_DAYS))
             connection.execute(jobs.delete().where(jobs.c.status.not_in(OPEN), jobs.c.heartbeat < old))
+            waiting = connection.execute(sa.select(sa.func.count()).where(jobs.c.status.in_(OPEN))).scalar() or 0
+            if waiting >= MOST_OPEN:
+                raise Refusal(
+                    f"{waiting} measurements wait or run already.", field="profiling", remedy="Wait for some to end."
+                )
             fresh = {"status": Status.QUEUED.value, "asked_at": now, "heartbeat": now}
             result = connection.execute(jobs.insert().values(**values, **fresh))
             return int(result.inserted_primary_key[0])  # type: ignore[index]

@@ -13,8 +13,9 @@ import sqlalchemy as sa
 
 from app.storage import open_engine
 from estimators.measuring.jobs.job_state import MeasurementsUnavailable, Status
-from estimators.measuring.jobs.store import MeasurementStore
+from estimators.measuring.jobs.store import MOST_OPEN, MeasurementStore
 from estimators.measuring.measurement import as_dict
+from estimators.provenance import Refusal
 from tests.estimators.measuring.device.test_device_profile import PROFILE
 from tests.profiling_samples import measurement
 
@@ -132,3 +133,19 @@ def test_a_damaged_job_holds_up_nobody(store: MeasurementStore, column: str) -> 
 def test_a_job_whose_heartbeat_lies_ahead_does_not_wait_for_ever(store: MeasurementStore) -> None:
     written(store, "profile_job", "heartbeat", "soon", f"id = {store.enqueue('host/cpu', 'bad')}")
     assert store.queue() == ()
+
+
+def test_no_more_wait_than_a_machine_can_start_processes_for(store: MeasurementStore) -> None:
+    ids = [store.enqueue("host/cpu", "toy") for _ in range(MOST_OPEN)]
+    with pytest.raises(Refusal, match="12 measurements wait or run already"):
+        store.enqueue("host/cuda", "toy")
+    store.close(ids[0], Status.DONE, "Measured.")
+    store.enqueue("host/cuda", "toy")
+
+
+def test_the_address_of_a_server_is_shown_to_whoever_asked_only(store: MeasurementStore) -> None:
+    store.enqueue("http://models.internal:8000", "sweep")
+    store.enqueue("host/cpu", "toy")
+    server, device = store.queue()
+    assert [server.place(own=own) for own in (True, False)] == ["http://models.internal:8000", "a running server"]
+    assert device.place(own=False) == "host/cpu"
