@@ -41,7 +41,7 @@ def _warm() -> None:
 
 def _prepare_hub() -> None:
     """The Hub's libraries take a second to import; do it before somebody types an id, and after start-up."""
-    from estimators.architecture.hub.client import client as hub
+    from estimators.architecture.hub import client as hub
 
     hub.preload()
     gc.freeze()

@@ -20,6 +20,8 @@ QUESTION_S = 2.5  # of one processor; 45 models against a quality bar take 1.6, 
 DEAR_S = 0.75  # what takes longer goes on alone
 WAIT_S = 10.0  # for another's dear work to end
 LOOK_S = 0.05  # between two looks at whether somebody still waits
+CONTENDED = 1.3  # time that passes over time worked, from which on others want the processor
+GIVEN_WAY = 2.0  # times what dear work took of it since it last gave way
 
 Clock = Callable[[], float]
 
@@ -39,7 +41,7 @@ class Allowance:
         self.seconds, self._clock = seconds, clock
         self._before, self._begun = 0.0, 0.0  # spent in blocks that ended; when the present one began
         self._alone = False  # it has the one place for dear work
-        self._looked = time.monotonic()
+        self._looked, self._worked = time.monotonic(), 0.0  # at the last look: the time, and what was spent
 
     @contextmanager
     def spending(self) -> Iterator[None]:
@@ -61,8 +63,8 @@ class Allowance:
                 _DEAR.release()
 
     def check(self) -> None:
-        self._look()
         spent = self._before + self._clock() - self._begun
+        self._look(spent)
         if spent > self.seconds:
             raise OutOfBudget(
                 Refusal(
@@ -74,16 +76,22 @@ class Allowance:
         if spent > DEAR_S and not self._alone:
             self._wait_for_place()
 
-    def _look(self) -> None:
-        look, now = _WATCH.get(), time.monotonic()
-        if look is not None and now - self._looked >= LOOK_S:
-            self._looked = now
+    def _look(self, spent: float) -> None:
+        """Whether anybody still waits; and, of dear work, whether others want the processor, whom it then gives way."""
+        now = time.monotonic()
+        passed, worked = now - self._looked, spent - self._worked
+        if passed < LOOK_S:
+            return
+        if self._alone and passed > CONTENDED * worked:
+            time.sleep(min(LOOK_S, GIVEN_WAY * worked))
+        self._looked, self._worked = time.monotonic(), spent
+        if (look := _WATCH.get()) is not None:
             look()
 
     def _wait_for_place(self) -> None:
         until = time.monotonic() + WAIT_S
         while not _DEAR.acquire(timeout=LOOK_S):
-            self._look()
+            self._look(self._worked)
             if time.monotonic() > until:
                 raise OutOfBudget(
                     Refusal(

@@ -30,7 +30,7 @@ from estimators.provenance import Refusal
 from estimators.remembered import Remembered
 from estimators.workload import Engine, EngineSettings, Load, Placement, Workload
 
-VARIANTS_KEPT = 1024  # whose layouts are remembered: a change of limit, price or region needs none anew
+VARIANTS_KEPT = 512  # whose layouts are remembered: a change of limit, price or region needs none anew
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -202,3 +202,25 @@ def test_a_safe_plan_that_is_not_looked_for_to_the_end_is_said_and_the_rest_stan
     assert found.stopped is not None
     assert found.found is not None
     assert found.found.plans
+
+
+@pytest.mark.parametrize(("passes", "sleeps"), [(1.0, False), (1.2, False), (2.0, True), (10.0, True)])
+def test_dear_work_gives_way_where_others_want_the_processor(
+    monkeypatch: pytest.MonkeyPatch, passes: float, sleeps: bool
+) -> None:
+    """`passes` seconds pass for each that it works: alone on a core 1, beside one other 2."""
+    worked, slept = [0.0], []
+
+    class Clock:
+        monotonic = staticmethod(lambda: passes * worked[0] + sum(slept))
+        sleep = staticmethod(slept.append)
+
+    monkeypatch.setattr(budgets, "time", Clock)
+    with Allowance(60, lambda: worked[0]).spending():
+        for _ in range(300):
+            worked[0] += 0.01
+            checkpoint()
+    assert bool(slept) is sleeps
+    dear = worked[0] - DEAR_S
+    assert sum(slept) <= 2 * dear
+    assert sum(slept) >= 0.7 * 2 * dear * sleeps
