@@ -32,6 +32,9 @@ def answered(scenario: Scenario, asked: Asked, sources: LocalSources, own: Seque
     plain = scenario
     if question.bar is not None:
         plain = replace(scenario, model=question.bar.reference, params=None, active=None, weights=Weights.AS_PUBLISHED)
+    for model in question.models:  # all at once, so that a slow Hub is waited for once
+        if "/" in model:
+            sources.coming(model)
     return remembered_answer(question, plain, sources)
 
 

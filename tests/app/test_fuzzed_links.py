@@ -17,7 +17,10 @@ from app.planning.plan import Plan
 from app.planning.remembered import remembered_answer, remembered_plan
 from app.scenario import Scenario, decode, encode, with_page_defaults
 from app.sources import LocalSources
+from estimators.architecture import catalogue
 from estimators.architecture.hub.client import HubClient
+from estimators.architecture.parse import parse_config
+from estimators.architecture.spec import ModelSpec, SpecSource
 from estimators.provenance import Refusal
 from pricing.book import Book
 from tests.app.fuzzed_links import MODELS, decision_link, question_link, scenario_link
@@ -112,3 +115,29 @@ def test_links_that_once_came_back_changed(raw: dict[str, str]) -> None:
     asked, scenario = asked_of(raw), decode(raw).scenario
     comes_back(scenario)
     assert asked_of(link_of(asked, scenario)) == asked
+
+
+class Hostile(LocalSources):
+    """Every model is one whose rules cannot be applied."""
+
+    def spec(self, model: str) -> ModelSpec:
+        ignored = {"expressions": [f"re:x{number}" for number in range(4000)], "long": ["re:" + "a" * 3000]}
+        quantization = {"quant_method": "compressed-tensors", "format": "int-quantized", "config_groups": {}}
+        config = {**catalogue.load_config("Qwen/Qwen2.5-7B-Instruct"), "quantization_config": quantization | {
+            "ignore": ignored[model.partition("/")[2]],
+            "config_groups": {"group_0": {"targets": ["Linear"], "weights": {"num_bits": 8, "type": "int"}}},
+        }}  # fmt: skip
+        return parse_config(config, model_id=model, source=SpecSource.HUB, source_note="a test")
+
+
+@pytest.mark.parametrize("model", ["hostile/expressions", "hostile/long"])
+def test_a_config_nobody_can_apply_is_refused_inside_the_plan_and_its_columns_can_be_read(model: str) -> None:
+    sources = Hostile(Book(), HubClient(offline=True))
+    begun = time.thread_time()
+    for scenario in (Scenario(model=model), Scenario(model=model, instance="g6.xlarge", rate=3)):
+        plan = remembered_plan(scenario, sources)
+        body = as_json(plan, ())
+        assert "quantization_config holds too many or too long regular expressions" in str(body["error"])
+        assert body["resident_params"] == 7_615_616_512
+        assert body["weights_bytes"] is None
+    assert time.thread_time() - begun < 2.0
