@@ -146,7 +146,7 @@ def _check_address(text: str, host: str, policy: EndpointPolicy) -> None:
 
 def is_public(address: Address) -> bool:
     if isinstance(address, ipaddress.IPv6Address):
-        return address.is_global and not address.is_site_local  # fec0::/10, deprecated by RFC 3879 and still routed inside
+        return address.is_global and not address.is_site_local  # fec0::/10, of old networks (RFC 3879)
     return address.is_global and address not in SHARED
 
 
