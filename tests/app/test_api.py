@@ -94,5 +94,5 @@ def test_forty_requests_that_wait_for_a_slow_hub_hold_nobody_up(
             return [(await reply).status_code for reply in slow], quick
 
     statuses, quick = asyncio.run(ask())
-    assert quick < 0.5
+    assert quick < 1.5  # the slow ones take 2.5 in all
     assert statuses == [422] * 20 + [200] * 20

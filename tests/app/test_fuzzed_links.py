@@ -30,6 +30,11 @@ VENDORS = ["AMD", "AWS", "NVIDIA"]
 TODAY = date(2026, 11, 28)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _tables_are_read() -> None:
+    remembered_plan(Scenario(model=MODELS[0]), SOURCES)
+
+
 def asked_of(raw: dict[str, str]) -> Asked:
     return decode_question(raw, models=MODELS, regions=SOURCES.book.regions, vendors=VENDORS)[0]
 
