@@ -17,11 +17,11 @@ from contextvars import ContextVar
 from estimators.provenance import Refusal
 
 QUESTION_S = 2.5  # of one processor; 45 models against a quality bar take 1.6, every later question less
-DEAR_S = 0.75  # what takes longer goes on alone
+DEAR_S = 1.0  # what takes longer goes on alone; a question of one model takes a third
 WAIT_S = 10.0  # for another's dear work to end
 LOOK_S = 0.05  # between two looks at whether somebody still waits
 CONTENDED = 1.3  # time that passes over time worked, from which on others want the processor
-GIVEN_WAY = 2.0  # times what dear work took of it since it last gave way
+GIVEN_WAY = 1.0  # times what dear work took of it since it last gave way
 
 Clock = Callable[[], float]
 
@@ -70,7 +70,7 @@ class Allowance:
                 Refusal(
                     f"This question was stopped after {self.seconds:g} s of work.",
                     field="models",
-                    remedy="Name fewer models, precisions or vendors; or ask again: what was sized so far is kept.",
+                    remedy="Name fewer models, precisions or vendors.",
                 )
             )
         if spent > DEAR_S and not self._alone:

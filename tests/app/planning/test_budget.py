@@ -14,7 +14,7 @@ from app.exploring.question_link import decode_question, question_of
 from app.planning import answer as answering
 from app.planning import budget as budgets
 from app.planning.answer import answer
-from app.planning.budget import DEAR_S, Allowance, OutOfBudget, checkpoint, watch
+from app.planning.budget import DEAR_S, GIVEN_WAY, Allowance, OutOfBudget, checkpoint, watch
 from app.planning.question import Question
 from app.planning.recommend import recommend
 from app.planning.remembered import remembered_answer, remembered_plan, remembered_recommendation
@@ -222,5 +222,5 @@ def test_dear_work_gives_way_where_others_want_the_processor(
             checkpoint()
     assert bool(slept) is sleeps
     dear = worked[0] - DEAR_S
-    assert sum(slept) <= 2 * dear
-    assert sum(slept) >= 0.7 * 2 * dear * sleeps
+    assert sum(slept) <= GIVEN_WAY * dear
+    assert sum(slept) >= 0.5 * GIVEN_WAY * dear * sleeps
