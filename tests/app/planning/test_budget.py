@@ -222,5 +222,5 @@ def test_dear_work_gives_way_where_others_want_the_processor(
             checkpoint()
     assert bool(slept) is sleeps
     dear = worked[0] - DEAR_S
-    assert sum(slept) <= GIVEN_WAY * dear
+    assert sum(slept) <= 1.05 * GIVEN_WAY * dear
     assert sum(slept) >= 0.5 * GIVEN_WAY * dear * sleeps
