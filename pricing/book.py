@@ -114,7 +114,7 @@ class Book:
             try:
                 points += self._store.history(instance_type, region, option)
             except Refusal as error:
-                self._store_error = str(error)
+                self._away(error)
         return tuple(sorted(points, key=lambda point: point.as_of))
 
     def on(self, day: date) -> OfferTable:
@@ -195,11 +195,17 @@ class Book:
                 moved = self._keep_late(self._store) or self._stored_readings(self._store) != self._loaded.readings
                 self._store_error = ""
             except Refusal as error:
-                self._store_error, moved = str(error), False
+                self._away(error)
+                moved = False
             if moved:
                 self.reload()
         if self._made != self._wanted():
             self.reload()
+
+    def _away(self, error: Refusal) -> None:
+        if str(error) != self._store_error:
+            log.warning("%s", error)
+        self._store_error = str(error)
 
     def _keep_late(self, store: PriceStore) -> bool:
         """Keeps what was read while the store was away; whether there was anything. Raises `Refusal` while it is."""
@@ -221,7 +227,7 @@ class Book:
                 self._store.record(reading)
                 self._store_error = ""
             except Refusal as error:
-                self._store_error = str(error)
+                self._away(error)
         self.reload()  # a page asking now sees this listing, while the next is still being read
 
     def _fail(self, region: str, listing: Listing, error: str) -> None:
@@ -238,7 +244,7 @@ class Book:
                 try:
                     self._loaded = _Loaded(self._stored_readings(self._store), tuple(self._store.current()))
                 except Refusal as error:
-                    self._store_error = str(error)
+                    self._away(error)
             wanted = self._wanted()
             today, live = wanted
             offers = self._snapshot_layer(today)

@@ -52,7 +52,12 @@ MALFORMED = (
 
 @pytest.fixture(autouse=True)
 def _anew() -> Iterator[None]:
+    forget()
     yield
+    forget()
+
+
+def forget() -> None:
     for kept in (measurement_store, dashboard_sources, open_engine):
         kept.cache_clear()
 
