@@ -12,6 +12,7 @@ RUN pip install --disable-pip-version-check -r requirements.txt \
     && useradd --system --create-home --uid 10001 rightsize \
     && install -d -o rightsize /data
 
+COPY pyproject.toml ./
 COPY .streamlit .streamlit
 COPY app app
 COPY pricing pricing
@@ -21,5 +22,5 @@ USER rightsize
 VOLUME /data
 EXPOSE 8501
 HEALTHCHECK --interval=30s --timeout=3s --start-period=20s \
-    CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:8501/_stcore/health', timeout=2)"]
+    CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:8501/livez', timeout=2)"]
 CMD ["python", "-m", "streamlit", "run", "app/server.py", "--server.address=0.0.0.0", "--server.port=8501"]

@@ -52,6 +52,7 @@ layouts: profile-setup
 
 # Resolves requirements*.in into pinned requirements*.txt for every platform and Python from 3.11.
 lock: $(VENV)/dev.stamp
+	$(BIN)/python -m pip install -q uv
 	$(BIN)/uv pip compile --universal --python-version 3.11 -q requirements.in -o requirements.txt
 	$(BIN)/uv pip compile --universal --python-version 3.11 -q requirements-dev.in -o requirements-dev.txt
 	$(BIN)/uv pip compile --universal --python-version 3.11 -q requirements-ray.in -o requirements-ray.txt

@@ -1,32 +1,36 @@
-"""The command line: estimate, batch, describe, serve, prices and profile. Flags are the keys of the vocabulary."""
+"""The command line. Flags are the keys of the vocabulary."""
 
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import time
 from pathlib import Path
 
-from app.scenario import KEYS, PARSERS, decode
-
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m app", description="Which model, on which machines, at what cost.")
+    program = "rightsize" if Path(sys.argv[0]).name == "rightsize" else "python -m app"
+    parser = argparse.ArgumentParser(prog=program, description="Which model, on which machines, at what cost.")
+    parser.add_argument("--version", action=_Version, nargs=0, help="the version of this program")
     commands = parser.add_subparsers(dest="command", required=True)
 
-    one = commands.add_parser("estimate", help="print one plan")
-    for key in KEYS:
-        one.add_argument(f"--{key.replace('_', '-')}", f"--{key}", dest=key, metavar=_metavar(key))
-    one.add_argument("--json", action="store_true", help="the columns of `batch`, as one JSON object")
+    from app.ask_commands import add_ask_commands
+    from app.check_command import add_check_command
+
+    add_ask_commands(commands, program)
+    add_check_command(commands, program)
+    keys = commands.add_parser("keys", help="every key of links, flags, columns and documents, as Markdown")
+    keys.set_defaults(run=lambda _: _keys())
 
     many = commands.add_parser("batch", help="one scenario per row of a CSV")
     many.add_argument("cases", type=Path)
     many.add_argument("-o", "--output", type=Path, required=True)
+    many.set_defaults(run=lambda asked: _batch(asked.cases, asked.output))
 
     serve = commands.add_parser("serve", help="start the dashboard")
     serve.add_argument("--port", type=int, default=8501)
     serve.add_argument("--address", default="localhost")
+    serve.set_defaults(run=lambda asked: _serve(asked.address, asked.port))
 
     from app.describe_command import add_describe_command
     from app.measuring.command import add_profile_command
@@ -36,38 +40,24 @@ def main(arguments: list[str] | None = None) -> int:
     add_prices_command(commands)
     add_profile_command(commands)
     asked = parser.parse_args(arguments)
-    if asked.command == "estimate":
-        return _estimate(asked)
-    if asked.command == "batch":
-        return _batch(asked.cases, asked.output)
-    if asked.command in ("describe", "prices", "profile"):
-        return int(asked.run(asked))
-    return _serve(asked.address, asked.port)
+    return int(asked.run(asked))
 
 
-def _metavar(key: str) -> str:
-    return key.upper() if key in PARSERS else "VALUE"
+class _Version(argparse.Action):
+    """Looked up only when it is asked for."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        from app.public import __version__
+
+        print(__version__)
+        parser.exit(0)
 
 
-def _estimate(asked: argparse.Namespace) -> int:
-    from app.columns import as_json
-    from app.planning.planner import plan
-    from app.report import as_lines
-    from app.sources import shared_sources
+def _keys() -> int:
+    from app.vocabulary import as_markdown
 
-    given = {key: value for key in KEYS if (value := getattr(asked, key)) is not None}
-    decoded = decode(given)
-    rejected = [problem for problem in decoded.problems if not problem.ignored]
-    for problem in decoded.problems:
-        print(f"{'error' if problem in rejected else 'note'}: {problem.message}", file=sys.stderr)
-    if rejected:
-        return 2
-    result = plan(decoded.scenario, shared_sources())
-    if asked.json:
-        print(json.dumps(as_json(result, decoded.problems), indent=2, allow_nan=False))
-    else:
-        print("\n".join(as_lines(result)))
-    return 1 if result.refusal is not None else 0
+    print("\n".join(as_markdown()))
+    return 0
 
 
 def _batch(cases: Path, output: Path) -> int:
@@ -102,18 +92,25 @@ def _batch(cases: Path, output: Path) -> int:
 
 
 def _serve(address: str, port: int) -> int:
-    import subprocess
+    """Becomes the server, so that a signal to this process reaches it."""
+    import os
 
-    command = [sys.executable, "-m", "streamlit", "run", str(Path(__file__).with_name("server.py"))]
+    server = Path(__file__).with_name("server.py")
+    os.chdir(server.parents[1])  # where .streamlit lies
     flags = [f"--server.address={address}", f"--server.port={port}"]
-    return subprocess.call([*command, *flags], cwd=Path(__file__).parent.parent)
+    os.execv(sys.executable, [sys.executable, "-m", "streamlit", "run", str(server), *flags])  # noqa: S606
+
+
+def run() -> int:
+    """What the command does with how its own process ends."""
+    try:
+        return main()
+    except BrokenPipeError:  # `... | head` has seen enough
+        sys.stderr.close()
+        return 0
+    except KeyboardInterrupt:
+        return 130
 
 
 if __name__ == "__main__":
-    try:
-        raise SystemExit(main())
-    except BrokenPipeError:  # `... | head` has seen enough
-        sys.stderr.close()
-        raise SystemExit(0) from None
-    except KeyboardInterrupt:
-        raise SystemExit(130) from None
+    raise SystemExit(run())

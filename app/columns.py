@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from datetime import date
 from decimal import Decimal
 from enum import StrEnum
 
+from app.kinds import Adapters
 from app.planning.plan import Candidate, Plan
-from app.scenario import KEYS, VERSION, Adapters, Problem
+from app.scenario import KEYS, VERSION, Problem
 from estimators.latency.estimate import Interval, LatencyEstimate
 from estimators.memory.estimate import MemoryEstimate
 
@@ -152,11 +154,16 @@ def _json_value(value: object) -> object:
     return value.isoformat() if isinstance(value, date) else value
 
 
+def as_json_values(columns: Mapping[str, Cell]) -> dict[str, object]:
+    """Columns as JSON has them: money as a number."""
+    return {key: _json_value(value) for key, value in columns.items()}
+
+
 def as_json(plan: Plan, problems: tuple[Problem, ...] = ()) -> dict[str, object]:
     """The resolved scenario's keys and the columns in one flat object, with notes and what was ignored."""
     row: dict[str, object] = {key: _json_value(getattr(plan.resolved, key)) for key in KEYS}
     row["v"] = VERSION
-    row |= {key: _json_value(value) for key, value in columns_of(plan).items()}
+    row |= as_json_values(columns_of(plan))
     row["notes"] = list(plan.all_notes)
     row["problems"] = [problem.message for problem in problems]
     return row

@@ -1,9 +1,8 @@
-"""Response headers: who may frame the page, what the page may load, and no cookie. Pure ASGI."""
+"""Response headers: who may frame the page, and what the page may load. Pure ASGI."""
 
 from __future__ import annotations
 
 import importlib.util
-import os
 import re
 from base64 import b64encode
 from functools import lru_cache
@@ -12,14 +11,27 @@ from pathlib import Path
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from estimators.provenance import Refusal
+
 FRAME_ANCESTORS = "RIGHTSIZE_FRAME_ANCESTORS"  # space-separated origins, default 'self'
-_SOURCE = re.compile(r"'self'|'none'|\*|(https?://)?(\*\.)?[A-Za-z0-9.-]+(:[0-9]{1,5}|:\*)?|https?:")
+_SOURCE = re.compile(r"'self'|\*|(https?://)?(\*\.)?[A-Za-z0-9.-]+(:[0-9]{1,5}|:\*)?|https?:")
+_HOST = re.compile(rb"[A-Za-z0-9.-]{1,253}(:[0-9]{1,5})?")
 
 
 def frame_ancestors(configured: str | None) -> str:
-    """The `frame-ancestors` sources; a malformed one is dropped rather than passed into a header."""
-    sources = [word for word in (configured or "").split() if _SOURCE.fullmatch(word)]
-    return " ".join(sources) or "'self'"
+    """The `frame-ancestors` sources. Raises `Refusal` that names an entry which is none: it must not end the page's
+    other rules, nor shut out in silence whoever was meant."""
+    words = (configured or "").split() or ["'self'"]
+    if words == ["'none'"]:
+        return "'none'"
+    for word in words:
+        if _SOURCE.fullmatch(word) is None:
+            remedy = (
+                "Write origins such as https://portal.example.com with spaces between them, and 'self' for our own."
+            )
+            message = f"{FRAME_ANCESTORS} has {word[:80]!r}, which is no origin."
+            raise Refusal(message, field=FRAME_ANCESTORS, remedy=remedy)
+    return " ".join(words)
 
 
 @lru_cache(maxsize=1)
@@ -33,8 +45,12 @@ def inline_script_hashes() -> tuple[str, ...]:
     return tuple(f"'sha256-{b64encode(sha256(script).digest()).decode()}'" for script in scripts)
 
 
-def content_security_policy(ancestors: str) -> str:
-    """Everything from this origin only. `blob:` scripts are how Streamlit mounts inline components."""
+def content_security_policy(ancestors: str, host: bytes = b"") -> str:
+    """Everything from this origin only. `blob:` scripts are how Streamlit mounts inline components.
+
+    `host` is the one the page was asked of: not every browser takes a socket to it for 'self'.
+    """
+    socket = f" ws://{host.decode()} wss://{host.decode()}" if _HOST.fullmatch(host) else ""
     return "; ".join(
         (
             "default-src 'self'",
@@ -42,7 +58,7 @@ def content_security_policy(ancestors: str) -> str:
             "style-src 'self' 'unsafe-inline'",
             "img-src 'self' data: blob:",
             "font-src 'self' data:",
-            "connect-src 'self' ws: wss:",
+            f"connect-src 'self'{socket}",
             "worker-src 'self' blob:",
             "object-src 'none'",
             "base-uri 'self'",
@@ -53,13 +69,12 @@ def content_security_policy(ancestors: str) -> str:
 
 
 class SecurityHeaders:
-    """Adds the headers to every HTTP response and drops Streamlit's XSRF cookie: the page needs none."""
+    """Adds the headers to every HTTP response."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, *, ancestors: str) -> None:
         self.app = app
-        policy = content_security_policy(frame_ancestors(os.environ.get(FRAME_ANCESTORS)))
+        self._ancestors = ancestors
         self._added = [
-            (b"content-security-policy", policy.encode("ascii")),
             (b"x-content-type-options", b"nosniff"),
             (b"referrer-policy", b"same-origin"),
             (b"permissions-policy", b"camera=(), microphone=(), geolocation=()"),
@@ -70,14 +85,13 @@ class SecurityHeaders:
             await self.app(scope, receive, send)
             return
 
+        host = next((value for name, value in scope["headers"] if name == b"host"), b"")
+        policy = content_security_policy(self._ancestors, host)
+
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                kept = [
-                    (name, value)
-                    for name, value in message.get("headers", [])
-                    if not (name.lower() == b"set-cookie" and value.startswith(b"_streamlit_xsrf"))
-                ]
-                message["headers"] = kept + self._added
+                own = (b"content-security-policy", policy.encode("ascii"))
+                message["headers"] = [*message.get("headers", []), own, *self._added]
             await send(message)
 
         await self.app(scope, receive, send_with_headers)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -14,7 +15,7 @@ from estimators.provenance import Refusal
 
 if TYPE_CHECKING:
     from pricing.explorer import PriceChange
-    from pricing.offers import PriceBook
+    from pricing.offers import Offer, PriceBook
     from pricing.reading import PriceReader, Progress
 
 
@@ -26,6 +27,7 @@ def add_prices_command(commands: Any) -> None:
     show = actions.add_parser("show", help="offers of one instance type, cheapest first")
     show.add_argument("instance")
     show.add_argument("--region")
+    show.add_argument("--json", action="store_true", help="a list of offers")
     show.set_defaults(run=_guarded(_show))
 
     refresh = actions.add_parser("refresh", help="read live prices into the store")
@@ -38,6 +40,7 @@ def add_prices_command(commands: Any) -> None:
     diff = actions.add_parser("diff", help="what changed since the bundled snapshot, or since a day")
     diff.add_argument("--since", type=date.fromisoformat, metavar="YYYY-MM-DD")
     diff.add_argument("--region")
+    diff.add_argument("--json", action="store_true", help="a list of differences")
     diff.set_defaults(run=_guarded(_diff))
 
     rebuild = actions.add_parser("rebuild", help="rebuild the bundled table from live readings (maintainers)")
@@ -99,6 +102,9 @@ def _show(asked: argparse.Namespace) -> int:
     instance = find_instance(asked.instance)
     query = PriceQuery(region=asked.region, instance_types=frozenset({instance.instance_type}))
     offers = shared_sources().book.find(query)
+    if asked.json:
+        print(json.dumps([_offer(offer) for offer in offers], indent=2))
+        return 0 if offers else 1
     if not offers:
         print(f"{instance.instance_type} is not offered {'in ' + asked.region if asked.region else 'anywhere known'}.")
         return 1
@@ -131,10 +137,26 @@ def _diff(asked: argparse.Namespace) -> int:
     book = shared_sources().book
     before: PriceBook = load_snapshot() if asked.since is None else book.on(asked.since)
     changes = diff(before, book, PriceQuery(region=asked.region))
+    if asked.json:
+        sides = [{"before": change.before, "after": change.after} for change in changes]
+        print(json.dumps([{name: side and _offer(side) for name, side in both.items()} for both in sides], indent=2))
+        return 0
     for change in changes:
         print(_change_line(change))
     print(f"{len(changes)} differences", file=sys.stderr)
     return 0
+
+
+def _offer(offer: Offer) -> dict[str, object]:
+    return {
+        "instance": offer.instance_type,
+        "region": offer.region,
+        "buy": offer.option.value,
+        "usd_per_hour": float(offer.usd_per_hour),
+        "upfront_usd": float(offer.upfront_usd),
+        "price_source": offer.source.value,
+        "price_as_of": None if offer.as_of == date.min else offer.as_of.isoformat(),
+    }
 
 
 def _change_line(change: PriceChange) -> str:

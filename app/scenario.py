@@ -7,13 +7,26 @@ could not use. `encode` is its inverse. Pure: no Streamlit, no I/O.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from datetime import date
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
+from app.kinds import (
+    ADAPTERS,
+    DAY,
+    FLAG,
+    Adapters,
+    Rejected,
+    ValueKind,
+    choice,
+    decimal,
+    integer,
+    matching,
+    number,
+)
 from estimators.architecture.model_id import MODEL_ID
 from estimators.memory.footprint import LONGEST_CONTEXT
 from estimators.precision import KvPrecision, Method, Weights
@@ -30,17 +43,6 @@ class LoadMode(StrEnum):
 
     MAX = "max"
     BATCH = "batch"
-
-
-@dataclass(frozen=True, slots=True)
-class Adapters:
-    """LoRA adapters resident at once: value of the key `lora`, as "4@16"."""
-
-    count: int
-    rank: int
-
-    def __str__(self) -> str:
-        return f"{self.count}@{self.rank}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,10 +121,6 @@ class Decoded:
     version: int | None  # `v` of the link, None when it has none
 
 
-class _Rejected(ValueError):
-    pass
-
-
 _MODEL_ID = re.compile(rf"{MODEL_ID.pattern}(@[A-Za-z0-9._/-]{{1,100}})?", re.ASCII)
 _COUNT = re.compile(  # as long as `model_text` may write one
     r"(?P<params>[0-9]{1,6}(\.[0-9]{1,24})?) ?(?P<unit>[MBT])(-?A(?P<active>[0-9]{1,6}(\.[0-9]{1,24})?)B?)?",
@@ -136,68 +134,6 @@ _VERSION = re.compile(r"[0-9]{1,4}(\.[0-9a-z]{1,12}){0,5}")
 _UNITS = {"M": Decimal("0.001"), "B": Decimal(1), "T": Decimal(1000)}
 
 
-def _integer(low: int, high: int) -> Callable[[str], int]:
-    def parse(text: str) -> int:
-        if not re.fullmatch(r"[0-9]{1,9}", text, re.ASCII):
-            raise _Rejected(f"needs a whole number from {low:,} to {high:,}")
-        value = int(text)
-        if not low <= value <= high:
-            raise _Rejected(f"needs a whole number from {low:,} to {high:,}")
-        return value
-
-    return parse
-
-
-def _plain(value: float) -> str:
-    return format(Decimal(repr(value)).normalize(), ",f")
-
-
-def _number(low: float, high: float, *, above: bool = False, below: bool = False) -> Callable[[str], float]:
-    lower, upper = ("above" if above else "from"), ("below" if below else "to")
-    sentence = f"needs a number {lower} {_plain(low)} {upper} {_plain(high)}"
-
-    def parse(text: str) -> float:
-        if not re.fullmatch(r"[0-9]{1,12}(\.[0-9]{0,24})?|\.[0-9]{1,24}", text, re.ASCII):
-            raise _Rejected(sentence)
-        value = float(text)
-        if not low <= value <= high or (above and value == low) or (below and value == high):
-            raise _Rejected(sentence)
-        return value
-
-    return parse
-
-
-def _decimal(low: str, high: str, *, above: bool = True) -> Callable[[str], Decimal]:
-    number = _number(float(low), float(high), above=above)
-
-    def parse(text: str) -> Decimal:
-        number(text)
-        return Decimal(text)
-
-    return parse
-
-
-def _choice(kind: type[StrEnum]) -> Callable[[str], Any]:
-    def parse(text: str) -> StrEnum:
-        try:
-            return kind(text.lower())
-        except ValueError:
-            names = list(kind)
-            shown = names if len(names) <= 12 else [*names[:4], f"or {len(names) - 4} others"]
-            raise _Rejected(f"is not one of {', '.join(shown)}") from None
-
-    return parse
-
-
-def _match(pattern: re.Pattern[str], what: str) -> Callable[[str], str]:
-    def parse(text: str) -> str:
-        if not pattern.fullmatch(text):
-            raise _Rejected(f"is not {what}")
-        return text
-
-    return parse
-
-
 def _count(text: str) -> tuple[float, float | None] | None:
     """(parameters, active ones) in billions of a count such as 8B or 30B-A3B; None where it is none."""
     counted = _COUNT.fullmatch(text)
@@ -206,94 +142,76 @@ def _count(text: str) -> tuple[float, float | None] | None:
     params = float(Decimal(counted["params"]) * _UNITS[counted["unit"].upper()])
     active = float(counted["active"]) if counted["active"] else None
     if not all(_BILLIONS[0] <= value <= _BILLIONS[1] for value in (params, active) if value is not None):
-        raise _Rejected("needs a count from 1M to 100000B")
+        raise Rejected("needs a count from 1M to 100000B")
     return params, active
 
 
+_MODEL = matching(_MODEL_ID, "a Hub id such as org/name, or a count such as 8B")
+
+
 def _model(text: str) -> str:
-    return text if _count(text) else _match(_MODEL_ID, "a Hub id such as org/name, or a count such as 8B")(text)
-
-
-def _flag(text: str) -> bool:
-    if text.lower() not in ("true", "false"):
-        raise _Rejected("is not one of true, false")
-    return text.lower() == "true"
-
-
-def _adapters(text: str) -> Adapters:
-    parts = re.fullmatch(r"([0-9]{1,4})@([0-9]{1,4})", text, re.ASCII)
-    if parts is None or not int(parts[1]) or not int(parts[2]):
-        raise _Rejected("needs a count and a rank such as 4@16")
-    return Adapters(int(parts[1]), int(parts[2]))
-
-
-def _day(text: str) -> date:
-    if not re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", text, re.ASCII):
-        raise _Rejected("needs a date such as 2026-11-21")
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        raise _Rejected("needs a date such as 2026-11-21") from None
+    named: str = text if _count(text) else _MODEL(text)
+    return named
 
 
 _AUTO = ("auto", "none", "")  # words for None where None means a default
 
 # One row per key, in the order of the vocabulary: within an exclusive group the first given wins.
-PARSERS: dict[str, Callable[[str], Any]] = {
-    "model": _model,
-    "params": _number(*_BILLIONS),
-    "active": _number(*_BILLIONS),
-    "weights": _choice(Weights),
-    "method": _choice(Method),
-    "kv": _choice(KvPrecision),
-    "prompt": _integer(1, LONGEST_CONTEXT),
-    "output": _integer(1, 10_000_000),
-    "concurrency": _integer(1, 1_000_000),
-    "rate": _number(0.000_001, 1_000_000),
-    "load": _choice(LoadMode),
-    "ttft": _number(0, 86_400, above=True),
-    "tpot": _number(0, 3_600, above=True),
-    "e2e": _number(0, 86_400, above=True),
-    "gpu": _match(_NAME, "the name of an accelerator such as A10G or H100"),
-    "gpus": _integer(1, 4_096),
-    "pp": _integer(1, 256),
-    "ep": _integer(1, 4_096),
-    "dp": _integer(1, 4_096),
-    "instance": _match(_INSTANCE, "an EC2 instance type such as g6.xlarge"),
-    "replicas": _integer(1, 1_000_000),
-    "region": _match(_REGION, "an AWS region such as us-east-1"),
-    "buy": _choice(PurchaseOption),
-    "hours": _decimal("0", "744"),
-    "engine": _choice(Engine),
-    "engine_version": _match(_VERSION, "a version such as 0.11.0"),
-    "util": _number(0.05, 1.0),
-    "max_len": _integer(1, LONGEST_CONTEXT),
-    "batched_tokens": _integer(1, 10_000_000),
-    "max_num_seqs": _integer(1, 1_000_000),
-    "eager": _flag,
-    "lora": _adapters,
-    "prefix": _number(0, 1, below=True),
-    "spec": _match(_MODEL_ID, "none, ngram, eagle, mtp or a draft model's id"),
-    "spec_tokens": _integer(1, 16),
-    "accept": _number(0, 1),
-    "price": _decimal("0", "100000", above=False),  # 0: hardware one has, written off
-    "price_as_of": _day,
+PARSERS: dict[str, ValueKind] = {
+    "model": replace(_MODEL, parse=_model),
+    "params": number(*_BILLIONS),
+    "active": number(*_BILLIONS),
+    "weights": choice(Weights),
+    "method": choice(Method),
+    "kv": choice(KvPrecision),
+    "prompt": integer(1, LONGEST_CONTEXT),
+    "output": integer(1, 10_000_000),
+    "concurrency": integer(1, 1_000_000),
+    "rate": number(0.000_001, 1_000_000),
+    "load": choice(LoadMode),
+    "ttft": number(0, 86_400, above=True),
+    "tpot": number(0, 3_600, above=True),
+    "e2e": number(0, 86_400, above=True),
+    "gpu": matching(_NAME, "the name of an accelerator such as A10G or H100"),
+    "gpus": integer(1, 4_096),
+    "pp": integer(1, 256),
+    "ep": integer(1, 4_096),
+    "dp": integer(1, 4_096),
+    "instance": matching(_INSTANCE, "an EC2 instance type such as g6.xlarge"),
+    "replicas": integer(1, 1_000_000),
+    "region": matching(_REGION, "an AWS region such as us-east-1"),
+    "buy": choice(PurchaseOption),
+    "hours": decimal("0", "744"),
+    "engine": choice(Engine),
+    "engine_version": matching(_VERSION, "a version such as 0.11.0"),
+    "util": number(0.05, 1.0),
+    "max_len": integer(1, LONGEST_CONTEXT),
+    "batched_tokens": integer(1, 10_000_000),
+    "max_num_seqs": integer(1, 1_000_000),
+    "eager": FLAG,
+    "lora": ADAPTERS,
+    "prefix": number(0, 1, below=True),
+    "spec": matching(_MODEL_ID, "none, ngram, eagle, mtp or a draft model's id"),
+    "spec_tokens": integer(1, 16),
+    "accept": number(0, 1),
+    "price": decimal("0", "100000", above=False),  # 0: hardware one has, written off
+    "price_as_of": DAY,
 }
 KEYS = tuple(PARSERS)
 # Keys added since links were first made (2026-11-21), each with the text that a link without it means: "1" or "none",
 # "" where that is the engine's own. It stays when the default changes: the marks of links rest on it.
 ADDED_KEYS: dict[str, str] = {"max_num_seqs": "", "eager": "false", "lora": "none", "dp": "1"}
 # What a decision link adds to the scenario: figures shown as the link's, never used in place of an estimate.
-FROZEN: dict[str, Callable[[str], Any]] = {
-    "decision": _match(re.compile(r"[0-9a-f]{12}"), "the mark of a decision link"),
-    "formula": _match(re.compile(r"[0-9]{1,4}-[0-9a-f]{8}"), "a version of the formulas"),
-    "decided_on": _day,
-    "decided_usd_month": _decimal("0", "1000000000"),
-    "decided_memory": _number(0, 10**12, above=True),
-    "decided_ttft": _number(0, 10**6, above=True),
-    "decided_tpot": _number(0, 10**6, above=True),
-    "decided_e2e": _number(0, 10**6, above=True),
-    "decided_cheapest": _match(_INSTANCE, "an EC2 instance type such as g6.xlarge"),
+FROZEN: dict[str, ValueKind] = {
+    "decision": matching(re.compile(r"[0-9a-f]{12}"), "the mark of a decision link"),
+    "formula": matching(re.compile(r"[0-9]{1,4}-[0-9a-f]{8}"), "a version of the formulas"),
+    "decided_on": DAY,
+    "decided_usd_month": decimal("0", "1000000000"),
+    "decided_memory": number(0, 10**12, above=True),
+    "decided_ttft": number(0, 10**6, above=True),
+    "decided_tpot": number(0, 10**6, above=True),
+    "decided_e2e": number(0, 10**6, above=True),
+    "decided_cheapest": matching(_INSTANCE, "an EC2 instance type such as g6.xlarge"),
 }
 # What the first screen adds: what may be chosen from, the bar, which plan is shown. Read by `exploring.question_link`.
 QUESTION_KEYS = (
@@ -331,10 +249,10 @@ def decode(raw: Mapping[str, str]) -> Decoded:
             continue
         try:
             if len(text) > LONGEST_VALUE:
-                raise _Rejected("is too long")
+                raise Rejected("is too long")
             plain = text.strip() if text.isascii() else text
             values[key] = PARSERS[key](plain.lower() if key in ("instance", "region") else plain)
-        except _Rejected as problem:
+        except Rejected as problem:
             problems.append(Problem(key, f"{key}={shown}", str(problem)))
     _read_counts(values)
     problems += _settle_groups(values)
@@ -351,9 +269,9 @@ def decode_frozen(raw: Mapping[str, str]) -> tuple[dict[str, Any], tuple[Problem
             continue
         try:
             if len(text) > LONGEST_VALUE:
-                raise _Rejected("is too long")
+                raise Rejected("is too long")
             values[key] = FROZEN[key](text)
-        except _Rejected as problem:
+        except Rejected as problem:
             problems.append(Problem(key, f"{key}={text[:60]}", f"{problem}; it was ignored."))
     return values, tuple(problems)
 

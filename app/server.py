@@ -1,4 +1,4 @@
-"""The ASGI application: the dashboard with security headers, the JSON route and start-up work.
+"""The ASGI application: the dashboard with security headers, the JSON interface and start-up work.
 
 `python -m streamlit run app/server.py` or `uvicorn app.server:app`, from the repository's root.
 """
@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import gc
 import logging
+import os
+import sys
 import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -15,13 +17,18 @@ from pathlib import Path
 import anyio
 import streamlit as st
 from starlette.middleware import Middleware
-from starlette.routing import Route
 from streamlit.runtime import get_instance
 
-from app.api import estimate
-from app.headers import SecurityHeaders
+from app import api, operating
+from app.base_path import UnderBasePath
+from app.gate import HOSTS, Gate, hosts
+from app.headers import FRAME_ANCESTORS, SecurityHeaders, frame_ancestors
+from app.logs import LOGS, set_up_logs
+from app.sockets import answer_without_delay
 from app.sources import dashboard_sources
+from app.unfurl import Unfurl, pages_of
 from app.uploads import UploadGate
+from estimators.provenance import Refusal
 
 log = logging.getLogger("rightsize")
 
@@ -41,18 +48,22 @@ def _warm() -> None:
 
 def _prepare_hub() -> None:
     """The Hub's libraries take a second to import; do it before somebody types an id, and after start-up."""
-    from estimators.architecture.hub import client as hub
+    from estimators.architecture.hub import library
 
-    hub.preload()
+    library.preload()
     gc.freeze()
 
 
 @asynccontextmanager
 async def lifespan(_app: st.App) -> AsyncIterator[None]:
+    set_up_logs(os.environ.get(LOGS))
+    answer_without_delay()
     await anyio.to_thread.run_sync(_warm)
     threading.Thread(target=_prepare_hub, name="hub-preload", daemon=True).start()
     dashboard_sources().start_refreshing()
+    operating.READINESS.serving = True
     yield
+    operating.READINESS.serving = False
     dashboard_sources().stop_refreshing()
 
 
@@ -63,16 +74,32 @@ def report(error: Exception) -> bool:
     return True
 
 
+def _guards() -> list[Middleware]:
+    """What stands before every route. A setting that cannot be read ends the start with its sentence."""
+    try:
+        named, ancestors = hosts(os.environ.get(HOSTS)), frame_ancestors(os.environ.get(FRAME_ANCESTORS))
+    except Refusal as refusal:
+        sys.exit(f"error: {refusal}")
+    return [
+        Middleware(SecurityHeaders, ancestors=ancestors),
+        Middleware(Gate, hosts=named, address=lambda: st.get_option("server.address")),
+        Middleware(UnderBasePath, base=lambda: st.get_option("server.baseUrlPath")),
+    ]
+
+
+MAIN = Path(__file__).with_name("main.py")
+PAGES = pages_of(MAIN.read_text(encoding="utf-8"), st.get_option("server.baseUrlPath") or "")
 app = st.App(
-    Path(__file__).with_name("main.py"),
-    routes=[Route("/api/v1/estimate", estimate, methods=["GET"])],
+    MAIN,
+    routes=[*api.routes(), *operating.routes()],
     middleware=[
-        Middleware(SecurityHeaders),
+        *_guards(),
         Middleware(
             UploadGate,
             files=lambda: get_instance().uploaded_file_mgr,
             active=lambda session: get_instance().is_active_session(session),
         ),
+        Middleware(Unfurl, pages=PAGES),
     ],
     lifespan=lifespan,
     on_script_error=report,

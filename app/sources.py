@@ -29,6 +29,7 @@ from estimators.architecture.hub.client import (
     RateLimited,
 )
 from estimators.architecture.hub.errors import INSTEAD
+from estimators.architecture.hub.pages import QuantizedCheckpoint
 from estimators.architecture.spec import ModelSpec
 from estimators.provenance import Refusal
 from pricing.book import Book
@@ -116,6 +117,10 @@ class LocalSources:
         if catalogue.find(model_id) is not None and not revision:
             return catalogue.load_config(model_id)
         return self._configs.get(model) or self._fetched(model_id, revision or None).config
+
+    def quantized(self, model_id: str) -> tuple[QuantizedCheckpoint, ...]:
+        """Copies of a model as the Hub lists them, most used first. Raises `Refusal` where it cannot be asked."""
+        return self._hub.find_quantized(model_id)
 
     def file_bytes(self, model: str) -> int | None:
         """Bytes of the repository's weight files, when the Hub has said so."""

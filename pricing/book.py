@@ -23,6 +23,7 @@ from pricing.reading import (
     stored_moment,
 )
 from pricing.refresh import RegionReport, read_region
+from pricing.sense import doubt
 from pricing.snapshot import PricePoint, load_snapshot, snapshot_history, snapshot_on
 from pricing.table import OfferTable
 
@@ -112,7 +113,8 @@ class Book:
         points = list(snapshot_history(instance_type, region, option))
         if self._store is not None:
             try:
-                points += self._store.history(instance_type, region, option)
+                kept = self._store.history(instance_type, region, option)
+                points += [p for p in kept if not doubt(instance_type, region, option, p.usd_per_hour)]
             except Refusal as error:
                 self._away(error)
         return tuple(sorted(points, key=lambda point: point.as_of))
@@ -128,6 +130,8 @@ class Book:
             except ODD_ROW:
                 continue
             standing = offers.get(_key(offer))
+            if doubt(offer.instance_type, offer.region, offer.option, offer.usd_per_hour):
+                continue
             if standing is None or standing.as_of <= as_of:
                 offers[_key(offer)] = offer
         return OfferTable(offers.values())
@@ -139,6 +143,10 @@ class Book:
         stored = self._loaded.readings.get(key)
         source, as_of = self._origin(key, contact, stored)
         read = contact.reading or stored
+        here = [offer for offer in self.find(PriceQuery(region=region)) if offer.option.listing is listing]
+        live = sum(offer.source is PriceSource.LIVE for offer in here)
+        if source is PriceSource.LIVE and not live:
+            source = PriceSource.CACHED
         return BookStatus(
             region=region,
             listing=listing,
@@ -148,6 +156,8 @@ class Book:
             live_until=contact.reading.read_at if contact.reading and contact.failed_at else None,
             error=contact.error or self._store_error,
             remarks=read.remarks if read else (),
+            live=live,
+            offers=len(here),
         )
 
     def _origin(
@@ -254,6 +264,9 @@ class Book:
                 if contact.reading and (stored is None or stored.read_at < contact.reading.read_at):
                     source = PriceSource.LIVE if key in live else PriceSource.CACHED
                     self._lay_reading(offers, contact.reading, source, today)
+            for contact in list(self._contacts.values()):
+                if contact.reading is not None:
+                    _mark(offers, contact.reading)
             self._table, self._made = OfferTable(offers.values()), wanted
             self._version += 1
 
@@ -299,7 +312,7 @@ class Book:
         odd = 0
         for row in self._loaded.prices:
             try:
-                instance_type, region, text, _, _, _, _, last_seen = row
+                instance_type, region, text, price, _, _, _, last_seen = row
                 option = options[text]
                 day = days.get((text, last_seen))
                 if day is None:
@@ -309,6 +322,8 @@ class Book:
                 standing = offers.get(key)
                 if standing is not None and standing.as_of > day[0]:
                     continue
+                if doubt(instance_type, region, option, amount(price)):
+                    continue  # of a release that believed it, or of another hand
                 # A row an incomplete reading did not confirm is a copy, however live its neighbours are.
                 live_now = bool(confirmed) and confirmed.get((region, text)) == last_seen
                 source = PriceSource.LIVE if live_now else PriceSource.CACHED
@@ -342,6 +357,14 @@ def _collector_at_rest() -> Iterator[None]:
     finally:
         if was_on:
             gc.enable()
+
+
+def _mark(offers: dict[OfferKey, Offer], reading: PriceReading) -> None:
+    """Says of each known price that it was kept against one that is not believed."""
+    for instance_type, option in reading.doubted:
+        key = (instance_type, reading.region, option.value)
+        if key in offers:
+            offers[key] = replace(offers[key], kept=True)
 
 
 def _key(offer: Offer) -> OfferKey:

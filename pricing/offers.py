@@ -110,6 +110,7 @@ class Offer:
     origin: str  # the row, API or file it was read from
     upfront_usd: Decimal = Decimal(0)
     stale: bool = False
+    kept: bool = False  # against a newer one that is not believed
     note: str = ""
 
 

@@ -9,7 +9,7 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import NamedTuple, Protocol
 
-from pricing.offers import Listing, Offer, PriceSource
+from pricing.offers import Listing, Offer, PriceSource, PurchaseOption
 
 
 class Progress(Protocol):
@@ -37,6 +37,7 @@ class PriceReading:
     offers: tuple[Offer, ...]
     complete: bool = True
     remarks: tuple[str, ...] = ()
+    doubted: tuple[tuple[str, PurchaseOption], ...] = ()  # types and options whose price was not believed
 
 
 class PriceReader(Protocol):
@@ -108,6 +109,8 @@ class BookStatus:
     live_until: datetime | None  # last success, when what followed failed
     error: str  # what the last attempt said, empty when it went well or none was made
     remarks: tuple[str, ...]  # what the last reading had to leave out
+    live: int  # prices of this listing that are live
+    offers: int  # all of them
 
     @property
     def sentence(self) -> str:
@@ -116,6 +119,8 @@ class BookStatus:
             said = f"No price for {self.region}."
         elif self.source is PriceSource.LIVE:
             said = f"Live from AWS, read {_minute(self.as_of)}."
+            if self.live < self.offers:
+                said = f"{self.live} of {self.offers} prices are {said[0].lower()}{said[1:-1]}; the others are older."
         elif self.source is PriceSource.CACHED:
             said = f"Last good copy, read from AWS {_minute(self.as_of)}."
         else:

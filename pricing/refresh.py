@@ -15,6 +15,7 @@ from estimators.provenance import Refusal
 from pricing.aws.errors import ExpiredCredentials, NoCredentials
 from pricing.reading import PriceReader, PriceReading, Progress, no_progress
 from pricing.regions import regions_within
+from pricing.sense import believed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -61,7 +62,8 @@ def read_region(
     listings: Sequence[Listing] | None = None,
     progress: Progress = no_progress,
 ) -> RegionReport:
-    """Reads a region's listings one by one, handing each to `keep` at once: a failure later loses nothing before it.
+    """Reads a region's listings one by one, handing what can be believed of each to `keep` at once: a failure later
+    loses nothing before it.
 
     Without valid credentials the rest is not tried: the answer would be the same.
     """
@@ -71,7 +73,9 @@ def read_region(
         error, reading = hopeless, None
         if not hopeless:
             try:
-                reading = reader.read(region, listing, progress)
+                reading = believed(reader.read(region, listing, progress))
+                if reading.doubted:
+                    log.warning("%s %s: %s", region, listing.value, " ".join(reading.remarks)[:2000])
                 keep(reading)
             except Refusal as refusal:
                 error, reading = str(refusal), None

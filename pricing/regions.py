@@ -37,3 +37,12 @@ def regions() -> tuple[Region, ...]:
 def regions_within(areas: frozenset[str] | None) -> frozenset[str]:
     """Codes of the regions in some areas, for a data-residency filter; None allows every region."""
     return frozenset(region.region for region in regions() if areas is None or region.area in areas)
+
+
+def region_label(code: str) -> str:
+    """ "eu-west-2 London, Europe outside the EU": found by its code, its city and where data in it lies."""
+    known = _by_code().get(code)
+    if known is None:
+        return code
+    city = known.name.partition("(")[2].rstrip(")") or known.name
+    return f"{code} {city}, {known.area}"

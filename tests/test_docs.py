@@ -155,3 +155,17 @@ def test_the_number_that_is_walked_through_the_rooms_is_what_planning_gives() ->
     ):
         assert said in text
     assert found.chosen.replicas == 2
+
+
+def test_the_example_for_python_runs_and_prints_plans(capsys: pytest.CaptureFixture[str]) -> None:
+    (example,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "PYTHON.md").read_text(encoding="utf-8"), re.S)
+    names: dict[str, object] = {}
+    exec(example, names)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "Llama 3.1 8B in BF16 fits one L4 in each of 2 replicas (2 x g6.xlarge): $1,175 a month."
+    assert lines[1].startswith("2 x g6.xlarge: $1,175 a month, first token 0.")
+    assert lines[2].startswith("$")
+    assert lines[-1].startswith("prompt prompt=many needs a whole number")
+    prices = names["prices"]
+    assert isinstance(prices, dict)
+    assert prices["eu-west-1"] > prices["us-east-1"]

@@ -15,6 +15,7 @@ from estimators.provenance import read_table
 
 ROOT = Path(__file__).parents[2]
 RECORD = Path(__file__).parent / "data" / "calibrations.csv"
+LAUNCH = Path("estimators/launch/data")
 PRICES = "prices.csv"  # how the books of prices end
 
 
@@ -40,12 +41,14 @@ def tables(root: Path = ROOT) -> Iterator[Path]:
 
     Not the records only maintainers' fits read: what they change arrives in the fitted tables. Not the books of
     prices: a decision is computed at the price in its own link, and what the market did since is told from the price
-    history; a refreshed book is no new calibration. Not the record of calibrations, which would change itself.
+    history; a refreshed book is no new calibration. Not what only a start command names: arguments and heads. Not the
+    record of calibrations, which would change itself.
     """
     for package in ("app", "estimators", "pricing"):
         for path in (root / package).rglob("data/*"):
             within = path.relative_to(root)
-            left_out = within in (RECORD.relative_to(ROOT), RECORDS.relative_to(ROOT) / path.name)
+            others = RECORDS.relative_to(ROOT), LAUNCH
+            left_out = within == RECORD.relative_to(ROOT) or within.parent in others
             if path.suffix in (".csv", ".jsonl") and not path.name.endswith(PRICES) and not left_out:
                 yield path
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import parse_qsl, urlsplit
 
@@ -64,7 +64,11 @@ def opened(link: str, sources: VersionedSources) -> Compared:
         raise Refusal("That is not a link.", field="link", remedy="Paste what Copy link gave you.") from None
     if not pairs or not re.match(r"[?]?[a-z_]+=", query):
         raise Refusal("The link holds no scenario.", field="link", remedy="Paste what Copy link gave you.")
-    raw = {key: value for key, value in pairs if not key.startswith("embed")}
+    return compared_of({key: value for key, value in pairs if not key.startswith("embed")}, sources)
+
+
+def compared_of(raw: Mapping[str, str], sources: VersionedSources) -> Compared:
+    """The scenario of flat parameters, with the decision they carry."""
     decoded = decode(raw)
     decision, scenario, dropped = read_decision(raw, decoded.scenario)
     return Compared(

@@ -19,6 +19,7 @@ from app.planning.sentences import precision_name
 from app.scenario import Scenario
 from estimators.architecture.hub.client import HubOffline, HubUnavailable
 from estimators.latency.speculative import acceptances
+from estimators.launch.heads import head_for
 from estimators.precision import KvPrecision, Method, Weights
 from estimators.provenance import Refusal
 from estimators.quality.checkpoints import names_to_try, published_checkpoint
@@ -187,7 +188,7 @@ def _over_suites(overall: Recovery | None) -> str:
 def _speculation(plan: Plan, method: str) -> Lever:
     efforts = {
         "ngram": "One setting: no extra model",
-        "eagle": "A trained head for this very model; look for a published one first",
+        "eagle": "A head to be trained for this very model: none is known to be published",
         "mtp": "One setting: the checkpoint brings it",
     }
     row = acceptance_of(plan, method)
@@ -199,6 +200,7 @@ def _speculation(plan: Plan, method: str) -> Lever:
     )
     tokens = row.tokens if row else 1 if method == "mtp" else 3
     accept = row.per_token if row else None
+    head = head_for(plan.asked.model, method) if plan.asked.model else None
 
     def change(scenario: Scenario) -> Scenario:
         return replace(scenario, spec=method, spec_tokens=tokens, accept=accept)
@@ -210,7 +212,7 @@ def _speculation(plan: Plan, method: str) -> Lever:
         change=change,
         kept=LOSSLESS,
         evidence=f"{evidence}. {_capital(evidence_of(plan, method))}",
-        effort=f"Published head: {row.head}" if row and row.head else efforts[method],
+        effort=f"Published head: {head.id}" if head else efforts[method],
         note=pays_until(plan, change(plan.asked)),
     )
 

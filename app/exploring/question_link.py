@@ -6,17 +6,18 @@ never raises, reads bounded text, and names what it could not use.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import TypeVar
 from urllib.parse import urlencode
 
+from app.kinds import Rejected
 from app.planning.quality_bar import comparable
 from app.planning.question import MOST_MODELS, USUAL_KV, USUAL_WEIGHTS, QualityBar, Question, owned_from
 from app.presets import PRESETS
 from app.scenario import QUESTION_KEYS, Problem, Scenario, decode, encode, model_text
+from app.vocabulary import VOCABULARY
 from estimators.precision import KvPrecision, Weights
 from estimators.provenance import Refusal
 from estimators.quality.scores import Score
@@ -24,12 +25,11 @@ from estimators.quality.tasks import Task
 from pricing.offers import PurchaseOption
 
 T = TypeVar("T")
-REFERENCE = "meta-llama/Llama-3.1-70B-Instruct"
+REFERENCE = VOCABULARY["quality_of"].default
 LONGEST = {"models": 6_000, "owned": 800}  # characters; everything else fits in 2,000
 LONGEST_LINK = 2_000  # characters that every browser and mail program passes on whole
 MOST_UNLISTED = 5  # models outside the catalogue in one link: each may be a question to the Hub
 MOST_NAMED = 5  # things that could not be used, of one key
-_NUMBER = re.compile(r"[0-9]{1,10}(\.[0-9]{1,4})?", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,14 +168,15 @@ class _Reader:
         found = self.several(key, allowed, reason)
         return found[0] if found else None
 
-    def number(self, key: str, low: float, high: float) -> Decimal | None:
+    def number(self, key: str) -> Decimal | None:
         text = self.text(key)
         if not text:
             return None
-        if not _NUMBER.fullmatch(text) or not low <= float(text) <= high:
-            self.reject(key, text, f"needs a number from {low:g} to {high:,.0f}")
+        try:
+            return Decimal(str(VOCABULARY[key].kind(text)))
+        except Rejected as problem:
+            self.reject(key, text, str(problem))
             return None
-        return Decimal(text)
 
 
 def decode_question(
@@ -183,7 +184,7 @@ def decode_question(
 ) -> tuple[Asked, tuple[Problem, ...]]:
     """The question of a link, and what of it could not be used, by name. Never raises."""
     reader = _Reader(raw)
-    percent = reader.number("quality", 1, 200)
+    percent = reader.number("quality")
     asked = Asked(
         use=reader.one("use", PRESETS, "is no use known here") or "",
         models=_named_models(reader, models),
@@ -199,8 +200,8 @@ def decode_question(
         reference=reader.one("quality_of", models, "is not in the catalogue, so it has no published quality here")
         or REFERENCE,
         task=reader.one("quality_on", list(Task), "is no task with published quality") or Task.INSTRUCTION_FOLLOWING,
-        reasoning=reader.text("reasoning") == "1",
-        budget=reader.number("budget", 1, 1e9),
+        reasoning=reader.text("reasoning").lower() in ("1", "true"),
+        budget=reader.number("budget"),
         owned=_owned(reader),
     )
     if percent is None:  # no bar, so nothing it would be held to

@@ -11,7 +11,6 @@ from app.planning.sentences import precision_name
 from estimators.engines.support import support
 from estimators.latency import CurvePoint, curve
 from estimators.memory import MemoryEstimate, estimate_memory
-from estimators.memory.command import vllm_command
 from estimators.precision import KvPrecision, Precision, Weights, resolve_precision
 from estimators.provenance import Refusal
 from estimators.workload import EngineSettings, Load, Placement, Workload
@@ -142,23 +141,6 @@ def _variants(setting: _Setting, plan: Plan) -> Iterator[MemoryVariant]:
                     continue
                 problem = "" if runs.runs else runs.reason
                 yield MemoryVariant(weights=weights, kv=kv, tp=tp, memory=memory, problem=problem, current=current)
-
-
-def start_command(plan: Plan) -> str:
-    """The `vllm serve` line of one replica; empty for another engine or without a machine."""
-    setting = _setting(plan)
-    if setting is None:
-        return ""
-    machine = setting.chosen.machine
-    return vllm_command(
-        setting.precision,
-        machine.accelerator,
-        setting.placement,
-        workload_of(plan.asked, max(1, setting.chosen.replicas)),
-        setting.settings,
-        memory_bytes=machine.memory_bytes,
-        draft=plan.draft,
-    )
 
 
 def serving_curve(plan: Plan) -> tuple[CurvePoint, ...]:

@@ -9,6 +9,7 @@ from typing import TypeAlias
 import plotly.graph_objects as go
 
 from app.format import GIB, gib, significant, usd
+from app.text import in_figure
 from estimators.memory.estimate import MemoryEstimate
 
 # Okabe and Ito's colours, distinguishable with every common colour-vision deficiency.
@@ -123,13 +124,15 @@ def cost_by_size(article: Sequence[CostPoint], cheapest: Sequence[CostPoint], cu
                 mode=mode,
                 x=[p.billions for p in points],
                 y=[p.usd_per_month for p in points],
-                text=[f"{p.label.rsplit(' ', 1)[-1]}: {usd(p.usd_per_month)}" for p in points]
+                text=[in_figure(f"{p.label.rsplit(' ', 1)[-1]}: {usd(p.usd_per_month)}") for p in points]
                 if "text" in mode
                 else None,
                 textposition=position,
                 line={"color": colour, "width": 2, "dash": "dot"},
                 marker={"color": colour, "symbol": symbol, "size": 16 if symbol == "star" else 11},
-                customdata=[(p.label, p.machine, p.precision, usd(p.usd_per_month)) for p in points],
+                customdata=[
+                    (in_figure(p.label), in_figure(p.machine), p.precision, usd(p.usd_per_month)) for p in points
+                ],
                 hovertemplate=(
                     "%{customdata[0]} in %{customdata[2]}<br>%{customdata[1]}<br>%{customdata[3]} a month"
                     "<extra></extra>"

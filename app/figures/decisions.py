@@ -13,6 +13,7 @@ from app.exploring.sensitivity import Swing
 from app.figures.base import BLUE, GREY, ORANGE, RED, SKY, styled
 from app.format import p95, seconds, usd
 from app.planning.recommendation import Point
+from app.text import in_figure
 from estimators.latency.estimate import TIMES
 
 P = TypeVar("P")
@@ -84,7 +85,7 @@ def cost_against_quality(points: Sequence[Point], bar: float | None, reference: 
     low, high = (min(ends), max(ends)) if ends else (0.0, 100.0)
     span = max(high - low, 1.0)
     figure.update_xaxes(
-        title=f"quality, % of {reference}", fixedrange=True, range=[low - 0.05 * span, high + ROOM * span]
+        title=f"quality, % of {in_figure(reference)}", fixedrange=True, range=[low - 0.05 * span, high + ROOM * span]
     )
     return _money(figure, shown)
 
@@ -166,7 +167,8 @@ def _add(figure: go.Figure, points: Sequence[Point], x: Callable[[Point], float]
                 y=[p.usd_per_month for p in members],
                 marker={"color": colour, "symbol": symbol, "size": 8},
                 customdata=[
-                    (_short(p.model), p.precision, p.accelerator, usd(p.usd_per_month), said(p)) for p in members
+                    (in_figure(_short(p.model)), p.precision, p.accelerator, usd(p.usd_per_month), said(p))
+                    for p in members
                 ],
                 hovertemplate=(
                     "%{customdata[0]} in %{customdata[1]}<br>%{customdata[2]}<br>%{customdata[3]} a month<br>"
@@ -226,7 +228,7 @@ def _names(best: Sequence[Point], costs: Sequence[float]) -> list[str]:
             called = f"{name} {best[i].precision}"
             if twins[best[i].model, best[i].precision] > 1:  # told apart by where they run
                 called += f" {best[i].accelerator.split('-')[0]}"
-            names[i] = f"  {called}  "  # clear of the marker
+            names[i] = f"  {in_figure(called)}  "  # clear of the marker
     return names
 
 

@@ -10,6 +10,7 @@ import plotly.graph_objects as go
 from app.exploring.token_cost import VolumeCost
 from app.figures.base import BLUE, GREEN, ORANGE, RED, styled
 from app.format import usd
+from app.text import in_figure
 from pricing.offers import Offer
 from pricing.snapshot import PricePoint
 
@@ -21,7 +22,7 @@ def region_ranking(offers: Sequence[Offer], current: str) -> go.Figure:
     figure = go.Figure(
         go.Bar(
             x=[float(offer.usd_per_hour) for offer in offers],
-            y=[offer.region for offer in offers],
+            y=[in_figure(offer.region) for offer in offers],
             orientation="h",
             marker_color=[ORANGE if offer.region == current else BLUE for offer in offers],
             text=[f"{usd(offer.usd_per_hour)}" for offer in offers],
@@ -45,7 +46,7 @@ def price_history(points: Sequence[PricePoint]) -> go.Figure:
             y=[float(point.usd_per_hour) for point in points],
             mode="lines+markers",
             line={"shape": "hv", "color": BLUE, "width": 2},
-            customdata=[point.origin for point in points],
+            customdata=[in_figure(point.origin) for point in points],
             hovertemplate="%{x|%Y-%m-%d}: $%{y:.4f} an hour<br>%{customdata}<extra></extra>",
         )
     )

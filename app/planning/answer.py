@@ -26,9 +26,9 @@ from estimators.precision import KvPrecision, Weights
 from estimators.provenance import Refusal
 from estimators.quality.recovery import Level, recovery
 from estimators.quality.verdict import Meets
+from pricing.offers import PurchaseOption
 
-TIGHTER = (1.0, 0.7, 0.5, 0.33)  # shares of the limits on time that a safe plan is looked for with, in turn
-SAFE_SHOWN = 12
+SAFE_SHOWN = 30
 _ROWS = re.compile(r"[0-9]+ published rows on .+, (?P<exact>[0-9]+) of them with ")
 
 
@@ -101,14 +101,18 @@ def answer(question: Question, asked: Scenario, sources: Sources) -> Answer:
     try:
         with budget.spending():
             found = recommend(question, sources)
-            own = _on_own_hardware(question, asked, sources) if question.owned else None
+            own = _as_published(question, asked, sources) if _wider(question, asked) else None
     except Refusal as refused:
-        refusal = refused
+        refusal, own = refused, None
     except OutOfBudget as out:
         refusal = stopped = out.refusal
+        own = None
+    if own is None and not question.owned:
+        asked = replace(asked, region=question.regions[0], buy=question.options[0])
     plain = own.plan if own else plan(asked, sources, whole=False)
     ways: list[tuple[Kind, Plan, Candidate]] = []
-    if plain.chosen is not None and plain.chosen.memory is not None:
+    named = question.bar is not None or asked.model is None or asked.model in question.models
+    if named and plain.chosen is not None and plain.chosen.memory is not None:
         ways.append((Kind.AS_ASKED, plain, own.candidate if own else plain.chosen))
     if found is not None and found.plans:
         ways.append((Kind.CHEAPEST, found.plans[0].plan, found.plans[0].candidate))
@@ -119,7 +123,13 @@ def answer(question: Question, asked: Scenario, sources: Sources) -> Answer:
     return Answer(asked=plain, cards=tuple(_cards(ways)), found=found, refusal=refusal, stopped=stopped)
 
 
-def _on_own_hardware(question: Question, asked: Scenario, sources: Sources) -> Ranked | None:
+def _wider(question: Question, asked: Scenario) -> bool:
+    """Whether the question allows other hardware, regions or ways to pay than the scenario names."""
+    return bool(question.owned) or question.regions != (asked.region,) or question.options != (asked.buy,)
+
+
+def _as_published(question: Question, asked: Scenario, sources: Sources) -> Ranked | None:
+    """The model as published on the cheapest of what the question allows."""
     model = asked.model or question.models[0]
     plain = replace(question, models=(model,), weights=(asked.weights,), kv=(asked.kv,), drafting=False, bar=None)
     found = recommend(plain, sources, shown=1).plans
@@ -153,8 +163,19 @@ def _coincide(kind: Kind, shown: Candidate, other: Candidate) -> bool:
     if kind is Kind.CHEAPEST:  # nothing is given up where it saves nothing
         does = shown.eligible and all(limit.met for limit in shown.limits)
         if does and shown.usd_per_month is not None and other.usd_per_month is not None:
-            return shown.usd_per_month <= other.usd_per_month
+            return _burden(shown) <= _burden(other)
     return _identity(shown) == _identity(other)
+
+
+def _burden(candidate: Candidate) -> tuple[Decimal, int]:
+    """Dollars a month; then, of hardware one has, how much of it is kept busy."""
+    return candidate.usd_per_month or Decimal(0), owned_accelerators(candidate)
+
+
+def owned_accelerators(candidate: Candidate) -> int:
+    """How many of one's own accelerators a plan keeps busy; 0 for what is rented."""
+    own = candidate.offer is not None and candidate.offer.option is PurchaseOption.OWNED
+    return candidate.instances if own else 0
 
 
 def _identity(candidate: Candidate) -> tuple[object, ...]:
@@ -177,47 +198,32 @@ def _identity(candidate: Candidate) -> tuple[object, ...]:
 def _safe(
     question: Question, plainly: Ranked | None, sources: Sources, budget: Allowance
 ) -> tuple[Ranked | None, Refusal | None]:
-    """(the cheapest plan that clears every limit, why the search was stopped): looked for with the limits on time as
-    they are, then tighter; the one as asked, where it clears them and nothing that does is cheaper."""
+    """(the cheapest plan whose whole interval clears every limit, why the search was stopped); the one as asked, where
+    it does and nothing that does is cheaper."""
     asked = question.scenario
-    timed = any(getattr(asked, key) is not None for key in OBJECTIVES)
+    timed = any(getattr(asked, key) is not None for key in OBJECTIVES) or asked.rate is not None
+
+    def clears(ranked: Ranked) -> bool:
+        return _clears(ranked, timed)
+
     may_stand = plainly is not None and question.bar is None and plainly.candidate.eligible
-    best = plainly if plainly and may_stand and _clears(plainly, timed or asked.rate is not None) else None
-    for share in TIGHTER if timed else TIGHTER[:1]:
-        tighter = {key: limit * share for key in OBJECTIVES if (limit := getattr(asked, key)) is not None}
-        narrowed = replace(question, scenario=replace(asked, **tighter), drafting=False)
-        try:
-            with budget.spending():
-                plans = recommend(narrowed, sources, shown=SAFE_SHOWN).plans
-        except Refusal:
-            return best, None
-        except OutOfBudget as out:
-            return best, out.refusal
-        for ranked in plans:
-            if best is not None and _usd(ranked) >= _usd(best):
-                break
-            restated = _restated(ranked, asked, sources) if share < 1 else ranked
-            if _clears(restated, timed or asked.rate is not None):
-                best = restated
-                break
-        if plans and best is plans[0]:
-            break
-    return best, None
+    best = plainly if plainly and may_stand and clears(plainly) else None
+    held = replace(question, whole_interval=True, drafting=False)
+    if question.bar is None:  # what an FP8 cache keeps is published for tasks alone
+        held = replace(held, kv=(asked.kv,))
+    try:
+        with budget.spending():
+            plans = recommend(held, sources, shown=SAFE_SHOWN, enough=clears).plans
+    except Refusal:
+        return best, None
+    except OutOfBudget as out:
+        return best, out.refusal
+    found = plans[-1] if plans and clears(plans[-1]) else None
+    return (found if found is not None and (best is None or _usd(found) < _usd(best)) else best), None
 
 
 def _usd(ranked: Ranked) -> Decimal:
     return ranked.candidate.usd_per_month or Decimal(0)
-
-
-def _restated(ranked: Ranked, asked: Scenario, sources: Sources) -> Ranked:
-    """The plan under the limits that were asked, not the tighter ones it was found with."""
-    scenario = replace(ranked.candidate.scenario, ttft=asked.ttft, tpot=asked.tpot, e2e=asked.e2e)
-    limits = tuple(
-        replace(limit, limit=getattr(asked, limit.key)) if limit.key in OBJECTIVES else limit
-        for limit in ranked.candidate.limits
-    )
-    candidate = replace(ranked.candidate, scenario=scenario, limits=limits)
-    return replace(ranked, candidate=candidate, plan=plan(scenario, sources, whole=False))
 
 
 def _clears(ranked: Ranked, timed: bool) -> bool:

@@ -16,7 +16,7 @@ from estimators.workload import Speculation
 
 ALONE = 1.0  # requests in flight that any acceptance is published for; what a curve shows goes further
 NAMES = {
-    "ngram": "prompt look-up (n-gram)",
+    "ngram": "prompt look-up, n-gram",
     "eagle": "an EAGLE-3 head",
     "mtp": "its own prediction layers (MTP)",
     "draft": "a draft model",
@@ -42,7 +42,7 @@ class Drafting:
 
     @property
     def name(self) -> str:
-        return f"{NAMES[self.drafted.method]}, {self.drafted.tokens} drafted"
+        return f"{NAMES[self.drafted.method]} ({self.drafted.tokens} tokens a step)"
 
 
 def matters(scenario: Scenario) -> bool:

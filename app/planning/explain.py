@@ -6,18 +6,19 @@ import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
-from app.format import gib, seconds
+from app.format import gib, plural, seconds
 from app.planning import refusals
 from app.planning.costs import plan_cost
 from app.planning.loads import settings_of, workload_of
 from app.planning.market import instances_needed
 from app.planning.plan import OBJECTIVES, Candidate, Holding, Limit, Machine, p95_of
-from app.planning.sentences import precision_name
+from app.planning.sentences import model_name, precision_name
 from app.planning.ways import Variant, unsupported, weights_support
 from app.planning.weigher import resolved
 from app.scenario import Scenario
 from estimators.latency import estimate_latency
 from estimators.latency.estimate import Interval, LatencyEstimate
+from estimators.launch.heads import head_for
 from estimators.memory import estimate_memory
 from estimators.memory.estimate import MemoryEstimate
 from estimators.provenance import Refusal
@@ -82,7 +83,11 @@ def explain(scenario: Scenario, variant: Variant, way: Deployment) -> Candidate:
         e2e_p95_s=latency.e2e_p95_s if latency else None,
         limits=limits,
         reasons=tuple(reasons),
-        notes=(*_caveats(scenario, variant, machine, memory), *_speed_caveats(scenario, limits, latency)),
+        notes=(
+            *_caveats(scenario, variant, machine, memory),
+            *_longest_context(scenario, way, memory, latency),
+            *_speed_caveats(scenario, limits, latency),
+        ),
         memory=memory,
         latency=latency,
     )
@@ -167,6 +172,11 @@ def _caveats(scenario: Scenario, variant: Variant, machine: Machine, memory: Mem
             f"{context:,} tokens are more than the {limit:,} the model's config allows: engines refuse to start so, "
             "unless its context is extended (rope scaling) and they are told to allow it."
         )
+    if scenario.spec == "eagle" and head_for(precision.spec.id, scenario.spec) is None:
+        yield (
+            f"No EAGLE head of {model_name(scenario)} is known to be published: one has to be trained before this plan "
+            "can run."
+        )
     runs = weights_support(scenario, precision, machine.accelerator)
     name = precision_name(precision.weights)
     if runs.path == "native" and runs.reason:
@@ -174,6 +184,22 @@ def _caveats(scenario: Scenario, variant: Variant, machine: Machine, memory: Mem
         yield f"{name} on {machine.accelerator.name}: {said}."
     if runs.path == "weight-only" and runs.reason:
         yield f"{name} is stored but not computed in here: {runs.reason.removesuffix('.')}."
+
+
+def _longest_context(
+    scenario: Scenario, way: Deployment, memory: MemoryEstimate, latency: LatencyEstimate | None
+) -> Iterator[str]:
+    """How many of the requests at once may grow to a longest context beyond their own length."""
+    if scenario.max_len is None or scenario.max_len <= scenario.prompt + scenario.output or not memory.kv_known:
+        return
+    share = workload_of(scenario, way.replicas).concurrency or (latency.running_requests if latency else 1)
+    share = min(share, (scenario.max_num_seqs or math.inf) * scenario.dp)  # what is more queues
+    running, held = math.ceil(share), memory.longest_concurrency
+    holds = f"one replica holds {plural(held, 'request')} of {scenario.max_len:,} tokens at once"
+    if held >= running:
+        yield f"Sized for the longest context: {holds}, and {running:,} run at most."
+    else:
+        yield f"At the longest context {holds}, not {running:,}: beyond that the engine puts requests off."
 
 
 def _speed_caveats(scenario: Scenario, limits: tuple[Limit, ...], latency: LatencyEstimate | None) -> Iterator[str]:

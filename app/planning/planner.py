@@ -29,6 +29,7 @@ from app.scenario import Scenario
 from estimators.architecture.spec import ModelSpec
 from estimators.architecture.typical import spec_from_parameter_count
 from estimators.engines.support import precision_in
+from estimators.hardware.catalogue import read_as
 from estimators.memory import draft_precision
 from estimators.precision import Precision
 from estimators.provenance import Refusal
@@ -85,7 +86,8 @@ def _planning(scenario: Scenario, sources: Sources, whole: bool) -> Planning:
     result = Plan(asked=scenario, resolved=scenario)
     try:
         spec = _spec(scenario, sources)
-        result = replace(result, spec=spec, notes=spec.notes)
+        read = read_as(scenario.gpu) if scenario.gpu else ""
+        result = replace(result, spec=spec, notes=(*spec.notes, *((f"{read}.",) if read else ())))
         precision = precision_in(scenario.engine, spec, scenario.weights, scenario.method, scenario.kv)
         result = replace(
             result, precision=precision, notes=(*result.notes, *_cross_check(scenario, precision, sources))

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from app.planning.question import QualityBar
 from estimators.precision import KvPrecision, Precision, Weights
 from estimators.quality.models import same_model
 from estimators.quality.recovery import recovery
+from estimators.quality.scores import ruler_of
 from estimators.quality.tasks import Task
 from estimators.quality.verdict import BarResult, Meets, QualityVerdict, compare_quality, meets_bar
 
@@ -61,7 +63,9 @@ def judge(model: str, precision: Precision, kv: KvPrecision, bar: QualityBar | N
 
 @lru_cache(maxsize=4096)
 def _judged(model: str, scheme: str, method: str | None, cache_in_fp8: bool, bar: QualityBar) -> Judgement:
-    verdict = compare_quality(model, scheme, bar.reference, bar.task, method=method, own_scores=bar.own)
+    verdict = compare_quality(
+        model, scheme, bar.reference, bar.task, method=method, own_scores=bar.own, ruler=bar.ruler
+    )
     result = meets_bar(verdict, bar.minimum_ratio)
     if verdict.ratio is not None and not bar.reasoning and (mode := reasoning_mode(verdict)):
         reason = f"its score was taken in the mode {mode!r}, whose tokens this load does not have"
@@ -107,15 +111,21 @@ def reasoning_mode(verdict: QualityVerdict) -> str:
     """The mode the deciding score was taken in when it reasons before it answers, else nothing."""
     if verdict.scores is None:
         return ""
-    mode = verdict.scores.candidate.mode
-    return mode if mode.startswith("reasoning") else ""
+    return verdict.scores.candidate.mode if verdict.scores.candidate.reasons else ""
+
+
+def on_one_ruler(bar: QualityBar | None, models: Sequence[str]) -> QualityBar | None:
+    """The bar with the one ruler that ranks these models: scores of different benchmarks share no ranking."""
+    return replace(bar, ruler=ruler_of(bar.reference, bar.task, models)) if bar is not None else None
 
 
 @lru_cache(maxsize=256)
 def comparable(models: tuple[str, ...], reference: str, task: Task) -> tuple[str, ...]:
-    """The models that some suite has measured beside the reference on this task, the reference included."""
+    """The models that the ruler of them has measured beside the reference on this task, the reference included."""
+    ruler = ruler_of(reference, task, models)
     return tuple(
         model
         for model in models
-        if same_model(model, reference) or compare_quality(model, "as-published", reference, task).ratio is not None
+        if same_model(model, reference)
+        or (ruler and compare_quality(model, "as-published", reference, task, ruler=ruler).ratio is not None)
     )

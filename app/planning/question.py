@@ -9,7 +9,7 @@ from decimal import Decimal
 from app.scenario import Scenario, model_text
 from estimators.precision import KvPrecision, Weights
 from estimators.provenance import Refusal
-from estimators.quality.scores import Score
+from estimators.quality.scores import Ruler, Score
 from estimators.quality.tasks import Task
 from pricing.offers import PurchaseOption
 
@@ -29,6 +29,7 @@ class QualityBar:
     minimum_ratio: float
     reasoning: bool = False  # accept scores taken while the model reasons, which spends tokens the load may not have
     own: tuple[Score, ...] = ()  # a person's own runs; they come before published ones
+    ruler: Ruler | None = None  # the published scores to read; None: the nearest to the task, for each model its own
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +61,7 @@ class Question:
     budget_usd_per_month: Decimal | None = None
     owned: tuple[OwnedHardware, ...] = ()
     drafting: bool = True  # speculative decoding may be chosen, where the scenario names none
+    whole_interval: bool = False  # limits on time hold for the upper end of the 80 % interval, not for its middle
     fixed: bool = False  # asked by a scenario: one model, precision, region and payment
 
     @classmethod

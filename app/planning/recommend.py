@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 from app.planning.drafting import matters
 from app.planning.market import Chip, chips_of, market_of, placements
 from app.planning.plan import Candidate, Limit, Plan, p95_of
 from app.planning.planner import Sources, plan
-from app.planning.quality_bar import Judgement, judge
+from app.planning.quality_bar import Judgement, judge, on_one_ruler
 from app.planning.question import Question
 from app.planning.recommendation import Ranked, Recommendation
 from app.planning.sentences import precision_name
@@ -18,18 +18,27 @@ from app.planning.weigher import Weigher
 from app.scenario import decode
 from estimators.architecture.spec import ModelSpec
 from estimators.architecture.typical import spec_from_parameter_count
+from estimators.hardware.catalogue import read_as
 from estimators.provenance import Refusal
 
 PLANS_SHOWN = 10
 MOST_LAYOUTS = 30_000  # at a fifth of a millisecond each; 45 models in the usual precisions are 24,396
 
 
-def recommend(question: Question, sources: Sources, *, shown: int = PLANS_SHOWN) -> Recommendation:
+def recommend(
+    question: Question,
+    sources: Sources,
+    *,
+    shown: int = PLANS_SHOWN,
+    enough: Callable[[Ranked], bool] = lambda ranked: False,
+) -> Recommendation:
     """Every combination weighed, the passing ones in the planner's order: one plan per model, precision, accelerator.
 
-    Replicas are the fewest that keep up with the load and meet the objectives. Raises `Refusal` when nothing that was
+    Replicas are the fewest that keep up with the load and meet the objectives. As many plans as are `shown`, or up to
+    the first that is `enough`. Raises `Refusal` when nothing that was
     named can be weighed at all.
     """
+    question = replace(question, bar=on_one_ruler(question.bar, question.models))
     specs, notes = _specs(question, sources)
     variants, left_out = variants_of(question, specs)
     chips = chips_of(question)
@@ -45,7 +54,7 @@ def recommend(question: Question, sources: Sources, *, shown: int = PLANS_SHOWN)
     weigher = Weigher(question, variants, chips, market, judgements)
     weigher.add(layouts, bounds=any(bench.drafting for bench in benches))
     weigher.add_drafting(benches)
-    ranked = tuple(_ranked(weigher, sources, shown))
+    ranked = tuple(_ranked(weigher, sources, shown, enough))
     return Recommendation(
         question=question,
         plans=ranked,
@@ -57,7 +66,7 @@ def recommend(question: Question, sources: Sources, *, shown: int = PLANS_SHOWN)
         loosenings=() if ranked else tuple(weigher.loosenings()),
         points=tuple(weigher.points()),
         without_evidence=_without_evidence(variants, judgements),
-        notes=(*notes, *left_out, *_about_speculation(question, benches, variants)),
+        notes=(*notes, *_read_as(question), *left_out, *_about_speculation(question, benches, variants)),
     )
 
 
@@ -97,6 +106,11 @@ def _specs(question: Question, sources: Sources) -> tuple[dict[str, ModelSpec], 
     return specs, notes
 
 
+def _read_as(question: Question) -> Iterator[str]:
+    names = {own.gpu for own in question.owned} | ({question.scenario.gpu} if question.scenario.gpu else set())
+    yield from (f"{read}." for name in sorted(names) if (read := read_as(name)))
+
+
 def _typical(count: str) -> ModelSpec:
     asked = decode({"model": count}).scenario
     if asked.params is None:
@@ -131,7 +145,7 @@ def _without_evidence(variants: Sequence[Variant], judgements: Sequence[Judgemen
     return tuple(dict.fromkeys(found))
 
 
-def _ranked(weigher: Weigher, sources: Sources, shown: int) -> Iterator[Ranked]:
+def _ranked(weigher: Weigher, sources: Sources, shown: int, enough: Callable[[Ranked], bool]) -> Iterator[Ranked]:
     """The first passing groups, each explained as the plan its link opens to."""
     for number, way in enumerate(weigher.groups(weigher.choice())):
         if number == shown:
@@ -139,11 +153,14 @@ def _ranked(weigher: Weigher, sources: Sources, shown: int) -> Iterator[Ranked]:
         candidate = weigher.candidate(way)
         below = weigher.rejected_below(float(candidate.usd_per_month or 0))
         exact = plan(candidate.scenario, sources)
-        yield Ranked(
+        ranked = Ranked(
             candidate=_as_explained(candidate, exact),
             plan=exact,
             next_cheaper=None if below is None else weigher.at_best(below),
         )
+        yield ranked
+        if enough(ranked):
+            return
 
 
 def _as_explained(candidate: Candidate, exact: Plan) -> Candidate:

@@ -5,19 +5,20 @@ Every figure is the estimate's own: over arrays by the same formulas, for a few 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, is_dataclass, replace
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from app.planning.budget import checkpoint
 from app.planning.loads import searches_replicas, workload_of
-from app.planning.ways import Layout
+from app.planning.ways import Laid, Layout
 from app.scenario import Scenario
-from estimators.latency.model import solve
+from estimators.latency.model import solve, upper_factors
 from estimators.latency.numeric import ARRAYS
 from estimators.latency.plan import ReplicaPlan
 from estimators.latency.quantiles import alone, among_others, p95
@@ -93,12 +94,13 @@ class Served:
 class Ask:
     """Layouts to be served under one scenario. `bounds`: `best` is wanted for every layout, not only where no number
     of replicas does. `affordable`, from what the fewest replicas came to, gives the copies beyond which a layout is of
-    no interest."""
+    no interest. `highs`, [ttft, tpot, e2e] by layout as `spread_highs` has them: the limits hold for the upper ends."""
 
     scenario: Scenario
     layouts: Sequence[Layout]
     bounds: bool = False
     affordable: Callable[[Ints, Bools], Ints] | None = None
+    highs: Floats | None = None
 
 
 def serve(asks: Sequence[Ask]) -> list[Served]:
@@ -115,6 +117,7 @@ def serve(asks: Sequence[Ask]) -> list[Served]:
         owner = np.array([number for number, _ in places], dtype=np.int64)
         row = np.array([i for _, i in places], dtype=np.int64)
         fleet = Fleet([asks[n].layouts[i] for n, i in places], [ask.scenario for ask in asks], owner, kind)
+        fleet.hold_upper_ends([None if (highs := asks[n].highs) is None else highs[:, i] for n, i in places])
         made = fleet.answer(partial(_caps, asks, owner, row))
         for number in np.unique(owner).tolist():
             mine = owner == number
@@ -182,13 +185,26 @@ def kind_of(ask: Ask) -> LoadKind:
     )
 
 
+def most_held(laid: Laid, searches: bool) -> int:
+    """Requests one replica's memory holds: where the copies are searched, each as long as the longest context that was
+    asked for, so that 8 people who may go up to 32,768 tokens get machines that hold 8 such requests. A machine that is
+    named is taken as it is: there requests of prompt + output count."""
+    return laid.longest_concurrency if searches else laid.max_concurrency
+
+
+def _growing(laid: Laid) -> float:
+    """Requests under a rate that may all grow to a longest context beyond their own length; unbounded without one."""
+    return float(laid.longest_concurrency) if laid.longest_concurrency < laid.max_concurrency else math.inf
+
+
 class Fleet:
     """Layouts with a server each, under the scenario of their `owner`, all of one kind of load."""
 
     def __init__(self, layouts: Sequence[Layout], scenarios: Sequence[Scenario], owner: Ints, kind: LoadKind) -> None:
         self._plans = [layout.laid.replica for layout in layouts if layout.laid.replica is not None]
         self._scenarios, self._owner, self._kind = scenarios, owner, kind
-        self._held = np.array([float(layout.laid.max_concurrency) for layout in layouts])
+        self._held = np.array([float(most_held(layout.laid, kind.searches)) for layout in layouts])
+        self._longest = np.array([_growing(layout.laid) if kind.searches else np.inf for layout in layouts])
         self._may_run = np.array([layout.may_run for layout in layouts])
         self._starts = np.array([layout.laid.engine_starts for layout in layouts], dtype=np.bool_)
         self._running = np.array([float(plan.scheduler.running) for plan in self._plans])
@@ -203,6 +219,13 @@ class Fleet:
         self._parts: tuple[Any, Any, Any, Any] | None = None
         self._draft: Any = None
         self._full: Pace | None = None
+        self._highs: Floats | None = None
+
+    def hold_upper_ends(self, highs: Sequence[Floats | None]) -> None:
+        """Hold the limits for the upper ends of the intervals, where these are given."""
+        if any(ends is not None for ends in highs):
+            self._highs = np.array([np.ones(3) if ends is None else ends for ends in highs]).T
+            self._output = np.array([float(s.output) for s in self._scenarios])[self._owner]
 
     def answer(self, caps: Callable[[Ints, Bools], Ints]) -> Served:
         """The fewest replicas of each layout, searched up to the caps that the fewest that might do give."""
@@ -321,11 +344,21 @@ class Fleet:
         if self._kind.load is Load.CONCURRENCY:
             most = self._share() if self._kind.searches else self._held  # what is named may queue
             good &= np.minimum(self._flight(which, copies), self._at_once[which]) <= most[which]
-        for limit, values in zip(self._limits, (pace.ttft_p95, pace.tpot_p95, pace.e2e_p95), strict=True):
-            good &= values <= limit[which]
+        late, factors = (pace.ttft_p95, pace.tpot_p95, pace.e2e_p95), self._upper_factors(which, pace)
+        for limit, values, factor in zip(self._limits, late, factors, strict=True):
+            good &= values * factor <= limit[which]
+        if self._is_rate:
+            good &= np.ceil(pace.running - 1e-9) <= self._longest[which]
         if self._kind.load is not Load.MAX:
             good &= np.ceil(pace.running - 1e-9) <= self._may_run[which]
         return good
+
+    def _upper_factors(self, which: Ints, pace: Pace) -> Sequence[Floats | float]:
+        if self._highs is None:
+            return 1.0, 1.0, 1.0
+        ttft, tpot, e2e = self._highs[:, which]
+        means = (pace.ttft, pace.tpot, pace.e2e)
+        return cast(Sequence[Floats], upper_factors((ttft, tpot, e2e), means, self._output[which]))
 
     def _flight(self, which: Ints, copies: Ints) -> Floats:
         """Requests of a population on the fullest of so many copies."""

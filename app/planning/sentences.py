@@ -7,9 +7,11 @@ from datetime import date
 from decimal import Decimal
 
 from app.format import plural, small_number, usd
+from app.planning.drafting import NAMES
 from app.planning.plan import Candidate, Plan
 from app.scenario import LoadMode, Scenario, model_text
 from estimators.precision import Weights
+from pricing.cost import HOURS_PER_MONTH
 from pricing.offers import Offer, PriceSource, PurchaseOption
 
 PRECISION_NAMES = {
@@ -29,12 +31,14 @@ _TAIL = re.compile(r"[-_](instruct|chat|it|hf)([-_](hf|v?[0-9.]+|[0-9]{4}))?$", 
 
 
 def model_name(scenario: Scenario) -> str:
-    """ "meta-llama/Llama-3.1-8B-Instruct" -> "Llama 3.1 8B"; a bare count -> "A typical 8B model"."""
+    """ "meta-llama/Llama-3.1-8B-Instruct" -> "Llama 3.1 8B"; "openai/gpt-oss-120b" -> "gpt-oss-120b", as it is written
+    everywhere; a bare count -> "A typical 8B model"."""
     if scenario.model is None:
         return f"A typical {model_text(scenario)} model"
     name = scenario.model.split("@")[0].rsplit("/", 1)[-1]
     name = re.sub(r"^Meta-(?=Llama)", "", name)
-    return _TAIL.sub("", name).replace("-", " ").replace("_", " ")
+    name = _TAIL.sub("", name)
+    return name if name[:1].islower() else name.replace("-", " ").replace("_", " ")
 
 
 def precision_name(weights: Weights) -> str:
@@ -69,7 +73,7 @@ def verdict(plan: Plan) -> str:
     chosen = plan.chosen
     if plan.precision is None or chosen is None or (plan.refusal and chosen.memory is None):
         return str(plan.refusal or "Nothing to show yet.")
-    who = f"{model_name(plan.asked)} in {precision_name(plan.precision.weights)}"
+    who = f"{model_name(plan.asked)} in {precision_name(plan.precision.weights)}{_drafting(plan.asked)}"
     where = machine_phrase(chosen)
     if not chosen.fits:
         return f"{who} does not fit {where}."
@@ -83,6 +87,11 @@ def verdict(plan: Plan) -> str:
         verb = "fits, but misses an objective on,"
     cost = "" if chosen.cost is None else f": {usd(chosen.cost.usd_per_month)} a month"
     return f"{who} {verb} {where}{cost}{beyond_context(plan)}."
+
+
+def _drafting(scenario: Scenario) -> str:
+    """A speed that rests on drafting says so in the title."""
+    return f", drafting with {NAMES.get(scenario.spec, scenario.spec)}," if scenario.spec is not None else ""
 
 
 def beyond_context(plan: Plan) -> str:
@@ -104,7 +113,8 @@ def source_phrase(offer: Offer) -> str:
         PriceSource.LINK: f"price from the link, of {day}",
         PriceSource.OWNED: "your own price",
     }[offer.source]
-    return f"{phrase}, old" if offer.stale else phrase
+    phrase += ", old" if offer.stale else ""
+    return f"{phrase}, kept: the newest cannot be true" if offer.kept else phrase
 
 
 def conditions(plan: Plan) -> str:
@@ -116,6 +126,8 @@ def conditions(plan: Plan) -> str:
     hours = f"{_plain(float(billed))} h"
     if billed != scenario.hours:
         hours += f" (a commitment bills them all, not {_plain(float(scenario.hours))})"
+    elif billed < HOURS_PER_MONTH:
+        hours += f" (always on it would be {usd(chosen.cost.usd_per_hour * HOURS_PER_MONTH)})"
     return (
         f"{scenario.region}, {option_name(scenario.buy)}, {hours}, {source_phrase(chosen.offer)}; "
         "storage and transfer not included"

@@ -70,6 +70,11 @@ class Laid:
         return self.held.max_concurrency if self.held else 0
 
     @property
+    def longest_concurrency(self) -> int:
+        """Requests that may all grow to the longest context the engine admits: what a plan is sized for."""
+        return self.held.longest_concurrency if self.held else 0
+
+    @property
     def starts(self) -> bool:
         """Whether the engine does: it refuses where one request of the longest context it admits would not fit."""
         return self.held is not None and self.held.starts

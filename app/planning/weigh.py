@@ -176,8 +176,9 @@ def ordered(
     """Ways in the planner's one order: price; then limits cleared by the whole interval; then quality; then speed;
     then fewer GPUs. What is equal in all goes without drafting, on fewer machines.
 
-    A spot price too old to choose by comes after every other. With `fewest`, the size of an accelerator that was named:
-    price, then the fewest that do.
+    Hardware one has is paid for: of one price, what leaves more of it free comes first. A spot price too old to choose
+    by comes after every other. With `fewest`, the size of an accelerator that was named: price, then the fewest that
+    do.
     """
     layout = weighed.layout[ways]
     gpus, usd = weighed.gpus[layout], np.where(np.isfinite(weighed.usd[ways]), weighed.usd[ways], np.inf)
@@ -195,10 +196,16 @@ def ordered(
         np.round(weighed.served.pace.e2e_p95[layout], 12),
         -quality[weighed.variant[layout]],
         ~clear,
+        taken(question, weighed, ways),
         usd,
         weighed.gone[ways],
     )
     return ways[np.lexsort(keys)]
+
+
+def taken(question: Question, weighed: Weighed, ways: Ints) -> Ints:
+    """How many of one's own accelerators each way keeps busy; 0 for what is rented."""
+    return weighed.instances[ways] if question.owned else np.zeros(len(ways), dtype=np.int64)
 
 
 def _tied(usd: Floats, gone: Bools) -> Bools:
@@ -209,15 +216,16 @@ def _tied(usd: Floats, gone: Bools) -> Bools:
     return shared
 
 
-def undominated(weighed: Weighed, quality: Floats, in_order: Ints) -> Ints:
+def undominated(weighed: Weighed, quality: Floats, in_order: Ints, busy: Ints) -> Ints:
     """`in_order` with its first element one that no other of its price beats or equals in quality, first token and
-    time per token, and strictly in one."""
+    time per token, and strictly in one; `busy` as `taken` counts it."""
     if not len(in_order):
         return in_order
     layout = weighed.layout[in_order]
     cheapest = (weighed.usd[in_order] <= weighed.usd[in_order[0]] * (1 + SAME_PRICE)) & (
         weighed.gone[in_order] == weighed.gone[in_order[0]]
     )
+    cheapest &= busy == busy[0]
     rivals = np.flatnonzero(cheapest) if np.isfinite(weighed.usd[in_order[0]]) else np.zeros(1, dtype=np.int64)
     pace = weighed.served.pace
     harm = np.stack([-quality[weighed.variant[layout]], pace.ttft_p95[layout], pace.tpot_p95[layout]])[:, rivals]

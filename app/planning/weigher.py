@@ -12,17 +12,29 @@ import numpy as np
 
 from app.planning.budget import checkpoint
 from app.planning.draft_bounds import worth_building
-from app.planning.loads import searches_replicas
+from app.planning.loads import searches_replicas, workload_of
 from app.planning.market import Chip, Market, Purchase, instances_needed
 from app.planning.plan import Candidate, Holding, Limit, Machine
 from app.planning.quality_bar import Judgement, kept_share
 from app.planning.question import Question
 from app.planning.recommendation import Loosening, Point
-from app.planning.replicas import MOST_REPLICAS, NO_CAP, Ask, Bools, Floats, Ints, Served, serve, unserved
+from app.planning.replicas import (
+    MOST_REPLICAS,
+    NO_CAP,
+    Ask,
+    Bools,
+    Floats,
+    Ints,
+    Served,
+    most_held,
+    serve,
+    unserved,
+)
 from app.planning.sentences import precision_name
 from app.planning.ways import Benches, Layout, Variant
-from app.planning.weigh import SAME_PRICE, Weighed, joined, ordered, undominated, weigh
+from app.planning.weigh import SAME_PRICE, Weighed, joined, ordered, taken, undominated, weigh
 from app.scenario import LoadMode, Scenario, decode
+from estimators.latency.model import kind_of, spread_highs
 from estimators.precision import KvPrecision, Method, Weights
 from estimators.workload import Engine
 from pricing.cost import monthly_cost
@@ -54,8 +66,16 @@ class Weigher:
         """Weigh these layouts too; `served`, where they were served together with others. `bounds`: with what idle
         replicas would do, for every layout, which says what drafting could bring."""
         if served is None:
-            (served,) = serve([Ask(self.question.scenario, layouts, bounds=bounds)])
+            (served,) = serve([Ask(self.question.scenario, layouts, bounds=bounds, highs=self._highs(layouts))])
         self.weighed = joined(self.weighed, self._weigh(layouts, served))
+
+    def _highs(self, layouts: Sequence[Layout]) -> Floats | None:
+        if not self.question.whole_interval:
+            return None
+        kind = kind_of(workload_of(self.question.scenario, 1))
+        plans = ((layout.laid.replica, self.chips[layout.chip].machine.accelerator) for layout in layouts)
+        ends = [spread_highs(plan, chip, kind) if plan is not None else (1.0, 1.0, 1.0) for plan, chip in plans]
+        return np.array(ends, dtype=np.float64).reshape(-1, 3).T
 
     def affordable(self, layouts: Sequence[Layout]) -> Callable[[Ints, Bools], Ints]:
         """From the fewest copies of these layouts and whether they do: the copies at which each would cost as much as
@@ -135,7 +155,8 @@ class Weigher:
 
     def choice(self) -> Ints:
         """The ways that meet every limit, in order, the first of them beaten by none of its price."""
-        return undominated(self.weighed, self.quality, self.order(self.weighed.passing))
+        in_order = self.order(self.weighed.passing)
+        return undominated(self.weighed, self.quality, in_order, taken(self.question, self.weighed, in_order))
 
     def groups(self, ways: Ints) -> Iterator[int]:
         """The first way of each model, precision and accelerator."""
@@ -214,13 +235,13 @@ class Weigher:
             memory_bytes=laid.demand(share),
             budget_bytes=laid.budget_bytes,
             max_concurrency=laid.max_concurrency,
-            fits=laid.starts and share <= laid.max_concurrency,
+            fits=laid.starts and share <= most_held(laid, searches_replicas(self.question.scenario)),
         )
 
     def share(self, row: int) -> int:
         """Requests in flight that one replica's memory has to hold."""
         scenario, served = self.question.scenario, self.weighed.served
-        held = self.weighed.layouts[row].laid.max_concurrency
+        held = most_held(self.weighed.layouts[row].laid, searches_replicas(scenario))
         if scenario.load is LoadMode.MAX:
             return 1
         if scenario.rate is not None:
@@ -314,7 +335,8 @@ class Weigher:
         asked, laid = self.question.scenario, self.weighed.layouts[row].laid
         if asked.requests_in_flight is None or asked.load is LoadMode.BATCH or laid.replica is None:
             return
-        most = min(float(laid.max_concurrency), float(np.floor(laid.replica.scheduler.running)))
+        held = most_held(laid, searches_replicas(asked))
+        most = min(float(held), float(np.floor(laid.replica.scheduler.running)))
         yield Limit(key="capacity", limit=most, value=float(self.share(row)))
 
     @cached_property

@@ -114,7 +114,7 @@ def machine_of(candidate: Candidate) -> str:
 
 
 def drafting_of(candidate: Candidate) -> str:
-    """ "prompt look-up (n-gram), 3 drafted"; nothing for a plan without."""
+    """ "prompt look-up, n-gram (3 tokens a step)"; nothing for a plan without."""
     return candidate.drafting.name if candidate.drafting else ""
 
 

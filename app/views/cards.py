@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import pandas as pd
 import streamlit as st
 
-from app.format import seconds, usd
-from app.planning.answer import Answer, Card, Kind
-from app.planning.plan import OBJECTIVES
+from app.exploring.named_models import MOST, named_models, usd_of
+from app.format import plural, seconds, usd
+from app.planning.answer import Answer, Card, Grade, Kind, owned_accelerators
+from app.planning.plan import OBJECTIVES, p95_of
+from app.planning.question import owned_from
+from app.planning.remembered import remembered_recommendation
 from app.planning.sentences import model_name
 from app.planning.words import LIMITS, drafting_of, headline, machine_of, precision_of, purchase_of, ways_out
-from app.scenario import Scenario
+from app.scenario import Scenario, decode
+from app.sources import dashboard_sources
 from app.text import in_markdown
-from app.views import current
+from app.views import current, question_inputs
+from estimators.hardware.catalogue import find_accelerator
 from estimators.latency.estimate import SHORT_TIMES
 
 NAMES = {Kind.AS_ASKED: "As asked", Kind.CHEAPEST: "Cheapest", Kind.SAFE: "Safe"}
@@ -24,7 +32,9 @@ TOLD = {
 
 def draw_choice() -> None:
     """Which plan is shown, on every page: the parameter `choice` keeps it."""
-    with st.container(key="choosing"):
+    found = current.answer()
+    choice = found is not None and len(found.cards) > 1
+    with st.container(key="choosing" if choice else "nothing_to_choose"):
         st.pills(
             "Plan shown",
             list(Kind),
@@ -48,11 +58,52 @@ def draw(found: Answer) -> None:
     columns = st.columns(max(2, len(found.cards)))
     for column, card in zip(columns, found.cards, strict=False):
         with column, st.container(border=True, key=f"card_{card.kinds[0].value.replace(' ', '_')}"):
-            _draw_card(card, chosen=card is shown)
+            _draw_card(_measured(card) if card is shown else card, chosen=card is shown)
+    if (own := _left(shown)) is not None:
+        st.markdown(f"**{in_markdown(own)}**")
+    _draw_named(found)
     if found.stopped is not None and found.refusal is None:
         st.caption(in_markdown(f"A safe plan was not looked for to the end. {found.stopped}"))
     elif found.card(Kind.SAFE) is None and found.found is not None and found.found.plans:
         st.caption("No safe plan: on the evidence there is, no interval clears every limit. Measure before promising.")
+
+
+def _left(card: Card | None) -> str | None:
+    """ "It keeps 2 of your 16 A100-80GB-SXM4 busy; 14 are left."""
+    busy = owned_accelerators(card.candidate) if card is not None else 0
+    if card is None or not busy:
+        return None
+    name = card.candidate.accelerator
+    has = sum(own.count for own in owned_from(question_inputs.asked().owned) if find_accelerator(own.gpu).name == name)
+    return f"It keeps {busy} of your {has} {name} busy; {has - busy} are left." if has else None
+
+
+def _draw_named(found: Answer) -> None:
+    """Where several models were named: each one's cheapest plan, or why it has none."""
+    if found.found is None or not 1 < len(question_inputs.asked().models) <= MOST:
+        return
+    sources = dashboard_sources()
+    rows = [
+        {
+            "Model": model_name(decode({"model": row.model}).scenario),
+            "A month": float(usd_of(row.candidate)) if row.candidate else None,
+            "Plan": f"{precision_of(row.candidate)} on {machine_of(row.candidate)}" if row.candidate else "none",
+            "Against the cheapest": row.why_not,
+        }
+        for row in named_models(found.found.question, lambda one: remembered_recommendation(one, sources))
+    ]
+    st.markdown("**Each model you named**")
+    money = st.column_config.NumberColumn(format="dollar")
+    st.dataframe(pd.DataFrame(rows), hide_index=True, key="named_models", column_config={"A month": money})
+
+
+def _measured(card: Card) -> Card:
+    """The card that is shown, with the times this person's measurements of its case gave it."""
+    after = current.plan()
+    latency = after.chosen.latency if after.chosen else None
+    if latency is None or after is current.estimated():
+        return card
+    return replace(card, times={key: p95_of(latency, key) for key in OBJECTIVES}, speed=Grade.MEASURED)
 
 
 def _draw_card(card: Card, *, chosen: bool) -> None:
@@ -66,6 +117,8 @@ def _draw_card(card: Card, *, chosen: bool) -> None:
 
 
 def _saving(card: Card) -> str:
+    if busy := owned_accelerators(card.candidate):
+        return f"keeps {plural(busy, 'accelerator')} of yours busy"
     if card.saving_usd is None:
         return ""
     if card.saving_usd == 0:

@@ -22,7 +22,7 @@ from app.figures.prices import equal_cost, rent_tokens_or_machines
 from app.format import significant, usd
 from app.planning.plan import Plan
 from app.planning.sentences import conditions, load_phrase, verdict
-from app.text import in_markdown
+from app.text import in_markdown, in_markdown_with_links
 from app.views import current, inputs
 from app.views.parts import chart, how, old_price
 from pricing.api_prices import ApiPrice
@@ -149,8 +149,7 @@ def draw_tokens(plan: Plan) -> None:
 
 
 def _api_label(price: ApiPrice) -> str:
-    rates = f"${price.usd_per_million_input} in, ${price.usd_per_million_output} out"
-    return f"{price.provider}: {price.model} ({rates}, {price.as_of.isoformat()})"
+    return f"{price.provider}: {price.model.rpartition('/')[2]}"
 
 
 def draw_break_even(plan: Plan) -> None:
@@ -192,9 +191,10 @@ def draw_break_even(plan: Plan) -> None:
         figure = equal_cost(*apart)
         chart(figure, key="equal_cost", alt="Volumes at which tokens and machines cost the same.")
     st.caption(
-        in_markdown(
-            f"API price: {api.source}, {api.as_of.isoformat()}. {api.note} Machines: {conditions(plan)}; one replica "
-            "more for each full one, each serving all its memory holds."
+        in_markdown_with_links(
+            f"API price: ${api.usd_per_million_input} in and ${api.usd_per_million_output} out a million tokens; "
+            f"{api.source}, {api.as_of.isoformat()}. {api.note} Machines: {conditions(plan)}; one replica more for "
+            "each full one, each serving all its memory holds."
         )
     )
 
@@ -264,7 +264,7 @@ def draw_owned(plan: Plan) -> None:
         price=offer.usd_per_hour,
         price_as_of=offer.as_of,
     )
-    st.link_button("Open the plan on this machine", f"/?{urlencode(inputs.link_of(scenario))}")
+    st.link_button("Open the plan on this machine", f"./?{urlencode(inputs.link_of(scenario))}")
 
 
 result = current.plan()

@@ -14,7 +14,7 @@ from app.measuring.overlay import with_own_measurements
 from app.planning.answer import Answer, Card, Kind
 from app.planning.plan import Plan
 from app.planning.remembered import remembered_answer, remembered_plan
-from app.scenario import Problem, Scenario
+from app.scenario import Problem, Scenario, decode
 from app.sources import LocalSources
 from estimators.architecture import catalogue
 from estimators.precision import Weights
@@ -32,6 +32,9 @@ def answered(scenario: Scenario, asked: Asked, sources: LocalSources, own: Seque
     plain = scenario
     if question.bar is not None:
         plain = replace(scenario, model=question.bar.reference, params=None, active=None, weights=Weights.AS_PUBLISHED)
+    elif len(asked.models) == 1:
+        only = decode({"model": asked.models[0]}).scenario
+        plain = replace(scenario, model=only.model, params=only.params, active=only.active)
     for model in question.models:  # all at once, so that a slow Hub is waited for once
         if "/" in model:
             sources.coming(model)

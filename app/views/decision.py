@@ -34,17 +34,18 @@ def query_of(plan: Plan, question: Mapping[str, str]) -> str:
     return urlencode(with_question(link, {key: text for key, text in question.items() if key != "choice"}))
 
 
-def _root() -> str:
-    """The address of the first page, as the browser sees this server; nothing when it does not say."""
-    address = st.context.url or ""
-    return f"{address.rsplit('/', 1)[0]}/" if "://" in address else ""
+def first_page(address: str | None) -> str:
+    """The address of the first page, from that of the one that is shown; nothing when the browser does not say."""
+    return f"{address.removesuffix('/recommend').rstrip('/')}/" if address and "://" in address else ""
 
 
 def draw_exports(plan: Plan, chosen: Candidate, answer: Recommendation, question: Mapping[str, str]) -> None:
     """Report of the plan that is shown; all plans as CSV and JSON."""
     plans = [ranked.plan for ranked in answer.plans]
     today = datetime.now(UTC).date()
-    page = report_html(plan, link=f"{_root()}?{query_of(plan, question)}", today=today, answer=answer, chosen=chosen)
+    page = report_html(
+        plan, link=f"{first_page(st.context.url)}?{query_of(plan, question)}", today=today, answer=answer, chosen=chosen
+    )
     first, second, third = st.columns(3)
     first.download_button("Report, one page", page, "decision.html", "text/html", width="stretch", on_click="ignore")
     second.download_button(

@@ -18,7 +18,7 @@ from app.planning.remembered import remembered_plan
 from app.planning.sentences import conditions, load_phrase, model_name, precision_name, source_phrase, verdict
 from app.sources import dashboard_sources
 from app.text import in_markdown
-from app.views import cards, current, plans, question_inputs
+from app.views import cards, current, good_enough, plans, question_inputs
 from app.views.decision import draw_exports
 from app.views.parts import chart, how, old_price
 from estimators.latency.estimate import TIMES
@@ -153,8 +153,10 @@ def draw_machines(plan: Plan) -> None:
     if near:
         _machines_table(near, "machines")
     if others:
-        with st.expander(f"{len(others)} more that cost over {DEAR} times as much, or will not do", key="dear"):
-            _machines_table(others, "machines_dear")
+        label = f"{len(others)} more that cost over {DEAR} times as much, or will not do"
+        with st.expander(label, key="dear", on_change="rerun") as fold:
+            if fold.open:
+                _machines_table(others, "machines_dear")
 
 
 def by_accelerator(
@@ -295,7 +297,10 @@ def draw_plans(result: Plan) -> None:
     recommendation = found.found if found is not None else None
     if recommendation is None or not recommendation.plans:
         return
-    with st.expander("All plans, why the cheaper ones fail, pictures, report", key="plans_fold"):
+    label = "All plans, why the cheaper ones fail, pictures, report"
+    with st.expander(label, key="plans_fold", on_change="rerun") as fold:
+        if not fold.open:
+            return
         chosen = card.candidate if card is not None else recommendation.plans[0].candidate
         draw_exports(current.estimated(), chosen, recommendation, encode_question(question_inputs.asked()))
         plans.draw_plans(recommendation)
@@ -308,12 +313,15 @@ if (answered := current.answer()) is not None:
     cards.draw(answered)
 draw_verdict(result)
 draw_plans(result)
+good_enough.draw()
 if result.chosen is not None and result.spec is not None:
     draw_metrics(result, result.chosen)
     draw_memory(result, result.chosen)
     draw_latency(result.chosen)
 draw_machines(result)
 if result.spec is not None:
-    with st.expander("An article's machines for 8B, 70B and 405B, priced today", key="article_fold"):
-        draw_sizes(result)
+    article = "An article's machines for 8B, 70B and 405B, priced today"
+    with st.expander(article, key="article_fold", on_change="rerun") as fold:  # nothing that is folded is worked out
+        if fold.open:
+            draw_sizes(result)
 draw_footer(result)

@@ -53,9 +53,8 @@ def draw_notices(plan: Plan) -> None:
         draw_decision(decision, use_today=_thaw)
     elif offer is not None and offer.source is PriceSource.LINK:
         text, button = st.columns([4, 1], vertical_alignment="center")
-        text.info(
-            f"This link carries its own price: ${offer.usd_per_hour} an hour per machine, {source_phrase(offer)}."
-        )
+        said = f"This link carries its own price: ${offer.usd_per_hour} an hour per machine, {source_phrase(offer)}."
+        text.info(in_markdown(said))
         button.button("Use today's price", on_click=_thaw, width="stretch")
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Any
 
 import streamlit as st
 
@@ -11,6 +13,7 @@ from app.exploring.decision_link import read_decision
 from app.exploring.model_search import find
 from app.exploring.question_link import encode_question
 from app.planning.answer import Kind
+from app.planning.sentences import option_name
 from app.presets import PRESETS
 from app.scenario import (
     DEFAULTS,
@@ -32,6 +35,7 @@ from estimators.provenance import Refusal
 from estimators.quality.tasks import tasks_of_preset
 from estimators.workload import Engine
 from pricing.offers import PurchaseOption
+from pricing.regions import region_label
 
 MOST_NAME = 120  # characters of a model's name
 BOXES = (*KEYS, "task", "reading", "choice")  # keys of the boxes drawn here, and of the choice of a plan
@@ -41,7 +45,7 @@ _NUMBERS = {  # label, smallest, help; blank means the default
     "replicas": ("Replicas", 1, "Copies of the model. Blank: as many as the rate needs, else one."),
     "pp": ("Pipeline stages", 1, "Pipeline-parallel count. Blank: 1."),
     "ep": ("Expert parallel", 1, "Accelerators the experts are spread over. Blank: 1."),
-    "max_len": ("Longest context", 1, "Tokens the engine is set up for. Blank: prompt + output."),
+    "max_len": ("Longest context", 1, "Tokens a request may grow to. Blank: prompt + output."),
     "batched_tokens": (
         "Prefill chunk",
         1,
@@ -155,13 +159,29 @@ def _select(key: str, label: str, options: list[str], default: str, tip: str) ->
     st.selectbox(label, options, index=options.index(default), key=key, bind="query-params", help=tip)
 
 
+def _choice(key: str, label: str, options: Sequence[str], name: Callable[[Any], str], tip: str) -> None:
+    """A box that shows words where the parameter holds a key, which a bound box cannot; `question_inputs.carry` binds
+    the key."""
+    state, shown = st.session_state, f"{key}_shown"
+    state[shown] = state.get(key) or DEFAULTS[key]
+
+    def take() -> None:
+        state[key] = "" if state[shown] == DEFAULTS[key] else str(state[shown])
+
+    st.selectbox(label, options, key=shown, format_func=name, on_change=take, filter_mode="contains", help=tip)
+
+
+def _city(region: str) -> str:
+    return region_label(region).partition(",")[0]
+
+
 def draw(models: list[str], regions: tuple[str, ...]) -> None:
     """The question: what is served, to how many, how fast, where and how it is paid; task presets; and the rest folded.
 
     Drawn by the entry point in the same place on every page: a box that moves would lose its value and its parameter.
     """
     with st.container(key="inputs"):
-        columns = st.columns([3, 1.1, 1.25, 1.25, 1.5, 1.5, 1.6], vertical_alignment="bottom")
+        columns = st.columns([2.7, 1.1, 1.1, 1.1, 1.4, 2.1, 1.8], vertical_alignment="bottom")
         with columns[0]:
             _draw_model(models)
         with columns[1]:
@@ -183,12 +203,9 @@ def draw(models: list[str], regions: tuple[str, ...]) -> None:
         with columns[4]:
             _draw_reading()
         with columns[5]:
-            _select(
-                "region", "Region", _with_current("region", list(regions)), "us-east-1", "Where the machine is rented."
-            )
+            _choice("region", "Region", _with_current("region", list(regions)), _city, "Where the machine is rented.")
         with columns[6]:
-            options = [option.value for option in PurchaseOption]
-            _select("buy", "Payment", options, PurchaseOption.ON_DEMAND.value, "How the machine is paid for.")
+            _choice("buy", "Payment", list(PurchaseOption), option_name, "How the machine is paid for.")
     st.pills(
         "Task",
         list(PRESETS),

@@ -153,12 +153,14 @@ def draw_training(plan: Plan, task: Task) -> None:
         _draw_smaller(plan, task)
         mixture = experts(plan)
         st.markdown("**Mixture of experts**")
-        st.markdown(mixture.said if mixture else "This model is dense: every parameter is read for every token.")
+        st.markdown(
+            in_markdown(mixture.said) if mixture else "This model is dense: every parameter is read for every token."
+        )
     with right:
         _draw_payback(plan)
         found = sparsity(plan)
         st.markdown("**2:4 sparsity**")
-        st.markdown(found.said)
+        st.markdown(in_markdown(found.said))
         for fact in (*found.facts, *found.elsewhere[:2]):
             kept = f"{100 * fact.recovery:.1f} % kept on {fact.metric}" if fact.recovery else fact.metric
             speed = f", {fact.speedup:g} times the speed" if fact.speedup else ""
@@ -236,7 +238,8 @@ def draw_sensitivity(plan: Plan) -> None:
     for swing in found:
         if swing.flips_at is not None:
             value = f"{significant(swing.flips_at)} (now {significant(swing.assumption.value)})"
-            st.markdown(f"- {swing.assumption.name}: at {value} the cheapest machine becomes {swing.flips_to}.")
+            said = f"{swing.assumption.name}: at {value} the cheapest machine becomes {swing.flips_to}."
+            st.markdown(f"- {in_markdown(said)}")
 
 
 def draw_article() -> None:

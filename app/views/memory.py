@@ -5,18 +5,19 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
+from app.exploring.start import checkpoint_on_the_hub, launch_of
 from app.exploring.startup_log import LONGEST_LOG, compared, expected
 from app.exploring.what_if import (
     MemoryVariant,
     memory_by_concurrency,
     memory_by_context,
     memory_variants,
-    start_command,
 )
 from app.figures.serving import memory_by_role, memory_line
 from app.format import GIB, gib, plural
 from app.planning.plan import Candidate, Plan
 from app.planning.sentences import verdict
+from app.sources import dashboard_sources
 from app.text import in_markdown
 from app.views import current
 from app.views.parts import chart, how
@@ -27,10 +28,13 @@ def draw(plan: Plan, chosen: Candidate, memory: MemoryEstimate) -> None:
     st.markdown(f"## {in_markdown(verdict(plan))}")
     used = f"{gib(memory.memory_bytes_per_gpu)} of {gib(memory.memory_budget_bytes_per_gpu)}"
     interval = f"{gib(memory.memory_bytes_per_gpu_low)} to {gib(memory.memory_bytes_per_gpu_high)}"
-    tokens = plan.asked.prompt + plan.asked.output
+    tokens, longest = _tokens(plan), plan.asked.max_len or 0
+    each = f"{tokens:,} tokens at once, "
+    if longest > tokens:
+        each += f"**{plural(memory.longest_concurrency, 'request')}** of the longest context, {longest:,} tokens, "
     st.markdown(
         f"The fullest GPU needs **{used}** it may use (80 % interval {interval}). The machine holds "
-        f"**{plural(memory.max_concurrency, 'request')}** of {tokens:,} tokens at once, or "
+        f"**{plural(memory.max_concurrency, 'request')}** of {each}or "
         f"one context of up to **{memory.max_context:,} tokens** at this concurrency."
     )
     for note in memory.notes:
@@ -42,22 +46,46 @@ def draw(plan: Plan, chosen: Candidate, memory: MemoryEstimate) -> None:
         how(memory.terms, key="why_memory", label="Formula and source of every term")
     with right:
         st.markdown("### Start it")
-        command = start_command(plan)
-        if command:
-            st.code(command, language="bash", wrap_lines=True)
-            st.caption("The vLLM command that realises one replica of this plan.")
-        else:
-            st.caption(f"There is no command to copy for {plan.asked.engine.value}.")
         _draw_start(plan, memory)
     _draw_lines(plan, memory)
     _draw_variants(memory_variants(plan))
 
 
 def _draw_start(plan: Plan, memory: MemoryEstimate) -> None:
-    """Whether the engine starts, what it will print, and how a log of it compares."""
-    if memory.engine_starts is False:
-        st.warning(in_markdown(f"It does not start so: {memory.engine_starts_reason}"), icon=":material/warning:")
-    lines = expected(memory, plan.asked.max_len or plan.asked.prompt + plan.asked.output)
+    """The command, what it stands on, and what its log should show."""
+    key = f"{plan.asked.model} {plan.precision.weights if plan.precision else ''}"  # what the Hub was asked for
+    found = st.session_state.get("hub_checkpoint", {}).get(key)
+    start = launch_of(plan, found)
+    if start.command:
+        st.code(start.command, language="bash", wrap_lines=True)
+        copies = plan.chosen.replicas if plan.chosen else 1
+        apart = f"one of the plan's {copies} replicas with vLLM; on one machine each needs GPUs and a port of its own"
+        st.caption(f"Starts {apart if copies > 1 else 'this plan with vLLM'}.")
+    else:
+        st.caption(in_markdown(f"There is no command to copy. {start.why}"))
+    for note in start.notes:
+        st.caption(in_markdown(note))
+    if start.recipe is not None:
+        with st.expander("The script that makes the checkpoint", key="start_recipe"):
+            st.caption(in_markdown(f"{start.recipe.title}. Checked: {start.recipe.verified}. {start.recipe.note}"))
+            st.code(start.recipe.script, language="python")
+    if not start.published and st.button("Look for one on the Hub", key="find_checkpoint"):
+        with st.spinner("Asking the Hub"):
+            found, problem = checkpoint_on_the_hub(plan, dashboard_sources())
+        if found is None:
+            st.caption(in_markdown(problem))
+        else:
+            st.session_state["hub_checkpoint"] = {key: found}
+            st.rerun()
+    _draw_log(start.memory or memory, start.max_model_len or plan.asked.max_len or _tokens(plan))
+
+
+def _tokens(plan: Plan) -> int:
+    return plan.asked.prompt + plan.asked.output
+
+
+def _draw_log(memory: MemoryEstimate, longest: int) -> None:
+    lines = expected(memory, longest)
     if lines:
         st.markdown("In its log you should see")
         st.code(lines, language=None, wrap_lines=True)

@@ -19,7 +19,7 @@ from app.planning.words import (
     purchase_of,
 )
 from app.scenario import Scenario
-from app.text import in_markdown
+from app.text import in_markdown, in_markdown_with_links
 from app.views.parts import chart
 from estimators.latency.estimate import SHORT_TIMES
 from estimators.precision import KvPrecision, Weights
@@ -115,8 +115,10 @@ def draw_pictures(answer: Recommendation) -> None:
 def draw_evidence(answer: Recommendation) -> None:
     with st.expander("Evidence, what was left out, and what is missing", key="evidence"):
         if answer.plans and (verdict := answer.plans[0].candidate.quality.verdict) is not None:
-            for line in (verdict.reason, *verdict.caveats, *(f"Source: {source}" for source in verdict.sources)):
+            for line in (verdict.reason, *verdict.caveats):
                 st.caption(in_markdown(line))
+            for source in verdict.sources:
+                st.caption(f"Source: {in_markdown_with_links(source)}")
         if answer.without_evidence:
             st.caption(f"Nobody has published a comparison for: {in_markdown('; '.join(answer.without_evidence))}.")
         for note in answer.notes:

@@ -13,7 +13,7 @@ from app.format import plural
 from app.planning.plan import Plan
 from app.planning.sentences import option_name, source_phrase
 from app.sources import LocalSources, dashboard_sources
-from app.text import in_markdown
+from app.text import in_markdown, in_spreadsheet
 from app.views import current
 from app.views.parts import chart
 from estimators.hardware.catalogue import accelerators
@@ -45,7 +45,7 @@ def _areas() -> list[str]:
 
 def draw_status(sources: LocalSources, region: str) -> None:
     status = sources.book.status(region, Listing.PRICE_LIST)
-    st.markdown(f"**{region}**: {in_markdown(status.sentence)}")
+    st.markdown(f"**{in_markdown(region)}**: {in_markdown(status.sentence)}")
     for remark in status.remarks:
         st.caption(in_markdown(remark))
     if sources.book.unreadable:
@@ -55,7 +55,7 @@ def draw_status(sources: LocalSources, region: str) -> None:
 
 def draw_explorer(sources: LocalSources, plan: Plan) -> None:
     st.markdown("### Every offer")
-    first, second, third, fourth = st.columns(4)
+    first, second, third, fourth = st.columns([1, 1, 1.3, 1])
     names = sorted({instance.accelerator for instance in instances()})
     chips = first.multiselect("Accelerators", names, key="price_chips", placeholder="any")
     areas = second.multiselect(
@@ -111,7 +111,7 @@ def _row(row: ExplorerRow) -> dict[str, object]:
         "$/GiB-h": float(row.usd_per_gib_hour),
         "$/TFLOP-h": float(row.usd_per_tflop_hour) if row.usd_per_tflop_hour is not None else None,
         "Price": source_phrase(offer),
-        "From": offer.origin,
+        "From": in_spreadsheet(offer.origin),  # tables have a button that makes a CSV of them
     }
 
 
@@ -122,7 +122,7 @@ def draw_machine(sources: LocalSources, plan: Plan) -> None:
     name, option = chosen.machine.instance.instance_type, plan.asked.buy
     left, right = st.columns(2, gap="large")
     with left:
-        st.markdown(f"### Cheapest regions for {name}")
+        st.markdown(f"### Cheapest regions for {in_markdown(name)}")
         ranked = cheapest_regions(sources.book, name, option)
         if ranked:
             figure = region_ranking(ranked[:12], plan.asked.region)
@@ -131,9 +131,9 @@ def draw_machine(sources: LocalSources, plan: Plan) -> None:
                 f"{option_name(option)}; {plural(len(ranked), 'region')} known to offer it. Dates differ by region."
             )
         else:
-            st.info(f"{name} is not offered as {option_name(option)} in any known region.")
+            st.info(in_markdown(f"{name} is not offered as {option_name(option)} in any known region."))
     with right:
-        st.markdown(f"### Price of {name} in {plan.asked.region}")
+        st.markdown(f"### Price of {in_markdown(name)} in {in_markdown(plan.asked.region)}")
         points = sources.book.history(name, plan.asked.region, option)
         if points:
             chart(price_history(points), key="history", alt=f"Dated prices of {name}.")

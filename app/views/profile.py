@@ -102,7 +102,9 @@ def draw_device(store: MeasurementStore, plan: Plan) -> None:
         "Draft model", key="job_draft", max_chars=200, placeholder="none", help="Its step costs only: no speed-up."
     ).strip()
     model = (plan.asked.model or "").partition("@")[0]
-    if st.button(f"Measure {model or 'a model'}", type="primary", key="measure_device", disabled=not model):
+    if st.button(
+        f"Measure {in_markdown(model) or 'a model'}", type="primary", key="measure_device", disabled=not model
+    ):
         if own_job_open(store):
             return
         try:
@@ -132,13 +134,16 @@ def draw_endpoint(store: MeasurementStore, plan: Plan) -> None:
         "Start a server with random weights, then measure it. It must be on this dashboard's list of allowed hosts."
     )
     chosen = plan.chosen.placement if plan.chosen else None
-    line = vllm_serve_line(
-        model or "MODEL",
-        tp=chosen.tp if chosen else 1,
-        max_model_len=plan.asked.prompt + plan.asked.output,
-        weights=plan.precision.weights.value if plan.precision else "",
-    )
-    st.code(line, language="bash")
+    if model:
+        line = vllm_serve_line(
+            model,
+            tp=chosen.tp if chosen else 1,
+            max_model_len=plan.asked.prompt + plan.asked.output,
+            weights=plan.precision.weights.value if plan.precision else "",
+        )
+        st.code(line, language="bash")
+    else:
+        st.caption("A parameter count names no model to start: measure a server that runs one.")
     left, right = st.columns([3, 2])
     url = left.text_input("Address", key="endpoint_url", placeholder="http://localhost:8000", max_chars=300)
     key = right.text_input(
@@ -220,7 +225,7 @@ def draw_queue() -> None:
         waiting = f"waiting behind {job.ahead}" if job.waiting else job.message or "starting"
         remaining = f", about {seconds(job.seconds_left)} left" if job.seconds_left is not None else ""
         text = f"{job.place(own=job.id == mine)}: {waiting}{remaining}"
-        left.progress(min(1.0, max(0.0, job.share)), text=text)
+        left.progress(min(1.0, max(0.0, job.share)), text=in_markdown(text))
         if job.id == mine:
             right.button("Cancel", key=f"cancel_{job.id}", on_click=store.cancel, args=(job.id,))
     if mine is None or any(job.id == mine for job in open_jobs):

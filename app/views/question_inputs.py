@@ -22,10 +22,13 @@ from estimators.quality.lm_eval_results import parse_results, scores_of
 from estimators.quality.schemes import Scheme
 from estimators.quality.tasks import Task
 from pricing.offers import PurchaseOption
+from pricing.regions import region_label, regions_within
+from pricing.regions import regions as all_regions
 
 MOST_RESULTS = 2_000_000  # characters of one results file
 MOST_SCORES = 400
 PRICE = ("price", "price_as_of")
+SHOWN_IN_WORDS = ("region", "buy")
 BOXES = (
     "bar_percent", "bar_reference", "bar_task", "bar_reasoning", "bar_budget",
     "q_models", "q_weights", "q_regions", "q_ways", "q_vendors", "q_owned",
@@ -46,15 +49,15 @@ def carry(scenario: Scenario) -> dict[str, str]:
     """Parameters without a box of their own, in boxes nobody sees: a bound box is what keeps the address bar, on every
     page. They hold the question, and the price and figures of a decision link while these stand; returned as well."""
     flat = encode_question(asked())
-    if scenario.price is not None:
-        flat |= {key: text for key, text in encode(scenario).items() if key in PRICE}
-        if mark_of(scenario) == st.session_state.frozen.get("decision"):
-            flat |= st.session_state.frozen
+    flat |= {key: text for key, text in encode(scenario).items() if key in (*PRICE, *SHOWN_IN_WORDS)}
+    if scenario.price is not None and mark_of(scenario) == st.session_state.frozen.get("decision"):
+        flat |= st.session_state.frozen
     with st.container(key="carried"):
-        for key in (*QUESTION_KEYS, *PRICE, *FROZEN):
+        for key in (*QUESTION_KEYS, *PRICE, *FROZEN, *SHOWN_IN_WORDS):
             if key != "choice":
                 st.session_state[key] = flat.get(key, "")
-                st.text_input(key, key=key, bind="query-params", label_visibility="collapsed")
+                if flat.get(key):
+                    st.text_input(key, key=key, bind="query-params", label_visibility="collapsed")
     return flat
 
 
@@ -106,7 +109,7 @@ def asked() -> Asked:
 
 
 def _draw_bar(models: list[str]) -> None:
-    first, second, third, fourth = st.columns([1.1, 2.4, 1.6, 1.2])
+    first, second, third, fourth = st.columns([1, 2.1, 2, 1.2])
     first.number_input(
         "Keep at least, %",
         min_value=1.0,
@@ -172,7 +175,15 @@ def _draw_choices(models: list[str], regions: list[str]) -> None:
         )
     with right:
         st.multiselect(
-            "Regions", regions, key="q_regions", persist_state="session", placeholder="the region of the scenario"
+            "Regions",
+            [*_areas(regions), *regions],
+            key="q_regions",
+            format_func=_region_name,
+            filter_mode="contains",
+            on_change=_spread_areas,
+            persist_state="session",
+            placeholder="the region above",
+            help="A whole area becomes its regions. London and Zurich are outside the EU.",
         )
         st.multiselect(
             "Ways to pay",
@@ -180,7 +191,7 @@ def _draw_choices(models: list[str], regions: list[str]) -> None:
             key="q_ways",
             format_func=option_name,
             persist_state="session",
-            placeholder="the payment of the scenario",
+            placeholder="the payment above",
         )
         st.text_area(
             "Only hardware I have, a line each",
@@ -191,6 +202,23 @@ def _draw_choices(models: list[str], regions: list[str]) -> None:
             placeholder="8 x A100-80GB\n4 x L40S @ 0.50",
             help="Count, accelerator, and if it costs you something, dollars per GPU and hour. Blank: rent on AWS.",
         )
+
+
+def _areas(sold: list[str]) -> list[str]:
+    return sorted({region.area for region in all_regions() if region.region in sold})
+
+
+def _region_name(option: str) -> str:
+    within = regions_within(frozenset({option})) & set(dashboard_sources().book.regions)
+    return f"all of: {option} ({len(within)})" if within else region_label(option)
+
+
+def _spread_areas() -> None:
+    """An area that was chosen becomes its regions, which is what a question and its link name."""
+    chosen: list[str] = st.session_state.q_regions
+    sold = dashboard_sources().book.regions
+    within = (sorted(regions_within(frozenset({option})) & set(sold)) or [option] for option in chosen)
+    st.session_state.q_regions = list(dict.fromkeys(region for group in within for region in group))
 
 
 def _draw_harness(models: list[str]) -> None:
@@ -206,7 +234,7 @@ def _draw_harness(models: list[str]) -> None:
     held = st.session_state.get("own_scores", ())
     if held:
         counted = sorted({f"{score.model} {score.scheme}: {score.benchmark} {score.score:.1f}" for score in held})
-        st.caption("; ".join(counted))
+        st.caption(in_markdown("; ".join(counted)))
         st.button("Forget them", on_click=_forget_results)
 
 

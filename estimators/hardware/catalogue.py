@@ -50,13 +50,24 @@ def find_accelerator(name: str, memory_gib: float | None = None) -> Accelerator:
     return accelerators()[chosen.accelerator]
 
 
-def alias_note(name: str) -> str:
-    """What a person should know of an ambiguous name ("80 GB when the memory is not stated"), or nothing."""
+def read_as(name: str) -> str:
+    """What a person should know of how a name was read: "A100 is read as A100-80GB-SXM4: 80 GB when the memory is not
+    stated"; nothing where it is the table's own name, or stands for one chip."""
     candidates = _candidates(name)
-    return candidates[0].note if candidates else ""
+    if not candidates or not candidates[0].accelerator or name in accelerators():
+        return ""
+    chosen = candidates[0]
+    if not chosen.note and _exact(name):
+        return ""
+    return f"{name} is read as {chosen.accelerator}{f': {chosen.note}' if chosen.note else ''}"
 
 
 def _candidates(name: str) -> tuple[_Alias, ...]:
+    """As it is written, else with the unit that people leave out: "A100-80", "A100 80G"."""
+    return _exact(name) or _by_key().get(re.sub(r"g?$", "gb", _key(name), count=1), ())
+
+
+def _exact(name: str) -> tuple[_Alias, ...]:
     """As written first: EC2's "NVIDIA A100" and people's "A100" differ only in the maker, and in the default size."""
     return _by_writing().get(_written(name)) or _by_key().get(_key(name), ())
 

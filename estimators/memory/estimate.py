@@ -37,6 +37,8 @@ class ExplainsMemory(Protocol):
 
     def max_context(self) -> int: ...
 
+    def longest_concurrency(self) -> int: ...
+
     def least_load_bytes(self) -> int: ...
 
     def most_load_bytes(self) -> int: ...
@@ -80,6 +82,11 @@ class MemoryEstimate:
     def load_bytes_per_gpu_ceiling(self) -> int:
         """Where it keeps every page."""
         return max(self.load_bytes_per_gpu, self.explanation.most_load_bytes())
+
+    @cached_property
+    def longest_concurrency(self) -> int:
+        """Requests of the longest context asked for (`max_model_len`) that it holds at once."""
+        return self.explanation.longest_concurrency()
 
     @cached_property
     def max_context(self) -> int:

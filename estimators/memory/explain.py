@@ -34,6 +34,11 @@ class MemoryExplanation:
     requests: int  # of the load, at once
     draft: Precision | None
 
+    def longest_concurrency(self) -> int:
+        """Requests of the longest context asked for that the replica holds; of prompt + output where none was."""
+        longest = self.settings.max_model_len or self.replica.tokens
+        return self.replica.most_at(longest) * self.replica.ranks if self.precision.spec.groups else 0
+
     def max_context(self) -> int:
         spec = self.precision.spec
         return self.replica.max_context(spec.max_positions) if spec.groups else 0
@@ -263,6 +268,13 @@ def _total_terms(
             unit="request",
             formula=f"largest n with n requests of {replica.tokens:,} tokens in that room",
             source="solved for",
+        ),
+        Term(
+            label="Requests held at the longest context",
+            value=estimate.longest_concurrency,
+            unit="request",
+            formula="the same of requests as long as the longest context asked for; without one they are alike",
+            source="solved for; where the machine or its copies are open, a plan is sized for these",
         ),
         Term(
             label="Longest context",

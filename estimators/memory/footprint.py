@@ -102,6 +102,14 @@ class Replica:
         """Most requests of prompt + output that fit a rank, on the stage that holds fewest."""
         return max(0, min(math.floor(self._requests(share, request)) for share, request in self.filled))
 
+    def most_at(self, tokens: int) -> int:
+        """Most requests of `tokens` tokens that fit a rank, the output as long as the load's."""
+        prompt = max(1, tokens - (self.tokens - self.prompt))
+        if tokens == self.tokens:
+            return self.max_concurrency
+        longer = ((share, share.request(tokens, prompt)) for share in self.shares)
+        return max(0, min(math.floor(self._requests(share, request)) for share, request in longer))
+
     def _requests(self, share: Share, request: RequestBytes) -> float:
         return requests_held(self.room(share), request.writing_extra, request.each)
 

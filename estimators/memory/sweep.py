@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from estimators.hardware.accelerator import Accelerator
@@ -29,6 +30,7 @@ class Held:
     memory_bytes_per_gpu: int
     memory_budget_bytes_per_gpu: int
     max_concurrency: int
+    longest_concurrency: int  # of requests as long as the longest context the engine admits
     starts: bool  # one request of the longest context the engine admits fits beside everything else
     stages: tuple[tuple[Share, RequestBytes], ...]
     engine_starts: bool | None = None
@@ -46,7 +48,7 @@ class _Laid:
     """A placement under one setting of the engine: everything but the budget, which is the machine's."""
 
     stages: tuple[tuple[Share, RequestBytes], ...]
-    longest: int  # bytes of the fullest GPU with one request of the longest context the engine admits
+    longest: tuple[tuple[Share, RequestBytes], ...]  # with a request of the longest context the engine admits
     weights: int
     kv_bytes_per_token: float
     activation: int
@@ -87,10 +89,8 @@ class Sweep:
         if laid is None:
             laid = self._laid[key] = self._lay(placement, running, memory_bytes)
         budget = footprint.budget_of(memory_bytes, running, [share for share, _ in laid.stages])
-        most = min(
-            math.floor(footprint.requests_held(budget - share.fixed, request.writing_extra, request.each))
-            for share, request in laid.stages
-        )
+        most, most_longest = _most(laid.stages, budget), _most(laid.longest, budget)
+        longest = max(share.fixed + request.load(1) for share, request in laid.longest)
         started = start_of(
             self._precision.spec,
             [share for share, _ in laid.stages],
@@ -98,7 +98,7 @@ class Sweep:
             running,
             self._settings,
             self._longest,
-            laid.longest,
+            longest,
         )
         return Held(
             weights_bytes_per_gpu=laid.weights,
@@ -107,11 +107,12 @@ class Sweep:
             overhead_bytes_per_gpu=laid.overhead,
             memory_bytes_per_gpu=laid.demand,
             memory_budget_bytes_per_gpu=budget,
-            max_concurrency=max(0, most) * placement.dp if self._known else 0,
+            max_concurrency=most * placement.dp if self._known else 0,
+            longest_concurrency=most_longest * placement.dp if self._known else 0,
             engine_starts=started.starts,
             engine_starts_reason=started.reason or None,
             ranks=placement.dp,
-            starts=laid.longest <= budget or not running.value("refuses_short_pool"),
+            starts=longest <= budget or not running.value("refuses_short_pool"),
             stages=laid.stages,
         )
 
@@ -137,10 +138,23 @@ class Sweep:
         prompt = max(1, self._longest - (replica.tokens - replica.prompt))  # the output stays
         return _Laid(
             stages=replica.filled,
-            longest=max(s.fixed + s.request(self._longest, prompt).load(1) for s in replica.shares),
+            longest=replica.filled
+            if self._longest == replica.tokens
+            else tuple((share, share.request(self._longest, prompt)) for share in replica.shares),
             weights=full.weights,
             kv_bytes_per_token=full.cache.marginal_bytes(replica.tokens),
             activation=full.activation + math.ceil(full.request_activation * replica.prompt),
             overhead=full.overhead,
             demand=full.fixed + request.load(1),
         )
+
+
+def _most(stages: Iterable[tuple[Share, RequestBytes]], budget: int) -> int:
+    """Requests that fit on the stage that holds fewest."""
+    return max(
+        0,
+        min(
+            math.floor(footprint.requests_held(budget - share.fixed, request.writing_extra, request.each))
+            for share, request in stages
+        ),
+    )

@@ -15,6 +15,9 @@ from estimators.quality.tasks import DATA, Benchmark, Task, benchmarks
 MODE_PREFERENCE = ("", "as listed", "non-reasoning", "reasoning low", "reasoning", "reasoning high")
 
 
+Ruler = tuple[str, str, str]  # benchmark, suite, setting
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Score:
     """One score of one model. Two scores compare only when their `key` is equal."""
@@ -32,9 +35,14 @@ class Score:
     as_of: str
 
     @property
-    def key(self) -> tuple[str, str, str]:
+    def key(self) -> Ruler:
         """Benchmark, suite and setting: the ruler the score was taken with."""
         return self.benchmark, self.suite, self.setting
+
+    @property
+    def reasons(self) -> bool:
+        """Whether it was taken while the model reasons before it answers, which spends output tokens."""
+        return self.mode.startswith("reasoning")
 
     @property
     def sampling_error(self) -> float | None:
@@ -96,24 +104,49 @@ def paired_scores(
     own: Sequence[Score] = (),
     candidate_scheme: Scheme = Scheme.AS_PUBLISHED,
     reference_scheme: Scheme = Scheme.AS_PUBLISHED,
+    ruler: Ruler | None = None,
 ) -> tuple[ScorePair, ...]:
     """Every ruler that measured both models for a task; the first is the one to decide on.
 
-    A person's own runs come first; then the nearest benchmark; then the suite that measured most models, so that a
-    ranking of many candidates uses one ruler as far as it can. Baselines too near to guessing are left out.
+    A person's own runs come first; then the nearest benchmark; then the suite that measured most models. With `ruler`
+    no other published one is read, so that many candidates can be ranked. Baselines too near to guessing are left out.
     """
     ours = _by_key(scores(candidate, task=task, own=own), candidate_scheme)
     theirs = _by_key(scores(reference, task=task, own=own), reference_scheme)
     pairs = [
-        ScorePair(candidate=ours[key], reference=theirs[key]) for key in ours if key in theirs and _tells(theirs[key])
+        ScorePair(candidate=ours[key], reference=theirs[key])
+        for key in ours
+        if key in theirs and _tells(theirs[key]) and (ruler is None or key == ruler or ours[key] in own)
     ]
     return tuple(sorted(pairs, key=lambda pair: _order(pair.candidate, own)))
 
 
-def _by_key(rows: Sequence[Score], scheme: Scheme) -> dict[tuple[str, str, str], Score]:
+def ruler_of(reference: str, task: Task, models: Sequence[str]) -> Ruler | None:
+    """The one ruler to rank `models` by beside the reference: the one that measured most of them, then the nearest.
+
+    Scores of two benchmarks, or of two suites of one, do not rank models: 87 % of a reference by IFEval is not more
+    than 50 % of it by IFBench. None where no ruler of the task measured the reference.
+    """
+    named = {canonical(model).lower() for model in models}
+    theirs = [row for row in scores(reference, task=task) if _tells(row)]
+    best = min(theirs, key=lambda row: (-len(named & _measured()[row.key]), _order(row, ())), default=None)
+    return None if best is None else best.key
+
+
+def scores_by(ruler: Ruler) -> tuple[Score, ...]:
+    """One published score of every model that a ruler measured, in the mode that spends the fewest tokens."""
+    best: dict[str, Score] = {}
+    for row in published_scores():
+        known = best.get(row.model.lower())
+        if row.key == ruler and (known is None or _mode(row) < _mode(known)):
+            best[row.model.lower()] = row
+    return tuple(best.values())
+
+
+def _by_key(rows: Sequence[Score], scheme: Scheme) -> dict[Ruler, Score]:
     """One score per ruler, of the weights asked for, in the preferred mode."""
     wanted = UNCHANGED if scheme in UNCHANGED else {scheme}
-    best: dict[tuple[str, str, str], Score] = {}
+    best: dict[Ruler, Score] = {}
     for row in rows:
         if row.scheme in wanted and (row.key not in best or _mode(row) < _mode(best[row.key])):
             best[row.key] = row
@@ -131,15 +164,16 @@ def _mode(row: Score) -> int:
 
 def _order(row: Score, own: Sequence[Score]) -> tuple[bool, int, int, str, str, int]:
     preference = benchmarks()[row.benchmark].preference
-    return row not in own, preference, -_breadth().get(row.key, 0), row.suite, row.setting, _mode(row)
+    return row not in own, preference, -len(_measured().get(row.key, ())), row.suite, row.setting, _mode(row)
 
 
 @cache
-def _breadth() -> Mapping[tuple[str, str, str], int]:
-    models: dict[tuple[str, str, str], set[str]] = {}
+def _measured() -> Mapping[Ruler, frozenset[str]]:
+    """The models that each ruler measured."""
+    models: dict[Ruler, set[str]] = {}
     for row in published_scores():
         models.setdefault(row.key, set()).add(row.model.lower())
-    return {key: len(found) for key, found in models.items()}
+    return {key: frozenset(found) for key, found in models.items()}
 
 
 def _score(row: Mapping[str, str]) -> Score:

@@ -12,8 +12,8 @@ from estimators.quality.evidence import RecoveryRow, Statistic
 from estimators.quality.models import canonical, same_model
 from estimators.quality.recovery import Level, Recovery, recovery
 from estimators.quality.schemes import UNCHANGED, Scheme, scheme_of
-from estimators.quality.scores import Score, ScorePair, paired_scores
-from estimators.quality.tasks import Task
+from estimators.quality.scores import Ruler, Score, ScorePair, paired_scores
+from estimators.quality.tasks import Task, benchmarks
 
 # Below this a single row is worth naming beside the middle value.
 WEAK_ROW = 0.95
@@ -83,12 +83,14 @@ def compare_quality(
     reference_scheme: str = "as-published",
     params: float | None = None,
     own_scores: Sequence[Score] = (),
+    ruler: Ruler | None = None,
 ) -> QualityVerdict:
     """Candidate over reference, Q = (S_c / S_r) x R_c / R_r, each ratio inside one suite; or what is missing.
 
     S are scores of the published weights on one benchmark, suite and setting; R is what the scheme keeps of them,
     from rows of the same benchmark where there are any. `also` names further schemes that combine with the first,
-    such as "kv-fp8"; each needs evidence. A person's own runs of both, as deployed, replace it all.
+    such as "kv-fp8"; each needs evidence. A person's own runs of both, as deployed, replace it all. With `ruler` no
+    other published scores are read, so that verdicts of several candidates can be ranked.
     Example: Llama 3.1 8B at INT4 against the 70B on instruction following is 75.9 / 83.6 x 76.3 / 77.9 = 0.889.
     """
     candidate, wanted, method = deployed(candidate_model, candidate_scheme, method)
@@ -102,9 +104,10 @@ def compare_quality(
         return _direct(case, direct)
     pairs: tuple[ScorePair, ...] = ()
     if not same_model(case.candidate, case.reference):
-        pairs = paired_scores(case.candidate, case.reference, task, own=own)
+        pairs = paired_scores(case.candidate, case.reference, task, own=own, ruler=ruler)
         if not pairs:
-            return _missing(case, f"no suite has measured both {case.candidate} and {case.reference} on {task}")
+            where = f"no scores on {benchmarks()[ruler[0]].name} ({ruler[1]}) of" if ruler else "no suite has measured"
+            return _missing(case, f"{where} both {case.candidate} and {case.reference} on {task}")
     own_rows = recovery_from_scores(own)
     bench = pairs[0].candidate.benchmark if pairs else None
     parts = []

@@ -39,7 +39,7 @@ def block_offer(instance: Instance, region: str, offerings: list[dict[str, Any]]
     block = min(timed, key=lambda offering: offering["StartDate"])
     count = int(block.get("InstanceCount") or 1) if instance.is_ec2_type else int(block.get("UltraserverCount") or 1)
     hours = int(block.get("CapacityBlockDurationHours") or 0)
-    fee = amount(block.get("UpfrontFee"))
+    fee = amount(block.get("UpfrontFee"), instance.instance_type)
     if block.get("CurrencyCode") != CURRENCY or not fee or not hours:
         raise UnexpectedReply(f"{instance.instance_type}: its Capacity Block has no fee in {CURRENCY} and no length.")
     start = block["StartDate"].date().isoformat()

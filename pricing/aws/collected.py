@@ -52,7 +52,6 @@ class Collected:
         if not offers:
             reason = f" ({self.remarks[0]})" if self.remarks else ""
             raise UnexpectedReply(f"The price list shows no accelerator machine in {self.region}{reason}.")
-        self._doubt_a_small_list(len({offer.instance_type for offer in offers}))
         return PriceReading(
             region=self.region,
             listing=Listing.PRICE_LIST,
@@ -62,14 +61,6 @@ class Collected:
             complete=self.complete,
             remarks=tuple(self.remarks),
         )
-
-    def _doubt_a_small_list(self, found: int) -> None:
-        """AWS retires a machine now and then, not half of a region at once: then something has changed in the list."""
-        sold = [known for known in instances() if self.region in known.regions and "on-demand" in known.usage_classes]
-        if found * 2 < len(sold):
-            self.leave_out(
-                f"AWS lists {found} of {len(sold)} known types in {self.region}: the others keep older prices."
-            )
 
     def _offers(self, read_at: datetime) -> Iterator[Offer]:
         known = {instance.instance_type for instance in instances()}

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from pricing.aws.errors import UnexpectedReply
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 MAX_ITEM_CHARACTERS = 1_000_000  # the largest GPU item seen is under 20,000
-LARGEST_USD = 1_000_000_000  # the dearest upfront sum seen is under two million
+_PLAIN = re.compile(r"[0-9]{1,9}(\.[0-9]{1,12})?")  # the dearest upfront sum seen is under two million
 HOURS_PER_YEAR = 8760
 CURRENCY = "USD"
 BARE_METAL_FAMILY = "Compute Instance (bare metal)"
@@ -61,15 +62,11 @@ def _mapping(value: object, what: str) -> dict[str, object]:
     return value
 
 
-def amount(text: object) -> Decimal:
-    """A price as written, refused unless it is a finite number that is not negative."""
-    try:
-        value = Decimal(str(text))
-    except InvalidOperation:
-        raise UnexpectedReply(f"AWS gives {str(text)[:32]!r} as a price.") from None
-    if not value.is_finite() or not 0 <= value < LARGEST_USD:
-        raise UnexpectedReply(f"AWS gives {str(text)[:32]!r} as a price.")
-    return value
+def amount(text: object, whose: str = "") -> Decimal:
+    """A price as written, refused unless it is plain digits: no sign, exponent, underscore or other script's."""
+    if not _PLAIN.fullmatch(str(text)):
+        raise UnexpectedReply(f"{whose}{': ' if whose else ''}AWS gives {str(text)[:32]!r} as a price.")
+    return Decimal(str(text))
 
 
 def reserved_option(lease: str, payment: str, offering_class: str) -> PurchaseOption | None:

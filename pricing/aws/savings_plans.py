@@ -81,7 +81,7 @@ def parse_rate(result: Mapping[str, Any], region: str, read_at: datetime) -> Off
     instance_type = said.get("instanceType", "")[:32]
     if result.get("unit") != "Hrs" or offering.get("currency") != CURRENCY:
         raise UnexpectedReply(f"{instance_type}: its {option} rate is not in {CURRENCY} an hour.")
-    rate = amount(result.get("rate"))
+    rate = amount(result.get("rate"), instance_type)
     if not rate:
         raise UnexpectedReply(f"{instance_type}: its {option} rate is zero.")
     all_upfront = option.value.endswith("all_upfront")

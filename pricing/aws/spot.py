@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from statistics import median_high
 from typing import TYPE_CHECKING, Any
@@ -13,6 +13,7 @@ from pricing.aws.products import amount
 from pricing.instances import instances
 from pricing.offers import Listing, Offer, PriceSource, PurchaseOption
 from pricing.reading import PriceReading, Progress, no_progress
+from pricing.sense import doubt, first
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 CALL, ACTION = "ec2 DescribeSpotPriceHistory", "ec2:DescribeSpotPriceHistory"
 PRODUCT = "Linux/UNIX"
 MAX_PAGES = 200
+CLOCKS_APART = timedelta(minutes=10)  # a price is dated when it last changed: long ago perhaps, never tomorrow
 INTERRUPTION = "AWS may take the machine back with two minutes' notice"
 
 
@@ -53,20 +55,32 @@ def _entries(clients: AwsClients, region: str, now: datetime, progress: Progress
     return entries
 
 
-def newest_by_zone(entries: list[dict[str, Any]]) -> dict[str, dict[str, Decimal]]:
-    """Instance type to zone to its newest price; entries of other products are passed over."""
+def newest_by_zone(
+    entries: list[dict[str, Any]], region: str, now: datetime
+) -> tuple[dict[str, dict[str, Decimal]], tuple[str, ...]]:
+    """Instance type to zone to its newest price that can be true, and what is wrong with the others.
+
+    Entries of other products are passed over. A zone whose newest price cannot be true keeps the one before it.
+    """
     newest: defaultdict[str, dict[str, tuple[datetime, Decimal]]] = defaultdict(dict)
+    wrong: dict[str, None] = {}
     for entry in entries:
         if entry.get("ProductDescription") != PRODUCT:
             continue
-        zone, at = str(entry.get("AvailabilityZone")), entry.get("Timestamp")
-        if not isinstance(at, datetime):
+        name, zone, at = str(entry.get("InstanceType")), str(entry.get("AvailabilityZone")), entry.get("Timestamp")
+        try:
+            price = amount(entry.get("SpotPrice"), f"{name[:32]} in {zone[:32]}")
+        except UnexpectedReply as error:
+            wrong[error.message] = None
             continue
-        price = amount(entry.get("SpotPrice"))
-        known = newest[str(entry.get("InstanceType"))]
-        if price and (zone not in known or at > known[zone][0]):
-            known[zone] = (at, price)
-    return {name: {zone: price for zone, (_, price) in zones.items()} for name, zones in newest.items() if zones}
+        if not isinstance(at, datetime) or at > now + CLOCKS_APART:
+            wrong[f"{name[:32]} in {zone[:32]}: its spot price is dated {str(at)[:32]}."] = None
+        elif price and (doubted := doubt(name, region, PurchaseOption.SPOT, price)):
+            wrong[doubted] = None
+        elif price and (zone not in newest[name] or at > newest[name][zone][0]):
+            newest[name][zone] = (at, price)
+    found = {name: {zone: price for zone, (_, price) in zones.items()} for name, zones in newest.items() if zones}
+    return found, tuple(wrong)
 
 
 def spot_offer(instance_type: str, region: str, zones: Mapping[str, Decimal], rule: SpotRule, now: datetime) -> Offer:
@@ -91,10 +105,17 @@ def read_spot(
     """The current spot price of every accelerator type in a region."""
     now = datetime.now(UTC)
     known = {instance.instance_type for instance in instances()}
-    by_type = newest_by_zone(_entries(clients, region, now, progress))
+    by_type, wrong = newest_by_zone(_entries(clients, region, now, progress), region, now)
     offers = tuple(spot_offer(name, region, by_type[name], rule, now) for name in sorted(set(by_type) & known))
     if not offers:
-        raise UnexpectedReply(f"EC2 gives no spot price for any accelerator machine in {region}.")
+        reason = f" ({wrong[0]})" if wrong else ""
+        raise UnexpectedReply(f"EC2 gives no spot price for any accelerator machine in {region}{reason}.")
     return PriceReading(
-        region=region, listing=Listing.SPOT, read_at=now, origin="EC2 DescribeSpotPriceHistory", offers=offers
+        region=region,
+        listing=Listing.SPOT,
+        read_at=now,
+        origin="EC2 DescribeSpotPriceHistory",
+        offers=offers,
+        complete=not wrong,
+        remarks=tuple(first(wrong)),
     )

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from app.batch import run_batch
+from app.batch import LATE, in_time, run_batch
 from app.columns import COLUMNS
 from app.sources import shared_sources
 from estimators.provenance import Refusal
@@ -126,9 +126,20 @@ def test_batch_writes_the_file_only_when_it_is_whole(tmp_path: Path) -> None:
     [
         ("model,note\n8B,fine\n8B," + "x" * 200_000 + "\n", "Line 3 cannot be read"),
         ('model,note\n8B,"' + "x\n" * 80_000, "cannot be read"),
-        ("model," + "x" * 200_000 + "\n8B,\n", "The header cannot be read"),
+        ("model," + "x" * 200_000 + "\n8B,\n", "The header is no CSV"),
     ],
 )
 def test_a_cell_without_end_is_a_sentence(text: str, said: str) -> None:
     with pytest.raises(Refusal, match=said):
         answers(text)
+
+
+def test_rows_that_are_left_when_a_calls_time_is_spent_say_so() -> None:
+    """A clock that moves a second at each look: two hundred rows are begun within one and a half, the rest are not."""
+    looks = iter(range(100))
+    rows = [({"model": "8B", "gpu": "L4"}, ())] * 250
+    found = list(in_time(rows, shared_sources(), seconds=2.5, clock=lambda: float(next(looks))))
+    assert [row["error"] for row in found[:200]] == [None] * 200
+    assert {row["error"] for row in found[200:]} == {LATE}
+    assert found[0]["instance"] == "g6.xlarge"
+    assert found[200]["instance"] is None

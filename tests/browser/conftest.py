@@ -39,15 +39,19 @@ def wait_until_healthy(base: str, process: subprocess.Popen[bytes], seconds: flo
 
 
 @contextlib.contextmanager
-def dashboard(folder: Path, **environment: str) -> Iterator[str]:
-    """Start the dashboard as the container does, with nothing to reach but itself; yields its address."""
-    port = free_port()
-    base = f"http://127.0.0.1:{port}"
+def dashboard(folder: Path, port: int = 0, path: str = "", **environment: str) -> Iterator[str]:
+    """Start the dashboard as the container does, with nothing to reach but itself; yields its address.
+
+    `path` is where it is served under, as `server.baseUrlPath` says it: "/tools/sizes".
+    """
+    port = port or free_port()
+    base = f"http://127.0.0.1:{port}{path}"
     env = {
         **{k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "HF_"))},
         "HF_HUB_OFFLINE": "1",
         "AWS_EC2_METADATA_DISABLED": "true",
         "RIGHTSIZE_DATA": str(folder / "data"),
+        **({"STREAMLIT_SERVER_BASE_URL_PATH": path.strip("/")} if path else {}),
         **environment,
     }
     command = [

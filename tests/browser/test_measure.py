@@ -9,6 +9,7 @@ from playwright.sync_api import Page, expect
 
 from estimators.measuring.jobs.environment import is_set_up
 from tests.browser.conftest import dashboard
+from tests.conftest import REFERENCE
 from tests.servers.openai import openai_server
 
 pytestmark = pytest.mark.browser
@@ -61,6 +62,27 @@ def test_a_running_server_is_measured_end_to_end(page: Page, tmp_path_factory: p
         assert TOKEN not in page.url
     log = (folder / "dashboard.log").read_text(encoding="utf-8", errors="replace")
     assert TOKEN not in log
+
+
+def test_a_report_is_chosen_as_a_file_and_kept(page: Page, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Uploads go without Streamlit's cookie: app/gate.py answers for where they come from."""
+    folder = tmp_path_factory.mktemp("report")
+    settings = {"RIGHTSIZE_PROFILING": "1", "RIGHTSIZE_PROFILING_TOKEN": TOKEN}
+    with dashboard(folder, **settings) as base:
+        page.set_viewport_size({"width": 1300, "height": 1400})
+        page.goto(f"{base}/measure")
+        token = page.get_by_label("Profiling token")
+        token.fill(TOKEN)
+        token.press("Enter")
+        page.get_by_role("tab", name="A report you have").click()
+        page.get_by_test_id("stFileUploaderDropzoneInput").set_input_files(REFERENCE / "guidellm" / "v0.7.4.json")
+        keep = page.get_by_role("button", name="Keep it")
+        expect(keep).to_be_enabled(timeout=WAIT_MS)
+        keep.click()
+        expect(page.get_by_text(re.compile(r"[1-9][0-9]* of [0-9]+ measurements were new"))).to_be_visible(
+            timeout=WAIT_MS
+        )
+        assert page.context.cookies() == []
 
 
 @pytest.mark.slow

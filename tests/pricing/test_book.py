@@ -20,6 +20,7 @@ from pricing.book import Book
 from pricing.offers import Listing, Offer, PriceQuery, PriceSource, PurchaseOption
 from pricing.reading import PriceReading, Progress, no_progress
 from pricing.refresh import Refresher
+from pricing.snapshot import load_snapshot
 from pricing.store import PriceStore
 from tests.servers.aws import AwsServer
 
@@ -101,6 +102,12 @@ def store(tmp_path: Path) -> Iterator[PriceStore]:
     engine.dispose()
 
 
+def whole_region(*, without: str = "") -> dict[str, str]:
+    """Every type known in the region at its known price: what a list that may end offers holds."""
+    known = load_snapshot().find(PriceQuery(region=REGION, option=ON_DEMAND))
+    return {offer.instance_type: str(offer.usd_per_hour) for offer in known if offer.instance_type != without}
+
+
 def found(book: Book, instance_type: str = "g5.xlarge", region: str = REGION) -> tuple[str, PriceSource] | None:
     offer = book.get(instance_type, region, ON_DEMAND)
     return None if offer is None else (str(offer.usd_per_hour), offer.source)
@@ -116,6 +123,7 @@ def test_with_nothing_the_snapshot_answers_and_says_so(clock: Clock) -> None:
 
 
 def test_a_live_price_goes_before_the_snapshot_and_says_when_it_was_read(clock: Clock, reader: FakeReader) -> None:
+    reader.prices = whole_region() | reader.prices
     book = Book(reader=reader, clock=clock)
     before = book.version
     book.refresh(REGION)
@@ -125,7 +133,17 @@ def test_a_live_price_goes_before_the_snapshot_and_says_when_it_was_read(clock: 
     assert book.status(REGION).sentence == "Live from AWS, read 2026-11-21 12:00 UTC."
 
 
+def test_live_is_said_of_the_prices_that_are(clock: Clock, reader: FakeReader) -> None:
+    listed = sum(o.option.listing is Listing.PRICE_LIST for o in load_snapshot().find(PriceQuery(region=REGION)))
+    book = Book(reader=reader, clock=clock)
+    book.refresh(REGION)
+    assert book.status(REGION).sentence == (
+        f"2 of {listed} prices are live from AWS, read 2026-11-21 12:00 UTC; the others are older."
+    )
+
+
 def test_what_a_complete_reading_lacks_is_no_longer_offered(clock: Clock, reader: FakeReader) -> None:
+    reader.prices = whole_region(without="p5.48xlarge")
     book = Book(reader=reader, clock=clock)
     assert found(book, "p5.48xlarge") is not None
     book.refresh(REGION)
@@ -168,6 +186,7 @@ def test_pulled_out_in_use_it_keeps_answering_and_says_since_when(
 
 
 def test_the_last_good_copy_survives_a_restart(clock: Clock, reader: FakeReader, store: PriceStore) -> None:
+    reader.prices = whole_region(without="p5.48xlarge") | reader.prices
     Book(reader=reader, store=store, clock=clock).refresh(REGION)
     again = Book(store=store, clock=clock)
     assert found(again) == ("0.99", PriceSource.CACHED)

@@ -1,8 +1,7 @@
 """The Hugging Face Hub: an id to a `ModelSpec`. With `library` the only talker to it; all it says is checked.
 
 `huggingface_hub` and `transformers` cost a second each to import, so they are loaded by the first call that needs
-them. Neither ever runs code from a repository. `find_quantized` has no caller yet: it is for the page that explores a
-model's quantized checkpoints, which is to come.
+them. Neither ever runs code from a repository.
 """
 
 from __future__ import annotations

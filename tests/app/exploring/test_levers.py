@@ -110,6 +110,7 @@ def test_speculation_says_up_to_which_load_it_is_published_to_pay(small: Plan) -
     assert found["eagle"].note.startswith("Published to pay up to 56 requests in flight;")
     assert found["ngram"].note.startswith("Published to pay up to 1 request in flight")
     assert "arXiv:2503.01840 Table 5" in found["eagle"].evidence
+    assert found["eagle"].effort == "Published head: yuhuili/EAGLE3-LLaMA3.1-Instruct-8B"
     assert "not known beyond" in found["ngram"].evidence
     assert all(lever.kept is LOSSLESS for lever in found.values())
 

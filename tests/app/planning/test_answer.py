@@ -8,11 +8,12 @@ from types import SimpleNamespace
 
 import pytest
 
-from app.planning.answer import Answer, Grade, Kind, answer, speed_grade
+from app.planning.answer import Answer, Grade, Kind, answer, owned_accelerators, speed_grade
 from app.planning.question import OwnedHardware, QualityBar, Question
 from app.scenario import Scenario
 from estimators.precision import Weights
 from estimators.quality.tasks import Task
+from pricing.offers import PurchaseOption
 from tests.app.planning.test_recommend import LARGE, SMALL, SOURCES
 
 
@@ -106,3 +107,29 @@ def test_a_model_nobody_knows_has_no_card() -> None:
 )
 def test_the_grade_of_a_speed_is_that_of_its_evidence(evidence: str, grade: Grade) -> None:
     assert speed_grade(SimpleNamespace(evidence=evidence)) is grade  # type: ignore[arg-type]
+
+
+def test_on_own_hardware_the_cheapest_keeps_the_fewest_of_it_busy() -> None:
+    """A 70B in 16 bits needs two A100-80GB, in INT4 one."""
+    found = answered(asked(model=LARGE), owned=(OwnedHardware(gpu="A100-80GB", count=16),))
+    plain, cheapest = found.card(Kind.AS_ASKED), found.card(Kind.CHEAPEST)
+    assert plain is not None
+    assert cheapest is not None
+    assert (owned_accelerators(plain.candidate), owned_accelerators(cheapest.candidate)) == (2, 1)
+
+
+def test_as_asked_stays_in_the_regions_that_are_allowed() -> None:
+    """The book sells in us-east-1 alone: nothing in Frankfurt is priced, and no card shows what lies elsewhere."""
+    found = answered(asked(region="us-east-1"), regions=("eu-central-1",))
+    assert all(card.candidate.scenario.region == "eu-central-1" for card in found.cards)
+
+
+def test_as_asked_is_bought_in_a_way_that_is_allowed() -> None:
+    found = answered(asked(), options=(PurchaseOption.SPOT,))
+    assert {card.candidate.scenario.buy for card in found.cards} == {PurchaseOption.SPOT}
+
+
+def test_no_model_was_asked_for_where_others_were_named() -> None:
+    found = answered(asked(), models=(LARGE, "Qwen/Qwen3-32B"))
+    assert found.card(Kind.AS_ASKED) is None
+    assert {card.candidate.model for card in found.cards} <= {LARGE, "Qwen/Qwen3-32B"}

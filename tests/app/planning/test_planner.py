@@ -352,3 +352,49 @@ def test_nothing_is_cheaper_than_the_choice_nor_beats_it_at_its_price(count: int
             better = all(a <= b for a, b in zip(times, mine, strict=True)) and times != pytest.approx(mine, rel=1e-3)  # type: ignore[operator]
             assert not better, (scenario, _bought(rival))
     assert rivals_met >= count / 30
+
+
+def test_a_longest_context_is_sized_for_where_the_machine_is_open() -> None:
+    """Qwen3-32B keeps 64 layers x 8 heads x 128 x 2 x 2 bytes = 256 KiB a token: 8 requests of 32,768 tokens are 64 GiB
+    beside 32 GiB of weights. The machines are those of prompts that long, the times those of the request."""
+    asked = {"model": "Qwen/Qwen3-32B", "weights": Weights.FP8, "concurrency": 8, "prompt": 1024, "output": 128}
+    short, longest = planned(**asked), planned(**asked, max_len=32_768)
+    prompts = planned(**{**asked, "prompt": 32_640})
+    assert month(short) < month(longest) == month(prompts)
+    chosen, other = longest.chosen, prompts.chosen
+    assert chosen is not None
+    assert other is not None
+    assert chosen.memory is not None
+    assert (chosen.label, chosen.replicas) == (other.label, other.replicas)
+    assert chosen.memory.longest_concurrency >= 8 / chosen.replicas
+    assert chosen.memory.max_concurrency > 8 * chosen.memory.longest_concurrency
+    assert any(note.startswith("Sized for the longest context: one replica holds") for note in chosen.notes)
+    assert (chosen.e2e_p95_s or 0) < (other.e2e_p95_s or 0) / 2
+
+
+def test_a_rate_is_sized_for_the_longest_context_as_well() -> None:
+    asked = {"model": "Qwen/Qwen3-32B", "weights": Weights.FP8, "rate": 2.0, "prompt": 1024, "output": 128}
+    chosen = planned(**asked, max_len=32_768).chosen
+    assert chosen is not None
+    assert chosen.latency is not None
+    assert chosen.memory is not None
+    assert chosen.latency.running_requests <= chosen.memory.longest_concurrency
+
+
+def test_a_machine_that_is_named_says_how_many_may_grow() -> None:
+    """96 GB less 32 GiB of weights hold 6 requests of 32,768 tokens; the load itself fits."""
+    result = planned(model="Qwen/Qwen3-32B", weights=Weights.FP8, concurrency=8, instance="g7e.2xlarge", max_len=32_768)
+    assert result.chosen is not None
+    assert result.chosen.fits
+    assert (
+        "At the longest context one replica holds 6 requests of 32,768 tokens at once, not 8: beyond that the engine "
+        "puts requests off." in result.chosen.notes
+    )
+
+
+@pytest.mark.parametrize(("model", "said"), [(LLAMA_70B, True), ("meta-llama/Llama-3.3-70B-Instruct", False)])
+def test_a_head_nobody_published_is_said(model: str, said: bool) -> None:
+    chosen = planned(model=model, spec="eagle", spec_tokens=3, concurrency=4).chosen
+    assert chosen is not None
+    note = "No EAGLE head of Llama 3.1 70B is known to be published: one has to be trained before this plan can run."
+    assert (note in chosen.notes) is said

@@ -376,3 +376,14 @@ def test_the_last_standing_is_one_that_was_timed_rather_than_one_too_small_to_be
     assert nearest is not None
     assert nearest.label == "p5.48xlarge"
     assert [limit.key for limit in nearest.failed] == ["ttft", "tpot"]
+
+
+def test_scores_of_different_benchmarks_share_no_ranking():
+    """On IFEval the 8B has 92 % of the 70B, on IFBench 61 %; the 14B was measured on IFBench alone."""
+    bar = QualityBar(task=Task.INSTRUCTION_FOLLOWING, reference="meta-llama/Llama-3.3-70B-Instruct", minimum_ratio=0.4)
+    models = (SMALL, "Qwen/Qwen3-14B")
+    found = recommend(Question(scenario=Scenario(), models=models, bar=bar, weights=(Weights.AS_PUBLISHED,)), SOURCES)
+    verdicts = {ranked.candidate.model: ranked.candidate.quality.verdict for ranked in found.plans}
+    assert set(verdicts) == set(models)
+    assert {verdict.scores.candidate.key[:2] for verdict in verdicts.values()} == {("ifbench", "Artificial Analysis")}
+    assert verdicts[SMALL].ratio == pytest.approx(28.6 / 47.1)

@@ -10,7 +10,15 @@ import pytest
 
 from app.columns import as_json
 from app.planning.planner import plan
-from app.planning.sentences import conditions, load_phrase, model_name, option_name, precision_name, verdict
+from app.planning.sentences import (
+    conditions,
+    load_phrase,
+    model_name,
+    option_name,
+    precision_name,
+    source_phrase,
+    verdict,
+)
 from app.scenario import LoadMode, Scenario
 from app.sources import shared_sources
 from estimators.precision import Weights
@@ -23,15 +31,22 @@ from pricing.offers import PurchaseOption
         ("meta-llama/Llama-3.1-8B-Instruct", "Llama 3.1 8B"),
         ("meta-llama/Meta-Llama-3-8B", "Llama 3 8B"),
         ("Qwen/Qwen3-30B-A3B-Instruct-2507", "Qwen3 30B A3B"),
-        ("google/gemma-2-2b-it", "gemma 2 2b"),
+        ("google/gemma-2-2b-it", "gemma-2-2b"),
         ("mistralai/Mistral-7B-Instruct-v0.3", "Mistral 7B"),
         ("NousResearch/Llama-2-7b-hf", "Llama 2 7b"),
-        ("openai/gpt-oss-20b@abc123", "gpt oss 20b"),
+        ("openai/gpt-oss-20b@abc123", "gpt-oss-20b"),
         ("gpt2", "gpt2"),
     ],
 )
 def test_a_models_name_is_its_id_without_what_nobody_says(model: str, name: str) -> None:
     assert model_name(Scenario(model=model)) == name
+
+
+def test_a_price_kept_against_an_absurd_one_says_so() -> None:
+    offer = shared_sources().book.get("g6.xlarge", "us-east-1", PurchaseOption.ON_DEMAND)
+    assert offer is not None
+    said = source_phrase(replace(offer, kept=True, stale=False))
+    assert said == f"snapshot of {offer.as_of.isoformat()}, kept: the newest cannot be true"
 
 
 def test_a_count_is_called_typical() -> None:
@@ -79,7 +94,7 @@ def test_a_commitment_says_that_it_bills_hours_nobody_asked_for() -> None:
     whole = replace(asked, hours=Decimal(730))
     assert "reserved 1 year, no upfront, 730 h, " in conditions(plan(whole, shared_sources()))
     used = replace(asked, buy=PurchaseOption.ON_DEMAND)
-    assert "on demand, 100 h, " in conditions(plan(used, shared_sources()))
+    assert "on demand, 100 h (always on it would be $734), " in conditions(plan(used, shared_sources()))
 
 
 def test_more_context_than_the_config_allows_is_in_the_sentence_and_the_notes() -> None:

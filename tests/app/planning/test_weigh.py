@@ -163,7 +163,7 @@ def test_what_nobody_prices_comes_after_all_that_is_priced(monkeypatch: pytest.M
 
 def choice(*known: Known) -> list[int]:
     weighed, quality = scales(*known)
-    return undominated(weighed, quality, np.arange(len(known))).tolist()
+    return undominated(weighed, quality, np.arange(len(known)), np.zeros(len(known))).tolist()
 
 
 def test_the_choice_is_never_one_that_another_of_its_price_beats() -> None:
@@ -212,7 +212,7 @@ def test_the_first_in_order_that_nobody_beats_is_moved_to_the_front_and_the_rest
 
 def test_nothing_to_choose_from_is_no_choice() -> None:
     weighed, quality = scales(Known())
-    assert undominated(weighed, quality, np.arange(0)).tolist() == []
+    assert undominated(weighed, quality, np.arange(0), np.zeros(0)).tolist() == []
 
 
 @pytest.mark.parametrize("key", ["ttft", "tpot", "e2e"])

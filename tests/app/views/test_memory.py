@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import pytest
+from streamlit.testing.v1 import AppTest
 
 from app.format import gib
 from tests.app.views.pages import opened, planned, table, text_of
 
 LINK = {"instance": "g6.xlarge", "concurrency": "9", "replicas": "2"}
+
+
+def code_of(page: AppTest, start: str) -> str:
+    """The one block of code that begins so."""
+    (found,) = [block.value for block in page.code if block.value.startswith(start)]
+    return str(found)
 
 
 def test_the_sentence_and_the_variants() -> None:
@@ -20,3 +27,34 @@ def test_the_sentence_and_the_variants() -> None:
     (now,) = [row for row in table(page, "Needed, GiB per GPU", "Longest context") if row[""] == "now"]
     assert now["Needed, GiB per GPU"] == pytest.approx(memory.memory_bytes_per_gpu / 1_073_741_824)
     assert (now["Holds"], now["Longest context"]) == (memory.max_concurrency, memory.max_context)
+
+
+def test_the_command_and_the_log_are_of_one_length() -> None:
+    page = opened("memory", **LINK)
+    command, log = (code_of(page, start) for start in ("vllm serve", "Available KV cache"))
+    assert command.startswith(
+        "vllm serve meta-llama/Llama-3.1-8B-Instruct --tensor-parallel-size 1 --max-model-len 1408"
+    )
+    assert "Maximum concurrency for 1,408 tokens per request" in log
+    assert "--max-model-len leaves 256 tokens above the 1,152 of prompt and output." in text_of(page)
+
+
+def test_the_script_stands_beside_a_command_that_needs_it() -> None:
+    page = opened("memory", model="google/gemma-3-12b-it", weights="int4", instance="g6.xlarge")
+    command, script = (code_of(page, start) for start in ("vllm serve", '"""Make'))
+    assert command.startswith("vllm serve ./gemma-3-12b-it-quantized.w4a16 ")
+    assert 'OUTPUT = "gemma-3-12b-it-quantized.w4a16"' in script
+    page.button(key="find_checkpoint").click().run()
+    assert not page.exception
+
+
+def test_a_count_alone_has_no_command() -> None:
+    page = opened("memory", params="30", active="3", instance="g7e.2xlarge")
+    assert "There is no command to copy. A parameter count names no model to start." in text_of(page)
+    assert not any("vllm serve" in block.value for block in page.code)
+
+
+def test_beyond_its_context_there_is_no_command() -> None:
+    page = opened("memory", model="openai-community/gpt2", prompt="4000", instance="g6.xlarge")
+    assert "4,128 tokens are more than the 1,024 the config of openai-community/gpt2 allows" in text_of(page)
+    assert not any("vllm serve" in block.value for block in page.code)

@@ -21,7 +21,7 @@ def test_ranges_and_percentiles() -> None:
     ):
         assert boxes[name][0] == span(found.low, found.high)
     tokens = latency.output_tok_per_s
-    assert boxes["Tokens per second, a replica"][0] == f"{significant(tokens.low, 2)} to {significant(tokens.high, 2)}"
+    assert boxes["Tokens/s of a replica"][0] == f"{significant(tokens.low, 2)} to {significant(tokens.high, 2)}"
     late = f"first token {seconds(latency.ttft_p95_s)}, per token {seconds(latency.tpot_p95_s)}"
     assert f"95th percentiles: {late}, whole request {seconds(latency.e2e_p95_s)}." in text_of(page)
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from estimators.hardware.catalogue import accelerators, alias_note, find_accelerator
+from estimators.hardware.catalogue import accelerators, find_accelerator, read_as
 from estimators.provenance import Refusal
 
 GIB = 2**30
@@ -68,8 +68,21 @@ def test_a_size_that_does_not_exist_is_refused_with_those_that_do() -> None:
 
 
 def test_an_ambiguous_name_says_what_was_assumed() -> None:
-    assert "80 GB when the memory is not stated" in alias_note("A100")
-    assert alias_note("no such chip") == ""
+    said = "A100 is read as A100-80GB-SXM4: 40 and 80 GB exist; 80 GB when the memory is not stated"
+    assert read_as("A100") == said
+    assert read_as("L40S") == read_as("nvidia l40s") == read_as("no such chip") == ""
+
+
+@pytest.mark.parametrize("name", ["A100-80", "A100 80G", "a100 80gb"])
+def test_a_unit_that_is_left_out_is_read_and_said(name: str) -> None:
+    assert find_accelerator(name).name == "A100-80GB-SXM4"
+    assert name == "a100 80gb" or read_as(name) == f"{name} is read as A100-80GB-SXM4"
+
+
+@pytest.mark.parametrize("name", ["H1", "A100-8", "L4000"])
+def test_half_a_name_is_not_read_as_another_chip(name: str) -> None:
+    with pytest.raises(Refusal):
+        find_accelerator(name)
 
 
 def test_an_unknown_name_is_refused_with_near_matches() -> None:

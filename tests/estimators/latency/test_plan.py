@@ -20,6 +20,7 @@ def held(weights: int, requests: int) -> Held:
         memory_bytes_per_gpu=weights + 4_000_000_000,
         memory_budget_bytes_per_gpu=92_000_000_000,
         max_concurrency=requests,
+        longest_concurrency=requests,
         starts=True,
         stages=(),
     )

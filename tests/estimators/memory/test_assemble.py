@@ -1,8 +1,5 @@
 """`estimate_memory` as its callers see it: demand against budget, what it leaves for load, and why."""
 
-import json
-from dataclasses import replace
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -10,10 +7,10 @@ from hypothesis import strategies as st
 from estimators.architecture.catalogue import load_spec
 from estimators.architecture.spec import ModelSpec, SpecSource, StoredWeights
 from estimators.hardware.catalogue import find_accelerator
-from estimators.memory import MemoryEstimate, estimate_memory, vllm_command
+from estimators.memory import MemoryEstimate, estimate_memory
 from estimators.precision import KvPrecision, Weights, resolve_precision
 from estimators.provenance import Refusal
-from estimators.workload import Engine, EngineSettings, Load, Placement, Speculation, Workload
+from estimators.workload import Engine, EngineSettings, Load, Placement, Workload
 
 LLAMA = "meta-llama/Llama-3.1-8B-Instruct"
 GIB = 2**30
@@ -148,14 +145,6 @@ def test_a_batch_runs_no_more_at_once_than_the_scheduler_takes() -> None:
     assert any("2 waves: 1,024 at once are what the scheduler runs" in note for note in small.notes)
     larger = estimate(prompt=100, output=12, load=Load.BATCH, concurrency=2048, engine=Engine.TENSORRT_LLM)
     assert larger.load_bytes_per_gpu == 2048 * 128 * 131_072  # pages of 64 tokens
-    words = vllm_command(
-        resolve_precision(load_spec(LLAMA)),
-        find_accelerator("H100"),
-        Placement(),
-        Workload(prompt_tokens=100, output_tokens=12, load=Load.BATCH, concurrency=2048),
-        EngineSettings(),
-    )
-    assert "--max-num-seqs 1024" in words
 
 
 def test_a_batch_does_not_fit_where_not_one_request_does() -> None:
@@ -341,55 +330,3 @@ def test_fewer_bits_and_more_gpus_take_less_each(prompt: int, tp: int) -> None:
     eight = estimate(kv=KvPrecision.FP8, tp=tp, prompt=prompt)
     assert eight.load_bytes_per_gpu * 2 == wide.load_bytes_per_gpu
     assert estimate(tp=8, prompt=prompt).weights_bytes_per_gpu <= wide.weights_bytes_per_gpu
-
-
-def test_the_command_realises_the_plan() -> None:
-    words = vllm_command(
-        resolve_precision(load_spec("Qwen/Qwen3-30B-A3B"), Weights.FP8, kv=KvPrecision.FP8),
-        find_accelerator("H100"),
-        Placement(tp=2, pp=2, ep=2),
-        Workload(prompt_tokens=1000, output_tokens=24),
-        EngineSettings(
-            memory_utilization=0.9,
-            lora_adapters=2,
-            speculation=Speculation(method="ngram", tokens=4),
-        ),
-    )
-    assert words.startswith("vllm serve Qwen/Qwen3-30B-A3B ")
-    for flag in (
-        "--tensor-parallel-size 2",
-        "--pipeline-parallel-size 2",
-        "--enable-expert-parallel",
-        "--max-model-len 1024",
-        "--gpu-memory-utilization 0.9",
-        "--max-num-batched-tokens 8192",
-        "--max-num-seqs 1024",
-        "--quantization fp8",
-        "--kv-cache-dtype fp8",
-        "--max-loras 2",
-    ):
-        assert flag in words
-    assert json.loads(words.split("--speculative-config ")[1].strip("'")) == {
-        "method": "ngram",
-        "num_speculative_tokens": 4,
-    }
-
-
-def test_the_command_quotes_what_a_shell_would_run() -> None:
-    hostile = replace(load_spec(LLAMA), id="a/b; rm -rf ~")
-    words = vllm_command(
-        resolve_precision(hostile),
-        find_accelerator("H100"),
-        Placement(),
-        Workload(prompt_tokens=10, output_tokens=10),
-        EngineSettings(),
-    )
-    assert "'a/b; rm -rf ~'" in words
-
-
-def test_a_precision_vllm_does_not_make_itself_leaves_a_place_for_the_checkpoint() -> None:
-    case = (find_accelerator("H100"), Placement(), Workload(prompt_tokens=10, output_tokens=10))
-    asked = vllm_command(resolve_precision(load_spec(LLAMA), Weights.INT4), *case, EngineSettings())
-    assert "quantized to int4" in asked
-    other = vllm_command(resolve_precision(load_spec(LLAMA)), *case, EngineSettings(engine=Engine.SGLANG))
-    assert other == ""

@@ -8,7 +8,7 @@ import pytest
 
 from estimators.architecture.catalogue import load_spec
 from estimators.hardware.catalogue import find_accelerator
-from estimators.memory import MemoryEstimate, estimate_memory, vllm_command
+from estimators.memory import MemoryEstimate, estimate_memory
 from estimators.precision import KvPrecision, Weights, resolve_precision
 from estimators.workload import EngineSettings, Placement, Speculation, Workload
 
@@ -46,11 +46,6 @@ def test_it_starts(settings: EngineSettings) -> None:
     assert memory.engine_starts is True
     assert memory.engine_starts_reason is None
     assert (memory.kv_logged_tokens or 0) > 0
-
-
-def test_the_command_carries_what_it_starts_with() -> None:
-    line = vllm_command(HYBRID, find_accelerator("H100"), Placement(), LONG, AT_95)
-    assert f"--max-num-seqs {started(AT_95).starts_with_seqs}" in line
 
 
 @pytest.mark.parametrize(
@@ -118,7 +113,6 @@ def test_no_graphs_are_captured_in_eager_mode() -> None:
     with_graphs = estimate_memory(*place, EngineSettings())
     eager = estimate_memory(*place, EngineSettings(eager=True))
     assert eager.overhead_bytes_per_gpu < with_graphs.overhead_bytes_per_gpu
-    assert "--enforce-eager" in vllm_command(*place, EngineSettings(eager=True))
 
 
 @pytest.mark.parametrize(("batched_tokens", "starts"), [(None, False), (8192, True)])

@@ -44,6 +44,17 @@ def test_it_agrees_with_the_whole_estimate_to_the_byte(model: str, kv: KvPrecisi
             assert (held.starts and held.max_concurrency >= 1) == whole.fits
 
 
+def test_requests_at_the_longest_context() -> None:
+    """Llama-3.1-8B on an H100: what holds N requests of 4,352 tokens holds about N x 4,352 / 32,768 of the longest."""
+    precision, settings = resolve_precision(load_spec(MODELS[0])), EngineSettings(max_model_len=32_768)
+    chip = next(a for a in accelerators().values() if "H100" in a.name)
+    whole = estimate_memory(precision, chip, Placement(), LOAD, settings)
+    held = Sweep(precision, LOAD, settings).held(chip, Placement(), chip.memory_bytes)
+    assert figures(held) == figures(whole)
+    assert whole.longest_concurrency == whole.kv_capacity_tokens // 32_768
+    assert whole.max_concurrency == whole.kv_capacity_tokens // 4352
+
+
 @pytest.mark.parametrize("method", ["ngram", "eagle"])
 def test_it_counts_what_drafts(method: str) -> None:
     """Llama-3.1-8B's EAGLE head: one of its 32 layers and 3 D x D, so the same machine holds fewer requests."""

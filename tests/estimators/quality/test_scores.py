@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from estimators.quality.schemes import Scheme
-from estimators.quality.scores import Score, paired_scores, published_scores, scores
+from estimators.quality.scores import Score, paired_scores, published_scores, ruler_of, scores, scores_by
 from estimators.quality.tasks import Task, benchmarks
 
 LLAMA_8B, LLAMA_70B = "meta-llama/Llama-3.1-8B-Instruct", "meta-llama/Llama-3.1-70B-Instruct"
@@ -53,6 +53,28 @@ def test_the_relative_error_of_a_pair():
 def test_a_reasoning_model_counts_in_the_mode_that_spends_least():
     pair = paired_scores("openai/gpt-oss-20b", LLAMA_70B, Task.INSTRUCTION_FOLLOWING)[0]
     assert pair.candidate.mode == "reasoning low"
+
+
+def test_models_are_ranked_by_the_one_ruler_that_measured_most_of_them():
+    # IFEval of the Llama cards has the 8B beside the 3.3 70B, but no Qwen; IFBench has all three
+    reference, qwen = "meta-llama/Llama-3.3-70B-Instruct", "Qwen/Qwen3-14B"
+    assert ruler_of(reference, Task.INSTRUCTION_FOLLOWING, [LLAMA_8B])[0] == "ifeval"
+    ruler = ruler_of(reference, Task.INSTRUCTION_FOLLOWING, [LLAMA_8B, qwen])
+    assert ruler[:2] == ("ifbench", "Artificial Analysis")
+    found = {row.model: row.score for row in scores_by(ruler)}
+    assert (found[reference], found[LLAMA_8B], found[qwen]) == (47.1, 28.6, 23.9)
+    (pair,) = paired_scores(LLAMA_8B, reference, Task.INSTRUCTION_FOLLOWING, ruler=ruler)
+    assert pair.ratio == pytest.approx(0.607, abs=5e-4)
+
+
+def test_no_ruler_where_nobody_measured_the_reference():
+    assert ruler_of("meta-llama/Llama-3.3-70B-Instruct", Task.CHAT, [LLAMA_8B]) is None
+
+
+def test_a_model_that_only_reasons_is_scored_as_reasoning():
+    thinking = [row for row in published_scores() if "Thinking" in row.model or "DeepSeek-R1" in row.model]
+    assert len(thinking) > 40
+    assert all(row.reasons for row in thinking)
 
 
 def test_no_common_suite_no_pair():

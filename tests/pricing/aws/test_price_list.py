@@ -165,13 +165,6 @@ def test_types_the_instance_table_lacks_are_named(aws: AwsServer, read: Read) ->
     assert reading.complete
 
 
-def test_a_list_with_less_than_half_of_the_known_types_ends_no_offer(aws: AwsServer, read: Read) -> None:
-    aws.sell("g5.xlarge", "us-east-1", "1.006")
-    reading = read()
-    assert not reading.complete
-    assert reading.remarks == ("AWS lists 1 of 75 known types in us-east-1: the others keep older prices.",)
-
-
 def test_a_region_that_shows_nothing_is_refused_and_not_taken_for_empty(aws: AwsServer, read: Read) -> None:
     with pytest.raises(UnexpectedReply, match="shows no accelerator machine in mx-central-1"):
         read("mx-central-1")

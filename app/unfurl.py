@@ -1,0 +1,152 @@
+"""What a link says of itself where it is pasted: `<title>` and `og:` tags with the question and its verdict.
+
+Streamlit serves one page for every link, titled after itself. Text only and escaped; no more is worked out for it than
+the page will ask for a moment later, and remembered for it.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import threading
+from collections.abc import Mapping
+from urllib.parse import parse_qsl
+
+import anyio
+from anyio import to_thread
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.exploring.asking import asked_question, read_asking
+from app.planning.remembered import remembered_plan, remembered_recommendation
+from app.planning.sentences import conditions, load_phrase, model_name, verdict
+from app.planning.words import headline
+from app.scenario import KEYS, QUESTION_KEYS, with_page_defaults
+from app.sources import LocalSources, dashboard_sources
+from app.text import in_html
+from estimators.architecture import catalogue
+from estimators.provenance import Refusal
+
+log = logging.getLogger("rightsize")
+
+MARK = b"<title>Streamlit</title>"
+NAME = "Rightsize"
+SAID = "Which language model, at which precision, on which machines, meets your bar, and what it costs a month."
+LONGEST_QUERY = 8_000
+MOST_PARAMETERS = 200
+MOST_SECONDS = 0.7
+MOST_AT_ONCE = 2
+_UNCONDITIONAL = (b"if-none-match", b"if-modified-since", b"range", b"accept-encoding")
+_CHOOSES = tuple(key for key in QUESTION_KEYS if key not in ("use", "choice", "quality_of", "quality_on", "reasoning"))
+_busy = threading.BoundedSemaphore(MOST_AT_ONCE)
+
+
+def told(query: str, sources: LocalSources) -> tuple[str, str]:
+    """(title, description) of a link's question; the project's own for a link without one. Never raises."""
+    if not query or len(query) > LONGEST_QUERY:
+        return NAME, SAID
+    try:
+        flat = dict(parse_qsl(query, max_num_fields=MOST_PARAMETERS))
+        return _told(flat, sources) if any(key in flat for key in (*KEYS, *QUESTION_KEYS)) else (NAME, SAID)
+    except (ValueError, Refusal):
+        return NAME, SAID
+
+
+def _told(flat: Mapping[str, str], sources: LocalSources) -> tuple[str, str]:
+    asking = read_asking(flat, sources, (*KEYS, *QUESTION_KEYS))
+    scenario = with_page_defaults(asking.scenario)
+    named = [scenario.model, *asking.asked.models]
+    if any(name and "/" in name and catalogue.find(name) is None for name in named):
+        return f"{model_name(scenario)}: {load_phrase(scenario)}", SAID  # the Hub is asked by the page, not for a title
+    if any(flat.get(key) for key in _CHOOSES):
+        found = remembered_recommendation(asked_question(asking, sources), sources)
+        return headline(found), f"{load_phrase(scenario)}."
+    plan = remembered_plan(scenario, sources)
+    return verdict(plan), f"{load_phrase(scenario)}; {conditions(plan)}."
+
+
+def tags(title: str, description: str) -> bytes:
+    """The head's elements in place of Streamlit's title."""
+    named = title if title == NAME else f"{title.rstrip('.')} - {NAME}"
+    said = {"og:type": "website", "og:site_name": NAME, "og:title": title, "og:description": description}
+    lines = [
+        f"<title>{in_html(named)}</title>",
+        f'<meta name="description" content="{in_html(description)}" />',
+        *(f'<meta property="{name}" content="{in_html(text)}" />' for name, text in said.items()),
+    ]
+    return "\n    ".join(lines).encode()
+
+
+def pages_of(main: str, base: str = "") -> frozenset[str]:
+    """Paths of the dashboard's pages, from the text of its entry point: "/", "/memory" ..."""
+    found = re.findall(r"""url_path=["']([\w-]+)["']""", main)
+    prefix = f"/{base.strip('/')}" if base.strip("/") else ""
+    return frozenset({f"{prefix}/{page}" for page in ("", *found)} | {prefix or "/"})
+
+
+class Unfurl:
+    """Puts the tags into every page of the dashboard, says 404 of a path that is none, and leaves the rest as it is.
+
+    Streamlit answers every path with its page and 200; a program could not tell a wrong path from a right one.
+    """
+
+    def __init__(self, app: ASGIApp, pages: frozenset[str]) -> None:
+        self.app, self.pages = app, pages
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["method"] != "GET" or not _is_page(scope["path"]):
+            await self.app(scope, receive, send)
+            return
+        asked = {**scope, "headers": [pair for pair in scope["headers"] if pair[0].lower() not in _UNCONDITIONAL]}
+        start: Message | None = None
+        parts: list[bytes] = []
+
+        async def hold(message: Message) -> None:
+            nonlocal start
+            if message["type"] == "http.response.start":
+                start = message
+                return
+            parts.append(message.get("body", b""))
+            if message.get("more_body", False) or start is None:
+                return
+            body = b"".join(parts)
+            if MARK in body:
+                known = scope["path"] in self.pages
+                query = scope["query_string"].decode("latin-1") if known else ""
+                start["status"] = start["status"] if known else 404
+                body = body.replace(MARK, tags(*await _in_time(query)), 1)
+                headers = MutableHeaders(raw=start["headers"])
+                headers["content-length"] = str(len(body))
+                for name in ("etag", "last-modified", "accept-ranges"):
+                    if name in headers:
+                        del headers[name]
+            await send(start)
+            await send({"type": "http.response.body", "body": body})
+
+        await self.app(asked, receive, hold)
+
+
+def _is_page(path: str) -> bool:
+    """Pages have no ending, and lie under no folder of the server's own."""
+    first = path.split("/")[1] if path.startswith("/") else ""
+    return "." not in path.rpartition("/")[2] and first not in ("api", "_stcore", "static", "media", "component")
+
+
+async def _in_time(query: str) -> tuple[str, str]:
+    """The tags' text; the project's own when it takes too long, or many are asked for at once."""
+    found = NAME, SAID
+    if not _busy.acquire(blocking=False):
+        return found
+    with anyio.move_on_after(MOST_SECONDS):
+        try:
+            found = await to_thread.run_sync(_released, query, abandon_on_cancel=True)
+        except Exception as defect:
+            log.exception("a link's title failed: %s", type(defect).__name__)
+    return found
+
+
+def _released(query: str) -> tuple[str, str]:
+    try:
+        return told(query, dashboard_sources())
+    finally:
+        _busy.release()

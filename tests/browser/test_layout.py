@@ -1,0 +1,65 @@
+"""Nothing is cut off on any page, at three widths and in both themes; the answer stands above the fold."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from tests.browser.pages import SETTLED, WAIT_MS, settle
+
+pytestmark = pytest.mark.browser
+PAGES = ("", "memory", "speed", "cost", "levers", "compare", "prices", "measure", "accuracy")
+ASKED = "model=meta-llama%2FLlama-3.3-70B-Instruct&concurrency=50&output=256&prefix=0.5&ttft=1&tpot=0.0333&use=Chat"
+# Text of our own that is wider than the box that shows it. Tables and pictures draw on canvases, code scrolls, the
+# menu of a phone waits beside the screen, and what is folded is not shown.
+CUT_OFF = """() => [...document.querySelectorAll('.stApp *')].filter(e => {
+  if (e.closest('svg, canvas, pre, [data-testid=stDataFrame], [data-testid=stSidebar], .st-key-carried')) return false;
+  if (e.closest('details:not([open]) > :not(summary)')) return false;
+  const says = e.tagName === 'INPUT' ? e.type === 'text' && e.value
+                                     : [...e.childNodes].some(n => n.nodeType === 3 && n.textContent.trim());
+  const box = e.getBoundingClientRect(), style = getComputedStyle(e);
+  if (!says || style.visibility === 'hidden' || box.width < 2 || box.height < 2) return false;
+  if (box.right > innerWidth + 1) return true;
+  if (e.scrollWidth > e.clientWidth + 1 && style.overflowX !== 'visible' && e.clientWidth > 0) return true;
+  for (let p = e.parentElement; p && !p.classList.contains('stApp'); p = p.parentElement) {
+    const outer = p.getBoundingClientRect();
+    if (getComputedStyle(p).overflowX !== 'visible' && box.right > outer.right + 2) return true;
+  }
+  return false;
+}).map(e => (e.value || e.textContent).trim().slice(0, 80))"""
+
+
+def ready(page: Page) -> None:
+    page.locator("h1, h2, h3").nth(1).wait_for(timeout=WAIT_MS)
+    page.locator(SETTLED).wait_for(timeout=WAIT_MS)
+    page.get_by_label("People at once", exact=True).wait_for(timeout=WAIT_MS)
+    page.wait_for_timeout(500)
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(400, "light"), (900, "dark"), (1400, "light")])
+def test_no_text_is_cut_off(browser: Browser, base: str, width: int, scheme: str) -> None:
+    context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)  # type: ignore[arg-type]
+    page = context.new_page()
+    cut = {}
+    for name in PAGES:
+        page.goto(f"{base}/{name}?{ASKED}")
+        ready(page)
+        if found := page.evaluate(CUT_OFF):
+            cut[name] = found
+    context.close()
+    assert cut == {}
+
+
+@pytest.mark.parametrize(("width", "height"), [(1400, 900), (400, 800)])
+def test_the_answer_stands_above_the_fold(browser: Browser, base: str, width: int, height: int) -> None:
+    context = browser.new_context(viewport={"width": width, "height": height})
+    page = context.new_page()
+    page.goto(f"{base}/?{ASKED}")
+    settle(page)
+    ready(page)
+    price = page.locator(".st-key-card_as_asked h3")
+    expect(price).to_contain_text("a month")
+    box = price.bounding_box()
+    assert box is not None
+    assert box["y"] + box["height"] <= height
+    context.close()
