@@ -43,6 +43,7 @@ MOST_WAITING = 32  # calls that run or wait; the next is told to come again
 BODY_SECONDS = 20.0  # for a body to arrive
 _running = threading.Semaphore(max(2, os.cpu_count() or 2))
 _inside = threading.BoundedSemaphore(MOST_WAITING)
+_threads = anyio.CapacityLimiter(MOST_WAITING)  # of its own: what waits here takes none that serves the page's files
 
 
 class Fault(Exception):
@@ -108,7 +109,7 @@ async def _bounded(answering: Answering, asked: Incoming) -> Response:
     if not _inside.acquire(blocking=False):
         raise Fault(503, "Too many questions at once; ask again in a second.", headers={"Retry-After": "1"})
     try:
-        return await to_thread.run_sync(_in_turn, answering, asked)
+        return await to_thread.run_sync(_in_turn, answering, asked, limiter=_threads)
     finally:
         _inside.release()
 

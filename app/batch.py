@@ -130,8 +130,12 @@ def _check_bounds(rows: Sequence[Row]) -> None:
 
 
 def _rows(reader: csv.DictReader[str]) -> Iterator[dict[str, str]]:
-    for row in reader:
-        yield {key: value or "" for key, value in row.items() if isinstance(key, str) and not isinstance(value, list)}
+    try:
+        for row in reader:
+            yield {k: value or "" for k, value in row.items() if isinstance(k, str) and not isinstance(value, list)}
+    except csv.Error as problem:  # a cell without end, a NUL
+        remedy = f"Shorten it to {LONGEST_CELL:,} characters, or close its quotes."
+        raise Refusal(f"Line {reader.line_num + 1} cannot be read: {problem}.", field="cases", remedy=remedy) from None
 
 
 def answers_of(rows: Sequence[Row], sources: Sources) -> Iterator[dict[str, str]]:

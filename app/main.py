@@ -6,10 +6,11 @@ from pathlib import Path
 
 import streamlit as st
 
+from app.planning.budget import watch
 from app.planning.plan import Plan
 from app.scenario import with_page_defaults
 from app.sources import dashboard_sources
-from app.views import card, cards, current, header, inputs, kept, question_inputs
+from app.views import card, cards, coming, current, header, inputs, kept, question_inputs
 
 FIRST = ("", "recommend")  # the first screen; Recommend was a page of its own, and links to it open here
 ICON = str(Path(__file__).with_name("static") / "icon.svg")
@@ -17,6 +18,7 @@ ICON = str(Path(__file__).with_name("static") / "icon.svg")
 st.set_page_config(page_title="Rightsize", page_icon=ICON, layout="wide", initial_sidebar_state="collapsed")
 st.html(Path(__file__).with_name("static") / "page.css")
 sources = dashboard_sources()
+watch(lambda: st.session_state.get("choice"))  # reading it ends the run of a visit that is over, or has moved on
 
 if st.context.is_embedded:
     inputs.canonicalise()
@@ -69,5 +71,6 @@ else:
     if unknown is None:
         header.draw_actions(top, result, asked)
     header.draw_notices(result)
+    coming.draw(result)
     cards.draw_choice()
     page.run()

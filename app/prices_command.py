@@ -120,6 +120,7 @@ def _refresh(asked: argparse.Namespace) -> int:
     store = open_store(create=True)
     if store is None:
         raise Refusal("The price store cannot be opened.", field="DATABASE_URL", remedy="Check DATABASE_URL.")
+    store.create()  # before anything is read that could not be kept
     with _progress_bar() as progress:
         reports = refresh_regions(_reader(asked.anonymous), store, _regions(asked), progress)
     for report in reports:

@@ -27,6 +27,7 @@ from app.kinds import (
     matching,
     number,
 )
+from estimators.architecture.model_id import MODEL_ID
 from estimators.memory.footprint import LONGEST_CONTEXT
 from estimators.precision import KvPrecision, Method, Weights
 from estimators.workload import Engine
@@ -120,10 +121,12 @@ class Decoded:
     version: int | None  # `v` of the link, None when it has none
 
 
-_MODEL_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}(/[A-Za-z0-9][A-Za-z0-9._-]{0,95})?(@[A-Za-z0-9._/-]{1,100})?")
-_COUNT = re.compile(
-    r"(?P<params>[0-9]{1,5}(\.[0-9]{1,6})?) ?(?P<unit>[MBT])(-?A(?P<active>[0-9]{1,5}(\.[0-9]{1,6})?)B?)?", re.I
+_MODEL_ID = re.compile(rf"{MODEL_ID.pattern}(@[A-Za-z0-9._/-]{{1,100}})?", re.ASCII)
+_COUNT = re.compile(  # as long as `model_text` may write one
+    r"(?P<params>[0-9]{1,6}(\.[0-9]{1,24})?) ?(?P<unit>[MBT])(-?A(?P<active>[0-9]{1,6}(\.[0-9]{1,24})?)B?)?",
+    re.ASCII | re.I,
 )
+_BILLIONS = 0.001, 100_000  # parameters that a model may have
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._()/+-]{0,60}")
 _INSTANCE = re.compile(r"[a-z0-9][a-z0-9-]{0,20}\.[a-z0-9-]{1,20}")
 _REGION = re.compile(r"[a-z]{2}(-[a-z]{2,9}){1,3}-[0-9]{1,2}")
@@ -131,13 +134,33 @@ _VERSION = re.compile(r"[0-9]{1,4}(\.[0-9a-z]{1,12}){0,5}")
 _UNITS = {"M": Decimal("0.001"), "B": Decimal(1), "T": Decimal(1000)}
 
 
+def _count(text: str) -> tuple[float, float | None] | None:
+    """(parameters, active ones) in billions of a count such as 8B or 30B-A3B; None where it is none."""
+    counted = _COUNT.fullmatch(text)
+    if counted is None:
+        return None
+    params = float(Decimal(counted["params"]) * _UNITS[counted["unit"].upper()])
+    active = float(counted["active"]) if counted["active"] else None
+    if not all(_BILLIONS[0] <= value <= _BILLIONS[1] for value in (params, active) if value is not None):
+        raise Rejected("needs a count from 1M to 100000B")
+    return params, active
+
+
+_MODEL = matching(_MODEL_ID, "a Hub id such as org/name, or a count such as 8B")
+
+
+def _model(text: str) -> str:
+    named: str = text if _count(text) else _MODEL(text)
+    return named
+
+
 _AUTO = ("auto", "none", "")  # words for None where None means a default
 
 # One row per key, in the order of the vocabulary: within an exclusive group the first given wins.
 PARSERS: dict[str, ValueKind] = {
-    "model": matching(_MODEL_ID, "a Hub id such as org/name, or a count such as 8B"),
-    "params": number(0.001, 100_000),
-    "active": number(0.001, 100_000),
+    "model": replace(_MODEL, parse=_model),
+    "params": number(*_BILLIONS),
+    "active": number(*_BILLIONS),
     "weights": choice(Weights),
     "method": choice(Method),
     "kv": choice(KvPrecision),
@@ -255,13 +278,12 @@ def decode_frozen(raw: Mapping[str, str]) -> tuple[dict[str, Any], tuple[Problem
 
 def _read_counts(values: dict[str, Any]) -> None:
     """A model given as a count, "8B" or "30B-A3B", becomes `params` and `active`."""
-    counted = _COUNT.fullmatch(values.get("model", ""))
-    if counted is None:
+    if (counted := _count(values.get("model", ""))) is None:
         return
     del values["model"]
-    values["params"] = float(Decimal(counted["params"]) * _UNITS[counted["unit"].upper()])
-    if counted["active"]:
-        values["active"] = float(counted["active"])
+    values["params"], active = counted
+    if active is not None:
+        values["active"] = active
 
 
 def _settle_groups(values: dict[str, Any]) -> list[Problem]:
@@ -279,7 +301,11 @@ def _settle_groups(values: dict[str, Any]) -> list[Problem]:
         lost.append(("load", "concurrency" if "concurrency" in values else "rate"))
     for key, _ in lost:
         values.pop(key, None)
-    return [Problem(key, key, f"was ignored because {winner} is given.", ignored=True) for key, winner in lost]
+    found = [Problem(key, key, f"was ignored because {winner} is given.", ignored=True) for key, winner in lost]
+    if "active" in values and "params" not in values:
+        del values["active"]
+        found.append(Problem("active", "active", "was ignored because params is not given.", ignored=True))
+    return found
 
 
 def encode(scenario: Scenario, *, every_field: bool = False) -> dict[str, str]:

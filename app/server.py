@@ -17,6 +17,7 @@ from pathlib import Path
 import anyio
 import streamlit as st
 from starlette.middleware import Middleware
+from streamlit.runtime import get_instance
 
 from app import api, operating
 from app.base_path import UnderBasePath
@@ -26,6 +27,7 @@ from app.logs import LOGS, set_up_logs
 from app.sockets import answer_without_delay
 from app.sources import dashboard_sources
 from app.unfurl import Unfurl, pages_of
+from app.uploads import UploadGate
 from estimators.provenance import Refusal
 
 log = logging.getLogger("rightsize")
@@ -90,7 +92,15 @@ PAGES = pages_of(MAIN.read_text(encoding="utf-8"), st.get_option("server.baseUrl
 app = st.App(
     MAIN,
     routes=[*api.routes(), *operating.routes()],
-    middleware=[*_guards(), Middleware(Unfurl, pages=PAGES)],
+    middleware=[
+        *_guards(),
+        Middleware(
+            UploadGate,
+            files=lambda: get_instance().uploaded_file_mgr,
+            active=lambda session: get_instance().is_active_session(session),
+        ),
+        Middleware(Unfurl, pages=PAGES),
+    ],
     lifespan=lifespan,
     on_script_error=report,
 )

@@ -7,15 +7,28 @@ from __future__ import annotations
 
 import logging
 import os
+import threading
 import time
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import TimeoutError as FutureTimeout
+from contextlib import suppress
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from app.timed_cache import TimedCache
 from estimators.architecture import catalogue
-from estimators.architecture.hub.client import HubClient, HubModel, HubOffline, HubUnavailable
+from estimators.architecture.hub.client import (
+    HubClient,
+    HubModel,
+    HubPending,
+    HubRefusal,
+    HubUnavailable,
+    HubUnreachable,
+    RateLimited,
+)
+from estimators.architecture.hub.errors import INSTEAD
 from estimators.architecture.hub.pages import QuantizedCheckpoint
 from estimators.architecture.spec import ModelSpec
 from estimators.provenance import Refusal
@@ -28,6 +41,10 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("rightsize")
 
+HUB_THREADS = 4  # of their own: a slow Hub takes no thread that answers anybody
+MOST_READING = 64  # models asked for and not answered yet
+FAILING_OWNERS = 3  # whose repositories fail one after another before the Hub itself is held to
+PAGE_PATIENCE_S = 2.0  # a page waits so long for the Hub, and is filled in afterwards
 HUB_KEEP_S = 6 * 3600.0  # a config rarely changes; a pinned revision never does
 HUB_REST_S = 120.0  # after an unreachable Hub, do not ask again for this long
 MODELS_KEPT = 512
@@ -41,17 +58,21 @@ class LocalSources:
     Prices are the book's; `watch` asks for a region's live ones without waiting.
     """
 
-    def __init__(self, book: Book, hub: HubClient | None = None) -> None:
+    def __init__(self, book: Book, hub: HubClient | None = None, *, patience_s: float | None = None) -> None:
+        """`patience_s` is how long a caller waits for the Hub; None: as long as the Hub's client does."""
         self._book = book
         self._refresher: Refresher | None = None
         self._hub = hub or HubClient()
+        self._patience_s = patience_s
         self._specs: TimedCache[str, ModelSpec] = TimedCache(entries=MODELS_KEPT, seconds=HUB_KEEP_S)
         self._file_bytes: TimedCache[str, int] = TimedCache(entries=MODELS_KEPT, seconds=HUB_KEEP_S)
         self._configs: TimedCache[str, Mapping[str, object]] = TimedCache(entries=CONFIGS_KEPT, seconds=HUB_KEEP_S)
         self._refusals: TimedCache[str, Refusal] = TimedCache(entries=MODELS_KEPT, seconds=HUB_REST_S)
         self._hub_rests_until = 0.0
-        self._background = ThreadPoolExecutor(max_workers=2, thread_name_prefix="hub")
-        self._checking: set[str] = set()
+        self._failing: set[str] = set()  # owners of repositories that failed since the Hub last answered
+        self._threads = ThreadPoolExecutor(max_workers=HUB_THREADS, thread_name_prefix="hub")
+        self._lock = threading.Lock()
+        self._reading: dict[str, _Reading] = {}
         self._answers = 0
 
     @property
@@ -95,7 +116,7 @@ class LocalSources:
         model_id, _, revision = model.partition("@")
         if catalogue.find(model_id) is not None and not revision:
             return catalogue.load_config(model_id)
-        return self._configs.get(model) or self._fetch(model_id, revision or None).config
+        return self._configs.get(model) or self._fetched(model_id, revision or None).config
 
     def quantized(self, model_id: str) -> tuple[QuantizedCheckpoint, ...]:
         """Copies of a model as the Hub lists them, most used first. Raises `Refusal` where it cannot be asked."""
@@ -108,62 +129,130 @@ class LocalSources:
     def check_hub(self, model: str) -> None:
         """Ask the Hub in the background for a model answered from the catalogue; later calls get the Hub's."""
         model_id, _, revision = model.partition("@")
-        asked_before = self._specs.get(model) or self._refusals.get(model) or model in self._checking
-        if revision or asked_before or time.monotonic() < self._hub_rests_until or self._hub.offline:
+        asked_before = self._specs.get(model) or self._refusals.get(model)
+        if revision or asked_before or self._resting or self._hub.offline:
             return
-        self._checking.add(model)
-        self._background.submit(self._check, model_id)
+        with suppress(Refusal):  # too many at once: the catalogue goes on answering
+            self._asked(model_id, None)
 
-    def _check(self, model_id: str) -> None:
-        try:
-            self._from_hub(model_id, None)
-        except Refusal:
-            pass  # kept in the caches of `_from_hub`; the catalogue goes on answering
-        finally:
-            self._checking.discard(model_id)
+    def coming(self, model: str) -> Future[HubModel] | None:
+        """What the Hub will say of a model that is neither known here nor refused, asked for now; else None."""
+        model_id, _, revision = model.partition("@")
+        known = self._specs.get(model) or self._refusals.get(model) or (not revision and catalogue.find(model_id))
+        if known or self._resting or self._hub.offline:
+            return None
+        with suppress(Refusal):
+            return self._asked(model_id, revision or None).answer
+        return None
+
+    def reading(self, model: str) -> bool:
+        """Whether the Hub is being asked for this model."""
+        return model in self._reading
+
+    @property
+    def _resting(self) -> bool:
+        return time.monotonic() < self._hub_rests_until
 
     def _from_hub(self, model_id: str, revision: str | None) -> ModelSpec:
-        key = f"{model_id}@{revision}" if revision else model_id
-        return self._specs.get(key) or self._fetch(model_id, revision).spec
+        return self._specs.get(_key(model_id, revision)) or self._fetched(model_id, revision).spec
 
-    def _fetch(self, model_id: str, revision: str | None) -> HubModel:
-        key = f"{model_id}@{revision}" if revision else model_id
-        if refusal := self._refusals.get(key):
+    def _fetched(self, model_id: str, revision: str | None) -> HubModel:
+        """What the Hub says, waited for as long as this caller's patience, counted from when it was first asked.
+
+        Raises `Refusal`, `HubPending` where the answer is still to come.
+        """
+        if refusal := self._refusals.get(_key(model_id, revision)):
             raise refusal
-        if time.monotonic() < self._hub_rests_until and not self._hub.offline:
-            raise HubUnavailable(
-                f"The Hub could not be reached a moment ago, and {model_id} is not in the bundled catalogue.",
-                "Try again in two minutes, pick a catalogue model, or give a size such as 8B.",
-            )
+        reading = self._asked(model_id, revision)
+        left = None if self._patience_s is None else max(0.0, reading.since + self._patience_s - time.monotonic())
         try:
+            return reading.answer.result(timeout=left)
+        except FutureTimeout:
+            raise self._hub.pending(model_id) from None
+
+    def _asked(self, model_id: str, revision: str | None) -> _Reading:
+        """The one reading of this model under way, begun now if there is none."""
+        key = _key(model_id, revision)
+        with self._lock:
+            reading = self._reading.get(key)
+            if reading is None:
+                if len(self._reading) >= MOST_READING:
+                    raise HubPending("Many models are being read from the Hub already.", "Ask again in a moment.")
+                answer = self._threads.submit(self._read, key, model_id, revision)
+                reading = self._reading[key] = _Reading(answer, time.monotonic())
+        return reading
+
+    def _read(self, key: str, model_id: str, revision: str | None) -> HubModel:
+        try:
+            if self._resting and not self._hub.offline:
+                raise HubUnavailable(
+                    f"The Hub could not be reached a moment ago, and {model_id} is not in the bundled catalogue.",
+                    "Try again in two minutes, pick a catalogue model, or give a size such as 8B.",
+                )
             found = self._hub.fetch(model_id, revision)
         except Refusal as refusal:
-            self._refusals.put(key, refusal)
-            if isinstance(refusal, HubUnavailable) and not isinstance(refusal, HubOffline):
-                self._hub_rests_until = time.monotonic() + HUB_REST_S
+            if not self._resting:
+                self._refusals.put(key, refusal)
+                self._judge(model_id, refusal)
             raise
+        except Exception as fault:  # ours, met in what one repository holds; its words may quote a header
+            log.error("reading %s from the Hub failed: %s", key, type(fault).__name__)
+            odd = HubRefusal(f"Reading {model_id} met a defect of ours ({type(fault).__name__}).", INSTEAD)
+            self._refusals.put(key, odd)
+            raise odd from None
+        else:
+            self._keep(key, found)
+            return found
+        finally:
+            with self._lock:
+                del self._reading[key]
+
+    def _keep(self, key: str, found: HubModel) -> None:
+        self._failing.clear()
         self._specs.put(key, found.spec)
         self._configs.put(key, found.config)
         if found.weight_files_bytes:
             self._file_bytes.put(key, found.weight_files_bytes)
         self._answers += 1
-        return found
+
+    def _judge(self, model_id: str, refusal: Refusal) -> None:
+        """Let the Hub rest where it cannot be reached or asks for it, or where repositories of several owners fail one
+        after another: one bad repository, or one owner's, is its own fault."""
+        if not isinstance(refusal, HubUnavailable):
+            self._failing.clear()  # it answered
+            return
+        self._failing.add(model_id.partition("/")[0])
+        if isinstance(refusal, (HubUnreachable, RateLimited)) or len(self._failing) >= FAILING_OWNERS:
+            log.warning("the Hub is left alone for %.0f s: %s", HUB_REST_S, refusal.message)
+            self._failing.clear()
+            self._hub_rests_until = time.monotonic() + HUB_REST_S
+
+
+def _key(model_id: str, revision: str | None) -> str:
+    return f"{model_id}@{revision}" if revision else model_id
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """A model being read, and since when it is waited for."""
+
+    answer: Future[HubModel]
+    since: float
 
 
 def open_store(*, create: bool) -> PriceStore | None:
-    """The store of live prices; None when there is none yet and `create` is false, or it cannot be opened."""
+    """The store of live prices, whether it answers now or later; None when there is none yet and `create` is false, or
+    its address is none."""
     from app.storage import database_exists, engine
-    from pricing.store import PriceStore, StoreUnavailable
+    from pricing.store import PriceStore
 
     if not create and not database_exists():
         return None
     try:
-        store = PriceStore(engine())
-        store.create()
-    except (StoreUnavailable, OSError) as error:
-        log.warning("prices cannot be kept: %s", error)
+        return PriceStore(engine())
+    except Refusal as refusal:
+        log.warning("prices cannot be kept: %s", refusal)
         return None
-    return store
 
 
 def live_reader() -> PriceReader | None:
@@ -184,4 +273,13 @@ def shared_sources() -> LocalSources:
 @lru_cache(maxsize=1)
 def dashboard_sources() -> LocalSources:
     """The sources of the dashboard's process, which also reads live prices in the background."""
-    return LocalSources(Book(store=open_store(create=True), reader=live_reader()))
+    from app.storage import engine
+    from pricing.store import PriceStore
+
+    store, unkept = None, ""
+    try:
+        store = PriceStore(engine())
+    except Refusal as refusal:
+        unkept = f"Prices are not kept: {refusal}"
+        log.warning("%s", unkept)
+    return LocalSources(Book(store=store, reader=live_reader(), unkept=unkept), patience_s=PAGE_PATIENCE_S)

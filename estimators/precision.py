@@ -9,7 +9,7 @@ from enum import StrEnum
 from estimators.architecture.quantization import FormatRule, QuantizationConfig, TensorFormat
 from estimators.architecture.spec import LayerGroup, ModelSpec, Role, Tensor
 from estimators.formats import DTYPE_BYTES, stored_bytes
-from estimators.module_match import Budget, layer_specific, matches
+from estimators.module_match import MAX_RULES, Budget, first_match, layer_specific, unusable
 from estimators.provenance import Refusal
 from estimators.remembered import Remembered
 
@@ -138,9 +138,8 @@ class Precision:
             group = group_of(self.spec, tensor, layer)
             spared = group is not None and group.stack == "mtp" and not self.published
             path = module_path(group, tensor, layer)
-            for rule in self.rules:
-                if not spared and matches(path, rule, self._budget):
-                    return rule.format
+            if not spared and (rule := first_match(path, self.rules, self._budget)) is not None:
+                return rule.format
         dtype = self.wide_dtype if tensor.dtype is None or self.wide_dtype == "float32" else tensor.dtype
         return DENSE[dtype]
 
@@ -220,19 +219,32 @@ def resolve_precision(
 
     A precision the checkpoint already has is the checkpoint's own. Any other is computed from the architecture:
     lm_head, embeddings, norms, biases, routers, towers and prediction layers stay wide, as the usual recipes have it.
-    Raises `Refusal` (field "weights" or "method") for a pair that no tool makes.
+    Raises `Refusal` (field "weights" or "method") for a pair that no tool makes, `ConfigError` for rules of a
+    checkpoint that cannot be applied.
     """
     return _RESOLVED.of((spec,), (weights, method, kv), lambda: _resolved(spec, weights, method, kv))
 
 
 def _resolved(spec: ModelSpec, weights: Weights, method: Method, kv: KvPrecision) -> Precision:
     made = _RESOLVED.of(
-        (spec,), (weights, method), lambda: published(spec, weights, method) or what_if(spec, weights, method)
+        (spec,), (weights, method), lambda: sized(published(spec, weights, method) or what_if(spec, weights, method))
     )
     if kv is not KvPrecision.AUTO:
         return replace(made, kv=kv, kv_bytes_per_element=KV_BYTES[kv])
     stated = spec.quantization.kv_bits if made.published and spec.quantization else None
     return resolve_precision(spec, weights, method, KvPrecision.FP8 if stated == 8 else KV_OF[made.compute_dtype])
+
+
+def sized(made: Precision) -> Precision:
+    """The precision with its bytes worked out, so that rules that cannot be applied are refused here, and not by
+    whoever reads a total later. Raises `ConfigError`."""
+    if len(made.rules) > MAX_RULES:
+        raise unusable(f"holds more than {MAX_RULES:,} rules")
+    made._totals["weights"] = made._walked_bytes()
+    return made
+
+
+_EXPRESSIONS: Remembered[Budget] = Remembered(512)  # of each model, however often and in whatever it is resolved
 
 
 def published(spec: ModelSpec, weights: Weights, method: Method) -> Precision | None:
@@ -265,6 +277,7 @@ def published(spec: ModelSpec, weights: Weights, method: Method) -> Precision | 
         rules=own.rules if own is not None else (),
         notes=(WIDE_NOTE,) if label is Weights.FP32 else (),
         cache_scale_bytes=cache_scales(spec, own),
+        _budget=_EXPRESSIONS.of((spec,), "expressions", Budget),
     )
 
 

@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import gc
+import logging
 import threading
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
-from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from estimators.provenance import Refusal
 from pricing.offers import Listing, Offer, PriceQuery, PriceSource, PurchaseOption, is_stale
-from pricing.reading import BookStatus, PriceReader, PriceReading, Progress, no_progress, stored_moment
+from pricing.reading import (
+    ODD_ROW,
+    BookStatus,
+    PriceReader,
+    PriceReading,
+    Progress,
+    amount,
+    no_progress,
+    stored_moment,
+)
 from pricing.refresh import RegionReport, read_region
 from pricing.sense import doubt
 from pricing.snapshot import PricePoint, load_snapshot, snapshot_history, snapshot_on
@@ -23,6 +32,8 @@ if TYPE_CHECKING:
 
     from pricing.reading import StoredPrice, StoredReading
     from pricing.store import PriceStore
+
+log = logging.getLogger("rightsize")
 
 ListingKey = tuple[str, Listing]
 OfferKey = tuple[str, str, str]  # type, region, and the option as text: an enum's hash is Python, and slow
@@ -57,7 +68,9 @@ class Book:
         store: PriceStore | None = None,
         reader: PriceReader | None = None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        unkept: str = "",
     ) -> None:
+        """`unkept` says why there is no store, where there ought to be one."""
         self._store = store
         self._reader = reader
         self._clock = clock
@@ -65,7 +78,8 @@ class Book:
         self._making = threading.Lock()
         self._contacts: dict[ListingKey, _Contact] = {}
         self._loaded = _Loaded({}, ())
-        self._store_error = ""
+        self._store_error = unkept
+        self.unreadable = 0  # stored prices that were left out: damaged, or of another version of this tool
         self._table = OfferTable(())
         self._version = 0
         self._made: tuple[date, frozenset[ListingKey]] | None = None
@@ -102,7 +116,7 @@ class Book:
                 kept = self._store.history(instance_type, region, option)
                 points += [p for p in kept if not doubt(instance_type, region, option, p.usd_per_hour)]
             except Refusal as error:
-                self._store_error = str(error)
+                self._away(error)
         return tuple(sorted(points, key=lambda point: point.as_of))
 
     def on(self, day: date) -> OfferTable:
@@ -110,8 +124,11 @@ class Book:
         offers = {_key(offer): offer for offer in snapshot_on(day).find(PriceQuery())}
         rows = self._store.on(day) if self._store is not None else ()
         for row in rows:
-            as_of = min(day, date.fromisoformat(row.last_seen[:10]))
-            offer = stored_offer(row, PurchaseOption(row.option), as_of, PriceSource.CACHED, stale=False)
+            try:
+                as_of = min(day, date.fromisoformat(row.last_seen[:10]))
+                offer = stored_offer(row, PurchaseOption(row.option), as_of, PriceSource.CACHED, stale=False)
+            except ODD_ROW:
+                continue
             standing = offers.get(_key(offer))
             if doubt(offer.instance_type, offer.region, offer.option, offer.usd_per_hour):
                 continue
@@ -185,14 +202,30 @@ class Book:
         """Makes the table again when a day has passed, a live price has grown old or another process has read."""
         if self._store is not None:
             try:
-                moved = self._store.readings() != self._loaded.readings
+                moved = self._keep_late(self._store) or self._stored_readings(self._store) != self._loaded.readings
                 self._store_error = ""
             except Refusal as error:
-                self._store_error, moved = str(error), False
+                self._away(error)
+                moved = False
             if moved:
                 self.reload()
         if self._made != self._wanted():
             self.reload()
+
+    def _away(self, error: Refusal) -> None:
+        if str(error) != self._store_error:
+            log.warning("%s", error)
+        self._store_error = str(error)
+
+    def _keep_late(self, store: PriceStore) -> bool:
+        """Keeps what was read while the store was away; whether there was anything. Raises `Refusal` while it is."""
+        kept = self._stored_readings(store)
+        late = [
+            contact.reading
+            for key, contact in list(self._contacts.items())
+            if contact.reading and (key not in kept or kept[key].read_at < contact.reading.read_at)
+        ]
+        return sum(store.record(reading) for reading in late) > 0
 
     def _keep(self, reading: PriceReading) -> None:
         with self._lock:
@@ -204,7 +237,7 @@ class Book:
                 self._store.record(reading)
                 self._store_error = ""
             except Refusal as error:
-                self._store_error = str(error)
+                self._away(error)
         self.reload()  # a page asking now sees this listing, while the next is still being read
 
     def _fail(self, region: str, listing: Listing, error: str) -> None:
@@ -219,9 +252,9 @@ class Book:
         with self._making, _collector_at_rest():
             if self._store is not None:
                 try:
-                    self._loaded = _Loaded(self._store.readings(), tuple(self._store.current()))
+                    self._loaded = _Loaded(self._stored_readings(self._store), tuple(self._store.current()))
                 except Refusal as error:
-                    self._store_error = str(error)
+                    self._away(error)
             wanted = self._wanted()
             today, live = wanted
             offers = self._snapshot_layer(today)
@@ -236,6 +269,11 @@ class Book:
                     _mark(offers, contact.reading)
             self._table, self._made = OfferTable(offers.values()), wanted
             self._version += 1
+
+    def _stored_readings(self, store: PriceStore) -> dict[ListingKey, StoredReading]:
+        """What the store says was read; not what it says will be, which would be live for ever."""
+        soon = self._clock() + LIVE_FOR
+        return {key: read for key, read in store.readings().items() if read.read_at <= soon}
 
     def _wanted(self) -> tuple[date, frozenset[ListingKey]]:
         now = self._clock()
@@ -271,26 +309,30 @@ class Book:
             if option.listing is listing
         }
         days: dict[tuple[str, str], tuple[date, bool]] = {}
+        odd = 0
         for row in self._loaded.prices:
-            instance_type, region, text, price, _, _, _, last_seen = row
-            option = options.get(text)
-            if option is None:
-                continue
-            day = days.get((text, last_seen))
-            if day is None:
-                as_of = date.fromisoformat(last_seen[:10])
-                day = days[text, last_seen] = as_of, is_stale(option, as_of, today)
-            key = (instance_type, region, text)
-            standing = offers.get(key)
-            if standing is not None and standing.as_of > day[0]:
-                continue
-            if doubt(instance_type, region, option, Decimal(price)):
-                continue  # of a release that believed it, or of another hand
-            # A row an incomplete reading did not confirm is a copy, however live its neighbours are.
-            live_now = bool(confirmed) and confirmed.get((region, text)) == last_seen
-            offers[key] = stored_offer(
-                row, option, day[0], PriceSource.LIVE if live_now else PriceSource.CACHED, day[1]
-            )
+            try:
+                instance_type, region, text, price, _, _, _, last_seen = row
+                option = options[text]
+                day = days.get((text, last_seen))
+                if day is None:
+                    as_of = date.fromisoformat(last_seen[:10])
+                    day = days[text, last_seen] = as_of, is_stale(option, as_of, today)
+                key = (instance_type, region, text)
+                standing = offers.get(key)
+                if standing is not None and standing.as_of > day[0]:
+                    continue
+                if doubt(instance_type, region, option, amount(price)):
+                    continue  # of a release that believed it, or of another hand
+                # A row an incomplete reading did not confirm is a copy, however live its neighbours are.
+                live_now = bool(confirmed) and confirmed.get((region, text)) == last_seen
+                source = PriceSource.LIVE if live_now else PriceSource.CACHED
+                offers[key] = stored_offer(row, option, day[0], source, day[1])
+            except (KeyError, *ODD_ROW):
+                odd += 1
+        if odd and odd != self.unreadable:
+            log.warning("%d stored prices cannot be read and are left out", odd)
+        self.unreadable = odd
 
     def _lay_reading(
         self, offers: dict[OfferKey, Offer], reading: PriceReading, source: PriceSource, today: date
@@ -335,11 +377,11 @@ def stored_offer(row: StoredPrice, option: PurchaseOption, as_of: date, source: 
         instance_type=row.instance_type,
         region=row.region,
         option=option,
-        usd_per_hour=Decimal(row.usd_per_hour),
+        usd_per_hour=amount(row.usd_per_hour),
         source=source,
         as_of=as_of,
         origin=row.origin,
-        upfront_usd=Decimal(row.upfront_usd),
+        upfront_usd=amount(row.upfront_usd),
         stale=stale,
         note=row.note,
     )

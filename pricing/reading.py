@@ -3,8 +3,10 @@ book tells a page. Types only: whoever reads them need not know network or datab
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from decimal import Decimal
 from typing import NamedTuple, Protocol
 
 from pricing.offers import Listing, Offer, PriceSource, PurchaseOption
@@ -62,6 +64,20 @@ class StoredPrice(NamedTuple):
     origin: str
     note: str
     last_seen: str
+
+
+# What a row of another version of this tool raises, or a damaged one: it is left out and counted, the others are read.
+ODD_ROW = (ValueError, TypeError, ArithmeticError)
+
+
+def amount(text: str) -> Decimal:
+    """Dollars as the store keeps them: plain digits. Raises one of `ODD_ROW` for anything else."""
+    if not _AMOUNT.fullmatch(text):
+        raise ValueError("no amount")
+    return Decimal(text)
+
+
+_AMOUNT = re.compile(r"[0-9]{1,12}(\.[0-9]{1,60})?", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

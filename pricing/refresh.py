@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 from estimators.provenance import Refusal
 from pricing.aws.errors import ExpiredCredentials, NoCredentials
 from pricing.reading import PriceReader, PriceReading, Progress, no_progress
+from pricing.regions import regions_within
 from pricing.sense import believed
 
 if TYPE_CHECKING:
@@ -167,7 +168,10 @@ class Refresher:
             thread.join(timeout_s)
 
     def request(self, region: str) -> bool:
-        """Asks for a region; True if it will be read, False if that is under way or it was read recently."""
+        """Asks for a region; True if it will be read, False if that is under way or it was read recently, or if AWS has
+        none of this name: links of strangers name any."""
+        if region not in regions_within(None):
+            return False
         with self._condition:
             if region in self._busy or region in self._waiting or self.clock() < self._watched.get(region, _NEVER):
                 return False
@@ -191,10 +195,16 @@ class Refresher:
                 if region is not None:
                     self._busy.add(region)
             if region is None:
-                self.book.keep_up()
-                self._queue_due()
+                self._keep_up()
             else:
                 self._refresh(region)
+
+    def _keep_up(self) -> None:
+        try:
+            self.book.keep_up()
+        except Exception as fault:  # whatever lies in the store must not end the thread that serves every region
+            log.error("looking at the price store failed: %s", _trace(fault))
+        self._queue_due()
 
     def _refresh(self, region: str) -> None:
         try:

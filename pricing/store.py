@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from datetime import UTC, date, datetime
-from decimal import Decimal
+from contextlib import contextmanager, suppress
+from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, cast
 
 import sqlalchemy as sa
@@ -15,7 +14,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from estimators.provenance import Refusal, refusing
 from pricing.offers import Listing, PurchaseOption
-from pricing.reading import StoredPrice, StoredReading, stored_moment
+from pricing.reading import ODD_ROW, StoredPrice, StoredReading, amount, stored_moment
 from pricing.snapshot import PricePoint
 
 if TYPE_CHECKING:
@@ -66,7 +65,9 @@ class StoreUnavailable(Refusal):
 
 def _unavailable(kind: str) -> StoreUnavailable:
     return StoreUnavailable(
-        f"The price database does not answer ({kind}).", field="region", remedy="Check DATABASE_URL."
+        f"The price database does not answer ({kind}): prices read meanwhile are not kept.",
+        field="region",
+        remedy="It is tried again by itself; check DATABASE_URL.",
     )
 
 
@@ -80,20 +81,32 @@ class PriceStore:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        self._made = False  # the tables, as far as this process knows
 
     @contextmanager
     def _transaction(self) -> Iterator[Connection]:
-        with refusing(SQLAlchemyError, _unavailable), self._engine.begin() as connection:
-            yield connection
+        try:
+            with refusing(SQLAlchemyError, _unavailable):
+                if not self._made:
+                    self._make()
+                with self._engine.begin() as connection:
+                    yield connection
+        except StoreUnavailable:
+            self._made = False  # it may be another database, or a new file, when it is back
+            raise
 
     def create(self) -> None:
-        """Makes the tables unless they are there; two processes may do it at once."""
+        """Makes the tables unless they are there, as every other call does that finds none made."""
+        with self._transaction():
+            pass
+
+    def _make(self) -> None:
+        """Two processes may do it at once: what another made between the check and the statement is found then."""
         try:
             metadata.create_all(self._engine)
         except DBAPIError:
-            # Another process made them between the check and the statement: now they are found.
-            with self._transaction() as connection:
-                metadata.create_all(connection)
+            metadata.create_all(self._engine)
+        self._made = True
 
     def record(self, reading: PriceReading) -> bool:
         """Takes a reading over in one transaction; False if one as new is already there, and then changes nothing.
@@ -121,7 +134,10 @@ class PriceStore:
         if reading.complete:
             said["complete_at"] = read_at
         mine = sa.and_(readings.c.region == key["region"], readings.c.listing == key["listing"])
-        result = connection.execute(readings.update().where(mine, readings.c.read_at < read_at).values(**said))
+        # A moment that lies ahead is a damaged row or a clock gone wrong, and must not keep every later reading out.
+        ahead = stored_moment(reading.read_at + timedelta(days=1))
+        older = sa.or_(readings.c.read_at < read_at, readings.c.read_at > ahead)
+        result = connection.execute(readings.update().where(mine, older).values(**said))
         return result.rowcount == 1
 
     def _current(self, connection: Connection, reading: PriceReading) -> Sequence[Row[tuple[object, ...]]]:
@@ -159,20 +175,14 @@ class PriceStore:
             return cast("Sequence[StoredPrice]", connection.execute(statement).all())
 
     def readings(self) -> dict[tuple[str, Listing], StoredReading]:
-        """The last reading of each listing of each region."""
+        """The last reading of each listing of each region; one that cannot be read is as none."""
         with self._transaction() as connection:
             rows = connection.execute(sa.select(readings)).all()
         found = {}
         for row in rows:
-            listing = Listing(row.listing)
-            found[row.region, listing] = StoredReading(
-                region=row.region,
-                listing=listing,
-                read_at=datetime.fromisoformat(row.read_at),
-                complete_at=datetime.fromisoformat(row.complete_at) if row.complete_at else None,
-                origin=row.origin,
-                remarks=tuple(json.loads(row.remarks)),
-            )
+            with suppress(*ODD_ROW):
+                read = _stored_reading(row)
+                found[read.region, read.listing] = read
         return found
 
     def history(self, instance_type: str, region: str, option: PurchaseOption) -> tuple[PricePoint, ...]:
@@ -183,11 +193,12 @@ class PriceStore:
             rows = connection.execute(statement).all()
         points = []
         for row in rows:
-            days = dict.fromkeys((row.first_seen[:10], row.last_seen[:10]))
-            points += [
-                PricePoint(as_of=date.fromisoformat(day), usd_per_hour=Decimal(row.usd_per_hour), origin=row.origin)
-                for day in days
-            ]
+            with suppress(*ODD_ROW):
+                days = dict.fromkeys((row.first_seen[:10], row.last_seen[:10]))
+                points += [
+                    PricePoint(as_of=date.fromisoformat(day), usd_per_hour=amount(row.usd_per_hour), origin=row.origin)
+                    for day in days
+                ]
         return tuple(points)
 
     def on(self, day: date) -> Sequence[StoredPrice]:
@@ -217,7 +228,24 @@ def _compared(
 
 
 def _same_price(row: Row[tuple[object, ...]], offer: Offer) -> bool:
-    return Decimal(row.usd_per_hour) == offer.usd_per_hour and Decimal(row.upfront_usd) == offer.upfront_usd
+    try:
+        return amount(row.usd_per_hour) == offer.usd_per_hour and amount(row.upfront_usd) == offer.upfront_usd
+    except ODD_ROW:
+        return False  # no price at all: the new one ends it
+
+
+def _stored_reading(row: Row[tuple[object, ...]]) -> StoredReading:
+    read_at, complete_at = (datetime.fromisoformat(text) if text else None for text in (row.read_at, row.complete_at))
+    if read_at is None or None in (moment.tzinfo for moment in (read_at, complete_at) if moment is not None):
+        raise ValueError("a moment without its time zone")
+    return StoredReading(
+        region=row.region,
+        listing=Listing(row.listing),
+        read_at=read_at,
+        complete_at=complete_at,
+        origin=row.origin,
+        remarks=tuple(map(str, json.loads(row.remarks))),
+    )
 
 
 def _values(offer: Offer, reading: PriceReading) -> dict[str, str]:

@@ -204,6 +204,8 @@ def decode_question(
         budget=reader.number("budget"),
         owned=_owned(reader),
     )
+    if percent is None:  # no bar, so nothing it would be held to
+        asked = replace(asked, reference=REFERENCE, task=Task.INSTRUCTION_FOLLOWING, reasoning=False)
     return asked, tuple(reader.problems)
 
 

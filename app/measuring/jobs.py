@@ -111,13 +111,11 @@ def endpoint_assignment(url: str, plan: SweepPlan, policy: EndpointPolicy, api_k
 
 @lru_cache(maxsize=1)
 def measurement_store() -> MeasurementStore:
-    """The store of this process, its tables made."""
+    """The store of this process. Raises `Refusal` where `DATABASE_URL` is none."""
     from app.storage import engine
     from estimators.measuring.jobs.store import MeasurementStore
 
-    store = MeasurementStore(engine())
-    store.create()
-    return store
+    return MeasurementStore(engine())
 
 
 def start(store: MeasurementStore, assignment: Assignment, asked_by: str = "") -> int:

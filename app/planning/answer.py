@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from enum import StrEnum
 
+from app.planning.budget import Allowance, OutOfBudget
 from app.planning.plan import OBJECTIVES, Candidate, Plan, p95_of
 from app.planning.planner import Sources, plan
 from app.planning.quality_bar import SIXTEEN_BITS
@@ -87,6 +88,7 @@ class Answer:
     cards: tuple[Card, ...]
     found: Recommendation | None
     refusal: Refusal | None = None  # why nothing could be weighed
+    stopped: Refusal | None = None  # why not everything was looked for: it would have taken too long
 
     def card(self, kind: Kind) -> Card | None:
         return next((card for card in self.cards if kind in card.kinds), None)
@@ -94,12 +96,17 @@ class Answer:
 
 def answer(question: Question, asked: Scenario, sources: Sources) -> Answer:
     """The cards of `question`, whose model as published is what `asked` says. Raises nothing."""
-    found, refusal = None, None
+    budget = Allowance()
+    found, own, refusal, stopped = None, None, None, None
     try:
-        found = recommend(question, sources)
-        own = _as_published(question, asked, sources) if _wider(question, asked) else None
+        with budget.spending():
+            found = recommend(question, sources)
+            own = _as_published(question, asked, sources) if _wider(question, asked) else None
     except Refusal as refused:
         refusal, own = refused, None
+    except OutOfBudget as out:
+        refusal = stopped = out.refusal
+        own = None
     if own is None and not question.owned:
         asked = replace(asked, region=question.regions[0], buy=question.options[0])
     plain = own.plan if own else plan(asked, sources, whole=False)
@@ -110,9 +117,10 @@ def answer(question: Question, asked: Scenario, sources: Sources) -> Answer:
     if found is not None and found.plans:
         ways.append((Kind.CHEAPEST, found.plans[0].plan, found.plans[0].candidate))
         plainly = Ranked(candidate=ways[0][2], plan=plain, next_cheaper=None) if ways else None
-        if (safe := _safe(question, plainly, sources)) is not None:
+        safe, stopped = _safe(question, plainly, sources, budget)
+        if safe is not None:
             ways.append((Kind.SAFE, safe.plan, safe.candidate))
-    return Answer(asked=plain, cards=tuple(_cards(ways)), found=found, refusal=refusal)
+    return Answer(asked=plain, cards=tuple(_cards(ways)), found=found, refusal=refusal, stopped=stopped)
 
 
 def _wider(question: Question, asked: Scenario) -> bool:
@@ -187,9 +195,11 @@ def _identity(candidate: Candidate) -> tuple[object, ...]:
     )
 
 
-def _safe(question: Question, plainly: Ranked | None, sources: Sources) -> Ranked | None:
-    """The cheapest plan whose whole interval clears every limit; the one as asked, where it does and nothing that does
-    is cheaper."""
+def _safe(
+    question: Question, plainly: Ranked | None, sources: Sources, budget: Allowance
+) -> tuple[Ranked | None, Refusal | None]:
+    """(the cheapest plan whose whole interval clears every limit, why the search was stopped); the one as asked, where
+    it does and nothing that does is cheaper."""
     asked = question.scenario
     timed = any(getattr(asked, key) is not None for key in OBJECTIVES) or asked.rate is not None
 
@@ -202,11 +212,14 @@ def _safe(question: Question, plainly: Ranked | None, sources: Sources) -> Ranke
     if question.bar is None:  # what an FP8 cache keeps is published for tasks alone
         held = replace(held, kv=(asked.kv,))
     try:
-        plans = recommend(held, sources, shown=SAFE_SHOWN, enough=clears).plans
+        with budget.spending():
+            plans = recommend(held, sources, shown=SAFE_SHOWN, enough=clears).plans
     except Refusal:
-        return best
+        return best, None
+    except OutOfBudget as out:
+        return best, out.refusal
     found = plans[-1] if plans and clears(plans[-1]) else None
-    return found if found is not None and (best is None or _usd(found) < _usd(best)) else best
+    return (found if found is not None and (best is None or _usd(found) < _usd(best)) else best), None
 
 
 def _usd(ranked: Ranked) -> Decimal:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 from app.planning.drafting import matters
-from app.planning.market import chips_of, market_of
+from app.planning.market import Chip, chips_of, market_of, placements
 from app.planning.plan import Candidate, Limit, Plan, p95_of
 from app.planning.planner import Sources, plan
 from app.planning.quality_bar import Judgement, judge, on_one_ruler
@@ -22,6 +22,7 @@ from estimators.hardware.catalogue import read_as
 from estimators.provenance import Refusal
 
 PLANS_SHOWN = 10
+MOST_LAYOUTS = 30_000  # at a fifth of a millisecond each; 45 models in the usual precisions are 24,396
 
 
 def recommend(
@@ -43,6 +44,7 @@ def recommend(
     chips = chips_of(question)
     if not variants or not chips:
         raise Refusal("Nothing is left to weigh.", field="model", remedy="Allow another model, precision or vendor.")
+    _check_size(question, variants, chips)
     judgements = tuple(judge(v.model, v.precision, v.kv, question.bar) for v in variants)
     benches = benches_of(question, variants)
     layouts = tuple(layouts_of(question, variants, chips, benches, _hopeless(variants, judgements)))
@@ -66,6 +68,19 @@ def recommend(
         without_evidence=_without_evidence(variants, judgements),
         notes=(*notes, *_read_as(question), *left_out, *_about_speculation(question, benches, variants)),
     )
+
+
+def _check_size(question: Question, variants: Sequence[Variant], chips: Sequence[Chip]) -> None:
+    """Refuses what is too much for one question, before any of it is worked out: V variants over chips of p layouts
+    each are V x sum of p; 60 models in every precision, 1,018 variants, over the 76 layouts of 18 chips are 77,368."""
+    most = len(variants) * sum(len(placements(question.scenario, chip)) for chip in chips)
+    if most > MOST_LAYOUTS:
+        raise Refusal(
+            f"{len(question.models)} models in {len(question.weights)} precisions over {len(chips)} accelerators are "
+            f"{most:,} layouts, and one question weighs up to {MOST_LAYOUTS:,}.",
+            field="models",
+            remedy="Name fewer models or precisions, or fewer vendors.",
+        )
 
 
 def _hopeless(variants: Sequence[Variant], judgements: Sequence[Judgement]) -> frozenset[int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from app.planning.answer import Answer, answer
+from app.planning.budget import Allowance, OutOfBudget
 from app.planning.plan import Plan
 from app.planning.planner import Sources, plan
 from app.planning.question import Question
@@ -12,6 +13,7 @@ from app.planning.recommend import recommend
 from app.planning.recommendation import Recommendation
 from app.scenario import Scenario
 from app.timed_cache import TimedCache
+from estimators.architecture.hub.errors import HubPending
 
 SECONDS_KEPT = 300.0  # a refreshed price or a Hub answer shows within five minutes at the latest
 
@@ -32,17 +34,26 @@ def remembered_plan(scenario: Scenario, sources: VersionedSources, *, whole: boo
     key = (sources.version, scenario, whole)
     known = _plans.get(key)
     if known is None:
-        known = plan(scenario, sources, whole=whole)
-        _plans.put(key, known)
+        try:
+            with Allowance().spending():
+                known = plan(scenario, sources, whole=whole)
+        except OutOfBudget as stopped:
+            return Plan(asked=scenario, resolved=scenario, refusal=stopped.refusal)
+        if not isinstance(known.refusal, HubPending):
+            _plans.put(key, known)
     return known
 
 
 def remembered_recommendation(question: Question, sources: VersionedSources) -> Recommendation:
-    """`recommend`, or the same answer as a moment ago."""
+    """`recommend`, or the same answer as a moment ago. Raises `Refusal`, for what takes too long as well."""
     key = (sources.version, question)
     known = _answers.get(key)
     if known is None:
-        known = recommend(question, sources)
+        try:
+            with Allowance().spending():
+                known = recommend(question, sources)
+        except OutOfBudget as stopped:
+            raise stopped.refusal from None
         _answers.put(key, known)
     return known
 
@@ -53,5 +64,7 @@ def remembered_answer(question: Question, asked: Scenario, sources: VersionedSou
     known = _cards.get(key)
     if known is None:
         known = answer(question, asked, sources)
-        _cards.put(key, known)
+        waits = isinstance(known.asked.refusal, HubPending)
+        if not waits and (known.found is not None or known.stopped is None):
+            _cards.put(key, known)
     return known

@@ -14,6 +14,7 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from app.planning.budget import checkpoint
 from app.planning.loads import searches_replicas, workload_of
 from app.planning.ways import Laid, Layout
 from app.scenario import Scenario
@@ -315,10 +316,11 @@ class Fleet:
         found = np.zeros(len(self._plans), dtype=np.int64)
         low = np.zeros(len(self._plans), dtype=np.int64)
         low[which] = least - 1  # invariant: falls short
-        pending = which
+        pending, begun = which, False
         while len(pending):
             tries = int(np.clip(ARRAY_LENGTH // len(pending), 1, MOST_TRIES))
-            copies = _probes(low[pending], found[pending], tries)
+            copies = _probes(low[pending], found[pending], tries, begun=begun)
+            begun = True
             rows = np.repeat(pending, tries)
             tried = copies.ravel()
             good = self._good(rows, tried, self.pace(rows, tried)).reshape(copies.shape)
@@ -365,6 +367,7 @@ class Fleet:
 
     def pace(self, which: Ints, copies: Ints) -> Pace:
         """Steady state of the layouts `which`, each with its number of copies."""
+        checkpoint()
         if len(which) <= FEW:
             pairs = zip(which.tolist(), copies.tolist(), strict=True)
             return _joined([self._one(row, workload_of(self._of(row), count)) for row, count in pairs])
@@ -491,12 +494,11 @@ def _drafts(plans: Sequence[ReplicaPlan], rates: Any) -> Any:
     return replace(first, shard=shards, rates=rates, **numbers)
 
 
-def _probes(low: Ints, high: Ints, tries: int) -> Ints:
+def _probes(low: Ints, high: Ints, tries: int, *, begun: bool = False) -> Ints:
     """Numbers of copies to try, rising along each row: doubling above `low` where no good number is known (`high` 0),
-    else evenly between the two."""
+    else evenly between the two. Once `begun`, the first is doubled too, or a single try a round would count by ones."""
     steps = np.arange(1, tries + 1)
-    doubled = (low[:, None] + 1) * 2 ** (steps - 1)[None, :]
-    doubled = np.where(low[:, None] == 0, 2 ** (steps - 1)[None, :], doubled)
+    doubled = (low[:, None] + 1) * 2 ** (steps - 1 + begun)[None, :]
     between = low[:, None] + np.maximum(1, (high - low)[:, None] * steps[None, :] // (tries + 1))
     tried: Ints = np.where(
         (high > 0)[:, None], np.minimum(between, high[:, None]), np.minimum(doubled, 2 * MOST_DOUBLED)

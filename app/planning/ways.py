@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
+from app.planning.budget import checkpoint
 from app.planning.drafting import Drafting, draftings_for
 from app.planning.loads import searches_replicas, settings_of, workload_of
 from app.planning.market import Chip, placements
@@ -29,7 +30,7 @@ from estimators.provenance import Refusal
 from estimators.remembered import Remembered
 from estimators.workload import Engine, EngineSettings, Load, Placement, Workload
 
-VARIANTS_KEPT = 1024  # whose layouts are remembered: a change of limit, price or region needs none anew
+VARIANTS_KEPT = 512  # whose layouts are remembered: a change of limit, price or region needs none anew
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,6 +114,7 @@ def variants_of(question: Question, specs: Mapping[str, ModelSpec]) -> tuple[tup
     for model, spec in specs.items():
         seen: set[tuple[Weights, KvPrecision]] = set()
         for weights in question.weights:
+            checkpoint()
             if spec.quantization is not None and weights is not Weights.AS_PUBLISHED:
                 continue
             for kv in question.kv:
@@ -194,6 +196,7 @@ def layouts_of(
         for c, chip in enumerate(chips):
             if run(variant, chip.machine.accelerator):
                 continue
+            checkpoint()
             for placement in placements(question.scenario, chip):
                 laid = (
                     Laid(placement=placement, skipped=True)
@@ -286,6 +289,7 @@ class Bench:
         key = (machine.accelerator.name, machine.memory_bytes, placement)
         found = self._known.get(key)
         if found is None:
+            checkpoint()
             found = self._known[key] = self._estimate(machine, placement)
         return found
 

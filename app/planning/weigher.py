@@ -10,6 +10,7 @@ from functools import cached_property
 
 import numpy as np
 
+from app.planning.budget import checkpoint
 from app.planning.draft_bounds import worth_building
 from app.planning.loads import searches_replicas, workload_of
 from app.planning.market import Chip, Market, Purchase, instances_needed
@@ -288,6 +289,7 @@ class Weigher:
 
     def _limits(self, way: int, *, best: bool = False) -> Iterator[Limit]:
         """Where the way stands; with `best`, in as many copies as help."""
+        checkpoint()
         w = self.weighed
         row = int(w.layout[way])
         layout = w.layouts[row]

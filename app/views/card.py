@@ -15,7 +15,7 @@ from app.planning.sentences import conditions, load_phrase, verdict
 from app.scenario import Scenario, with_page_defaults
 from app.sources import LocalSources
 from app.text import in_markdown
-from app.views import current, inputs
+from app.views import coming, current, inputs
 from app.views.parts import chart, old_price
 from estimators.latency.estimate import SHORT_TIMES
 from estimators.precision import Weights
@@ -38,6 +38,7 @@ def draw(sources: LocalSources) -> None:
             st.caption(f":material/history: {in_markdown(warning)}")
         load = f". Load: {load_phrase(result.asked)}" if result.spec is not None else ""
         st.caption(in_markdown(f"{conditions(result)}{load}"))
+        coming.draw(result)
         if result.chosen is not None:
             _draw_machine(result.chosen)
         ignored = len(st.session_state.problems)

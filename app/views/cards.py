@@ -62,7 +62,9 @@ def draw(found: Answer) -> None:
     if (own := _left(shown)) is not None:
         st.markdown(f"**{in_markdown(own)}**")
     _draw_named(found)
-    if found.card(Kind.SAFE) is None and found.found is not None and found.found.plans:
+    if found.stopped is not None and found.refusal is None:
+        st.caption(in_markdown(f"A safe plan was not looked for to the end. {found.stopped}"))
+    elif found.card(Kind.SAFE) is None and found.found is not None and found.found.plans:
         st.caption("No safe plan: on the evidence there is, no interval clears every limit. Measure before promising.")
 
 

@@ -35,6 +35,9 @@ def answered(scenario: Scenario, asked: Asked, sources: LocalSources, own: Seque
     elif len(asked.models) == 1:
         only = decode({"model": asked.models[0]}).scenario
         plain = replace(scenario, model=only.model, params=only.params, active=only.active)
+    for model in question.models:  # all at once, so that a slow Hub is waited for once
+        if "/" in model:
+            sources.coming(model)
     return remembered_answer(question, plain, sources)
 
 

@@ -171,8 +171,12 @@ def draw_training(plan: Plan, task: Task) -> None:
 
 def _draw_smaller(plan: Plan, task: Task) -> None:
     st.markdown("**A smaller model at equal quality**")
-    with st.spinner("Weighing smaller models"):
-        found = smaller_model(plan, task, dashboard_sources())
+    try:
+        with st.spinner("Weighing smaller models"):
+            found = smaller_model(plan, task, dashboard_sources())
+    except Refusal as refusal:  # too much for one question, or nothing to weigh
+        st.info(in_markdown(str(refusal)))
+        return
     if found is None:
         st.markdown("No smaller model has a published score within 1 % of this one on this task, on one suite.")
         return

@@ -48,6 +48,9 @@ def draw_status(sources: LocalSources, region: str) -> None:
     st.markdown(f"**{in_markdown(region)}**: {in_markdown(status.sentence)}")
     for remark in status.remarks:
         st.caption(in_markdown(remark))
+    if sources.book.unreadable:
+        rows = plural(sources.book.unreadable, "kept price")
+        st.caption(f"{rows} cannot be read, being damaged or of another version of this tool, and left out.")
 
 
 def draw_explorer(sources: LocalSources, plan: Plan) -> None:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import pandas as pd
 import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
-from app.format import gib, seconds, significant, usd
+from app.format import gib, plural, seconds, significant, usd
 from app.measuring.estimates import device_estimates
 from app.measuring.jobs import device_assignment, endpoint_assignment, measurement_store, start
 from app.measuring.overlay import beside_plan, effects, sentences, with_own_measurements
 from app.planning.plan import Plan
 from app.sources import dashboard_sources
 from app.text import in_markdown
+from app.uploads import show_uploader
 from app.views import current
 from estimators.architecture import catalogue
 from estimators.hardware.catalogue import find_accelerator
@@ -103,6 +105,8 @@ def draw_device(store: MeasurementStore, plan: Plan) -> None:
     if st.button(
         f"Measure {in_markdown(model) or 'a model'}", type="primary", key="measure_device", disabled=not model
     ):
+        if own_job_open(store):
+            return
         try:
             job = DeviceJob(
                 model=model,
@@ -149,6 +153,8 @@ def draw_endpoint(store: MeasurementStore, plan: Plan) -> None:
     levels = left.multiselect("Requests at a time", [1, 2, 4, 8, 16, 32, 64, 128], [1, 4, 16], key="endpoint_levels")
     chip = right.text_input("Accelerator of the server", key="endpoint_chip", placeholder="such as L4", max_chars=60)
     if st.button("Measure the server", type="primary", key="measure_endpoint", disabled=not url):
+        if own_job_open(store):
+            return
         try:
             sweep = SweepPlan(
                 prompt_tokens=plan.asked.prompt,
@@ -167,6 +173,8 @@ def draw_endpoint(store: MeasurementStore, plan: Plan) -> None:
 def draw_report(store: MeasurementStore, plan: Plan) -> None:
     st.markdown("Paste a GuideLLM report (0.3 to 0.8) or measurements exported here.")
     text = st.text_area("JSON", key="report_text", height=140)
+    if (run := get_script_run_ctx()) is not None:
+        show_uploader(run.session_id)
     upload = st.file_uploader("or choose a file", type=["json"], key="report_file", max_upload_size=5)
     left, right = st.columns(2)
     chip = left.text_input("Accelerator", key="report_chip", placeholder="such as L4", max_chars=60)
@@ -194,17 +202,30 @@ def _keep(store: MeasurementStore, plan: Plan, document: str | bytes, chip: str,
     return f"{store.add(made)} of {len(made)} measurements were new and are kept."
 
 
+def own_job_open(store: MeasurementStore) -> bool:
+    """Whether this visit's last job is still open: one at a time, however often a button is pressed."""
+    mine = st.session_state.get("job")
+    state = store.job(mine) if mine is not None else None
+    if state is None or not state.open:
+        return False
+    st.info("Your measurement is waiting or running; the next can start when it has ended.")
+    return True
+
+
 @st.fragment(run_every=1.0)
 def draw_queue() -> None:
     """Jobs of everybody, with progress; redraws itself once a second."""
     store = measurement_store()
     open_jobs = store.queue()
     mine = st.session_state.get("job")
+    if store.unreadable_jobs:
+        st.caption(f"{plural(store.unreadable_jobs, 'job')} of the queue cannot be read and left out.")
     for job in open_jobs:
         left, right = st.columns([5, 1], vertical_alignment="center")
         waiting = f"waiting behind {job.ahead}" if job.waiting else job.message or "starting"
         remaining = f", about {seconds(job.seconds_left)} left" if job.seconds_left is not None else ""
-        left.progress(min(1.0, max(0.0, job.share)), text=in_markdown(f"{job.device}: {waiting}{remaining}"))
+        text = f"{job.place(own=job.id == mine)}: {waiting}{remaining}"
+        left.progress(min(1.0, max(0.0, job.share)), text=in_markdown(text))
         if job.id == mine:
             right.button("Cancel", key=f"cancel_{job.id}", on_click=store.cancel, args=(job.id,))
     if mine is None or any(job.id == mine for job in open_jobs):
@@ -219,6 +240,9 @@ def draw_queue() -> None:
 
 def draw_history(store: MeasurementStore, plan: Plan) -> None:
     history = store.history()
+    if store.unreadable:
+        rows = plural(store.unreadable, "kept measurement")
+        st.caption(f"{rows} cannot be read, being damaged or of another version of this tool, and left out.")
     if not history:
         st.caption("Nothing has been measured here yet.")
         return

@@ -6,16 +6,14 @@ Written for LLM Compressor 0.14 (pip install llmcompressor==0.14.0.1). Nothing h
 from __future__ import annotations
 
 import json
-import re
 from dataclasses import dataclass
 from enum import StrEnum
 from string import Template
 
+from estimators.architecture.model_id import MODEL_ID
 from estimators.provenance import Refusal
 from estimators.quality.schemes import Scheme, scheme_of
 
-# What the Hub accepts as "organisation/name": nothing that could end a string or leave a folder.
-_MODEL_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}/[A-Za-z0-9][A-Za-z0-9._-]{0,95}", re.ASCII)
 # SparseGPT 0.14 matches module names with a dot at the end, so patterns allow one; a bare "lm_head" would be pruned.
 _HEAD = "re:.*lm_head"
 _ROUTERS = ["re:.*mlp[.]gate[.]?$", "re:.*block_sparse_moe[.]gate[.]?$", "re:.*router[.]?$"]
@@ -203,7 +201,7 @@ def sample_texts(tokenizer):
 def check_model_id(model_id: str) -> str:
     """The id, if it is an "organisation/name" of the Hub; refuses anything that could end a string or a path."""
     name = model_id.strip().partition("@")[0]
-    if not _MODEL_ID.fullmatch(name) or ".." in name or "--" in name or name.endswith((".", "-", ".git")):
+    if "/" not in name or not MODEL_ID.fullmatch(name):
         raise Refusal(f"{model_id[:80]!r} is not a Hub id.", field="model", remedy='Write it as "organisation/name".')
     return name
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 # Where api.pricing.<region>.amazonaws.com exists; botocore builds the name for any region without complaint.
 PRICING_ENDPOINTS = ("us-east-1", "eu-central-1", "ap-south-1")
 CHINA_PRICING_ENDPOINT = "cn-northwest-1"
+MOST_EC2_CLIENTS = 4  # of some 5 MB each; regions are read one after the other
 SAVINGS_PLANS_REGION = "us-east-1"  # one global endpoint, signed for this region
 
 
@@ -69,7 +70,7 @@ class Throttle:
 
 @dataclass(slots=True)
 class AwsClients:
-    """Clients made when first asked for and kept; safe to share between threads."""
+    """Clients made when first asked for and kept, of EC2 the last few; safe to share between threads."""
 
     settings: ClientSettings = field(default_factory=ClientSettings)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
@@ -100,7 +101,10 @@ class AwsClients:
         with self._lock, aws_call("ec2", "ec2:Describe*"):
             if region not in self._ec2:
                 self._ec2[region] = self._opened().client("ec2", region_name=region, config=self._config())
-            return self._ec2[region]
+            client = self._ec2[region] = self._ec2.pop(region)  # the last used stands last
+            while len(self._ec2) > MOST_EC2_CLIENTS:
+                del self._ec2[next(iter(self._ec2))]
+            return client
 
     def savings_plans(self) -> SavingsPlansClient:
         """Savings Plans, which has one endpoint for all regions."""

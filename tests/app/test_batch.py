@@ -121,6 +121,19 @@ def test_batch_writes_the_file_only_when_it_is_whole(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir() if path.is_file()) == ["cases.csv", "out.csv"]
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("model,note\n8B,fine\n8B," + "x" * 200_000 + "\n", "Line 3 cannot be read"),
+        ('model,note\n8B,"' + "x\n" * 80_000, "cannot be read"),
+        ("model," + "x" * 200_000 + "\n8B,\n", "The header is no CSV"),
+    ],
+)
+def test_a_cell_without_end_is_a_sentence(text: str, said: str) -> None:
+    with pytest.raises(Refusal, match=said):
+        answers(text)
+
+
 def test_rows_that_are_left_when_a_calls_time_is_spent_say_so() -> None:
     """A clock that moves a second at each look: two hundred rows are begun within one and a half, the rest are not."""
     looks = iter(range(100))

@@ -43,6 +43,20 @@ def test_a_count_in_the_model_box_is_a_parameter_count(text: str, params: float,
     assert (scenario.model, scenario.params, scenario.active) == (None, params, active)
 
 
+@pytest.mark.parametrize("text", ["99999T", "100.1T", "0B", "0.5M", "0.0009B", "8B-A0B", "8B-A999999B"])
+def test_a_count_that_no_model_has_is_refused_rather_than_read_as_a_hub_id(text: str) -> None:
+    decoded = decode({"model": text})
+    assert (decoded.scenario.model, decoded.scenario.params) == (None, None)
+    assert decoded.problems[0].message == f"model={text} needs a count from 1M to 100000B"
+
+
+@pytest.mark.parametrize("text", ["1M", "1.123456M", "100T", "99999.123456B", "8.000000001B", "30B-A0.001B"])
+def test_the_model_box_writes_every_count_so_that_it_is_read_alike(text: str) -> None:
+    scenario = decode({"model": text}).scenario
+    assert scenario.params is not None
+    assert decode({"model": model_text(scenario)}).scenario == scenario
+
+
 def test_the_model_box_shows_a_count_as_it_was_typed() -> None:
     assert model_text(Scenario(params=30.0, active=3.0)) == "30B-A3B"
 

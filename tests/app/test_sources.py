@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -9,10 +10,11 @@ from pathlib import Path
 import pytest
 
 from app.planning.planner import plan
+from app.planning.remembered import remembered_plan
 from app.scenario import Scenario
-from app.sources import LocalSources
+from app.sources import HUB_THREADS, MOST_READING, LocalSources
 from estimators.architecture import catalogue
-from estimators.architecture.hub.client import HubClient
+from estimators.architecture.hub.client import HubClient, HubPending
 from estimators.architecture.spec import SpecSource
 from estimators.provenance import Refusal
 from pricing.book import Book
@@ -107,3 +109,87 @@ def test_a_measurement_gets_the_config_from_where_the_spec_came(hub: HubServer, 
     assert sources.config(QWEN) == catalogue.load_config(QWEN)
     with pytest.raises(Refusal):
         sources.config("acme/no-such-model")
+
+
+def failing(hub: HubServer, name: str, *, status: int = 500, body: bytes = b"") -> None:
+    hub.fail(f"/api/models/{name}", status=status, body=body)
+
+
+def test_one_bad_repository_is_its_own_fault(hub: HubServer, sources: LocalSources) -> None:
+    """Not a Hub's answer, an error, over limits, a config beyond all sense: the next model is read as ever."""
+    failing(hub, "bad/answer", status=200, body=b"[]")
+    failing(hub, "bad/error")
+    hub.fail("/api/models/bad/endless", status=200, headers={"Content-Length": str(1 << 40)})
+    hub.add_model("bad/config", config=b"[" * 100_000)
+    hub.add_model("acme/fine", config=catalogue.load_config(QWEN))
+    for name in ("bad/answer", "bad/error", "bad/endless", "bad/config"):
+        with pytest.raises(Refusal):
+            sources.spec(name)
+    assert sources.spec("acme/fine").source is SpecSource.HUB
+
+
+def test_repositories_of_several_owners_that_fail_one_after_another_are_the_hub_s_fault(
+    hub: HubServer, sources: LocalSources
+) -> None:
+    hub.fail("/api/models/", status=500)
+    for owner in ("one", "two", "three"):
+        with pytest.raises(Refusal, match="answered with an error"):
+            sources.spec(f"{owner}/model")
+    with pytest.raises(Refusal, match="moment ago"):
+        sources.spec("four/model")
+
+
+def test_an_answer_in_between_clears_the_hub(hub: HubServer, sources: LocalSources) -> None:
+    for owner in ("one", "two", "three", "four"):
+        failing(hub, f"{owner}/bad")
+        with pytest.raises(Refusal, match="answered with an error"):
+            sources.spec(f"{owner}/bad")
+        with pytest.raises(Refusal, match="no model"):
+            sources.spec(f"{owner}/missing")
+
+
+def test_a_hub_that_asks_to_slow_down_is_left_alone_at_once(hub: HubServer, sources: LocalSources) -> None:
+    failing(hub, "acme/one", status=429)
+    with pytest.raises(Refusal, match="too many requests"):
+        sources.spec("acme/one")
+    with pytest.raises(Refusal, match="moment ago"):
+        sources.spec("other/two")
+
+
+def test_a_slow_hub_does_not_hold_a_page_which_is_filled_in_later(hub: HubServer, tmp_path: Path) -> None:
+    hub.add_model("acme/slow", config=catalogue.load_config(QWEN))
+    hub.fail("/api/models/acme/slow", delay_seconds=1.0, times=1)
+    client = HubClient(endpoint=hub.url, offline=False, timeout_s=5, cache_dir=tmp_path)
+    sources = LocalSources(Book(), client, patience_s=0.1)
+    begun = time.monotonic()
+    waiting = remembered_plan(Scenario(model="acme/slow"), sources)
+    assert isinstance(waiting.refusal, HubPending)
+    assert "is being read from" in str(waiting.refusal)
+    assert time.monotonic() - begun < 0.9
+    assert sources.reading("acme/slow")
+    assert sources.spec(QWEN).source is SpecSource.CATALOGUE
+    wait_for(lambda: not sources.reading("acme/slow"))
+    assert remembered_plan(Scenario(model="acme/slow"), sources).refusal is None
+
+
+def test_models_asked_for_at_once_take_a_few_threads_and_are_bounded(hub: HubServer, tmp_path: Path) -> None:
+    hub.fail("/api/models/", delay_seconds=0.1)
+    client = HubClient(endpoint=hub.url, offline=False, timeout_s=5, cache_dir=tmp_path)
+    sources = LocalSources(Book(), client, patience_s=0.0)
+    before = threading.active_count()
+    said = []
+    for number in range(MOST_READING + 10):
+        with pytest.raises(HubPending) as pending:
+            sources.spec(f"owner{number}/slow")
+        said.append(str(pending.value))
+    assert sum("Many models are being read" in one for one in said) >= 5
+    assert threading.active_count() - before <= 6 * HUB_THREADS
+    wait_for(lambda: not any(sources.reading(f"owner{number}/slow") for number in range(MOST_READING)))
+
+
+def test_a_defect_in_reading_one_repository_is_a_sentence(
+    sources: LocalSources, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(HubClient, "fetch", lambda *_: {}["hf_secret"])
+    with pytest.raises(Refusal, match="defect of ours"):
+        sources.spec("acme/odd")

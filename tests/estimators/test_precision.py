@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import csv
 import json
+import time
+from itertools import count
 
 import pytest
 
 from estimators.architecture.catalogue import load_spec
+from estimators.architecture.fields import ConfigError
 from estimators.architecture.parse import parse_config
 from estimators.architecture.quantization import FormatRule, TensorFormat
 from estimators.architecture.spec import LayerGroup, ModelSpec, Role, SpecSource, StoredWeights, Tensor
 from estimators.formats import LAYOUTS, stored_bytes
-from estimators.module_match import Budget, layer_specific, matches
+from estimators.module_match import Budget, first_match, layer_specific
 from estimators.precision import DTYPE_OF, RECIPES, KvPrecision, Method, Precision, Weights, resolve_precision
 from estimators.provenance import Refusal
 from tests.conftest import REFERENCE
@@ -28,6 +31,17 @@ SMALL_LLAMA = {
     "vocab_size": 2000,
     "tie_word_embeddings": False,
     "torch_dtype": "bfloat16",
+}
+CT_INT8: dict[str, object] = {
+    "quant_method": "compressed-tensors",
+    "format": "int-quantized",
+    "config_groups": {
+        "group_0": {
+            "targets": ["Linear"],
+            "weights": {"num_bits": 8, "type": "int", "strategy": "channel", "symmetric": True},
+            "input_activations": {"num_bits": 8, "type": "int", "strategy": "token", "dynamic": True},
+        }
+    },
 }
 with (REFERENCE / "quantized_sizes.csv").open(newline="", encoding="utf-8") as file:
     MEASURED = list(csv.DictReader(file))
@@ -353,8 +367,8 @@ def rule(*targets: str, ignore: tuple[str, ...] = ()) -> FormatRule:
     ],
 )
 def test_patterns_of_recipes(path: str, pattern: str, matched: bool) -> None:
-    assert matches(path, rule(pattern), Budget()) is matched
-    assert matches(path, rule("Linear", ignore=(pattern,)), Budget()) is not matched
+    assert (first_match(path, [rule(pattern)], Budget()) is not None) is matched
+    assert (first_match(path, [rule("Linear", ignore=(pattern,))], Budget()) is None) is matched
 
 
 def test_a_pattern_with_a_layer_number_makes_layers_differ() -> None:
@@ -362,10 +376,63 @@ def test_a_pattern_with_a_layer_number_makes_layers_differ() -> None:
     assert not layer_specific(rule("Linear", ignore=("lm_head", "re:.*w1.*")))
 
 
-def test_a_regular_expression_that_never_ends_is_cut_off() -> None:
-    with pytest.raises(Refusal) as refused:
-        matches("model.layers.0." + "a" * 60, rule(r"re:.*\.(a|a)*b$"), Budget())
+NEVER_ENDS = r"re:.*\.(a|a)*b$"
+HOSTILE = {
+    "an expression that does not end": ("model.layers.0." + "a" * 60, [rule(NEVER_ENDS)], "does not end"),
+    "one that does not compile": ("lm_head", [rule("re:(")], "does not compile"),
+    "one too deep to compile": ("lm_head", [rule("re:" + "(?:" * 300 + "a" + ")*" * 300)], "does not compile"),
+    "one over-long": ("lm_head", [rule("re:" + "a" * 2001)], "too many or too long"),
+    "4,000 of them": (
+        "lm_head",
+        [rule("Linear", ignore=tuple(f"re:x{i}" for i in range(4000)))],
+        "too many or too long",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", HOSTILE)
+def test_rules_nobody_can_apply_are_refused_within_their_budget_and_the_second_time_at_once(what: str) -> None:
+    path, rules, said = HOSTILE[what]
+    budget = Budget()
+    begun = time.thread_time()
+    with pytest.raises(ConfigError, match=said) as refused:
+        first_match(path, rules, budget)
     assert refused.value.field == "quantization_config"
+    assert time.thread_time() - begun < 2.5
+    begun = time.thread_time()
+    with pytest.raises(ConfigError, match=said):
+        first_match("another", rules, budget)
+    assert time.thread_time() - begun < 0.02
+
+
+def test_all_rules_of_a_model_share_one_budget_over_all_its_modules() -> None:
+    """At a millisecond a rule a thousand are looked at, be it on one path or on many."""
+    budget = Budget(clock=(step / 1000 for step in count()).__next__)
+    rules = [rule(f"re:x{number}") for number in range(300)]
+    assert first_match("a.b", rules, budget) is None
+    with pytest.raises(ConfigError, match="holds rules that take too long"):
+        first_match("a.c", rules, budget)
+
+
+def test_threads_share_a_budget_without_sharing_a_clock() -> None:
+    """A thread that has worked for an hour does not use up the budget of one that has just begun."""
+    hour, fresh = Budget(clock=iter([3600.0, 3600.1, 3600.2]).__next__), Budget(clock=iter([0.0, 0.1, 0.2]).__next__)
+    for budget in (hour, fresh):
+        assert first_match("lm_head", [rule("lm_head")], budget) is not None
+        assert budget.seconds == pytest.approx(0.2)
+
+
+def test_a_config_whose_rules_cannot_be_applied_is_refused_when_it_is_resolved_for_every_reader_alike() -> None:
+    for quantization in (
+        {"ignore": [f"re:x{i}" for i in range(4000)]},
+        {"ignore": ["re:" + "a" * 2001]},
+        {"ignore": ["re:("]},
+    ):
+        spec = parsed({**SMALL_LLAMA, "quantization_config": {**CT_INT8, **quantization}})
+        for _ in range(2):
+            with pytest.raises(ConfigError):
+                resolve_precision(spec)
+        assert resolve_precision(spec, Weights.BF16).weights_bytes > 0  # what does not read them is answered
 
 
 def test_copies_are_counted_in_bytes() -> None:

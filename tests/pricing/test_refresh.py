@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -11,7 +13,7 @@ from estimators.provenance import Refusal
 from pricing.aws.errors import AccessDenied, ExpiredCredentials
 from pricing.offers import Listing
 from pricing.reading import PriceReading, Progress, no_progress
-from pricing.refresh import read_region, refresh_regions
+from pricing.refresh import Refresher, RegionReport, read_region, refresh_regions
 
 BOTH = (Listing.PRICE_LIST, Listing.SPOT)
 
@@ -93,3 +95,49 @@ def test_a_defect_in_one_listing_is_logged_without_what_aws_sent_and_costs_no_ot
     (record,) = caplog.records
     assert record.getMessage().startswith("reading us-east-1 price_list failed: KeyError at test_refresh.py:")
     assert "SECRET" not in caplog.text
+
+
+@dataclass
+class Damaged:
+    """A book whose store holds what nobody foresaw."""
+
+    looks: int = 0
+    refreshed: list[str] = field(default_factory=list)
+
+    def keep_up(self) -> None:
+        self.looks += 1
+        raise KeyError("unknown_payment")
+
+    def due(self, region: str) -> tuple[Listing, ...]:
+        return BOTH
+
+    def refresh(self, region: str, listings: Sequence[Listing]) -> RegionReport:
+        self.refreshed.append(region)
+        return RegionReport(region=region, outcomes=())
+
+
+def test_whatever_lies_in_the_store_the_thread_goes_on_reading_regions() -> None:
+    book = Damaged()
+    refresher = Refresher(book=book, tick=timedelta(milliseconds=5))
+    refresher.start()
+    try:
+        wait_until(lambda: book.looks >= 3)
+        refresher.request("eu-west-1")
+        wait_until(lambda: book.refreshed == ["eu-west-1"])
+    finally:
+        refresher.stop()
+
+
+def test_only_regions_that_aws_has_are_ever_watched() -> None:
+    refresher = Refresher(book=Damaged())
+    for text in (*(f"aa-north-{number}" for number in range(60)), "us-east-9", "", "US-EAST-1", "eu-west-1 "):
+        assert not refresher.request(text)
+        assert not refresher.refreshing(text)
+    assert refresher.request("us-east-1")
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    end = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.005)

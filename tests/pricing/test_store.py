@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+from pricing.book import Book
 from pricing.offers import Listing, PurchaseOption
 from pricing.reading import PriceReading
 from pricing.store import PriceStore, StoreUnavailable
@@ -164,9 +165,16 @@ def test_a_database_that_does_not_answer_is_one_sentence() -> None:
     assert "word" not in str(refused.value)
 
 
-def test_tables_that_are_missing_are_one_sentence(tmp_path: Path) -> None:
-    with pytest.raises(StoreUnavailable):
-        PriceStore(sa.create_engine(f"sqlite:///{tmp_path / 'empty.db'}")).current()
+def test_tables_that_are_missing_are_made(tmp_path: Path) -> None:
+    engine = sa.create_engine(f"sqlite:///{tmp_path / 'empty.db'}")
+    store = PriceStore(engine)
+    assert list(store.current()) == []
+    with engine.begin() as connection:
+        connection.execute(sa.text("DROP TABLE price"))
+    with pytest.raises(StoreUnavailable, match="not kept"):  # a file that was taken away, noticed
+        store.record(reading(1, at(0), types=1))
+    assert store.record(reading(1, at(0), types=1))
+    engine.dispose()
 
 
 def worker(url: str, *words: str) -> subprocess.Popen[str]:
@@ -209,3 +217,52 @@ def test_a_reading_without_offers_is_kept_as_one(store: PriceStore) -> None:
     )
     assert store.record(empty)
     assert store.readings()["us-east-1", Listing.CAPACITY_BLOCKS].read_at == at(0).astimezone(UTC)
+
+
+# Rows of another version, or damaged ones
+
+NONSENSE = ("abc", "", "soon", "NaN", "-1", "Infinity", "1e999999999", "2999-13-45", "[", "{}", "null", "5", "\u0663")
+COLUMNS_OF = {
+    "price": ("option", "usd_per_hour", "upfront_usd", "first_seen", "last_seen", "listing", "region", "origin"),
+    "price_reading": ("listing", "region", "read_at", "complete_at", "remarks"),
+}
+
+
+def damage(store: PriceStore, table: str, column: str, text: str) -> None:
+    with store._engine.begin() as connection:
+        where = " WHERE instance_type = 'g5.0xlarge'" if table == "price" else ""
+        connection.execute(sa.text(f'UPDATE {table} SET "{column}" = :text{where}'), {"text": text})
+
+
+@pytest.mark.parametrize(("table", "column"), [(table, column) for table in COLUMNS_OF for column in COLUMNS_OF[table]])
+def test_an_odd_row_costs_no_other_and_the_next_reading_is_kept(store: PriceStore, table: str, column: str) -> None:
+    for number, text in enumerate(NONSENSE):
+        with store._engine.begin() as connection:
+            connection.execute(sa.text("DELETE FROM price"))
+            connection.execute(sa.text("DELETE FROM price_reading"))
+        store.record(reading(3, at(number), types=2))
+        damage(store, table, column, text)
+        book = Book(store=store, clock=lambda: at(60))
+        good = book.get("g5.1xlarge", "us-east-1", ON_DEMAND)
+        assert good is not None
+        assert good.usd_per_hour == 3
+        other = book.get("g5.0xlarge", "us-east-1", ON_DEMAND)
+        assert other is None or other.usd_per_hour in (3, 5)
+        book.history("g5.0xlarge", "us-east-1", ON_DEMAND)
+        book.on(date(2026, 11, 22))
+        book.keep_up()
+        assert book.status("us-east-1").sentence
+        assert store.record(reading(4, at(30), types=2))
+        later = Book(store=store, clock=lambda: at(60)).get("g5.1xlarge", "us-east-1", ON_DEMAND)
+        assert later is not None
+        assert later.usd_per_hour == 4
+
+
+@pytest.mark.parametrize(
+    ("column", "text"), [("option", "leased_by_the_minute"), ("usd_per_hour", "abc"), ("last_seen", "soon")]
+)
+def test_rows_left_out_are_counted(store: PriceStore, column: str, text: str) -> None:
+    store.record(reading(3, at(0), types=3))
+    assert Book(store=store, clock=lambda: at(60)).unreadable == 0
+    damage(store, "price", column, text)
+    assert Book(store=store, clock=lambda: at(60)).unreadable == 1

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import threading
 import time
+from base64 import b64encode
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
 from contextvars import ContextVar, copy_context
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
+from urllib.parse import unquote, urlsplit, urlunsplit
 
 if TYPE_CHECKING:
     import httpx2
@@ -55,6 +57,24 @@ class Limits:
 
 _LIMITS: ContextVar[Limits | None] = ContextVar("hub_limits", default=None)
 _RUNNING = threading.BoundedSemaphore(16)  # calls under way, those that outlived their deadline included
+
+
+_SIGNED: dict[str, str] = {}  # Authorization of the hosts whose address held a name and a password
+
+
+def without_password(endpoint: str) -> str:
+    """The address without the name and password written into it, which go to that host in a header from now on: the
+    HTTP client and the Hub's library log every address they ask."""
+    try:
+        parts = urlsplit(endpoint)
+        host = parts.netloc.rpartition("@")[2]
+        if host == parts.netloc:
+            return endpoint
+        pair = f"{unquote(parts.username or '')}:{unquote(parts.password or '')}".encode()
+    except ValueError:
+        return endpoint
+    _SIGNED[host.lower()] = f"Basic {b64encode(pair).decode('ascii')}"
+    return urlunsplit(parts._replace(netloc=host))
 
 
 @contextmanager
@@ -121,6 +141,8 @@ def make_client(unlimited: Callable[[], None]) -> httpx2.Client:
             self.stream.close()
 
     def before(request: httpx2.Request) -> None:
+        if (signed := _SIGNED.get(request.url.netloc.decode("ascii").lower())) is not None:
+            request.headers["authorization"] = signed
         limits = _LIMITS.get()
         if limits is None:
             unlimited()

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from estimators.architecture.gguf import BadGguf
-from estimators.architecture.hub.bounds import OverLimit
+from estimators.architecture.hub.bounds import OverLimit, without_password
 from estimators.architecture.hub.config import (
     parse_completed,
     read_config,
@@ -31,12 +31,15 @@ from estimators.architecture.hub.errors import (
     ConfigUnreadable,
     GatedModel,
     HubOffline,
+    HubPending,
     HubQuestion,
     HubRefusal,
     HubUnavailable,
+    HubUnreachable,
     ModelForbidden,
     ModelNotFound,
     RateLimited,
+    RepositoryTooLarge,
     RevisionNotFound,
     WeightsUnreadable,
 )
@@ -56,6 +59,7 @@ from estimators.architecture.hub.pages import (
     weight_files_bytes,
 )
 from estimators.architecture.hub.weights import BadHeader, read_headers
+from estimators.architecture.model_id import MODEL_ID
 from estimators.architecture.params_json import as_config
 from estimators.architecture.parse import MAX_CONFIG_BYTES, UnknownArchitecture
 from estimators.architecture.spec import ModelSpec, Reading
@@ -72,12 +76,15 @@ __all__ = [
     "HubClient",
     "HubModel",
     "HubOffline",
+    "HubPending",
     "HubRefusal",
     "HubUnavailable",
+    "HubUnreachable",
     "ModelForbidden",
     "ModelNotFound",
     "QuantizedCheckpoint",
     "RateLimited",
+    "RepositoryTooLarge",
     "RevisionNotFound",
     "WeightsUnreadable",
     "preload",
@@ -87,7 +94,6 @@ PUBLIC_HUB = "https://huggingface.co"
 MAX_ANSWER_BYTES = 16 << 20  # a model page with the sizes of some thousand files takes about a megabyte
 GGUF_BYTES = 24 << 20  # a GGUF header holds the vocabulary: 6 MB for 150,000 tokens, twice that with its merges
 MAX_CHUNK_BYTES = 1 << 20  # what the HTTP client may hand over in one piece beyond what was asked for
-MODEL_ID = re.compile(r"(?!.*(--|\.\.))[A-Za-z0-9_][\w.-]{0,95}(/[A-Za-z0-9_][\w.-]{0,95})?", re.ASCII)
 REVISION = re.compile(r"(?!.*(\.\.|//))[A-Za-z0-9][\w.+/-]{0,199}", re.ASCII)
 TOKEN = re.compile(r"[!-~]+")  # anything else could not travel in a header, and clients log what they refuse
 COMMIT = re.compile(r"[0-9a-f]{40}")
@@ -120,7 +126,7 @@ class HubClient:
         timeout_s: float = 8.0,
         cache_dir: Path | None = None,
     ) -> None:
-        self.endpoint = (endpoint or os.environ.get("HF_ENDPOINT") or PUBLIC_HUB).rstrip("/")
+        self.endpoint = without_password((endpoint or os.environ.get("HF_ENDPOINT") or PUBLIC_HUB).rstrip("/"))
         self.offline = _env_offline() if offline is None else offline
         self.timeout_s = timeout_s
         self.cache_dir = cache_dir  # None is where every tool of the Hub keeps it, under HF_HOME
@@ -145,11 +151,15 @@ class HubClient:
         deadline = time.monotonic() + self.timeout_s
         try:
             return in_time(asked, deadline, lambda: self._from_hub(asked, deadline))
-        except HubUnavailable:
+        except (HubUnavailable, RepositoryTooLarge):
             found = self._from_disk(asked, "the Hub did not answer")
             if found is None:
                 raise
             return found
+
+    def pending(self, model_id: str) -> HubPending:
+        """What to say while `fetch` is under way in another thread."""
+        return self._asked(model_id, None).pending()
 
     def find_quantized(self, base_model_id: str, limit: int = 40) -> tuple[QuantizedCheckpoint, ...]:
         """Checkpoints that quantize this model: those that declare it, then Red Hat AI's by name; most used first."""
@@ -161,7 +171,7 @@ class HubClient:
         return in_time(asked, deadline, lambda: self._quantized(asked, limit, deadline))
 
     def _asked(self, model_id: str, revision: str | None) -> HubQuestion:
-        if not MODEL_ID.fullmatch(model_id) or model_id.endswith(".git"):
+        if not MODEL_ID.fullmatch(model_id):
             shown = model_id if len(model_id) <= 60 else model_id[:60] + "..."
             raise BadModelId(
                 f"{shown!r} is not a model id.", "Ids look like organisation/name, as in Qwen/Qwen2.5-7B-Instruct."
@@ -338,15 +348,20 @@ class HubClient:
         load_library()
         from huggingface_hub import try_to_load_from_cache
 
-        path = try_to_load_from_cache(asked.model_id, "config.json", cache_dir=self.cache_dir, revision=asked.revision)
-        if not isinstance(path, str):
+        try:
+            path = try_to_load_from_cache(
+                asked.model_id, "config.json", cache_dir=self.cache_dir, revision=asked.revision
+            )
+            text = read_text(Path(path)) if isinstance(path, str) else None
+        except OverLimit:
+            raise too_large(asked.model_id) from None
+        except (OSError, ValueError):  # a cache that cannot be read, or a name the library knows no file for
+            return None
+        if not isinstance(path, str) or text is None:
             return None
         commit = Path(path).parent.name
         note = f"config.json of {asked.model_id} at {commit[:12]}, from the local cache ({why})"
-        try:
-            config = read_config(read_text(Path(path)), asked.model_id)
-        except OverLimit:
-            raise too_large(asked.model_id) from None
+        config = read_config(text, asked.model_id)
         spec, filled = self._parsed(asked, config, commit, note)
         return HubModel(spec=spec, gated=False, weight_files_bytes=None, filled=filled, from_disk=True, config=config)
 

@@ -46,8 +46,20 @@ class HubUnavailable(HubRefusal):
     """The Hub did not answer, or not as a Hub does."""
 
 
+class HubUnreachable(HubUnavailable):
+    """No connection to the Hub."""
+
+
+class HubPending(HubUnavailable):
+    """The Hub is being asked; its answer comes later."""
+
+
 class RateLimited(HubUnavailable):
     """The Hub asks to slow down."""
+
+
+class RepositoryTooLarge(HubRefusal):
+    """The repository says more of itself than any model needs to: its own fault, not the Hub's."""
 
 
 class ConfigMissing(HubRefusal):
@@ -145,7 +157,7 @@ class HubQuestion:
         return HubUnavailable(f"{self.host} did not answer within {self.timeout_s:g} s.", INSTEAD)
 
     def unreachable(self) -> HubUnavailable:
-        return HubUnavailable(f"{self.host} cannot be reached from here.", INSTEAD)
+        return HubUnreachable(f"{self.host} cannot be reached from here.", INSTEAD)
 
     def failing(self, status: int | None) -> HubUnavailable:
         if status == 429:
@@ -155,6 +167,18 @@ class HubQuestion:
             )
         said = f" ({status})" if status else ""
         return HubUnavailable(f"{self.host} answered with an error{said}.", INSTEAD)
+
+    def pending(self) -> HubPending:
+        return HubPending(
+            f"{self.model_id} is being read from {self.host}.",
+            "Ask again in a moment, choose a model of the embedded catalogue, or give a parameter count.",
+        )
+
+    def over_limits(self) -> RepositoryTooLarge:
+        return RepositoryTooLarge(
+            f"What {self.host} says of {self.model_id} is longer than of any model.",
+            "Choose another model, or give a parameter count.",
+        )
 
     def not_a_hub(self) -> HubUnavailable:
         return HubUnavailable(

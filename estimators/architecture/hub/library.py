@@ -114,8 +114,10 @@ def _refusal(asked: HubQuestion, error: Exception) -> HubRefusal:
     status = getattr(getattr(error, "response", None), "status_code", None)
     table: tuple[tuple[type[Exception] | tuple[type[Exception], ...], Callable[[], HubRefusal]], ...] = (
         (Refused, lambda: asked.failing(error.status if isinstance(error, Refused) else None)),
+        ((httpx2.ConnectError, httpx2.ConnectTimeout), asked.unreachable),
         ((OutOfTime, httpx2.TimeoutException), asked.too_slow),
-        ((OverLimit, Undecodable), asked.not_a_hub),
+        (OverLimit, asked.over_limits),
+        (Undecodable, asked.not_a_hub),
         (errors.GatedRepoError, asked.gated),  # a kind of RepositoryNotFoundError, so before it
         (errors.RevisionNotFoundError, asked.no_revision),
         (errors.DisabledRepoError, asked.disabled),
@@ -123,7 +125,8 @@ def _refusal(asked: HubQuestion, error: Exception) -> HubRefusal:
         (errors.EntryNotFoundError, asked.no_config),
         (errors.OfflineModeIsEnabled, asked.offline),
         (errors.HfHubHTTPError, lambda: asked.forbidden() if status in (401, 403) else asked.failing(status)),
-        ((httpx2.HTTPError, OSError), asked.unreachable),
+        (httpx2.HTTPError, lambda: asked.failing(None)),
+        (OSError, asked.unreachable),
     )
     for kinds, sentence in table:
         if isinstance(error, kinds):

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 import hmac
+import logging
 import os
-from collections.abc import Mapping
+import threading
+import time
+from collections.abc import Callable, Mapping
 
 from estimators.provenance import Refusal
+
+log = logging.getLogger("rightsize")
 
 SWITCH = "RIGHTSIZE_PROFILING"
 TOKEN = "RIGHTSIZE_PROFILING_TOKEN"  # noqa: S105 (the variable's name)
@@ -16,6 +22,29 @@ SHORTEST_TOKEN = 16  # characters; a shorter one can be guessed
 
 class NotAuthorised(Refusal):
     """This person may not start a measurement here."""
+
+
+class Guesses:
+    """Wrong tokens of the last minute, from anybody, each once however often its page is drawn. Beyond `most` none is
+    looked at, the right one neither: at 20 a minute a token of 16 letters outlasts everybody."""
+
+    def __init__(self, most: int = 20, window_s: float = 60.0, clock: Callable[[], float] = time.monotonic) -> None:
+        self._most, self._window_s, self._clock = most, window_s, clock
+        self._wrong: dict[bytes, float] = {}
+        self._lock = threading.Lock()
+
+    def too_many(self) -> bool:
+        with self._lock:
+            old = self._clock() - self._window_s
+            self._wrong = {mark: at for mark, at in self._wrong.items() if at > old}
+            return len(self._wrong) >= self._most
+
+    def add(self, token: str) -> None:
+        with self._lock:
+            self._wrong.setdefault(hashlib.sha256(token.encode()).digest(), self._clock())
+
+
+GUESSES = Guesses()
 
 
 def profiling_enabled(environment: Mapping[str, str] = os.environ) -> bool:
@@ -47,6 +76,7 @@ def authorise(
     claims: Mapping[str, object] | None = None,
     oidc: bool = False,
     environment: Mapping[str, str] = os.environ,
+    guesses: Guesses = GUESSES,
 ) -> None:
     """Raises `NotAuthorised` unless profiling is on and this person may use it.
 
@@ -72,5 +102,9 @@ def authorise(
             field="profiling",
             remedy=f"The operator sets {TOKEN} to {SHORTEST_TOKEN} characters or more.",
         )
+    if guesses.too_many():
+        raise NotAuthorised("Too many wrong tokens were tried.", field="profiling", remedy="Try again in a minute.")
     if not token_matches(token, environment):
+        guesses.add(token)
+        log.warning("a wrong profiling token was given")
         raise NotAuthorised("That is not the profiling token.", field="profiling", remedy="Ask the operator for it.")

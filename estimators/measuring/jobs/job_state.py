@@ -54,3 +54,7 @@ class JobState:
     @property
     def open(self) -> bool:
         return self.status.value in OPEN
+
+    def place(self, *, own: bool) -> str:
+        """Where it runs; the address of a server, which may be internal, only for whoever asked for it."""
+        return "a running server" if "://" in self.device and not own else self.device

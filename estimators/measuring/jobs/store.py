@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 
 import sqlalchemy as sa
@@ -15,7 +15,7 @@ from estimators.measuring.device.device_profile import DeviceProfile, read_profi
 from estimators.measuring.foreign import ForeignInput, number, text
 from estimators.measuring.jobs.job_state import LONGEST_DEVICE, OPEN, JobState, MeasurementsUnavailable, Status
 from estimators.measuring.measurement import Measurement, as_dict, from_dict
-from estimators.provenance import refusing
+from estimators.provenance import Refusal, refusing
 
 metadata = sa.MetaData()
 
@@ -61,14 +61,19 @@ jobs = sa.Table(
     sa.Index("profile_job_queue", "device", "status", "id"),
 )
 
+# What a row raises that is damaged, or of another version of this tool; a `Refusal` is a `ValueError`.
+ODD_ROW = (ValueError, TypeError, KeyError, ArithmeticError, RecursionError)
 ALIVE_S = 15.0  # a runner reports every second; older than this it has died
 MOST_SHOWN = 200  # measurements or open jobs, so that a page stays one
+MOST_OPEN = 12  # jobs that wait or run, each a process
 KEPT_DAYS = 30  # finished jobs; their measurements stay
 
 
 def _unavailable(kind: str) -> MeasurementsUnavailable:
     return MeasurementsUnavailable(
-        f"The database of measurements does not answer ({kind}).", field="profiling", remedy="Check DATABASE_URL."
+        f"The database of measurements does not answer ({kind}): nothing can be measured or kept meanwhile.",
+        field="profiling",
+        remedy="It is tried again by itself; check DATABASE_URL.",
     )
 
 
@@ -85,19 +90,34 @@ class MeasurementStore:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        self._made = False  # the tables, as far as this process knows
+        self.unreadable = 0  # measurements the last `history` left out, and
+        self.unreadable_jobs = 0  # jobs the last look at the queue did: damaged, or of another version of this tool
 
     @contextmanager
     def _transaction(self) -> Iterator[Connection]:
-        with refusing(SQLAlchemyError, _unavailable), self._engine.begin() as connection:
-            yield connection
+        try:
+            with refusing(SQLAlchemyError, _unavailable):
+                if not self._made:
+                    self._make()
+                with self._engine.begin() as connection:
+                    yield connection
+        except MeasurementsUnavailable:
+            self._made = False  # it may be another database, or a new file, when it is back
+            raise
 
     def create(self) -> None:
-        """Makes the tables unless they are there; two processes may do it at once."""
+        """Makes the tables unless they are there, as every other call does that finds none made."""
+        with self._transaction():
+            pass
+
+    def _make(self) -> None:
+        """Two processes may do it at once: what another made between the check and the statement is found then."""
         try:
             metadata.create_all(self._engine)
         except DBAPIError:
-            with self._transaction() as connection:
-                metadata.create_all(connection)
+            metadata.create_all(self._engine)
+        self._made = True
 
     # measurements
 
@@ -113,17 +133,19 @@ class MeasurementStore:
         return added
 
     def history(self) -> tuple[Measurement, ...]:
-        """The newest `MOST_SHOWN` measurements, newest first."""
+        """The newest `MOST_SHOWN` measurements that can be read, newest first."""
         statement = sa.select(measurements.c.body).order_by(measurements.c.measured_at.desc()).limit(MOST_SHOWN)
         with self._transaction() as connection:
             bodies = connection.execute(statement).scalars().all()
-        return tuple(from_dict(json.loads(body), "stored measurement") for body in bodies)
+        found = _readable(bodies)
+        self.unreadable = len(bodies) - len(found)
+        return found
 
     def find(self, ids: Sequence[str]) -> tuple[Measurement, ...]:
         statement = sa.select(measurements.c.id, measurements.c.body).where(measurements.c.id.in_(ids[:500]))
         with self._transaction() as connection:
             bodies = {row.id: row.body for row in connection.execute(statement)}
-        return tuple(from_dict(json.loads(bodies[key]), "stored measurement") for key in ids if key in bodies)
+        return _readable([bodies[key] for key in ids if key in bodies])
 
     def remove(self, measurement_id: str) -> None:
         with self._transaction() as connection:
@@ -143,17 +165,25 @@ class MeasurementStore:
         mine = (profiles.c.device == device, profiles.c.dtype == dtype, profiles.c.threads == threads)
         with self._transaction() as connection:
             body = connection.execute(sa.select(profiles.c.body).where(*mine)).scalar()
-        return None if body is None else read_profile(json.loads(body))
+        with suppress(*ODD_ROW):  # as one that was never taken
+            return None if body is None else read_profile(json.loads(body))
+        return None
 
     # jobs
 
     def enqueue(self, device: str, title: str, asked_by: str = "") -> int:
-        """A new job at the end of the device's queue; its id."""
+        """A new job at the end of the device's queue; its id. Raises `Refusal` where enough wait already."""
+        self.close_dead()
         now = _text(_now())
         values = {"device": device[:LONGEST_DEVICE], "title": text(title), "asked_by": text(asked_by, 120)}
         with self._transaction() as connection:
             old = _text(_now() - timedelta(days=KEPT_DAYS))
             connection.execute(jobs.delete().where(jobs.c.status.not_in(OPEN), jobs.c.heartbeat < old))
+            waiting = connection.execute(sa.select(sa.func.count()).where(jobs.c.status.in_(OPEN))).scalar() or 0
+            if waiting >= MOST_OPEN:
+                raise Refusal(
+                    f"{waiting} measurements wait or run already.", field="profiling", remedy="Wait for some to end."
+                )
             fresh = {"status": Status.QUEUED.value, "asked_at": now, "heartbeat": now}
             result = connection.execute(jobs.insert().values(**values, **fresh))
             return int(result.inserted_primary_key[0])  # type: ignore[index]
@@ -178,7 +208,12 @@ class MeasurementStore:
         statement = sa.select(jobs, ahead.label("ahead")).where(*where).order_by(jobs.c.id).limit(MOST_SHOWN)
         with self._transaction() as connection:
             rows = connection.execute(statement).mappings().all()
-        return tuple(_state(dict(row)) for row in rows)
+        found: list[JobState] = []
+        for row in rows:
+            with suppress(*ODD_ROW):
+                found.append(_state(dict(row)))
+        self.unreadable_jobs = len(rows) - len(found)
+        return tuple(found)
 
     def report(self, job_id: int, **changes: object) -> bool:
         """Writes an open job's progress and heartbeat; returns whether it was asked to stop, or is closed already."""
@@ -204,10 +239,19 @@ class MeasurementStore:
 
     def close_dead(self) -> None:
         """Jobs whose process has not been heard of: interrupted, never stuck in the queue."""
-        dead = _text(_now() - timedelta(seconds=ALIVE_S))
+        dead, ahead = _text(_now() - timedelta(seconds=ALIVE_S)), _text(_now() + timedelta(days=1))
+        silent = sa.or_(jobs.c.heartbeat < dead, jobs.c.heartbeat > ahead)  # no process wrote what lies ahead
         said = {"status": Status.INTERRUPTED.value, "message": "The process measuring it ended unexpectedly."}
         with self._transaction() as connection:
-            connection.execute(jobs.update().where(jobs.c.status.in_(OPEN), jobs.c.heartbeat < dead).values(**said))
+            connection.execute(jobs.update().where(jobs.c.status.in_(OPEN), silent).values(**said))
+
+
+def _readable(bodies: Sequence[str]) -> tuple[Measurement, ...]:
+    found: list[Measurement] = []
+    for body in bodies:
+        with suppress(*ODD_ROW):
+            found.append(from_dict(json.loads(body), "stored measurement"))
+    return tuple(found)
 
 
 def _row(measurement: Measurement) -> dict[str, object]:
@@ -222,9 +266,9 @@ def _row(measurement: Measurement) -> dict[str, object]:
 
 
 def _state(row: Mapping[str, object]) -> JobState:
-    results = json.loads(str(row["results"]))
+    results, asked_at = json.loads(str(row["results"])), datetime.fromisoformat(str(row["asked_at"]))
     job_id, ahead = row["id"], row["ahead"]
-    if not isinstance(job_id, int) or not isinstance(ahead, int):
+    if not isinstance(job_id, int) or not isinstance(ahead, int) or not isinstance(results, list):
         raise ForeignInput("The queue of jobs is damaged.", field="profiling")
     return JobState(
         id=job_id,
@@ -235,7 +279,7 @@ def _state(row: Mapping[str, object]) -> JobState:
         message=str(row["message"]),
         seconds_left=number(row["seconds_left"]),
         asked_by=str(row["asked_by"]),
-        asked_at=datetime.fromisoformat(str(row["asked_at"])),
+        asked_at=asked_at,
         ahead=ahead,
         results=tuple(map(str, results)),
     )

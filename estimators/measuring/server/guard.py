@@ -145,7 +145,9 @@ def _check_address(text: str, host: str, policy: EndpointPolicy) -> None:
 
 
 def is_public(address: Address) -> bool:
-    return address.is_global and not (address.version == 4 and address in SHARED)
+    if isinstance(address, ipaddress.IPv6Address):
+        return address.is_global and not address.is_site_local  # fec0::/10, of old networks (RFC 3879)
+    return address.is_global and address not in SHARED
 
 
 def embedded(address: Address) -> Address:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import logging
 import socket
 import subprocess
 import sys
@@ -19,9 +20,11 @@ from estimators.architecture.hub.client import (
     HubOffline,
     HubRefusal,
     HubUnavailable,
+    HubUnreachable,
     ModelForbidden,
     ModelNotFound,
     RateLimited,
+    RepositoryTooLarge,
     RevisionNotFound,
     WeightsUnreadable,
 )
@@ -321,13 +324,28 @@ def test_nobody_listening(tmp_path):
         unused.bind(("127.0.0.1", 0))
         port = unused.getsockname()[1]
     error = refusal(HubClient(endpoint=f"http://127.0.0.1:{port}", cache_dir=tmp_path))
-    assert type(error) is HubUnavailable
+    assert type(error) is HubUnreachable
     assert f"127.0.0.1:{port} cannot be reached" in error.message
 
 
 @pytest.mark.parametrize("endpoint", ["ftp://127.0.0.1", "127.0.0.1", "http://", "http://[", "http://no such host"])
 def test_an_endpoint_that_is_none(endpoint, tmp_path):
     assert isinstance(refusal(HubClient(endpoint=endpoint, cache_dir=tmp_path)), HubUnavailable)
+
+
+def test_a_password_in_the_endpoint_reaches_the_hub_and_no_log(hub, tmp_path, caplog):
+    hub.add_model("org/signed", config=LLAMA)
+    endpoint = hub.url.replace("://", "://ann:hunter%402@")
+    client = HubClient(endpoint=endpoint, offline=False, cache_dir=tmp_path)
+    with caplog.at_level(logging.DEBUG):
+        client.fetch("org/signed")
+        refusal(client, "org/missing")
+        hub.fail("/api/models/", status=500)
+        said = refusal(client, "org/failing").message
+    assert {r.headers.get("authorization") for r in hub.requests} == {"Basic YW5uOmh1bnRlckAy"}  # ann:hunter@2
+    for text in (caplog.text, said, repr(vars(client)["endpoint"])):
+        assert "hunter" not in text
+        assert "YW5uOm" not in text
 
 
 # ---------------------------------------------------------------- servers that waste time or space
@@ -362,7 +380,9 @@ def test_an_answer_that_is_not_a_hubs(hub, client, body):
 
 def test_an_answer_without_end_is_not_read(hub, client):
     hub.fail("/api/models/", status=200, headers={"Content-Length": str(1 << 40)})
-    assert "not as a Hugging Face Hub does" in refusal(client).message
+    error = refusal(client)
+    assert type(error) is RepositoryTooLarge  # its own fault, not the Hub's
+    assert "longer than of any model" in error.message
 
 
 def test_an_answer_that_unpacks_to_more_is_not_unpacked(hub, client):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from estimators.measuring.jobs.authority import NotAuthorised, authorise, profiling_enabled
+from estimators.measuring.jobs.authority import Guesses, NotAuthorised, authorise, profiling_enabled
 
 TOKEN = "correct-horse-battery"
 ON = {"RIGHTSIZE_PROFILING": "1", "RIGHTSIZE_PROFILING_TOKEN": TOKEN}
@@ -64,3 +64,24 @@ def test_where_people_sign_in_no_token_does() -> None:
 def test_signing_in_is_not_enough_when_nobody_is_named() -> None:
     with pytest.raises(NotAuthorised):
         authorise(oidc=True, claims={"email": "ann@example.com"}, environment=ON)
+
+
+def test_guesses_are_limited_for_all_together_and_forgotten_after_a_minute() -> None:
+    now = [0.0]
+    guesses = Guesses(clock=lambda: now[0])
+
+    def guess(token: str) -> str:
+        try:
+            authorise(token=token, environment=ON, guesses=guesses)
+        except NotAuthorised as refused:
+            return refused.message
+        return "in"
+
+    assert {guess("one wrong token, its page drawn often") for _ in range(100)} == {"That is not the profiling token."}
+    assert guess(TOKEN) == "in"
+    said = [guess(f"guess {number}") for number in range(100)]
+    assert said.count("That is not the profiling token.") == 19
+    assert said.count("Too many wrong tokens were tried.") == 81
+    assert guess(TOKEN) == "Too many wrong tokens were tried."  # or the limit would limit nothing
+    now[0] = 61.0
+    assert guess(TOKEN) == "in"

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 from app.storage import open_engine
 from estimators.measuring.jobs.job_state import MeasurementsUnavailable, Status
-from estimators.measuring.jobs.store import MeasurementStore
+from estimators.measuring.jobs.store import MOST_OPEN, MeasurementStore
+from estimators.measuring.measurement import as_dict
+from estimators.provenance import Refusal
 from tests.estimators.measuring.device.test_device_profile import PROFILE
 from tests.profiling_samples import measurement
 
@@ -80,3 +84,68 @@ def test_a_database_that_does_not_answer_names_no_secret(tmp_path: Path) -> None
         MeasurementStore(engine).history()
     assert "secret-name" not in str(refusal.value)
     engine.dispose()
+
+
+NONSENSE = ("", "soon", "[", "{}", "null", "5", '"x"', "[" * 5000, "NaN", '{"engine": "of-next-year"}')
+JOB_COLUMNS = ("status", "results", "asked_at", "heartbeat", "share", "seconds_left", "message")
+
+
+def written(store: MeasurementStore, table: str, column: str, text: str, where: str) -> None:
+    with store._engine.begin() as connection:
+        connection.execute(sa.text(f"UPDATE {table} SET {column} = :text WHERE {where}"), {"text": text})
+
+
+@pytest.mark.parametrize("text", NONSENSE)
+def test_a_measurement_that_cannot_be_read_costs_no_other_and_is_counted(store: MeasurementStore, text: str) -> None:
+    good, bad = measurement(id="a" * 32), measurement(id="b" * 32)
+    store.add([good, bad])
+    written(store, "measurement", "body", text, f"id = '{bad.id}'")
+    assert store.history() == (good,)
+    assert store.unreadable == 1
+    assert store.find([bad.id, good.id]) == (good,)
+
+
+def test_a_measurement_of_an_engine_not_known_yet_is_left_out(store: MeasurementStore) -> None:
+    store.add([measurement()])
+    written(store, "measurement", "body", json.dumps(as_dict(measurement()) | {"engine": "of-next-year"}), "1 = 1")
+    assert store.history() == ()
+    assert store.unreadable == 1
+
+
+@pytest.mark.parametrize("text", NONSENSE)
+def test_a_damaged_micro_benchmark_is_as_none(store: MeasurementStore, text: str) -> None:
+    store.keep_profile(PROFILE)
+    written(store, "device_profile", "body", text, "1 = 1")
+    assert store.profile("toy", "bfloat16", 1) is None
+
+
+@pytest.mark.parametrize("column", JOB_COLUMNS)
+def test_a_damaged_job_holds_up_nobody(store: MeasurementStore, column: str) -> None:
+    for text in NONSENSE:
+        bad, good = store.enqueue("host/cpu", "bad"), store.enqueue("host/cpu", "good")
+        written(store, "profile_job", column, text, f"id = {bad}")
+        assert "good" in [state.title for state in store.queue()]
+        store.job(bad)
+        store.close(good, Status.DONE, "Measured.")
+        store.close(bad, Status.DONE, "Measured.")
+
+
+def test_a_job_whose_heartbeat_lies_ahead_does_not_wait_for_ever(store: MeasurementStore) -> None:
+    written(store, "profile_job", "heartbeat", "soon", f"id = {store.enqueue('host/cpu', 'bad')}")
+    assert store.queue() == ()
+
+
+def test_no_more_wait_than_a_machine_can_start_processes_for(store: MeasurementStore) -> None:
+    ids = [store.enqueue("host/cpu", "toy") for _ in range(MOST_OPEN)]
+    with pytest.raises(Refusal, match="12 measurements wait or run already"):
+        store.enqueue("host/cuda", "toy")
+    store.close(ids[0], Status.DONE, "Measured.")
+    store.enqueue("host/cuda", "toy")
+
+
+def test_the_address_of_a_server_is_shown_to_whoever_asked_only(store: MeasurementStore) -> None:
+    store.enqueue("http://models.internal:8000", "sweep")
+    store.enqueue("host/cpu", "toy")
+    server, device = store.queue()
+    assert [server.place(own=own) for own in (True, False)] == ["http://models.internal:8000", "a running server"]
+    assert device.place(own=False) == "host/cpu"

@@ -63,6 +63,7 @@ def test_an_empty_list_allows_nothing() -> None:
         "100.64.0.1",
         "::1",
         "fd12::1",
+        "fec0::1",
         "::ffff:10.0.0.5",
         "2002:a00:5::1",
     ],

@@ -1,0 +1,226 @@
+"""What a stranger's question may cost: refused before it is worked out, stopped on the way, alone where it is dear."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from contextvars import copy_context
+from itertools import count
+
+import pytest
+
+from app.exploring.question_link import decode_question, question_of
+from app.planning import answer as answering
+from app.planning import budget as budgets
+from app.planning.answer import answer
+from app.planning.budget import DEAR_S, GIVEN_WAY, Allowance, OutOfBudget, checkpoint, watch
+from app.planning.question import Question
+from app.planning.recommend import recommend
+from app.planning.remembered import remembered_answer, remembered_plan, remembered_recommendation
+from app.planning.replicas import Fleet, Ints, Pace
+from app.scenario import Scenario, decode, with_page_defaults
+from app.sources import LocalSources
+from estimators.architecture import catalogue
+from estimators.architecture.hub.client import HubClient
+from estimators.precision import Weights
+from estimators.provenance import Refusal
+from pricing.book import Book
+from pricing.offers import PurchaseOption
+
+SOURCES = LocalSources(Book(), HubClient(offline=True))
+IDS = [entry.id for entry in catalogue.entries()]
+MODEL = "meta-llama/Llama-3.1-8B-Instruct"
+
+
+def clock(step: float) -> Iterator[float]:
+    return (step * number for number in count())
+
+
+def working(budget: Allowance) -> None:
+    with budget.spending():
+        for _ in range(100):
+            checkpoint()
+
+
+def question_of_link(raw: dict[str, str]) -> Question:
+    asked, _ = decode_question(
+        raw, models=IDS, regions=list(SOURCES.book.regions), vendors=["NVIDIA", "AMD", "AWS", "Google", "Intel"]
+    )
+    return question_of(asked, with_page_defaults(decode(raw).scenario), IDS)
+
+
+def test_a_question_of_everything_is_refused_at_once_and_told_how_to_narrow_it() -> None:
+    raw = {
+        "models": ",".join(IDS[:60]),
+        "regions": ",".join(SOURCES.book.regions),
+        "ways": ",".join(PurchaseOption),
+        "vendors": "NVIDIA,AMD,AWS",
+        "precisions": ",".join(Weights),
+        "rate": "1000000",
+        "ttft": "0.2",
+        "tpot": "0.01",
+        "e2e": "3",
+    }
+    question = question_of_link(raw)
+    for model in question.models:
+        SOURCES.spec(model)
+    begun = time.thread_time()
+    found = answer(question, Scenario(model=IDS[0]), SOURCES)
+    assert time.thread_time() - begun < 1.0
+    assert found.refusal is not None
+    assert found.refusal.field == "models"
+    assert "one question weighs up to 30,000. Name fewer models or precisions" in str(found.refusal)
+    assert [card.plan.asked.model for card in found.cards] == [IDS[0]]  # what was asked of the one model stands
+
+
+def test_many_layouts_that_need_thousands_of_copies_are_searched_by_doubling(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With more layouts than an array holds several tries of, the search once went up by ones: 3,000 rounds for this
+    load of a million requests a second. Doubling and halving up to 2^14 copies are 28."""
+    question = question_of_link({"models": ",".join(IDS[:12]), "rate": "1000000", "ttft": "0.2", "e2e": "3"})
+    rounds = count()
+    pace = Fleet.pace
+
+    def counted(fleet: Fleet, which: Ints, copies: Ints) -> Pace:
+        next(rounds)
+        return pace(fleet, which, copies)
+
+    monkeypatch.setattr(Fleet, "pace", counted)
+    assert recommend(question, SOURCES).layouts > 2048
+    assert next(rounds) < 100
+
+
+def test_work_is_stopped_when_its_seconds_are_spent_and_says_the_way_out() -> None:
+    with pytest.raises(OutOfBudget, match=r"stopped after 2\.5 s of work") as stopped:
+        working(Allowance(2.5, clock(0.1).__next__))
+    assert stopped.value.refusal.remedy.startswith("Name fewer models, precisions or vendors")
+
+
+def test_blocks_of_one_budget_add_up_and_an_inner_budget_is_the_outer_one() -> None:
+    budget = Allowance(1.0, clock(0.003).__next__)
+    working(budget)
+    with budget.spending():
+        working(Allowance(0.0))
+    working(budget)
+    with pytest.raises(OutOfBudget):
+        working(budget)
+
+
+def test_without_a_budget_nothing_is_limited_and_nobody_is_asked() -> None:
+    def run() -> None:
+        watch(lambda: pytest.fail("asked"))
+        checkpoint()
+
+    copy_context().run(run)
+
+
+def test_dear_work_goes_on_alone_and_the_second_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(budgets, "WAIT_S", 0.2)
+    inside, done = threading.Event(), threading.Event()
+
+    def first() -> None:
+        with Allowance(60, iter([0.0, DEAR_S + 1, DEAR_S + 2]).__next__).spending():
+            checkpoint()
+            inside.set()
+            done.wait(10)
+
+    thread = threading.Thread(target=first)
+    thread.start()
+    assert inside.wait(10)
+    working(Allowance(60, clock(0.0).__next__))  # small work runs beside it
+    with pytest.raises(OutOfBudget, match="Another large question is being worked out"):
+        working(Allowance(600, clock(1.0).__next__))
+    done.set()
+    thread.join(10)
+    working(Allowance(600, clock(1.0).__next__))  # its place is free again
+
+
+class Gone(BaseException):
+    """As Streamlit ends the run of a visit: no `Exception`, so that no handler keeps it."""
+
+
+def test_work_ends_when_nobody_waits_for_it_and_leaves_nothing_half_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(budgets, "LOOK_S", 0.0)
+    question = Question(scenario=Scenario(rate=7, ttft=2.0), models=(MODEL,))
+    looks = count()
+
+    def leave() -> None:
+        if next(looks) == 20:
+            raise Gone
+
+    def visit() -> None:
+        watch(leave)
+        remembered_answer(question, Scenario(model=MODEL, rate=7), SOURCES)
+
+    with pytest.raises(Gone):
+        copy_context().run(visit)
+    assert next(looks) == 21
+    again = remembered_answer(question, Scenario(model=MODEL, rate=7), SOURCES)
+    assert again.cards == answer(question, Scenario(model=MODEL, rate=7), SOURCES).cards
+    assert again.found is not None
+    assert again.found.plans
+
+
+def spent(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
+    """Every budget of these tests is of so many steps of work."""
+    for module in (answering, "app.planning.remembered"):
+        name = f"{module}.Allowance" if isinstance(module, str) else f"{module.__name__}.Allowance"
+        monkeypatch.setattr(name, lambda: Allowance(seconds, clock(0.000_01).__next__))
+
+
+def test_what_is_stopped_is_a_refusal_on_every_way_in_and_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    question = Question(scenario=Scenario(rate=11, ttft=2.0), models=(MODEL,))
+    scenario = Scenario(model=MODEL, rate=11.5)
+    with monkeypatch.context() as narrow:
+        spent(narrow, 0.0)
+        found = remembered_answer(question, Scenario(model=MODEL, rate=11), SOURCES)
+        assert found.refusal is found.stopped is not None
+        assert found.cards[0].plan.chosen is not None  # one scenario's plan is told all the same
+        assert "stopped after" in str(remembered_plan(scenario, SOURCES).refusal)
+        with pytest.raises(Refusal, match="stopped after"):
+            remembered_recommendation(question, SOURCES)
+    assert remembered_answer(question, Scenario(model=MODEL, rate=11), SOURCES).refusal is None
+    assert remembered_plan(scenario, SOURCES).refusal is None
+    assert remembered_recommendation(question, SOURCES).plans
+
+
+def test_a_safe_plan_that_is_not_looked_for_to_the_end_is_said_and_the_rest_stands(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    question = Question(scenario=Scenario(rate=13, ttft=1.0), models=(MODEL,))
+    asked = Scenario(model=MODEL, rate=13, ttft=1.0)
+    steps = count()
+    with monkeypatch.context() as counted:
+        counted.setattr("app.planning.answer.Allowance", lambda: Allowance(1e9, lambda: float(next(steps)) * 1e-9))
+        with Allowance(1e9, lambda: float(next(steps)) * 1e-9).spending():
+            recommend(question, SOURCES)
+    enough = next(steps) * 1e-9 + 1e-9
+    steps = count()
+    monkeypatch.setattr("app.planning.answer.Allowance", lambda: Allowance(enough, lambda: float(next(steps)) * 1e-9))
+    found = answer(question, asked, SOURCES)
+    assert found.refusal is None
+    assert found.stopped is not None
+    assert found.found is not None
+    assert found.found.plans
+
+
+@pytest.mark.parametrize(("passes", "sleeps"), [(1.0, False), (1.2, False), (2.0, True), (10.0, True)])
+def test_dear_work_gives_way_where_others_want_the_processor(
+    monkeypatch: pytest.MonkeyPatch, passes: float, sleeps: bool
+) -> None:
+    """`passes` seconds pass for each that it works: alone on a core 1, beside one other 2."""
+    worked, slept = [0.0], []
+
+    class Clock:
+        monotonic = staticmethod(lambda: passes * worked[0] + sum(slept))
+        sleep = staticmethod(slept.append)
+
+    monkeypatch.setattr(budgets, "time", Clock)
+    with Allowance(60, lambda: worked[0]).spending():
+        for _ in range(300):
+            worked[0] += 0.01
+            checkpoint()
+    assert bool(slept) is sleeps
+    dear = worked[0] - DEAR_S
+    assert sum(slept) <= 1.05 * GIVEN_WAY * dear
+    assert sum(slept) >= 0.5 * GIVEN_WAY * dear * sleeps
