@@ -62,6 +62,12 @@ def usd(value: Decimal | float, *, cents: bool = False) -> str:
     return f"${amount.quantize(Decimal(places), ROUND_HALF_UP):,}"
 
 
+def percent(share: Decimal | float) -> str:
+    """0.65 -> "65 %"; below a tenth one place more: "2.5 %"."""
+    value = 100 * float(share)
+    return f"{value:.1f} %" if 0 < abs(value) < 9.95 else f"{value:,.0f} %"
+
+
 def count(value: float) -> str:
     """Parameters: 8030261248 -> "8.03 B"."""
     for size, unit in ((1e12, "T"), (1e9, "B"), (1e6, "M")):

@@ -35,6 +35,7 @@ else:
                 st.Page("views/speed.py", title="Speed", url_path="speed"),
                 st.Page("views/cost.py", title="Cost", url_path="cost"),
                 st.Page("views/levers.py", title="Levers", url_path="levers"),
+                st.Page("views/commit.py", title="Commit", url_path="commit"),
             ],
             "Compare and check": [
                 st.Page("views/compare.py", title="Compare", url_path="compare"),

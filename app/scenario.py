@@ -131,6 +131,7 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._()/+-]{0,60}")
 _INSTANCE = re.compile(r"[a-z0-9][a-z0-9-]{0,20}\.[a-z0-9-]{1,20}")
 _REGION = re.compile(r"[a-z]{2}(-[a-z]{2,9}){1,3}-[0-9]{1,2}")
 _VERSION = re.compile(r"[0-9]{1,4}(\.[0-9a-z]{1,12}){0,5}")
+_WEEK = re.compile(r"always|[0-9]{1,2}-[0-9]{1,2}x[1-7](@[0-9]{1,3})?", re.ASCII)
 _UNITS = {"M": Decimal("0.001"), "B": Decimal(1), "T": Decimal(1000)}
 
 
@@ -218,6 +219,15 @@ QUESTION_KEYS = (
     "use", "models", "precisions", "regions", "ways", "vendors", "quality", "quality_of", "quality_on", "reasoning",
     "budget", "owned", "choice",
 )  # fmt: skip
+# What a page of its own asks beside the scenario; a page draws a box for each, bound to the key.
+PAGE_KEYS: dict[str, ValueKind] = {
+    "commit_fall": integer(0, 100),
+    "commit_grow": integer(0, 1_000),
+    "commit_wait": integer(0, 100),
+    "commit_redo": integer(0, 500),
+    "week": matching(_WEEK, "always, or hours, days and the load otherwise such as 8-18x5@20"),
+}
+LONGEST_OF_PAGE: dict[str, int] = {}  # characters, where more than `LONGEST_VALUE`
 DEFAULTS = {f.name: f.default for f in fields(Scenario)}
 
 
@@ -239,8 +249,8 @@ def decode(raw: Mapping[str, str]) -> Decoded:
                     Problem(key, f"v={shown}", f"is not a version of this link format; read as v={VERSION}.")
                 )
             continue
-        if key in FROZEN or key in QUESTION_KEYS:
-            continue  # read by `decode_frozen`, and by the page that asks
+        if key in FROZEN or key in QUESTION_KEYS or key in PAGE_KEYS:
+            continue  # read by `decode_frozen`, and by the pages that ask
         if key not in PARSERS:
             shown_key = key if len(key) <= 40 else key[:37] + "..."
             problems.append(Problem(key, shown_key, "is not a parameter of this page and was ignored."))
@@ -261,16 +271,27 @@ def decode(raw: Mapping[str, str]) -> Decoded:
 
 def decode_frozen(raw: Mapping[str, str]) -> tuple[dict[str, Any], tuple[Problem, ...]]:
     """The figures a decision link froze, and those that could not be read. Never raises."""
+    return _decode_each(FROZEN, raw)
+
+
+def decode_page(raw: Mapping[str, str]) -> tuple[dict[str, Any], tuple[Problem, ...]]:
+    """What the pages' own keys say, and those that could not be read. Never raises."""
+    return _decode_each(PAGE_KEYS, raw)
+
+
+def _decode_each(
+    parsers: Mapping[str, ValueKind], raw: Mapping[str, str]
+) -> tuple[dict[str, Any], tuple[Problem, ...]]:
     values: dict[str, Any] = {}
     problems: list[Problem] = []
-    for key in FROZEN:
-        text = raw.get(key, "")
+    for key, parse in parsers.items():
+        text = raw.get(key, "").strip()
         if not text:
             continue
         try:
-            if len(text) > LONGEST_VALUE:
+            if len(text) > LONGEST_OF_PAGE.get(key, LONGEST_VALUE):
                 raise Rejected("is too long")
-            values[key] = FROZEN[key](text)
+            values[key] = parse(text)
         except Rejected as problem:
             problems.append(Problem(key, f"{key}={text[:60]}", f"{problem}; it was ignored."))
     return values, tuple(problems)

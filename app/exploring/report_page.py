@@ -10,6 +10,7 @@ from decimal import Decimal
 
 from app.columns import as_json, as_text, columns_of
 from app.exploring.calibration import formula_version
+from app.exploring.finding import Finding
 from app.format import MEMORY_PER_GPU, MONTHLY_COST, PER_MILLION, gib, seconds, span, usd
 from app.planning.drafting import Drafting, bound_words
 from app.planning.plan import Candidate, Plan
@@ -53,7 +54,13 @@ td:first-child { min-width: 34mm; }
 
 
 def report_html(
-    plan: Plan, *, link: str, today: date, answer: Recommendation | None = None, chosen: Candidate | None = None
+    plan: Plan,
+    *,
+    link: str,
+    today: date,
+    answer: Recommendation | None = None,
+    chosen: Candidate | None = None,
+    findings: Sequence[Finding] = (),
 ) -> str:
     """A self-contained page: no script, no request, every text from outside escaped."""
     parts = [_head(plan, today)]
@@ -66,6 +73,7 @@ def report_html(
         parts.append(_quality(chosen.quality))
     if chosen is not None and chosen.drafting is not None:
         parts.append(_drafting(chosen.drafting, chosen.model))
+    parts += [_finding(finding) for finding in findings]
     parts.append(_foot(plan, link))
     body = "\n".join(parts)
     return (
@@ -100,6 +108,12 @@ def _limits(chosen: Candidate) -> str:
         if margin.key not in ("rate", "capacity")
     ]
     return "<h2>Limits</h2>" + _table(("Limit", "Asked", "This plan", "Margin"), rows)
+
+
+def _finding(finding: Finding) -> str:
+    notes = "".join(f'<p class="small">{in_html(note)}</p>' for note in finding.notes)
+    table = _table(finding.heads, finding.rows) if finding.rows else ""
+    return f"<h2>{in_html(finding.title)}</h2><p>{in_html(finding.sentence)}</p>{table}{notes}"
 
 
 def _drafting(drafting: Drafting, model: str) -> str:

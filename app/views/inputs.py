@@ -25,6 +25,7 @@ from app.scenario import (
     Problem,
     Scenario,
     decode,
+    decode_page,
     encode,
     model_text,
 )
@@ -88,7 +89,8 @@ def canonicalise() -> None:
     decision, scenario, dropped = read_decision(raw, decoded.scenario)
     decoded = replace(decoded, scenario=scenario)
     twice = (Problem(key, key[:40], "was given more than once; the last was used.") for key in repeated)
-    problems = (*decoded.problems, *dropped, *twice)
+    of_pages, unread = decode_page(raw)
+    problems = (*decoded.problems, *dropped, *twice, *unread)
     st.session_state.asked = decoded.scenario
     st.session_state.linked_decision = decision
     st.session_state.frozen = {key: text for key, text in raw.items() if key in FROZEN} if decision else {}
@@ -98,7 +100,7 @@ def canonicalise() -> None:
     for key, value in _widget_values(flat).items():
         st.session_state[key] = value
     kept = address(decoded.scenario) | st.session_state.frozen
-    kept |= encode_question(question_inputs.read_link())
+    kept |= encode_question(question_inputs.read_link()) | {key: raw[key] for key in of_pages}
     if any(problem.key == "model" and not problem.ignored for problem in problems):
         kept["model"] = st.session_state.model = raw["model"][:MOST_NAME]  # it stays, to be asked back
     if raw.get("choice") in list(Kind):

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import pytest
 
-from app.format import count, gib, seconds, significant, span, usd
+from app.format import count, gib, percent, seconds, significant, span, usd
 
 
 @pytest.mark.parametrize(
@@ -24,6 +24,10 @@ from app.format import count, gib, seconds, significant, span, usd
 )
 def test_significant_figures(value: float, text: str) -> None:
     assert significant(value) == text
+
+
+def test_shares() -> None:
+    assert [percent(share) for share in (0.65, 1, 1.33, 0.025, 0)] == ["65 %", "100 %", "133 %", "2.5 %", "0 %"]
 
 
 def test_bytes() -> None:

@@ -32,7 +32,7 @@ def metrics(page: Page) -> list[str]:
 
 
 GROUPS = {
-    "In detail": ("Memory", "Speed", "Cost", "Levers"),
+    "In detail": ("Memory", "Speed", "Cost", "Levers", "Commit"),
     "Compare and check": ("Compare", "Prices", "Measure", "Accuracy"),
 }
 

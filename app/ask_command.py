@@ -1,0 +1,72 @@
+"""`python -m app ask …`: what the pages beside the plan answer. Flags are the scenario's keys and the page's own."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from app.exploring.finding import Finding, as_lines
+from app.scenario import KEYS, Problem, decode, decode_page, with_page_defaults
+from estimators.provenance import Refusal
+
+Answering = Callable[[Mapping[str, str], Mapping[str, Any]], tuple[Finding, ...]]
+
+
+def add_ask_command(commands: Any) -> None:
+    """Register `ask` with a command a page; each sets `run` to what carries it out."""
+    ask = commands.add_parser("ask", help="sign for it, and other questions beside the plan")
+    pages = ask.add_subparsers(dest="page", required=True)
+    for name, (told, keys, answer) in PAGES.items():
+        page = pages.add_parser(name, help=told)
+        for key in (*KEYS, *keys):
+            page.add_argument(f"--{key.replace('_', '-')}", f"--{key}", dest=key, metavar=key.upper())
+        page.add_argument("--json", action="store_true")
+        page.set_defaults(run=_ask, keys=keys, answer=answer)
+
+
+def _ask(asked: argparse.Namespace) -> int:
+    given = {key: value for key in KEYS if (value := getattr(asked, key)) is not None}
+    own, problems = decode_page({key: getattr(asked, key) or "" for key in asked.keys})
+    rejected = [problem for problem in (*decode(given).problems, *problems) if not problem.ignored]
+    for problem in rejected:
+        print(f"error: {_plainly(problem)}", file=sys.stderr)
+    if rejected:
+        return 2
+    try:
+        findings = asked.answer(given, own)
+    except Refusal as refusal:
+        print(f"error: {refusal}", file=sys.stderr)
+        return 1
+    if asked.json:
+        print(json.dumps([finding.as_json() for finding in findings], indent=2))
+    else:
+        print("\n".join(line for finding in findings for line in as_lines(finding)))
+    return 0
+
+
+def _plainly(problem: Problem) -> str:
+    return problem.message.removesuffix("; it was ignored.")
+
+
+def _commit(given: Mapping[str, str], own: Mapping[str, Any]) -> tuple[Finding, ...]:
+    from app.exploring.commit import asked_of, compare
+    from app.exploring.commit_words import finding_of, mix_sentence
+    from app.planning.planner import plan
+    from app.sources import shared_sources
+
+    found = plan(with_page_defaults(decode(given).scenario), shared_sources())
+    compared = compare(found, asked_of(own), shared_sources())
+    mixed = mix_sentence(compared)
+    return (finding_of(found, compared), *((Finding(title="Mix", sentence=mixed),) if mixed else ()))
+
+
+PAGES: dict[str, tuple[str, tuple[str, ...], Answering]] = {
+    "commit": (
+        "the plan's machines under every way to pay",
+        ("commit_fall", "commit_grow", "week", "commit_wait", "commit_redo"),
+        _commit,
+    ),
+}

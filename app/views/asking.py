@@ -1,0 +1,78 @@
+"""Boxes of a page that asks something of its own, and what every such page ends with: its table, its link, its report.
+
+The boxes are bound to the keys of `PAGE_KEYS` and read back through the validators of a link.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import urlencode
+
+import pandas as pd
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+
+from app.exploring.finding import Finding
+from app.exploring.question_link import encode_question
+from app.exploring.report_page import report_html
+from app.scenario import decode_page
+from app.text import in_code, in_markdown
+from app.views import current, question_inputs
+from app.views.copy_link import copy_link
+from app.views.decision import query_of
+
+
+def number(place: DeltaGenerator, label: str, key: str, low: int, high: int, start: int | None, tip: str = "") -> None:
+    """A box for a whole number, bound to its key."""
+    place.number_input(
+        label, low, high, start, step=1, key=key, bind="query-params", persist_state="session", help=tip or None
+    )
+
+
+def text(place: DeltaGenerator, label: str, key: str, start: str, tip: str = "", *, shown: str = "") -> None:
+    """A box for words, bound to its key."""
+    place.text_input(
+        label,
+        start,
+        key=key,
+        bind="query-params",
+        persist_state="session",
+        help=tip or None,
+        placeholder=shown or None,
+        max_chars=2_000,
+    )
+
+
+def held(keys: Sequence[str]) -> dict[str, Any]:
+    """What the boxes of these keys hold; a value no link may carry is named and left out."""
+    raw = {key: str(st.session_state[key]) for key in keys if st.session_state.get(key) not in (None, "")}
+    values, problems = decode_page(raw)
+    for problem in problems:
+        st.warning(f"{in_code(problem.subject)} {in_markdown(problem.reason)}", icon=":material/info:")
+    return values
+
+
+def draw_table(finding: Finding, *, key: str) -> None:
+    """Every row of the answer, and its notes."""
+    if finding.rows:
+        heads = list(finding.heads)
+        table = pd.DataFrame([list(row) for row in finding.rows], columns=heads)
+        st.dataframe(table, hide_index=True, key=key, width="stretch")
+    for note in finding.notes:
+        st.caption(in_markdown(note))
+
+
+def draw_ending(finding: Finding, keys: Sequence[str], *, key: str) -> None:
+    """A link to this page as it stands, and the plan's report with this answer in it."""
+    plan, question = current.plan(), encode_question(question_inputs.asked())
+    asked = {k: str(v) for k in keys if (v := st.session_state.get(k)) not in (None, "")}
+    query = "&".join((query_of(plan, question), urlencode(asked)))
+    left, right = st.columns([1, 3])
+    page = report_html(
+        plan, link=f"{st.context.url or ''}?{query}", today=datetime.now(UTC).date(), findings=(finding,)
+    )
+    left.download_button("Report with this answer", page, f"{key}.html", "text/html", on_click="ignore")
+    with right:
+        copy_link(query, label="Copy link to this answer", key=f"{key}_link")

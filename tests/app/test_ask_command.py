@@ -1,0 +1,43 @@
+"""`python -m app ask`: the same answers as the pages, for a terminal and for a program."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from app.__main__ import main
+
+
+def test_sign_for_a_year(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["ask", "commit", "--instance", "g6.xlarge"]) == 0
+    said = capsys.readouterr().out.splitlines()
+    assert said[0].startswith("Sign for 1 year: $382 a month (reserved 1 year, no upfront) against $588 on demand")
+    assert any(line.startswith("  on demand") for line in said)
+
+
+def test_the_same_for_a_program(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["ask", "commit", "--instance", "g6.xlarge", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found[0]["answer"].startswith("Sign for 1 year")
+    assert {row["Way to pay"]: row["A month"] for row in found[0]["rows"]}["on demand"] == "$588"
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (["--commit-fall", "101"], "error: commit_fall=101 needs a whole number from 0 to 100\n"),
+        (["--week", "1-2"], "error: week=1-2 is not always, or hours, days and the load otherwise such as 8-18x5@20\n"),
+        (["--prompt", "x"], "error: prompt=x needs a whole number from 1 to 16,777,216\n"),
+    ],
+)
+def test_what_cannot_be_read_is_named_with_its_range(
+    flags: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["ask", "commit", *flags]) == 2
+    assert capsys.readouterr().err == said
+
+
+def test_a_week_that_runs_backwards_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["ask", "commit", "--week", "18-8x5"]) == 1
+    assert "earlier to a later hour" in capsys.readouterr().err

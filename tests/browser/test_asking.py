@@ -1,0 +1,59 @@
+"""The pages that ask something of their own, from the plan's: each answers, and its link opens to the same answer."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from tests.browser.pages import SETTLED, WAIT_MS, go_to, open_page
+
+pytestmark = pytest.mark.browser
+MODEL = "meta-llama/Llama-3.1-8B-Instruct"
+
+
+def settle(page: Page) -> None:
+    page.wait_for_timeout(300)
+    page.locator(SETTLED).wait_for(timeout=2 * WAIT_MS)
+
+
+def enter(page: Page, label: str, text: str) -> None:
+    box = page.get_by_label(label, exact=True)
+    box.fill(text)
+    box.press("Enter")
+    settle(page)
+
+
+def copied(page: Page) -> str:
+    """The link of the page's own button."""
+    button = page.get_by_role("button", name="Copy link to this answer")
+    button.click()
+    page.get_by_text("Copied").or_(page.get_by_text("Press Ctrl+C to copy")).first.wait_for()
+    link = button.get_attribute("data-link")
+    assert link
+    return link
+
+
+def opens_alike(browser: Browser, link: str, said: str) -> None:
+    other = browser.new_context().new_page()
+    other.goto(link)
+    settle(other)
+    expect(other.get_by_role("heading", name=said)).to_be_visible(timeout=WAIT_MS)
+    other.context.close()
+
+
+def test_sign_for_a_year_and_if_traffic_falls(page: Page, base: str, browser: Browser) -> None:
+    open_page(page, f"{base}/?model={MODEL}&rate=10&instance=g6.xlarge")
+    go_to(page, "Commit")
+    answer = page.locator("h2", has_text="Sign for 1 year")
+    expect(answer).to_contain_text("If traffic falls 30 %", timeout=WAIT_MS)
+    enter(page, "Traffic falls by, %", "50")
+    expect(answer).to_contain_text("If traffic falls 50 %", timeout=WAIT_MS)
+    expect(page.get_by_text("Savings Plans are not compared")).to_be_visible()
+    said = answer.inner_text()
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Report with this answer").click()
+    assert "Idle if traffic falls 50 %" in download.value.path().read_text(encoding="utf-8")
+    opens_alike(browser, copied(page), said)
+    go_to(page, "Memory")
+    go_to(page, "Commit")
+    expect(answer).to_contain_text("If traffic falls 50 %", timeout=WAIT_MS)
