@@ -63,10 +63,24 @@ def _commit(given: Mapping[str, str], own: Mapping[str, Any]) -> tuple[Finding, 
     return (finding_of(found, compared), *((Finding(title="Mix", sentence=mixed),) if mixed else ()))
 
 
+def _scaling(given: Mapping[str, str], own: Mapping[str, Any]) -> tuple[Finding, ...]:
+    from app.exploring.scaling import finding_of, sizes, training_of
+    from app.planning.planner import plan
+    from app.sources import shared_sources
+
+    found = plan(with_page_defaults(decode(given).scenario), shared_sources())
+    return (finding_of(sizes(found, training_of(own), shared_sources())),)
+
+
 PAGES: dict[str, tuple[str, tuple[str, ...], Answering]] = {
     "commit": (
         "the plan's machines under every way to pay",
         ("commit_fall", "commit_grow", "week", "commit_wait", "commit_redo"),
         _commit,
+    ),
+    "scaling": (
+        "what size to train for a budget, and for what it will serve",
+        ("law_budget", "law_mfu", "law_served", "law_months"),
+        _scaling,
     ),
 }

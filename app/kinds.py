@@ -71,6 +71,19 @@ def number(low: float, high: float, *, above: bool = False, below: bool = False)
     return ValueKind(parse=parse, words=words, schema={"type": "number", **ends})
 
 
+def scientific(low: float, high: float) -> ValueKind:
+    """A number that people write with an exponent: 2e12 tokens."""
+    words = f"a number from {low:g} to {high:g}, such as 2e12"
+
+    def parse(text: str) -> float:
+        read = re.fullmatch(r"[0-9]{1,24}(\.[0-9]{1,9})?(e[0-9]{1,2})?", text, re.ASCII | re.I)
+        if read is None or not low <= float(text) <= high:
+            raise Rejected(f"needs {words}")
+        return float(text)
+
+    return ValueKind(parse=parse, words=words, schema={"type": "number", "minimum": low, "maximum": high})
+
+
 def decimal(low: str, high: str, *, above: bool = True) -> ValueKind:
     """A number that is money or hours: what is written is what is meant, to the last digit."""
     plain = number(float(low), float(high), above=above)

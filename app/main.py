@@ -36,6 +36,7 @@ else:
                 st.Page("views/cost.py", title="Cost", url_path="cost"),
                 st.Page("views/levers.py", title="Levers", url_path="levers"),
                 st.Page("views/commit.py", title="Commit", url_path="commit"),
+                st.Page("views/scaling.py", title="Scaling laws", url_path="scaling"),
             ],
             "Compare and check": [
                 st.Page("views/compare.py", title="Compare", url_path="compare"),

@@ -26,6 +26,7 @@ from app.kinds import (
     integer,
     matching,
     number,
+    scientific,
 )
 from estimators.architecture.model_id import MODEL_ID
 from estimators.memory.footprint import LONGEST_CONTEXT
@@ -132,6 +133,7 @@ _INSTANCE = re.compile(r"[a-z0-9][a-z0-9-]{0,20}\.[a-z0-9-]{1,20}")
 _REGION = re.compile(r"[a-z]{2}(-[a-z]{2,9}){1,3}-[0-9]{1,2}")
 _VERSION = re.compile(r"[0-9]{1,4}(\.[0-9a-z]{1,12}){0,5}")
 _WEEK = re.compile(r"always|[0-9]{1,2}-[0-9]{1,2}x[1-7](@[0-9]{1,3})?", re.ASCII)
+_BUDGET = re.compile(r"[0-9]{1,6}(\.[0-9]{1,6})?(e[0-9]{1,2})?|\$[0-9]{1,12}", re.ASCII | re.I)
 _UNITS = {"M": Decimal("0.001"), "B": Decimal(1), "T": Decimal(1000)}
 
 
@@ -225,6 +227,10 @@ PAGE_KEYS: dict[str, ValueKind] = {
     "commit_grow": integer(0, 1_000),
     "commit_wait": integer(0, 100),
     "commit_redo": integer(0, 500),
+    "law_budget": matching(_BUDGET, "a training budget such as 5.76e23 FLOP or $1000000"),
+    "law_mfu": integer(1, 100),
+    "law_served": scientific(0, 1e20),
+    "law_months": integer(1, 240),
     "week": matching(_WEEK, "always, or hours, days and the load otherwise such as 8-18x5@20"),
 }
 LONGEST_OF_PAGE: dict[str, int] = {}  # characters, where more than `LONGEST_VALUE`

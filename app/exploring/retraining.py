@@ -80,7 +80,7 @@ def payback(
         raise Refusal("A student is smaller than its teacher.", field="student", remedy="Give fewer parameters.")
     machine = find_instance(TRAINING_INSTANCE)
     hours = _training_hours(student_params, float(plan.spec.active_params), accelerators()[machine.accelerator])
-    offer = _training_offer(plan.asked.region, sources)
+    offer = training_offer(plan.asked.region, sources)
     per_gpu = offer.usd_per_hour / machine.accelerator_count
     one_off = one_off_usd
     if one_off is None:
@@ -130,7 +130,7 @@ def _training_hours(student_params: float, teacher_params: float, trainer: Accel
     )
 
 
-def _training_offer(region: str, sources: VersionedSources) -> Offer:
+def training_offer(region: str, sources: VersionedSources) -> Offer:
     """The training machine on demand: in the plan's region, else where it is cheapest."""
     option = PurchaseOption.ON_DEMAND
     here = sources.book.get(TRAINING_INSTANCE, region, option)

@@ -1,12 +1,9 @@
-"""Chinchilla-type scaling laws: how loss follows size and data, and what size a lifetime of serving wants.
-
-Only the two FLOP counts are in use so far; the optima are for the page that explores a model's size, which is to come.
-"""
+"""Chinchilla-type scaling laws: how loss follows size and data, and what size a lifetime of serving wants."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 
@@ -16,6 +13,11 @@ from estimators.quality.tasks import DATA
 DEFAULT_LAW = "epoch"
 # Sardana et al. 2024 (arXiv:2401.00448) trained up to this many tokens per parameter; beyond it nobody checked.
 TOKENS_PER_PARAMETER_CHECKED = 10_000
+# What the constants were fitted on: Hoffmann et al. 2022 trained models to 16e9 parameters on up to 5e11 tokens.
+LARGEST_FITTED, MOST_TOKENS_FITTED = 16e9, 5e11
+CHINCHILLA = (70e9, 1.4e12)  # parameters and tokens of the real one (Hoffmann et al. 2022)
+CHINCHILLA_TOLERANCE = 0.06  # within which the default law's optimum for its budget lies, of either
+SMALLEST_BUDGET, LARGEST_BUDGET = 1e17, 1e28  # FLOP; outside these nobody trains or has trained a language model
 TRAINING_FLOPS = 6  # per parameter and token: C = 6 N D (Hoffmann et al. 2022)
 INFERENCE_FLOPS = 2  # per parameter and token: C = 2 N T (Sardana et al. 2024)
 
@@ -63,9 +65,51 @@ class Optimum:
         return self.tokens / self.params
 
     @property
+    def beyond_the_fit(self) -> bool:
+        """Whether it is larger, or trained longer, than what the constants were fitted on."""
+        return self.params > LARGEST_FITTED or self.tokens > MOST_TOKENS_FITTED
+
+    @property
     def extrapolated(self) -> bool:
         """Whether it lies beyond what anyone has trained to check such fits."""
         return self.tokens_per_parameter > TOKENS_PER_PARAMETER_CHECKED
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trained:
+    """A dense model and the data it was trained on, as its makers say."""
+
+    label: str
+    model: str  # Hub id, empty where the weights are not public
+    params: float
+    tokens: float
+    note: str
+    source: str
+
+    @property
+    def tokens_per_parameter(self) -> float:
+        return self.tokens / self.params
+
+
+@cache
+def trained_models() -> tuple[Trained, ...]:
+    """Known models, for placing them on a law's curves."""
+    return tuple(
+        Trained(
+            label=row["label"],
+            model=row["model"],
+            params=float(row["params"]),
+            tokens=float(row["tokens"]),
+            note=row["note"],
+            source=row["source"],
+        )
+        for row in read_table(DATA / "trained.csv", key=("label",))
+    )
+
+
+def iso_loss(loss: float, law: ScalingLaw, sizes: Iterable[float]) -> tuple[tuple[float, float], ...]:
+    """(N, D) of one loss, for those sizes that reach it: smaller and trained longer, or larger and shorter."""
+    return tuple((params, tokens) for params in sizes if (tokens := law.tokens_for(loss, params)) is not None)
 
 
 @cache
@@ -89,7 +133,12 @@ def compute_optimal(training_flops: float, law: ScalingLaw | None = None) -> Opt
     N = G (C / 6)^(beta / (alpha + beta)), D = (C / 6) / N, G = (alpha A / (beta B))^(1 / (alpha + beta)).
     Example (Epoch): C = 5.76e23 gives 72e9 parameters on 1.33e12 tokens; as printed, 32e9 on 2.98e12.
     """
-    _positive(training_flops=training_flops)
+    if not SMALLEST_BUDGET <= training_flops <= LARGEST_BUDGET:
+        raise Refusal(
+            f"A training budget of {training_flops:.3g} FLOP is outside what these fits can speak of.",
+            field="law_budget",
+            remedy=f"Give {SMALLEST_BUDGET:g} to {LARGEST_BUDGET:g} FLOP.",
+        )
     law = law or default_law()
     product = training_flops / TRAINING_FLOPS
     scale = (law.alpha * law.a / (law.beta * law.b)) ** (1 / (law.alpha + law.beta))

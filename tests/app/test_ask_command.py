@@ -23,6 +23,13 @@ def test_the_same_for_a_program(capsys: pytest.CaptureFixture[str]) -> None:
     assert {row["Way to pay"]: row["A month"] for row in found[0]["rows"]}["on demand"] == "$588"
 
 
+def test_the_size_to_train(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["ask", "scaling", "--law-served", "2e12"]) == 0
+    assert "counting 2.00 T tokens served, 50.0 B on 2.03 T reach the same loss with 6.5 %" in capsys.readouterr().out
+    assert main(["ask", "scaling", "--law-budget", "$0"]) == 1
+    assert "Give 1e+17 to 1e+28 FLOP." in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("flags", "said"),
     [

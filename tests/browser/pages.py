@@ -32,7 +32,7 @@ def metrics(page: Page) -> list[str]:
 
 
 GROUPS = {
-    "In detail": ("Memory", "Speed", "Cost", "Levers", "Commit"),
+    "In detail": ("Memory", "Speed", "Cost", "Levers", "Commit", "Scaling laws"),
     "Compare and check": ("Compare", "Prices", "Measure", "Accuracy"),
 }
 

@@ -57,3 +57,15 @@ def test_sign_for_a_year_and_if_traffic_falls(page: Page, base: str, browser: Br
     go_to(page, "Memory")
     go_to(page, "Commit")
     expect(answer).to_contain_text("If traffic falls 50 %", timeout=WAIT_MS)
+
+
+def test_what_size_to_train_for_what_it_will_serve(page: Page, base: str, browser: Browser) -> None:
+    open_page(page, f"{base}/?model={MODEL}&rate=10")
+    go_to(page, "Scaling laws")
+    answer = page.locator("h2", has_text="of training make the best model at 72.4 B")
+    expect(answer).to_be_visible(timeout=WAIT_MS)
+    enter(page, "Tokens served over its life", "2e12")
+    expect(answer).to_contain_text("50.0 B on 2.03 T", timeout=WAIT_MS)
+    opens_alike(browser, copied(page), answer.inner_text())
+    enter(page, "Training budget", "5")
+    expect(page.get_by_text("Give 1e+17 to 1e+28 FLOP")).to_be_visible(timeout=WAIT_MS)

@@ -8,7 +8,20 @@ from playwright.sync_api import Browser, expect
 from tests.browser.pages import SETTLED, WAIT_MS, open_page
 
 pytestmark = pytest.mark.browser
-PAGES = ("", "recommend", "memory", "speed", "cost", "levers", "commit", "compare", "prices", "measure", "accuracy")
+PAGES = (
+    "",
+    "recommend",
+    "memory",
+    "speed",
+    "cost",
+    "levers",
+    "commit",
+    "scaling",
+    "compare",
+    "prices",
+    "measure",
+    "accuracy",
+)
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(400, "dark"), (900, "light"), (1400, "dark")])

@@ -5,7 +5,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from estimators.provenance import Refusal
-from estimators.quality.scaling_laws import compute_optimal, default_law, laws, lifetime_optimal
+from estimators.quality.scaling_laws import (
+    CHINCHILLA,
+    CHINCHILLA_TOLERANCE,
+    compute_optimal,
+    default_law,
+    iso_loss,
+    laws,
+    lifetime_optimal,
+    trained_models,
+)
 
 CHINCHILLA_FLOPS = 5.76e23  # Hoffmann et al. 2022; the real one is 70e9 parameters on 1.4e12 tokens
 
@@ -89,3 +98,36 @@ def test_no_data_brings_a_small_model_to_a_low_loss():
 def test_nonsense_is_refused(bad):
     with pytest.raises(Refusal):
         compute_optimal(bad)
+
+
+def test_chinchilla_itself_comes_out_within_the_stated_tolerance():
+    found = compute_optimal(6 * CHINCHILLA[0] * CHINCHILLA[1])  # 5.88e23
+    assert found.params == pytest.approx(70e9, rel=CHINCHILLA_TOLERANCE)
+    assert found.tokens == pytest.approx(1.4e12, rel=CHINCHILLA_TOLERANCE)
+
+
+@pytest.mark.parametrize("flops", [1e16, 1e29])
+def test_a_budget_nobody_trains_with_is_refused_with_the_range(flops):
+    with pytest.raises(Refusal, match=r"Give 1e\+17 to 1e\+28 FLOP") as refusal:
+        compute_optimal(flops)
+    assert refusal.value.field == "law_budget"
+
+
+def test_one_loss_smaller_and_longer():
+    loss = default_law().loss(70e9, 1.4e12)
+    curve = iso_loss(loss, default_law(), (1e8, 40e9, 70e9, 200e9))
+    assert [params for params, _ in curve] == [40e9, 70e9, 200e9]  # 100 million never reach it
+    assert curve[1][1] == pytest.approx(1.4e12)
+    assert curve[0][1] > curve[1][1] > curve[2][1]
+
+
+def test_what_the_constants_were_fitted_on():
+    assert not compute_optimal(1e20).beyond_the_fit
+    assert compute_optimal(CHINCHILLA_FLOPS).beyond_the_fit
+
+
+def test_known_models_are_dense_and_say_where_from():
+    known = {model.label: model for model in trained_models()}
+    assert known["Chinchilla 70B"].tokens_per_parameter == pytest.approx(20)
+    assert known["Llama 3.1 8B"].tokens_per_parameter == pytest.approx(1868, rel=1e-3)  # 15e12 / 8.03e9
+    assert all(model.source for model in known.values())
