@@ -23,6 +23,8 @@ def add_ask_command(commands: Any) -> None:
         page = pages.add_parser(name, help=told)
         for key in (*KEYS, *keys):
             page.add_argument(f"--{key.replace('_', '-')}", f"--{key}", dest=key, metavar=key.upper())
+        if name in FILES:
+            page.add_argument(f"--{FILES[name]}", metavar="FILE")
         page.add_argument("--json", action="store_true")
         page.set_defaults(run=_ask, keys=keys, answer=answer)
 
@@ -35,6 +37,8 @@ def _ask(asked: argparse.Namespace) -> int:
         print(f"error: {_plainly(problem)}", file=sys.stderr)
     if rejected:
         return 2
+    if name := FILES.get(asked.page):
+        own[name] = getattr(asked, name)
     try:
         findings = asked.answer(given, own)
     except Refusal as refusal:
@@ -72,6 +76,23 @@ def _scaling(given: Mapping[str, str], own: Mapping[str, Any]) -> tuple[Finding,
     return (finding_of(sizes(found, training_of(own), shared_sources())),)
 
 
+def _load(given: Mapping[str, str], own: Mapping[str, Any]) -> tuple[Finding, ...]:
+    from app.exploring.load_units import load_finding, load_of, serve_load, traffic_of
+    from app.exploring.traffic_log import read_log
+    from app.planning.planner import plan
+    from app.sources import shared_sources
+
+    log = None
+    if path := own.get("log"):
+        try:
+            with open(path, encoding="utf-8", errors="replace") as lines:
+                log = read_log(lines)
+        except OSError as error:
+            raise Refusal(f"{path} cannot be read: {error.strerror}.", field="log") from None
+    found = plan(with_page_defaults(decode(given).scenario), shared_sources())
+    return (load_finding(serve_load(found, load_of(traffic_of(own), log), shared_sources()), log),)
+
+
 PAGES: dict[str, tuple[str, tuple[str, ...], Answering]] = {
     "commit": (
         "the plan's machines under every way to pay",
@@ -83,4 +104,13 @@ PAGES: dict[str, tuple[str, tuple[str, ...], Answering]] = {
         ("law_budget", "law_mfu", "law_served", "law_months"),
         _scaling,
     ),
-}
+    "load": (
+        "people, tasks a day, tokens a month or a log of requests as a rate with lengths, and its plan",
+        (
+            "load_unit", "load_amount", "load_each", "load_peak", "week", "load_in", "load_out", "load_cached",
+            "load_turns", "load_system",
+        ),
+        _load,
+    ),
+}  # fmt: skip
+FILES = {"load": "log"}  # pages that read a file, which no link may name

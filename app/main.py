@@ -31,6 +31,7 @@ else:
                 st.Page("views/estimate.py", title="Recommend", url_path="recommend", visibility="hidden"),
             ],
             "In detail": [
+                st.Page("views/load.py", title="Load", url_path="load"),
                 st.Page("views/memory.py", title="Memory", url_path="memory"),
                 st.Page("views/speed.py", title="Speed", url_path="speed"),
                 st.Page("views/cost.py", title="Cost", url_path="cost"),

@@ -25,4 +25,6 @@ PRESETS: dict[str, Preset] = {
     "RAG": Preset(prompt=4096, output=256, prefix=0.1, why="several retrieved passages and a short answer"),
     "Chat": Preset(prompt=1024, output=256, prefix=0.5, why="a conversation whose past is cached"),
     "Code": Preset(prompt=2048, output=512, prefix=0.25, why="files in, a function out"),
+    "Agent": Preset(prompt=27_000, output=150, prefix=0.9, why="a step of many: all before it comes again, cached"),
+    "Reasoning": Preset(prompt=1024, output=4096, prefix=0.0, why="what a model thinks is output, read or not"),
 }

@@ -134,6 +134,8 @@ _REGION = re.compile(r"[a-z]{2}(-[a-z]{2,9}){1,3}-[0-9]{1,2}")
 _VERSION = re.compile(r"[0-9]{1,4}(\.[0-9a-z]{1,12}){0,5}")
 _WEEK = re.compile(r"always|[0-9]{1,2}-[0-9]{1,2}x[1-7](@[0-9]{1,3})?", re.ASCII)
 _BUDGET = re.compile(r"[0-9]{1,6}(\.[0-9]{1,6})?(e[0-9]{1,2})?|\$[0-9]{1,12}", re.ASCII | re.I)
+_LOAD_UNIT = re.compile("people|tasks a day|million output tokens a month")
+_LENGTHS = re.compile(r"[1-9][0-9]{0,7}(/[1-9][0-9]{0,7}/[1-9][0-9]{0,7})?", re.ASCII)
 _UNITS = {"M": Decimal("0.001"), "B": Decimal(1), "T": Decimal(1000)}
 
 
@@ -231,6 +233,15 @@ PAGE_KEYS: dict[str, ValueKind] = {
     "law_mfu": integer(1, 100),
     "law_served": scientific(0, 1e20),
     "law_months": integer(1, 240),
+    "load_unit": matching(_LOAD_UNIT, "people, tasks a day or million output tokens a month"),
+    "load_amount": number(0.000_001, 1_000_000_000),
+    "load_each": number(0.001, 100_000),
+    "load_peak": number(1, 100),
+    "load_in": matching(_LENGTHS, "tokens such as 1024, or short/typical/long such as 200/1000/8000"),
+    "load_out": matching(_LENGTHS, "tokens such as 128, or short/typical/long such as 20/100/800"),
+    "load_cached": number(0, 1, below=True),
+    "load_turns": integer(1, 100),
+    "load_system": integer(0, 1_000_000),
     "week": matching(_WEEK, "always, or hours, days and the load otherwise such as 8-18x5@20"),
 }
 LONGEST_OF_PAGE: dict[str, int] = {}  # characters, where more than `LONGEST_VALUE`

@@ -31,6 +31,34 @@ def number(place: DeltaGenerator, label: str, key: str, low: int, high: int, sta
     )
 
 
+def amount(place: DeltaGenerator, label: str, key: str, low: float, high: float, start: float, tip: str = "") -> None:
+    """A box for any number, bound to its key."""
+    place.number_input(
+        label,
+        low,
+        high,
+        float(start),
+        format="%g",
+        key=key,
+        bind="query-params",
+        persist_state="session",
+        help=tip or None,
+    )
+
+
+def choice(place: DeltaGenerator, label: str, key: str, options: Sequence[str], start: str, tip: str = "") -> None:
+    """A box for one of several, bound to its key."""
+    place.selectbox(
+        label,
+        list(options),
+        index=list(options).index(start),
+        key=key,
+        bind="query-params",
+        persist_state="session",
+        help=tip or None,
+    )
+
+
 def text(place: DeltaGenerator, label: str, key: str, start: str, tip: str = "", *, shown: str = "") -> None:
     """A box for words, bound to its key."""
     place.text_input(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -28,6 +29,15 @@ def test_the_size_to_train(capsys: pytest.CaptureFixture[str]) -> None:
     assert "counting 2.00 T tokens served, 50.0 B on 2.03 T reach the same loss with 6.5 %" in capsys.readouterr().out
     assert main(["ask", "scaling", "--law-budget", "$0"]) == 1
     assert "Give 1e+17 to 1e+28 FLOP." in capsys.readouterr().err
+
+
+def test_a_log_on_disk(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    log = tmp_path / "log.csv"
+    log.write_text("1000,100\n3000,300\n", encoding="utf-8")
+    assert main(["ask", "load", "--log", str(log)]) == 0
+    assert "on average 2,000 tokens in and 200 out" in capsys.readouterr().out
+    assert main(["ask", "load", "--log", str(tmp_path / "none")]) == 1
+    assert "none cannot be read: No such file or directory." in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.pages import SETTLED, WAIT_MS, go_to, open_page
+from tests.browser.pages import SETTLED, WAIT_MS, go_to, open_page, unfold
 
 pytestmark = pytest.mark.browser
 MODEL = "meta-llama/Llama-3.1-8B-Instruct"
@@ -69,3 +69,22 @@ def test_what_size_to_train_for_what_it_will_serve(page: Page, base: str, browse
     opens_alike(browser, copied(page), answer.inner_text())
     enter(page, "Training budget", "5")
     expect(page.get_by_text("Give 1e+17 to 1e+28 FLOP")).to_be_visible(timeout=WAIT_MS)
+
+
+def test_people_and_a_pasted_log_become_the_load_of_the_first_screen(page: Page, base: str, browser: Browser) -> None:
+    open_page(page, f"{base}/?model={MODEL}")
+    go_to(page, "Load")
+    answer = page.locator("h2", has_text="requests a second at the peak")
+    enter(page, "How many", "1000")
+    expect(answer).to_contain_text("6.67 requests a second", timeout=WAIT_MS)  # 1000 x 12 / 3600 x 2
+    opens_alike(browser, copied(page), answer.inner_text())
+    unfold(page, "load_log_fold")
+    box = page.get_by_label("Or paste it")
+    box.fill("1000,100\n3000,300")
+    box.press("Control+Enter")
+    expect(answer).to_contain_text("2,000 tokens in and 200 out", timeout=WAIT_MS)
+    page.get_by_role("button", name="Ask the first screen for this load").click()
+    settle(page)
+    go_to(page, "Plan")
+    said = "6.666667 requests a second, 2,000 tokens in and 200 out"
+    expect(page.locator(".st-key-verdict")).to_contain_text(said, timeout=2 * WAIT_MS)

@@ -77,7 +77,9 @@ def test_a_bare_count_is_labelled_an_approximation() -> None:
     assert "typical 13B model" in text_of(page)
 
 
-@pytest.mark.parametrize("view", ["memory", "speed", "prices", "compare", "profile", "accuracy", "commit", "scaling"])
+@pytest.mark.parametrize(
+    "view", ["memory", "speed", "prices", "compare", "profile", "accuracy", "commit", "scaling", "load"]
+)
 def test_every_other_page_opens(view: str) -> None:
     page = run().switch_page(f"views/{view}.py").run()
     assert not page.exception

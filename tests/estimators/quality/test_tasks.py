@@ -57,5 +57,7 @@ def test_every_preset_of_the_first_screen_has_a_task():
         "rag",
         "chat",
         "code",
+        "agent",
+        "reasoning",
     ):
         assert tasks_of_preset(preset), preset

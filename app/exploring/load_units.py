@@ -1,0 +1,420 @@
+"""A load in people's units - people, tasks a day, tokens a month - as the rate and lengths the planner knows.
+
+Lengths may differ between requests: the planner sizes for their mean, and the 95th percentile of a time is taken over
+the lengths as well. No Streamlit, no own I/O.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Any
+
+from app.exploring.decision_link import unpinned
+from app.exploring.finding import Finding
+from app.exploring.traffic_log import LoggedRequest, TrafficLog
+from app.format import percent, seconds, significant, usd
+from app.planning.plan import OBJECTIVES, Plan
+from app.planning.remembered import VersionedSources, remembered_plan
+from app.planning.sentences import machine_phrase, model_name
+from app.scenario import Scenario
+from estimators.latency.estimate import SHORT_TIMES
+from estimators.memory.footprint import LONGEST_CONTEXT
+from estimators.provenance import Refusal, Term
+from pricing.commitments import week_of
+from pricing.cost import HOURS_PER_MONTH, SECONDS_PER_HOUR
+from pricing.hours import HOURS_PER_WEEK
+
+ENTERED = "entered on the page"
+CLASSES = 20  # of equal share that a log's lengths are put into: the longest twentieth is what a p95 leaves out
+SHARES = (0.25, 0.5, 0.25)  # of short, typical and long
+MOST_TIGHTENINGS = 8  # times that the limits at the mean lengths are tightened for the long requests
+LATE = 0.95
+
+
+class Unit(StrEnum):
+    """What a load is counted in."""
+
+    PEOPLE = "people"
+    TASKS = "tasks a day"
+    TOKENS = "million output tokens a month"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PeopleLoad:
+    """A load as people say it."""
+
+    unit: Unit = Unit.PEOPLE
+    amount: float = 500
+    each: float = 12  # requests per person and hour, or calls per task
+    peak: float = 2  # the busiest minutes over the mean of a busy hour
+    week: str = "always"
+    prompt: str = "1024"  # tokens: a mean, or short/typical/long
+    output: str = "128"
+    prefix: float = 0.0  # share of the input that is cached
+    turns: int = 1  # of a conversation, each carrying all before it
+    system: int = 0  # tokens that every request starts with, cached
+
+
+def traffic_of(values: Mapping[str, Any]) -> PeopleLoad:
+    """What the page's keys hold, the rest as it starts."""
+    start = PeopleLoad()
+    return PeopleLoad(
+        unit=Unit(values.get("load_unit", start.unit)),
+        amount=values.get("load_amount", start.amount),
+        each=values.get("load_each", start.each),
+        peak=values.get("load_peak", start.peak),
+        week=values.get("week", start.week),
+        prompt=values.get("load_in", start.prompt),
+        output=values.get("load_out", start.output),
+        prefix=values.get("load_cached", start.prefix),
+        turns=values.get("load_turns", start.turns),
+        system=values.get("load_system", start.system),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Length:
+    """Requests of one length: their share of all, tokens in (of them cached) and out."""
+
+    share: float
+    prompt: float
+    cached: float
+    output: float
+    most: int  # tokens of the longest of them
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedLoad:
+    """The load in the planner's words: requests a second at the peak, lengths, and how they came about."""
+
+    rate: float
+    mean_rate: float  # over all hours of the week
+    lengths: tuple[Length, ...]
+    terms: tuple[Term, ...]
+
+    @property
+    def prompt(self) -> int:
+        return max(1, round(sum(length.share * length.prompt for length in self.lengths)))
+
+    @property
+    def output(self) -> int:
+        return max(1, round(sum(length.share * length.output for length in self.lengths)))
+
+    @property
+    def prefix(self) -> float:
+        """Cached tokens in in all tokens in."""
+        cached = sum(length.share * length.cached for length in self.lengths)
+        return round(cached / sum(length.share * length.prompt for length in self.lengths), 4)
+
+    @property
+    def longest(self) -> int:
+        """Tokens of the longest request."""
+        return max(length.most for length in self.lengths)
+
+    @property
+    def keys(self) -> dict[str, str]:
+        """The keys of the vocabulary that say it."""
+        return {
+            "rate": f"{self.rate:.6f}".rstrip("0").rstrip("."),
+            "prompt": str(self.prompt),
+            "output": str(self.output),
+            "prefix": f"{self.prefix:.4f}".rstrip("0").rstrip("."),
+        }
+
+
+def load_of(traffic: PeopleLoad, log: TrafficLog | None = None) -> PlannedLoad:
+    """The planner's load. Raises `Refusal`, naming the key, for what is out of range.
+
+    500 people at 12 requests an hour, twice that at the peak: 500 x 12 / 3600 x 2 = 3.33 requests a second.
+    """
+    lengths = _of_log(log) if log is not None else lengths_of(traffic)
+    load = PlannedLoad(rate=0.0, mean_rate=0.0, lengths=lengths, terms=())
+    mean = _busy_rate(traffic, load.output)
+    busy = mean.value
+    rate = busy * traffic.peak
+    if not 1e-6 <= rate <= 1e6:
+        raise Refusal(
+            f"That is {rate:.3g} requests a second.",
+            field="load_amount",
+            remedy="The planner takes 0.000001 to 1,000,000.",
+        )
+    if load.longest > LONGEST_CONTEXT:
+        raise Refusal(
+            f"The longest request has {load.longest:,} tokens.", field="load_in", remedy=f"Up to {LONGEST_CONTEXT:,}."
+        )
+    at_peak = Term(
+        label="At the peak",
+        value=rate,
+        unit="requests/s",
+        formula=f"busy hour x peak factor = {significant(busy)} x {traffic.peak:g}",
+        source=ENTERED,
+    )
+    return replace(load, rate=rate, mean_rate=busy * week_of(traffic.week).mean, terms=(mean, at_peak))
+
+
+def _busy_rate(traffic: PeopleLoad, output: int) -> Term:
+    """Requests a second in a full hour of the week."""
+    week = week_of(traffic.week)
+    full = math.fsum(week.shares)  # hours of full load a week
+    if traffic.unit is Unit.PEOPLE:
+        rate = traffic.amount * traffic.each / SECONDS_PER_HOUR
+        formula = f"people x requests an hour / 3600 = {traffic.amount:g} x {traffic.each:g} / 3600"
+    elif traffic.unit is Unit.TASKS:
+        days = _days(traffic.week)
+        rate = traffic.amount * traffic.each * days / (full * SECONDS_PER_HOUR)
+        formula = (
+            f"tasks x calls x days / hours of full load / 3600 = {traffic.amount:g} x {traffic.each:g} x {days} / "
+            f"{full:.4g} / 3600"
+        )
+    else:
+        hours = full / HOURS_PER_WEEK * float(HOURS_PER_MONTH)
+        rate = traffic.amount * 1e6 / output / (hours * SECONDS_PER_HOUR)
+        formula = (
+            f"tokens / tokens out of a request / hours of full load / 3600 = {traffic.amount:g} x 10^6 / {output} / "
+            f"{hours:.4g} / 3600"
+        )
+    return Term(label="In a busy hour", value=rate, unit="requests/s", formula=formula, source=ENTERED)
+
+
+def _days(week: str) -> int:
+    """Working days of a week's text: those a day's tasks are done on."""
+    return 7 if week == "always" else int(week.partition("@")[0].partition("x")[2])
+
+
+def lengths_of(traffic: PeopleLoad) -> tuple[Length, ...]:
+    """Classes of length: short, typical and long where they are given so, each in every turn of a conversation."""
+    ins, outs = _three("load_in", traffic.prompt), _three("load_out", traffic.output)
+    classes = [(share, ins[i], outs[i]) for i, share in enumerate(SHARES)]
+    if len(set(ins)) == len(set(outs)) == 1:
+        classes = [(1.0, ins[0], outs[0])]
+    return tuple(
+        Length(share=share / traffic.turns, prompt=prompt, cached=cached, output=output, most=round(prompt + output))
+        for share, new, output in classes
+        for prompt, cached in _turns(traffic, new, output)
+    )
+
+
+def _turns(traffic: PeopleLoad, new: float, output: float) -> Iterator[tuple[float, float]]:
+    """(tokens in, of them cached) of each turn: S + i m + (i - 1) o, all but the new m cached after the first.
+
+    No system prompt, 100 new tokens and 300 out: 100, 500, 900 ..., of which 0, 400, 800 ... are cached.
+    """
+    for turn in range(1, traffic.turns + 1):
+        prompt = traffic.system + turn * new + (turn - 1) * output
+        cached = prompt - new if turn > 1 else max(traffic.system, traffic.prefix * prompt)
+        yield prompt, min(cached, prompt - 1)
+
+
+def _three(key: str, text: str) -> tuple[float, float, float]:
+    """ "1024" -> the same thrice; "200/1000/8000" -> short, typical, long."""
+    parts = [int(part) for part in text.split("/")]
+    if len(parts) == 1:
+        return (parts[0],) * 3
+    if sorted(parts) != parts:
+        raise Refusal(f"{text} is not in the order short/typical/long.", field=key, remedy="Write 200/1000/8000.")
+    return parts[0], parts[1], parts[2]
+
+
+def _of_log(log: TrafficLog) -> tuple[Length, ...]:
+    """Classes of equal share of a log's requests, by length."""
+    ordered = sorted(log.exchanges, key=lambda one: (one.prompt - one.cached + one.output, one.prompt))
+    parts = min(CLASSES, len(ordered))
+    ends = [round(part * len(ordered) / parts) for part in range(parts + 1)]
+    return tuple(_mean(ordered[a:b], (b - a) / len(ordered)) for a, b in itertools.pairwise(ends))
+
+
+def _mean(part: Sequence[LoggedRequest], share: float) -> Length:
+    return Length(
+        share=share,
+        prompt=math.fsum(one.prompt for one in part) / len(part),
+        cached=math.fsum(one.cached for one in part) / len(part),
+        output=math.fsum(one.output for one in part) / len(part),
+        most=max(one.prompt + one.output for one in part),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServedLoad:
+    """The plan of a load. `times` are each class's, `late` the 95th percentile over them, in seconds by key."""
+
+    load: PlannedLoad
+    plan: Plan
+    times: tuple[Mapping[str, float], ...]
+    late: Mapping[str, float]
+    tightened: Mapping[str, float]  # limits at the mean lengths, so that the long requests keep the ones asked
+    missed: tuple[str, ...]  # objectives that are not kept over these lengths
+
+
+def serve_load(plan: Plan, load: PlannedLoad, sources: VersionedSources) -> ServedLoad:
+    """The cheapest machines for the load that keep the objectives over all its lengths.
+
+    The planner sizes for the mean lengths, with an engine set up for the longest; where the long ones would be late,
+    for tighter limits. A class waits as the mean does, then takes its own prefill and its own number of tokens.
+    """
+    scenario = scenario_of(unpinned(plan.asked), load)
+    wanted = {key: limit for key in OBJECTIVES if (limit := getattr(scenario, key)) is not None}
+    limits = dict(wanted)
+    best = _served(scenario, load, wanted, limits, sources)
+    for _ in range(MOST_TIGHTENINGS):
+        if not best.missed:
+            break
+        limits |= {key: 0.99 * limits[key] * wanted[key] / best.late[key] for key in best.missed}
+        tighter = _served(replace(scenario, **limits), load, wanted, limits, sources)
+        if not tighter.late:
+            break
+        best = tighter
+    return best
+
+
+def _served(
+    scenario: Scenario,
+    load: PlannedLoad,
+    wanted: Mapping[str, float],
+    limits: Mapping[str, float],
+    sources: VersionedSources,
+) -> ServedLoad:
+    found = remembered_plan(scenario, sources)
+    times = _times(found, load, sources)
+    late = _late(load, times)
+    missed = tuple(key for key, limit in wanted.items() if late and late[key] > limit)
+    tightened = {key: limits[key] for key in wanted if limits[key] < wanted[key]}
+    return ServedLoad(load=load, plan=found, times=times, late=late, tightened=tightened, missed=missed)
+
+
+def scenario_of(scenario: Scenario, load: PlannedLoad) -> Scenario:
+    """The scenario under this load, nothing else changed."""
+    longest = load.longest if len(load.lengths) > 1 else None
+    return replace(
+        scenario,
+        rate=float(load.keys["rate"]),
+        concurrency=None,
+        load=None,
+        prompt=load.prompt,
+        output=load.output,
+        prefix=load.prefix,
+        max_len=max(longest, load.prompt + load.output) if longest else scenario.max_len,
+        replicas=None,
+    )
+
+
+def _machine_of(plan: Plan) -> Scenario:
+    return replace(plan.resolved, price=None, price_as_of=None)
+
+
+def _times(found: Plan, load: PlannedLoad, sources: VersionedSources) -> tuple[Mapping[str, float], ...]:
+    """p95 of each class: T_i = T + prefill_i - prefill, T that of the mean lengths; e2e_i = T_i + (out_i - 1) tpot."""
+    chosen = found.chosen
+    if found.refusal is not None or chosen is None or chosen.latency is None:
+        return ()
+    latency = chosen.latency
+    if len(load.lengths) == 1:
+        return ({key: getattr(latency, f"{key}_p95_s") for key in OBJECTIVES},)
+    mean = _alone(found, load.prompt, load.prefix, sources)
+    made = []
+    for length in load.lengths:
+        prompt = max(1, round(length.prompt))
+        own = _alone(found, prompt, min(length.cached / length.prompt, 0.9999), sources)
+        ttft = max(own, latency.ttft_p95_s + own - mean)
+        steps = max(0.0, length.output - 1)
+        made.append({"ttft": ttft, "tpot": latency.tpot_p95_s, "e2e": ttft + steps * latency.tpot_p95_s})
+    return tuple(made)
+
+
+def _alone(found: Plan, prompt: int, prefix: float, sources: VersionedSources) -> float:
+    """Time to the first token of one request alone on the plan's machine."""
+    one = replace(
+        _machine_of(found), prompt=prompt, prefix=round(prefix, 4), output=1, rate=None, concurrency=1, replicas=1,
+        ttft=None, tpot=None, e2e=None,
+    )  # fmt: skip
+    alone = remembered_plan(one, sources).chosen
+    return alone.latency.ttft_s.value if alone is not None and alone.latency is not None else 0.0
+
+
+def _late(load: PlannedLoad, times: tuple[Mapping[str, float], ...]) -> dict[str, float]:
+    if not times:
+        return {}
+    shares = [length.share for length in load.lengths]
+    return {
+        key: percentile([(time[key], share) for time, share in zip(times, shares, strict=True)]) for key in OBJECTIVES
+    }
+
+
+def percentile(values: Sequence[tuple[float, float]], level: float = LATE) -> float:
+    """The least value that `level` of the shares do not exceed: 1 for (1, 0.96), (9, 0.04); 9 for half each."""
+    gathered = 0.0
+    for value, share in sorted(values):
+        gathered += share
+        if gathered >= level - 1e-9:
+            return value
+    return max(value for value, _ in values)
+
+
+def load_sentence(served: ServedLoad) -> str:
+    """The load in the planner's words, and the plan of it."""
+    load, plan = served.load, served.plan
+    cached = f", {percent(load.prefix)} of them cached" if load.prefix else ""
+    first = (
+        f"{significant(load.rate)} requests a second at the peak, on average {load.prompt:,} tokens in{cached} and "
+        f"{load.output:,} out"
+    )
+    chosen = plan.chosen
+    if plan.refusal is not None or chosen is None or chosen.cost is None:
+        return f"{first}: {plan.refusal or 'no machine has a price here.'}"
+    misses = "".join(f"; the limit on {SHORT_TIMES[key].lower()} is missed over these lengths" for key in served.missed)
+    return (
+        f"{first}: {model_name(plan.asked)} on {machine_phrase(chosen)}, {usd(chosen.cost.usd_per_month)} a "
+        f"month{misses}."
+    )
+
+
+def load_finding(served: ServedLoad, log: TrafficLog | None = None) -> Finding:
+    """The load's classes as the page, the terminal and the report show them."""
+    rows = []
+    for number, length in enumerate(served.load.lengths):
+        times = served.times[number] if served.times else {}
+        rows.append(
+            (
+                percent(length.share),
+                f"{length.prompt:,.0f}",
+                f"{length.cached:,.0f}",
+                f"{length.output:,.0f}",
+                *(seconds(times[key]) if times else "" for key in OBJECTIVES),
+            )
+        )
+    if served.late:
+        rows.append(("p95 over all", "", "", "", *(seconds(served.late[key]) for key in OBJECTIVES)))
+    return Finding(
+        title="The load in your units",
+        sentence=load_sentence(served),
+        heads=(
+            "Share",
+            "Tokens in",
+            "Cached",
+            "Tokens out",
+            *(f"p95 {SHORT_TIMES[key].lower()}" for key in OBJECTIVES),
+        ),
+        rows=tuple(rows),
+        notes=tuple(_notes(served, log)),
+    )
+
+
+def _notes(served: ServedLoad, log: TrafficLog | None) -> Iterator[str]:
+    load = served.load
+    yield "; ".join(f"{term.label.lower()}: {term.formula} = {significant(term.value)}" for term in load.terms) + "."
+    yield f"Over the whole week it is {significant(load.mean_rate)} requests a second; Commit bills by the hour."
+    if log is not None:
+        yield log.said
+    if len(load.lengths) > 1:
+        yield (
+            "A request waits as one of mean length does, then takes its own prefill and its own number of tokens; the "
+            "95th percentile is over requests of all lengths."
+        )
+    for key, limit in served.tightened.items():
+        yield (
+            f"Chosen with p95 {SHORT_TIMES[key].lower()} under {seconds(limit)} at the mean lengths, so that it is "
+            "kept over all of them."
+        )

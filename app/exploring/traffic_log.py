@@ -1,0 +1,169 @@
+"""Lengths of requests from a log: two columns of a CSV, or JSON lines that say them under any of their usual names.
+
+Everything in a log is hostile: lines are read one at a time, of bounded length, and of many a sample is kept. Pure.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import random
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from estimators.memory.footprint import LONGEST_CONTEXT
+from estimators.provenance import Refusal
+
+KEPT = 20_000  # requests of a sample
+LONGEST_LINE = 20_000_000  # characters; a detailed report of `vllm bench serve` is one line
+MOST_LINES = 50_000_000
+LOOKED_AT = 1_000  # lines before a log without a length is given up
+DEEPEST = 6  # objects inside objects that a length is looked for in
+# What OpenAI's usage, vLLM's and GuideLLM's files, Mooncake's and Azure's traces call them, in lower case.
+PROMPT_NAMES = ("prompt_tokens", "input_tokens", "prompt_token_count", "prompt_len", "input_len", "input_length",
+                "prompt_length", "contexttokens", "num_prompt_tokens", "tokens_in", "prompt", "in")  # fmt: skip
+OUTPUT_NAMES = ("completion_tokens", "output_tokens", "output_token_count", "output_len", "output_length",
+                "generatedtokens", "num_output_tokens", "num_generated_tokens", "tokens_out", "output",
+                "out")  # fmt: skip
+CACHED_NAMES = ("cached_tokens", "cache_read_input_tokens")
+FORMATS = (
+    "Give a CSV of two columns, tokens in and out, or JSON lines with prompt_tokens and completion_tokens "
+    "(or input_length and output_length)."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedRequest:
+    """One request: tokens in, of them served from a cache, and tokens out."""
+
+    prompt: int
+    output: int
+    cached: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrafficLog:
+    """Requests of a log, or a sample of them drawn evenly."""
+
+    exchanges: tuple[LoggedRequest, ...]
+    requests: int  # in the log
+    unread: int  # lines without both lengths
+
+    @property
+    def said(self) -> str:
+        sample = f"an even sample of {len(self.exchanges):,} of " if len(self.exchanges) < self.requests else ""
+        unread = f"; {self.unread:,} lines without both lengths were left out" if self.unread else ""
+        return f"Lengths of {sample}{self.requests:,} requests of the log{unread}."
+
+
+def read_log(lines: Iterable[str]) -> TrafficLog:
+    """The requests of a log, streamed. Raises `Refusal` for one that says no lengths."""
+    chance = random.Random(0)  # noqa: S311 - no secret: the same log is sampled alike
+    kept: list[LoggedRequest] = []
+    requests = unread = 0
+    for found in _exchanges(lines):
+        if found is None:
+            unread += 1
+            if unread >= LOOKED_AT and not requests:
+                break
+            continue
+        requests += 1
+        if len(kept) < KEPT:
+            kept.append(found)
+        elif (place := chance.randrange(requests)) < KEPT:
+            kept[place] = found
+    if not kept:
+        raise Refusal("The log says no lengths of requests.", field="log", remedy=FORMATS)
+    return TrafficLog(exchanges=tuple(kept), requests=requests, unread=unread)
+
+
+def _exchanges(lines: Iterable[str]) -> Iterator[LoggedRequest | None]:
+    """An exchange a request; None for a line without. A CSV's header says its columns, else the first two count."""
+    columns: tuple[int, int] | None = None
+    for number, line in enumerate(lines):
+        if number >= MOST_LINES:
+            raise Refusal(f"The log has more than {MOST_LINES:,} lines.", field="log", remedy="Give a part of it.")
+        if len(line) > LONGEST_LINE:
+            raise Refusal(
+                f"Line {number + 1} of the log is longer than {LONGEST_LINE:,} characters.", field="log", remedy=FORMATS
+            )
+        text = line.strip().removeprefix("\ufeff")
+        if not text:
+            continue
+        if text[0] in "{[":
+            yield from _of_json(text)
+            continue
+        cells = [cell.strip() for cell in next(csv.reader([text], delimiter=_delimiter(text)), [])]
+        if columns is None:
+            columns = _columns(cells)
+            if columns is not None and not _is_count(cells[columns[0]]):
+                continue  # the header
+        yield _of_cells(cells, columns or (0, 1))
+
+
+def _delimiter(text: str) -> str:
+    return next((mark for mark in ("\t", ";") if mark in text), ",")
+
+
+def _columns(cells: list[str]) -> tuple[int, int] | None:
+    names = [cell.lower() for cell in cells]
+    found = [
+        next((names.index(name) for name in known if name in names), None) for known in (PROMPT_NAMES, OUTPUT_NAMES)
+    ]
+    if found[0] is not None and found[1] is not None:
+        return found[0], found[1]
+    return (0, 1) if len(cells) >= 2 and all(_is_count(cell) for cell in cells[:2]) else None
+
+
+def _is_count(cell: str) -> bool:
+    return cell.isascii() and cell.isdigit() and len(cell) <= 9
+
+
+def _of_cells(cells: list[str], columns: tuple[int, int]) -> LoggedRequest | None:
+    if max(columns) >= len(cells) or not all(_is_count(cells[column]) for column in columns):
+        return None
+    return _exchange(int(cells[columns[0]]), int(cells[columns[1]]), 0)
+
+
+def _of_json(text: str) -> Iterator[LoggedRequest | None]:
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        yield None
+        return
+    if isinstance(value, dict) and isinstance(lists := _paired(value), list):
+        yield from lists
+        return
+    for item in value if isinstance(value, list) else [value]:
+        prompt = _found(item, PROMPT_NAMES)
+        output = _found(item, OUTPUT_NAMES)
+        yield None if prompt is None or output is None else _exchange(prompt, output, _found(item, CACHED_NAMES) or 0)
+
+
+def _paired(value: Mapping[str, object]) -> list[LoggedRequest | None] | None:
+    """The two lists of a detailed result of `vllm bench serve`."""
+    ins, outs = value.get("input_lens"), value.get("output_lens")
+    if not isinstance(ins, list) or not isinstance(outs, list):
+        return None
+    pairs = zip(ins, outs, strict=False)
+    return [_exchange(a, b, 0) if isinstance(a, int) and isinstance(b, int) else None for a, b in pairs]
+
+
+def _found(value: object, names: tuple[str, ...], depth: int = 0) -> int | None:
+    """The first whole number under one of the names, in this object before those inside it."""
+    if not isinstance(value, dict) or depth > DEEPEST:
+        return None
+    lowered = {str(key).lower(): item for key, item in value.items()}
+    for name in names:
+        item = lowered.get(name)
+        if isinstance(item, int) and not isinstance(item, bool):
+            return item
+    inside = (_found(item, names, depth + 1) for item in value.values() if isinstance(item, dict))
+    return next((item for item in inside if item is not None), None)
+
+
+def _exchange(prompt: int, output: int, cached: int) -> LoggedRequest | None:
+    """None for lengths no engine serves; a request that failed has no output."""
+    if not (1 <= prompt <= LONGEST_CONTEXT and 1 <= output <= LONGEST_CONTEXT):
+        return None
+    return LoggedRequest(prompt, output, min(max(0, cached), prompt - 1))
