@@ -77,9 +77,9 @@ def _scaling(given: Mapping[str, str], own: Mapping[str, Any]) -> tuple[Finding,
 
 
 def _load(given: Mapping[str, str], own: Mapping[str, Any]) -> tuple[Finding, ...]:
+    from app.exploring.decision_link import unpinned
     from app.exploring.load_units import load_finding, load_of, serve_load, traffic_of
     from app.exploring.traffic_log import read_log
-    from app.planning.planner import plan
     from app.sources import shared_sources
 
     log = None
@@ -89,8 +89,25 @@ def _load(given: Mapping[str, str], own: Mapping[str, Any]) -> tuple[Finding, ..
                 log = read_log(lines)
         except OSError as error:
             raise Refusal(f"{path} cannot be read: {error.strerror}.", field="log") from None
-    found = plan(with_page_defaults(decode(given).scenario), shared_sources())
-    return (load_finding(serve_load(found, load_of(traffic_of(own), log), shared_sources()), log),)
+    scenario = unpinned(with_page_defaults(decode(given).scenario))
+    return (load_finding(serve_load(scenario, load_of(traffic_of(own), log), shared_sources()), log),)
+
+
+def _pipeline(given: Mapping[str, str], own: Mapping[str, Any]) -> tuple[Finding, ...]:
+    from app.exploring.decision_link import unpinned
+    from app.exploring.model_search import in_order
+    from app.exploring.pipeline import price_pipeline, price_router, router_of, task_load_of
+    from app.exploring.pipeline_steps import EXAMPLES, parse_steps
+    from app.exploring.pipeline_words import pipeline_finding, routing_finding
+    from app.sources import shared_sources
+    from estimators.architecture import catalogue
+
+    known = in_order([entry.id for entry in catalogue.entries()])
+    scenario, asked = unpinned(decode(given).scenario), task_load_of(own)
+    if own.get("pipe_kind") == "router":
+        return (routing_finding(price_router(router_of(own), asked, scenario, shared_sources(), known)),)
+    steps = parse_steps(own.get("pipe_steps", next(iter(EXAMPLES.values()))))
+    return (pipeline_finding(price_pipeline(steps, asked, scenario, shared_sources(), known)),)
 
 
 PAGES: dict[str, tuple[str, tuple[str, ...], Answering]] = {
@@ -111,6 +128,14 @@ PAGES: dict[str, tuple[str, tuple[str, ...], Answering]] = {
             "load_turns", "load_system",
         ),
         _load,
+    ),
+    "pipeline": (
+        "what a task of several calls costs against one large model, or a router in front of it",
+        (
+            "pipe_kind", "pipe_steps", "pipe_tasks", "pipe_peak", "week", "pipe_large", "pipe_bar", "route_small",
+            "route_by", "route_share", "route_fail",
+        ),
+        _pipeline,
     ),
 }  # fmt: skip
 FILES = {"load": "log"}  # pages that read a file, which no link may name

@@ -136,6 +136,7 @@ _WEEK = re.compile(r"always|[0-9]{1,2}-[0-9]{1,2}x[1-7](@[0-9]{1,3})?", re.ASCII
 _BUDGET = re.compile(r"[0-9]{1,6}(\.[0-9]{1,6})?(e[0-9]{1,2})?|\$[0-9]{1,12}", re.ASCII | re.I)
 _LOAD_UNIT = re.compile("people|tasks a day|million output tokens a month")
 _LENGTHS = re.compile(r"[1-9][0-9]{0,7}(/[1-9][0-9]{0,7}/[1-9][0-9]{0,7})?", re.ASCII)
+_NAMED = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._@/-]{0,119}")
 _UNITS = {"M": Decimal("0.001"), "B": Decimal(1), "T": Decimal(1000)}
 
 
@@ -242,9 +243,19 @@ PAGE_KEYS: dict[str, ValueKind] = {
     "load_cached": number(0, 1, below=True),
     "load_turns": integer(1, 100),
     "load_system": integer(0, 1_000_000),
+    "pipe_kind": matching(re.compile("steps|router"), "steps or router"),
+    "pipe_steps": matching(re.compile(r"[ -~\n\r]+"), "lines of steps in plain letters"),
+    "pipe_tasks": number(0.001, 1_000_000_000),
+    "pipe_peak": number(1, 100),
+    "pipe_large": matching(_NAMED, "a model's name, or a size such as 70B"),
+    "pipe_bar": number(1, 200),
+    "route_small": matching(_NAMED, "a model's name, or a size such as 8B"),
+    "route_by": matching(_NAMED, "a model's name, a size such as 1B, or none"),
+    "route_share": number(0, 100),
+    "route_fail": number(0, 100),
     "week": matching(_WEEK, "always, or hours, days and the load otherwise such as 8-18x5@20"),
 }
-LONGEST_OF_PAGE: dict[str, int] = {}  # characters, where more than `LONGEST_VALUE`
+LONGEST_OF_PAGE = {"pipe_steps": 2_000}  # characters, where more than `LONGEST_VALUE`
 DEFAULTS = {f.name: f.default for f in fields(Scenario)}
 
 

@@ -13,7 +13,6 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
-from app.exploring.decision_link import unpinned
 from app.exploring.finding import Finding
 from app.exploring.traffic_log import LoggedRequest, TrafficLog
 from app.format import percent, seconds, significant, usd
@@ -33,6 +32,7 @@ CLASSES = 20  # of equal share that a log's lengths are put into: the longest tw
 SHARES = (0.25, 0.5, 0.25)  # of short, typical and long
 MOST_TIGHTENINGS = 8  # times that the limits at the mean lengths are tightened for the long requests
 LATE = 0.95
+MEAN = "mean"  # beside the objectives' p95: the mean time of a whole request
 
 
 class Unit(StrEnum):
@@ -249,13 +249,13 @@ class ServedLoad:
     missed: tuple[str, ...]  # objectives that are not kept over these lengths
 
 
-def serve_load(plan: Plan, load: PlannedLoad, sources: VersionedSources) -> ServedLoad:
-    """The cheapest machines for the load that keep the objectives over all its lengths.
+def serve_load(asked: Scenario, load: PlannedLoad, sources: VersionedSources) -> ServedLoad:
+    """The cheapest machines for the scenario under the load that keep the objectives over all its lengths.
 
     The planner sizes for the mean lengths, with an engine set up for the longest; where the long ones would be late,
     for tighter limits. A class waits as the mean does, then takes its own prefill and its own number of tokens.
     """
-    scenario = scenario_of(unpinned(plan.asked), load)
+    scenario = scenario_of(asked, load)
     wanted = {key: limit for key in OBJECTIVES if (limit := getattr(scenario, key)) is not None}
     limits = dict(wanted)
     best = _served(scenario, load, wanted, limits, sources)
@@ -312,7 +312,7 @@ def _times(found: Plan, load: PlannedLoad, sources: VersionedSources) -> tuple[M
         return ()
     latency = chosen.latency
     if len(load.lengths) == 1:
-        return ({key: getattr(latency, f"{key}_p95_s") for key in OBJECTIVES},)
+        return ({key: getattr(latency, f"{key}_p95_s") for key in OBJECTIVES} | {MEAN: latency.e2e_s.value},)
     mean = _alone(found, load.prompt, load.prefix, sources)
     made = []
     for length in load.lengths:
@@ -320,7 +320,14 @@ def _times(found: Plan, load: PlannedLoad, sources: VersionedSources) -> tuple[M
         own = _alone(found, prompt, min(length.cached / length.prompt, 0.9999), sources)
         ttft = max(own, latency.ttft_p95_s + own - mean)
         steps = max(0.0, length.output - 1)
-        made.append({"ttft": ttft, "tpot": latency.tpot_p95_s, "e2e": ttft + steps * latency.tpot_p95_s})
+        made.append(
+            {
+                "ttft": ttft,
+                "tpot": latency.tpot_p95_s,
+                "e2e": ttft + steps * latency.tpot_p95_s,
+                MEAN: max(own, latency.ttft_s.value + own - mean) + steps * latency.tpot_s.value,
+            }
+        )
     return tuple(made)
 
 

@@ -6,6 +6,7 @@ import io
 
 import streamlit as st
 
+from app.exploring.decision_link import unpinned
 from app.exploring.load_units import (
     PeopleLoad,
     PlannedLoad,
@@ -89,7 +90,7 @@ def draw_log() -> TrafficLog | None:
 def draw(asked: PeopleLoad, log: TrafficLog | None) -> None:
     try:
         load = load_of(asked, log)
-        served = serve_load(current.plan(), load, dashboard_sources())
+        served = serve_load(unpinned(current.plan().asked), load, dashboard_sources())
     except Refusal as refusal:
         st.error(in_markdown(str(refusal)), icon=":material/error:")
         return

@@ -40,6 +40,16 @@ def test_a_log_on_disk(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> No
     assert "none cannot be read: No such file or directory." in capsys.readouterr().err
 
 
+def test_a_pipeline_and_a_router(capsys: pytest.CaptureFixture[str]) -> None:
+    steps = "classify, Llama 3.1 8B, 5, 1024, 128; synthesis, Llama 3.1 70B, 1, 4096, 512"
+    assert main(["ask", "pipeline", "--pipe-steps", steps]) == 0
+    assert "10,000 tasks a day cost" in capsys.readouterr().out
+    assert main(["ask", "pipeline", "--pipe-kind", "router", "--pipe-tasks", "500000"]) == 0
+    assert "70 % of 500,000 tasks a day to Llama 3.1 8B" in capsys.readouterr().out
+    assert main(["ask", "pipeline", "--pipe-steps", "a, 8B, 1, 9, 1, 0, a"]) == 1
+    assert "in a circle: a -> a." in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("flags", "said"),
     [

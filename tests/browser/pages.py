@@ -32,7 +32,7 @@ def metrics(page: Page) -> list[str]:
 
 
 GROUPS = {
-    "In detail": ("Load", "Memory", "Speed", "Cost", "Levers", "Commit", "Scaling laws"),
+    "In detail": ("Load", "Memory", "Speed", "Cost", "Levers", "Pipelines", "Commit", "Scaling laws"),
     "Compare and check": ("Compare", "Prices", "Measure", "Accuracy"),
 }
 

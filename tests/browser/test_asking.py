@@ -88,3 +88,20 @@ def test_people_and_a_pasted_log_become_the_load_of_the_first_screen(page: Page,
     go_to(page, "Plan")
     said = "6.666667 requests a second, 2,000 tokens in and 200 out"
     expect(page.locator(".st-key-verdict")).to_contain_text(said, timeout=2 * WAIT_MS)
+
+
+def test_five_small_calls_and_one_large_against_all_large(page: Page, base: str, browser: Browser) -> None:
+    open_page(page, base)
+    go_to(page, "Pipelines")
+    answer = page.locator("h2", has_text="tasks a day")
+    expect(answer).to_contain_text("10,000 tasks a day cost", timeout=2 * WAIT_MS)
+    expect(answer).to_contain_text("of Llama 3.1 70B for everything")
+    enter(page, "Tasks a day", "200000")
+    expect(answer).to_contain_text("less than the", timeout=2 * WAIT_MS)
+    opens_alike(browser, copied(page), answer.inner_text())
+    page.locator(".st-key-pipe_kind").get_by_text("router", exact=True).click()
+    settle(page)
+    expect(answer).to_contain_text("70 % of 200,000 tasks a day to Llama 3.1 8B", timeout=2 * WAIT_MS)
+    enter(page, "Small takes, %", "100")
+    expect(answer).to_contain_text("100 % of 200,000 tasks", timeout=2 * WAIT_MS)
+    opens_alike(browser, copied(page), answer.inner_text())

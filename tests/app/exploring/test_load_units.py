@@ -83,7 +83,7 @@ def test_the_95th_percentile_over_lengths() -> None:
 
 
 def test_one_length_is_the_plan_of_that_length() -> None:
-    served = serve_load(plan(EIGHT, SOURCES), load_of(PeopleLoad(amount=300, each=12, peak=1)), SOURCES)
+    served = serve_load(EIGHT, load_of(PeopleLoad(amount=300, each=12, peak=1)), SOURCES)
     alone = plan(replace(EIGHT, rate=1.0), SOURCES)
     assert served.plan.chosen is not None
     assert alone.chosen is not None
@@ -92,7 +92,7 @@ def test_one_length_is_the_plan_of_that_length() -> None:
 
 
 def test_long_requests_take_their_own_prefill_and_keep_the_limit() -> None:
-    asked = plan(replace(EIGHT, ttft=0.4), SOURCES)
+    asked = replace(EIGHT, ttft=0.4)
     even = serve_load(asked, load_of(PeopleLoad(prompt="2067")), SOURCES)
     wide = serve_load(asked, load_of(PeopleLoad(prompt="67/100/8000")), SOURCES)
     assert wide.load.prompt == even.load.prompt
@@ -108,16 +108,15 @@ def test_long_requests_take_their_own_prefill_and_keep_the_limit() -> None:
 
 
 def test_a_limit_no_machine_keeps_over_these_lengths_is_said() -> None:
-    served = serve_load(plan(replace(EIGHT, ttft=0.3), SOURCES), load_of(PeopleLoad(prompt="10/20/120000")), SOURCES)
+    served = serve_load(replace(EIGHT, ttft=0.3), load_of(PeopleLoad(prompt="10/20/120000")), SOURCES)
     said = load_sentence(served)
     assert "missed over these lengths" in said or "No machine meets every limit" in said
 
 
 def test_more_people_never_cost_less() -> None:
-    base = plan(EIGHT, SOURCES)
     costs = []
     for people in (100, 1_000, 10_000):
-        chosen = serve_load(base, load_of(PeopleLoad(amount=people)), SOURCES).plan.chosen
+        chosen = serve_load(EIGHT, load_of(PeopleLoad(amount=people)), SOURCES).plan.chosen
         assert chosen is not None
         costs.append(chosen.usd_per_month or 0)
     assert costs == sorted(costs)
