@@ -110,6 +110,15 @@ def _pipeline(given: Mapping[str, str], own: Mapping[str, Any]) -> tuple[Finding
     return (pipeline_finding(price_pipeline(steps, asked, scenario, shared_sources(), known)),)
 
 
+def _apis(given: Mapping[str, str], own: Mapping[str, Any]) -> tuple[Finding, ...]:
+    from app.exploring.api_or_machines import rent_finding, rent_or_run, volume_of
+    from app.exploring.decision_link import unpinned
+    from app.sources import shared_sources
+
+    scenario = unpinned(with_page_defaults(decode(given).scenario))
+    return (rent_finding(rent_or_run(scenario, volume_of(own), shared_sources())),)
+
+
 PAGES: dict[str, tuple[str, tuple[str, ...], Answering]] = {
     "commit": (
         "the plan's machines under every way to pay",
@@ -136,6 +145,11 @@ PAGES: dict[str, tuple[str, tuple[str, ...], Answering]] = {
             "route_by", "route_share", "route_fail",
         ),
         _pipeline,
+    ),
+    "api": (
+        "hosted APIs or machines at a month's tokens, and from which volume machines pay",
+        ("api_tokens", "api_peak", "api_models", "api_own"),
+        _apis,
     ),
 }  # fmt: skip
 FILES = {"load": "log"}  # pages that read a file, which no link may name

@@ -253,9 +253,13 @@ PAGE_KEYS: dict[str, ValueKind] = {
     "route_by": matching(_NAMED, "a model's name, a size such as 1B, or none"),
     "route_share": number(0, 100),
     "route_fail": number(0, 100),
+    "api_tokens": number(0.000_001, 1_000_000_000),
+    "api_peak": number(1, 100),
+    "api_models": matching(re.compile("the same model|every model"), "the same model or every model"),
+    "api_own": matching(re.compile(r"[ -~\n\r]+"), "lines of prices in plain letters"),
     "week": matching(_WEEK, "always, or hours, days and the load otherwise such as 8-18x5@20"),
 }
-LONGEST_OF_PAGE = {"pipe_steps": 2_000}  # characters, where more than `LONGEST_VALUE`
+LONGEST_OF_PAGE = {"pipe_steps": 2_000, "api_own": 1_000}  # characters, where more than `LONGEST_VALUE`
 DEFAULTS = {f.name: f.default for f in fields(Scenario)}
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+import re
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -12,6 +12,9 @@ from pathlib import Path
 from estimators.provenance import Refusal, read_table
 
 TABLE = Path(__file__).parent / "data" / "api_prices.csv"
+TIERS_TABLE = Path(__file__).parent / "data" / "api_tier_prices.csv"
+STANDARD, BATCH, OWN = "standard", "batch", "entered"
+MOST_OWN = 12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,62 +62,101 @@ def api_prices_of(hub_id: str) -> tuple[ApiPrice, ...]:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BreakEven:
-    """Where renting tokens and renting machines cost the same, for one mixture of input and output."""
+class ApiTier:
+    """One tier of one hosted model. USD for a million tokens; `cached` None: cached input is not said to be cheaper."""
 
-    input_per_output: Decimal  # input tokens for each output token
-    api_usd_per_million_output: Decimal  # with the input that comes with it
-    machine_usd_per_million_output: Decimal  # of full machines; above the API's, the API is always cheaper
-    first_output_millions: Decimal | None  # a month, from which machines can be cheaper; None: never
-    always_output_millions: Decimal | None  # from which they stay so, whatever a further replica costs
+    provider: str
+    model: str
+    hub_id: str
+    tier: str  # "standard", "batch", "flex", "priority"; "entered" by a person
+    usd_per_million_input: Decimal
+    usd_per_million_cached: Decimal | None
+    usd_per_million_output: Decimal
+    as_of: date | None  # None: entered
+    source: str
 
     @property
-    def first_input_millions(self) -> Decimal | None:
-        """The input that comes with the first volume."""
-        return None if self.first_output_millions is None else self.first_output_millions * self.input_per_output
+    def name(self) -> str:
+        """ "DeepInfra: Meta-Llama-3.1-8B-Instruct"; what a person entered as they named it."""
+        return f"{self.provider}: {self.model.rpartition('/')[2]}" if self.provider else self.model
+
+    def usd(self, new: Decimal, cached: Decimal, output: Decimal) -> tuple[Decimal, Decimal, Decimal]:
+        """Of a volume in millions: (new input, cached input, output). 1,000 new, 600 cached and 200 out at $0.20, $0.10
+        and $0.60 are $200, $60 and $120."""
+        reading = self.usd_per_million_input if self.usd_per_million_cached is None else self.usd_per_million_cached
+        return new * self.usd_per_million_input, cached * reading, output * self.usd_per_million_output
 
 
-def break_even(
-    *, api: ApiPrice, replica_usd_per_month: Decimal, replica_output_millions: Decimal, input_per_output: Decimal
-) -> BreakEven:
-    """Monthly volume from which machines are cheaper than an API.
+@lru_cache(maxsize=1)
+def api_tiers() -> tuple[ApiTier, ...]:
+    """Every tier that is known; the plain price of models whose tiers nobody lists."""
+    rows = list(read_table(TIERS_TABLE, key=("provider", "model", "tier")))
+    listed = {(row["provider"], row["model"]) for row in rows}
+    hub_ids = {(price.provider, price.model): price.hub_id for price in api_prices()}
+    tiers = [
+        ApiTier(
+            provider=row["provider"],
+            model=row["model"],
+            hub_id=hub_ids.get((row["provider"], row["model"]), ""),
+            tier=row["tier"],
+            usd_per_million_input=Decimal(row["usd_per_million_input"]),
+            usd_per_million_cached=Decimal(cached) if (cached := row["usd_per_million_cached_input"]) else None,
+            usd_per_million_output=Decimal(row["usd_per_million_output"]),
+            as_of=date.fromisoformat(row["as_of"]),
+            source=row["source"],
+        )
+        for row in rows
+    ]
+    plain = [price for price in api_prices() if (price.provider, price.model) not in listed]
+    return (*tiers, *(_plain_tier(price) for price in plain))
 
-    The API costs V q, with q = rho p_in + p_out for a million output tokens and their input; machines cost
-    ceil(V / K) C, with C a replica's month and K what it serves in one. They meet at V = C / q if that is at most K;
-    else never, as a full replica costs more than its tokens. $734.38 a month against $0.20 in and $0.20 out, four in
-    for each out: q = $1, first at 734.38 million output tokens.
-    """
-    if replica_usd_per_month < 0 or replica_output_millions <= 0 or input_per_output < 0:
-        raise Refusal("A break-even needs a replica's cost and what it serves a month.", field="rate")
-    api_rate = input_per_output * api.usd_per_million_input + api.usd_per_million_output
-    machine_rate = replica_usd_per_month / replica_output_millions
-    cheaper = api_rate > 0 and machine_rate <= api_rate
-    first = replica_usd_per_month / api_rate if cheaper else None
-    return BreakEven(
-        input_per_output=input_per_output,
-        api_usd_per_million_output=api_rate,
-        machine_usd_per_million_output=machine_rate,
-        first_output_millions=first,
-        always_output_millions=_always(first, replica_output_millions) if first is not None else None,
+
+def _plain_tier(price: ApiPrice) -> ApiTier:
+    return ApiTier(
+        provider=price.provider,
+        model=price.model,
+        hub_id=price.hub_id,
+        tier=STANDARD,
+        usd_per_million_input=price.usd_per_million_input,
+        usd_per_million_cached=None,
+        usd_per_million_output=price.usd_per_million_output,
+        as_of=price.as_of,
+        source=price.source,
     )
 
 
-def _always(first: Decimal, capacity: Decimal) -> Decimal | None:
-    """The volume from which no further replica makes machines dearer again: n f with n = ceil(f / (K - f)).
+_RATE = re.compile(r"\$?(?P<usd>[0-9]{1,4}(\.[0-9]{1,6})?)")
 
-    Just above n full replicas the next one has nothing to do: (n + 1) C <= n K q, that is n >= f / (K - f), f = C / q.
-    A replica that pays from 60 of its 100: n = ceil(1.5) = 2, so from 120.
+
+def own_tiers(text: str) -> tuple[ApiTier, ...]:
+    """Prices a person enters, a line each: name, input, output, and cached input where it is cheaper, per million.
+
+    Raises `Refusal` naming the line for what is none.
     """
-    if first >= capacity:
-        return None
-    return max(1, math.ceil(first / (capacity - first))) * first
+    lines = [line.strip() for line in re.split(r"[\n;]", text) if line.strip()]
+    if len(lines) > MOST_OWN:
+        raise Refusal(f"{len(lines)} prices are too many.", field="api_own", remedy=f"Enter up to {MOST_OWN}.")
+    return tuple(_own(number, line) for number, line in enumerate(lines, start=1))
 
 
-def equal_cost_line(api: ApiPrice, machines_usd_per_month: Decimal) -> tuple[Decimal | None, Decimal | None]:
-    """Ends of the line of equal cost in the plane of volumes: all input, C / p_in, and all output, C / p_out.
-
-    In millions of tokens: $734.38 against $0.15 and $0.60 is the line from 4,895.87 of input to 1,223.97 of output.
-    """
-    prices = (api.usd_per_million_input, api.usd_per_million_output)
-    alone = [machines_usd_per_month / price if price else None for price in prices]
-    return alone[0], alone[1]
+def _own(number: int, line: str) -> ApiTier:
+    name, *cells = (cell.strip() for cell in line.split(","))
+    read = [_RATE.fullmatch(cell) for cell in cells]
+    if not name or len(name) > 60 or len(cells) not in (2, 3) or not all(read):
+        raise Refusal(
+            f"Line {number} of your prices says no input and output price.",
+            field="api_own",
+            remedy="Write name, dollars per million in, out, and cached in: ours batch, 0.10, 0.40, 0.05",
+        )
+    usd = [Decimal(found["usd"]) for found in read if found]
+    return ApiTier(
+        provider="",
+        model=name,
+        hub_id="",
+        tier=OWN,
+        usd_per_million_input=usd[0],
+        usd_per_million_cached=usd[2] if len(usd) == 3 else None,
+        usd_per_million_output=usd[1],
+        as_of=None,
+        source="entered on the page",
+    )

@@ -1,4 +1,4 @@
-"""The bill in depth: hours that follow the load, tokens at your utilisation, and renting tokens instead."""
+"""The bill in depth: hours that follow the load, tokens at your utilisation, and hardware of one's own."""
 
 from __future__ import annotations
 
@@ -11,21 +11,13 @@ import pandas as pd
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from app.exploring.token_cost import (
-    bill_of,
-    candidates_for_comparison,
-    compare_with_api,
-    equal_cost_with_api,
-    prices_of_tokens,
-)
-from app.figures.prices import equal_cost, rent_tokens_or_machines
+from app.exploring.token_cost import bill_of, prices_of_tokens
 from app.format import significant, usd
 from app.planning.plan import Plan
-from app.planning.sentences import conditions, load_phrase, verdict
-from app.text import in_markdown, in_markdown_with_links
+from app.planning.sentences import load_phrase, verdict
+from app.text import in_markdown
 from app.views import current, inputs
-from app.views.parts import chart, how, old_price
-from pricing.api_prices import ApiPrice
+from app.views.parts import how, old_price
 from pricing.bill import Extras
 from pricing.cost import monthly_cost
 from pricing.hours import DAYS, WeekProfile, always, business_hours
@@ -143,58 +135,7 @@ def draw_tokens(plan: Plan) -> None:
             f"At this load ({load_phrase(plan.asked)}). As billed spreads the bill over the tokens served; if busy is "
             "the same machines without an idle second. Input and output are split by the machine time each takes: a "
             f"million output tokens, always busy, cost {usd(full.usd_per_million_output)}{alone}. More requests at a "
-            "time make every token cheaper; the section below prices a replica that is full."
-        )
-    )
-
-
-def _api_label(price: ApiPrice) -> str:
-    return f"{price.provider}: {price.model.rpartition('/')[2]}"
-
-
-def draw_break_even(plan: Plan) -> None:
-    st.markdown("### Rent tokens or rent machines?")
-    choices = candidates_for_comparison(plan)
-    api = st.selectbox(
-        "Hosted API",
-        choices,
-        format_func=_api_label,
-        key="api",
-        help="Prices of the same open model come first. What precision they serve is mostly not said.",
-    )
-    found = compare_with_api(plan, api) if api else None
-    if found is None or api is None:
-        st.info("There is no speed estimate or price for this plan, so there is nothing to compare.")
-        return
-    even, line = found
-    if even.first_output_millions is None:
-        sentence = (
-            f"Even a full replica makes a million output tokens with their input for "
-            f"{usd(even.machine_usd_per_million_output)}; the API asks {usd(even.api_usd_per_million_output)}. "
-            "Renting tokens is always cheaper here."
-        )
-    else:
-        sentence = (
-            f"Machines are cheaper from {even.first_output_millions:,.0f} million output tokens a month, with the "
-            f"{even.first_input_millions:,.0f} million of input that come with them. Below that, rent tokens."
-        )
-        if even.always_output_millions is not None and even.always_output_millions > even.first_output_millions:
-            sentence += (
-                f" From {even.always_output_millions:,.0f} million on no further replica makes them dearer again."
-            )
-    st.markdown(f"**{in_markdown(sentence)}**")
-    first = float(even.first_output_millions) if even.first_output_millions is not None else None
-    chart(rent_tokens_or_machines(line, first), key="break_even", alt=sentence)
-    apart = equal_cost_with_api(plan, api)
-    if apart is not None:
-        st.markdown("**Input and output apart**, one replica for a month")
-        figure = equal_cost(*apart)
-        chart(figure, key="equal_cost", alt="Volumes at which tokens and machines cost the same.")
-    st.caption(
-        in_markdown_with_links(
-            f"API price: ${api.usd_per_million_input} in and ${api.usd_per_million_output} out a million tokens; "
-            f"{api.source}, {api.as_of.isoformat()}. {api.note} Machines: {conditions(plan)}; one replica more for "
-            "each full one, each serving all its memory holds."
+            "time make every token cheaper."
         )
     )
 
@@ -273,5 +214,5 @@ if warning := old_price(result):
     st.warning(in_markdown(warning), icon=":material/history:")
 draw_bill(result)
 draw_tokens(result)
-draw_break_even(result)
+st.page_link("views/apis.py", label="Rent tokens instead? API or machines")
 draw_owned(result)

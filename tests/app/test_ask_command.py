@@ -50,6 +50,13 @@ def test_a_pipeline_and_a_router(capsys: pytest.CaptureFixture[str]) -> None:
     assert "in a circle: a -> a." in capsys.readouterr().err
 
 
+def test_api_or_machines(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["ask", "api", "--api-tokens", "200"]) == 0
+    assert "200 million output tokens a month of Llama 3.1 8B, with 1,600 million in: rent" in capsys.readouterr().out
+    assert main(["ask", "api", "--api-own", "mine"]) == 1
+    assert "Write name, dollars per million in, out" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("flags", "said"),
     [

@@ -32,7 +32,17 @@ def metrics(page: Page) -> list[str]:
 
 
 GROUPS = {
-    "In detail": ("Load", "Memory", "Speed", "Cost", "Levers", "Pipelines", "Commit", "Scaling laws"),
+    "In detail": (
+        "Load",
+        "Memory",
+        "Speed",
+        "Cost",
+        "Levers",
+        "API or machines",
+        "Pipelines",
+        "Commit",
+        "Scaling laws",
+    ),
     "Compare and check": ("Compare", "Prices", "Measure", "Accuracy"),
 }
 

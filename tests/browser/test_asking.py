@@ -105,3 +105,19 @@ def test_five_small_calls_and_one_large_against_all_large(page: Page, base: str,
     enter(page, "Small takes, %", "100")
     expect(answer).to_contain_text("100 % of 200,000 tasks", timeout=2 * WAIT_MS)
     opens_alike(browser, copied(page), answer.inner_text())
+
+
+def test_api_or_machines_at_my_tokens_and_from_where_on(page: Page, base: str, browser: Browser) -> None:
+    open_page(page, f"{base}/?model={MODEL}")
+    go_to(page, "API or machines")
+    answer = page.locator("h2", has_text="million output tokens a month of Llama 3.1 8B")
+    expect(answer).to_contain_text("200 million output tokens a month", timeout=2 * WAIT_MS)
+    expect(answer).to_contain_text("rent tokens")
+    box = page.locator(".st-key-api_own textarea")
+    box.fill("ours, 0.01, 0.02")
+    box.press("Control+Enter")
+    expect(answer).to_contain_text("Ours is $20.00", timeout=2 * WAIT_MS)  # 1,600 x 0.01 + 200 x 0.02
+    opens_alike(browser, copied(page), answer.inner_text())
+    box.fill("nonsense")
+    box.press("Control+Enter")
+    expect(page.get_by_text("Line 1 of your prices says no input and output price")).to_be_visible(timeout=WAIT_MS)

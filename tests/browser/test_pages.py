@@ -11,10 +11,13 @@ pytestmark = pytest.mark.browser
 PAGES = (
     "",
     "recommend",
+    "load",
     "memory",
     "speed",
     "cost",
     "levers",
+    "apis",
+    "pipelines",
     "commit",
     "scaling",
     "compare",

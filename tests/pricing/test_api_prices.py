@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
-import math
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 
 import pytest
-from hypothesis import assume, given
-from hypothesis import strategies as st
 
 from estimators.provenance import Refusal
-from pricing.api_prices import ApiPrice, api_prices, api_prices_of, break_even, equal_cost_line
+from pricing.api_prices import (
+    BATCH,
+    OWN,
+    STANDARD,
+    ApiPrice,
+    ApiTier,
+    api_prices,
+    api_prices_of,
+    api_tiers,
+    own_tiers,
+)
 
 
 def api(into: str, out: str) -> ApiPrice:
@@ -24,68 +32,6 @@ def api(into: str, out: str) -> ApiPrice:
         as_of=date(2026, 11, 20),
         source="a test",
     )
-
-
-def test_machines_are_cheaper_from_the_volume_that_costs_their_month() -> None:
-    found = break_even(
-        api=api("0.20", "0.20"),
-        replica_usd_per_month=Decimal("734.38"),
-        replica_output_millions=Decimal(2000),
-        input_per_output=Decimal(4),
-    )
-    assert found.api_usd_per_million_output == 1  # 4 x 0.20 + 0.20
-    assert found.first_output_millions == Decimal("734.38")
-    assert found.first_input_millions == Decimal("2937.52")
-    assert found.always_output_millions == Decimal("734.38")  # a second replica has 1265 to start with
-
-
-def test_a_full_replica_dearer_than_its_tokens_never_pays() -> None:
-    found = break_even(
-        api=api("0.02", "0.05"),
-        replica_usd_per_month=Decimal(1000),
-        replica_output_millions=Decimal(2000),
-        input_per_output=Decimal(1),
-    )
-    assert (found.first_output_millions, found.always_output_millions) == (None, None)
-    assert found.machine_usd_per_million_output == Decimal("0.5")
-
-
-def test_a_second_replica_can_make_the_api_cheaper_again() -> None:
-    # A replica pays from 60 of its 100; at 101 two replicas cost 120; from 120 on they are never dearer again.
-    found = break_even(
-        api=api("0", "1"),
-        replica_usd_per_month=Decimal(60),
-        replica_output_millions=Decimal(100),
-        input_per_output=Decimal(0),
-    )
-    assert (found.first_output_millions, found.always_output_millions) == (60, 120)
-
-
-@given(st.integers(1, 500), st.integers(2, 500), st.data())
-def test_below_the_first_volume_the_api_is_cheaper_and_from_the_last_on_it_never_is(
-    cost: int, capacity: int, data: st.DataObject
-) -> None:
-    found = break_even(
-        api=api("0", "1"),
-        replica_usd_per_month=Decimal(cost),
-        replica_output_millions=Decimal(capacity),
-        input_per_output=Decimal(0),
-    )
-    volume = data.draw(st.integers(1, 5000))
-    machines = math.ceil(volume / capacity) * cost
-    if found.first_output_millions is None or volume < found.first_output_millions:
-        assert machines > volume
-    assume(found.always_output_millions is not None)
-    if found.always_output_millions is not None and volume >= found.always_output_millions:
-        assert machines <= volume
-
-
-def test_input_and_output_apart_are_the_ends_of_one_line() -> None:
-    into, out = equal_cost_line(api("0.15", "0.60"), Decimal("734.38"))
-    assert into is not None
-    assert out is not None
-    assert (round(into, 2), round(out, 2)) == (Decimal("4895.87"), Decimal("1223.97"))
-    assert equal_cost_line(api("0", "1"), Decimal(10)) == (None, Decimal(10))
 
 
 def test_providers_of_a_model_are_found_by_its_hub_id() -> None:
@@ -109,11 +55,64 @@ def test_volumes_cost_what_their_tokens_cost() -> None:
     assert api("0.15", "0.60").usd(Decimal(10), Decimal(5)) == Decimal("4.50")
 
 
-def test_a_replica_that_serves_nothing_is_refused() -> None:
-    with pytest.raises(Refusal):
-        break_even(
-            api=api("1", "1"),
-            replica_usd_per_month=Decimal(1),
-            replica_output_millions=Decimal(0),
-            input_per_output=Decimal(0),
-        )
+def tier(into: str, out: str, cached: str | None = None) -> ApiTier:
+    return ApiTier(
+        provider="someone",
+        model="a model",
+        hub_id="org/model",
+        tier="standard",
+        usd_per_million_input=Decimal(into),
+        usd_per_million_cached=None if cached is None else Decimal(cached),
+        usd_per_million_output=Decimal(out),
+        as_of=date(2026, 11, 28),
+        source="a test",
+    )
+
+
+def test_new_cached_and_written_tokens_each_at_their_price() -> None:
+    volume = (Decimal(1000), Decimal(600), Decimal(200))
+    assert tier("0.20", "0.60", "0.10").usd(*volume) == (200, 60, 120)
+    assert tier("0.20", "0.60").usd(*volume) == (200, 120, 120)  # no price for cached input: full input
+
+
+def test_every_hosted_model_has_a_standard_tier_and_some_more() -> None:
+    tiers = api_tiers()
+    standard = {(one.provider, one.model) for one in tiers if one.tier == STANDARD}
+    assert standard == {(price.provider, price.model) for price in api_prices()}
+    assert {one.tier for one in tiers} == {"standard", "batch", "flex", "priority"}
+    assert all(one.as_of is not None and one.source for one in tiers)
+
+
+def test_batch_is_never_dearer_and_cached_input_neither() -> None:
+    known = {(one.provider, one.model, one.tier): one for one in api_tiers()}
+    for one in known.values():
+        assert one.usd_per_million_cached is None or one.usd_per_million_cached <= one.usd_per_million_input, one
+        if one.tier == BATCH:
+            plain = known[one.provider, one.model, STANDARD]
+            assert one.usd_per_million_output <= plain.usd_per_million_output, one
+
+
+def test_a_tier_is_named_without_the_path_to_it() -> None:
+    assert len({(one.name, one.tier) for one in api_tiers()}) >= len(api_tiers()) - 5  # two lists name a few alike
+    assert replace(tier("1", "2"), model="someone/org/model").name == "someone: model"
+
+
+def test_prices_of_ones_own() -> None:
+    first, second = own_tiers("ours batch, 0.10, $0.40, 0.05\nother, 1, 2")
+    assert (first.name, first.tier, first.usd_per_million_cached) == ("ours batch", OWN, Decimal("0.05"))
+    assert (second.usd_per_million_output, second.usd_per_million_cached) == (2, None)
+    assert own_tiers("") == ()
+
+
+@pytest.mark.parametrize(
+    "text", ["a", "a, 1", "a, 1, x", ", 1, 2", "a, -1, 2", "a, 1, 2, 3, 4", "a, 99999, 1", "a" * 61 + ",1,2"]
+)
+def test_a_line_that_is_no_price_is_named(text: str) -> None:
+    with pytest.raises(Refusal, match="Line 1 of your prices") as refusal:
+        own_tiers(text)
+    assert refusal.value.field == "api_own"
+
+
+def test_more_prices_than_a_page_holds_are_refused() -> None:
+    with pytest.raises(Refusal, match="Enter up to 12"):
+        own_tiers("a,1,2;" * 13)

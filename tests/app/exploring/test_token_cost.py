@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 from decimal import Decimal
-from itertools import pairwise
 
 import pytest
 
-from app.exploring.token_cost import bill_of, compare_with_api, equal_cost_with_api, output_weight, prices_of_tokens
+from app.exploring.token_cost import bill_of, output_weight, prices_of_tokens
 from app.planning.planner import plan
-from app.scenario import LoadMode, Scenario
+from app.scenario import Scenario
 from app.sources import shared_sources
 from estimators.latency.estimate import OperatorTime
 from estimators.provenance import Term
-from pricing.api_prices import api_prices_of
 from pricing.bill import Extras
 from pricing.hours import always, business_hours
 from tests.app.planning.test_costs import ONE_REPLICA
@@ -54,45 +52,8 @@ def test_tokens_pay_for_the_machines_and_half_use_doubles_them() -> None:
     assert hourly == pytest.approx(1.006)
 
 
-def test_the_break_even_is_where_the_two_costs_meet() -> None:
-    result = plan(Scenario(model=MODEL, instance="g6.xlarge"), shared_sources())
-    api = max(api_prices_of(MODEL), key=lambda price: price.usd_per_million_output)
-    found = compare_with_api(result, api)
-    assert found is not None
-    even, line = found
-    assert [point.output_millions for point in line] == sorted(point.output_millions for point in line)
-    assert all(later.machines_usd >= earlier.machines_usd for earlier, later in pairwise(line))
-    assert line[0].machines_usd == pytest.approx(587.504)  # $0.8048 x 730: the first replica, however little it makes
-    if even.first_output_millions is not None:
-        assert result.chosen is not None
-        assert result.chosen.cost is not None
-        rented = even.first_output_millions * even.api_usd_per_million_output
-        assert float(rented) == pytest.approx(float(result.chosen.cost.usd_per_month))
-
-
-def test_both_ends_of_the_line_of_equal_cost_cost_a_replicas_month() -> None:
-    result = plan(Scenario(model=MODEL, instance="g6.xlarge"), shared_sources())
-    api = api_prices_of(MODEL)[0]
-    found = equal_cost_with_api(result, api)
-    assert found is not None
-    (all_input, all_output), load = found
-    assert all_input is not None
-    assert all_output is not None
-    assert all_input * float(api.usd_per_million_input) == pytest.approx(587.504)  # $0.8048 x 730
-    assert all_output * float(api.usd_per_million_output) == pytest.approx(587.504)
-    assert load[0] / load[1] == pytest.approx(1024 / 128)
-
-
-def test_a_load_at_the_engines_most_has_one_price_a_million() -> None:
-    result = plan(Scenario(model=MODEL, instance="g6.xlarge", load=LoadMode.MAX), shared_sources())
-    found = compare_with_api(result, api_prices_of(MODEL)[0])
-    assert found is not None
-    assert result.chosen is not None
-    assert result.chosen.cost is not None
-    assert result.chosen.cost.usd_per_million_output_tokens is not None
-    assert float(found[0].machine_usd_per_million_output) == pytest.approx(
-        float(result.chosen.cost.usd_per_million_output_tokens)
-    )
+def _part(seconds: float) -> OperatorTime:
+    return OperatorTime(name="", seconds=seconds, bytes=0, flops=0, bound="compute")
 
 
 class _Steps:
@@ -106,10 +67,6 @@ class _Steps:
 
     def terms(self) -> tuple[Term, ...]:
         return ()
-
-
-def _part(seconds: float) -> OperatorTime:
-    return OperatorTime(name="", seconds=seconds, bytes=0, flops=0, bound="compute")
 
 
 def test_an_output_token_weighs_its_share_of_a_step_against_its_share_of_a_prefill() -> None:
