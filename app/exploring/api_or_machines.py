@@ -247,7 +247,7 @@ def rent_sentence(found: ApiOrMachines) -> str:
         pays = f"tokens stay cheaper at every volume looked at{_first_beaten(found)}"
     else:
         used = f", {percent(best.utilisation)} of what they could make" if best.utilisation is not None else ""
-        pays = f"machines pay from {significant(best.pays_from)} million on{used}"
+        pays = f"machines pay from {_both(found.scenario, best.pays_from)} on{used}"
     return f"{amount}: {verdict}. {beside[0].upper()}{beside[1:]}, {machines}; {pays}."
 
 
@@ -257,7 +257,7 @@ def _first_beaten(found: ApiOrMachines) -> str:
     if not beaten:
         return ""
     volume, name = min(beaten)
-    return f", and machines are the cheaper first beside {name}, from {significant(volume)} million on"
+    return f", and machines are the cheaper first beside {name}, from {_both(found.scenario, volume)} on"
 
 
 def rent_finding(found: ApiOrMachines) -> Finding:
@@ -298,12 +298,17 @@ def _million(found: ApiOrMachines, cost: Decimal) -> str:
     return usd(cost / Decimal(repr(found.volume.millions)))
 
 
+def _both(scenario: Scenario, millions: float) -> str:
+    """ "297 million out with 2,380 in"."""
+    return f"{significant(millions)} million out with {significant(millions * scenario.prompt / scenario.output)} in"
+
+
 def _row(found: ApiOrMachines, month: ApiMonth) -> tuple[str, ...]:
     tier = month.tier
     cached = "as input" if tier.usd_per_million_cached is None and month.cached_usd else ""
-    even = "never here" if month.pays_from is None else f"{significant(month.pays_from)} million"
+    even = "never here" if month.pays_from is None else _both(found.scenario, month.pays_from)
     if month.utilisation is not None:
-        even += f" ({percent(month.utilisation)} used)"
+        even += f"; {percent(month.utilisation)} used"
     return (
         tier.name,
         tier.tier,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 from urllib.parse import urlencode
 
@@ -75,11 +76,16 @@ def text(place: DeltaGenerator, label: str, key: str, start: str, tip: str = "",
 
 def held(keys: Sequence[str]) -> dict[str, Any]:
     """What the boxes of these keys hold; a value no link may carry is named and left out."""
-    raw = {key: str(st.session_state[key]) for key in keys if st.session_state.get(key) not in (None, "")}
-    values, problems = decode_page(raw)
+    values, problems = decode_page(_flat(keys))
     for problem in problems:
         st.warning(f"{in_code(problem.subject)} {in_markdown(problem.reason)}", icon=":material/info:")
     return values
+
+
+def _flat(keys: Sequence[str]) -> dict[str, str]:
+    """What the boxes hold as a link writes it: 0.00005, not 5e-05."""
+    held = {key: value for key in keys if (value := st.session_state.get(key)) not in (None, "")}
+    return {k: format(Decimal(repr(v)), "f") if isinstance(v, float) else str(v) for k, v in held.items()}
 
 
 def draw_table(finding: Finding, *, key: str) -> None:
@@ -95,8 +101,7 @@ def draw_table(finding: Finding, *, key: str) -> None:
 def draw_ending(finding: Finding, keys: Sequence[str], *, key: str) -> None:
     """A link to this page as it stands, and the plan's report with this answer in it."""
     plan, question = current.plan(), encode_question(question_inputs.asked())
-    asked = {k: str(v) for k in keys if (v := st.session_state.get(k)) not in (None, "")}
-    query = "&".join((query_of(plan, question), urlencode(asked)))
+    query = "&".join((query_of(plan, question), urlencode(_flat(keys))))
     left, right = st.columns([1, 3])
     page = report_html(
         plan, link=f"{st.context.url or ''}?{query}", today=datetime.now(UTC).date(), findings=(finding,)

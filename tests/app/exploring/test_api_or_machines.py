@@ -61,6 +61,13 @@ def test_one_machine_pays_from_its_month_over_the_price() -> None:
     assert dear.pays_from == pytest.approx(cheapest / 9, rel=0.02)
 
 
+def test_the_break_even_says_input_and_output_apart() -> None:
+    """1,024 in and 128 out: eight tokens in for each out."""
+    found = rent_or_run(EIGHT, Volume(own="dear, 1, 1"), SOURCES)
+    dear = next(row for row in rent_finding(found).rows if row[0] == "dear")
+    assert dear[-1].startswith("65.3 million out with 522 in; ")
+
+
 def test_a_cheap_api_is_never_beaten_and_a_dear_one_at_once() -> None:
     cheap = rent_or_run(EIGHT, Volume(own="cheap, 0.0001, 0.0001"), SOURCES)
     assert cheap.best is not None
