@@ -93,12 +93,19 @@ def _exchanges(lines: Iterable[str]) -> Iterator[LoggedRequest | None]:
         if text[0] in "{[":
             yield from _of_json(text)
             continue
-        cells = [cell.strip() for cell in next(csv.reader([text], delimiter=_delimiter(text)), [])]
+        cells = _cells(text)
         if columns is None:
             columns = _columns(cells)
             if columns is not None and not _is_count(cells[columns[0]]):
                 continue  # the header
         yield _of_cells(cells, columns or (0, 1))
+
+
+def _cells(text: str) -> list[str]:
+    try:
+        return [cell.strip() for cell in next(csv.reader([text], delimiter=_delimiter(text)), [])]
+    except csv.Error:  # a cell without end
+        return []
 
 
 def _delimiter(text: str) -> str:

@@ -87,6 +87,7 @@ def test_something_else_is_given_up_early() -> None:
 def test_a_line_without_end_and_objects_without_end_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(Refusal):
         read_log(['{"a":' * 5_000])
+    assert read_log(["x" * 200_000, '"' + "x" * 200_000, "900,50", "\0,5"]).unread == 3
     monkeypatch.setattr(traffic_log, "LONGEST_LINE", 10)
     with pytest.raises(Refusal, match="longer than 10 characters"):
         read_log(["1" * 11])
