@@ -8,11 +8,11 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from app.exploring.finding import Finding, as_lines
+from app.exploring.finding import PageFinding, as_lines
 from app.scenario import KEYS, Problem, decode, decode_page, with_page_defaults
 from estimators.provenance import Refusal
 
-Answering = Callable[[Mapping[str, str], Mapping[str, Any]], tuple[Finding, ...]]
+Answering = Callable[[Mapping[str, str], Mapping[str, Any]], tuple[PageFinding, ...]]
 
 
 def add_ask_command(commands: Any) -> None:
@@ -55,7 +55,7 @@ def _plainly(problem: Problem) -> str:
     return problem.message.removesuffix("; it was ignored.")
 
 
-def _commit(given: Mapping[str, str], own: Mapping[str, Any]) -> tuple[Finding, ...]:
+def _commit(given: Mapping[str, str], own: Mapping[str, Any]) -> tuple[PageFinding, ...]:
     from app.exploring.commit import asked_of, compare
     from app.exploring.commit_words import finding_of, mix_sentence
     from app.planning.planner import plan
@@ -64,10 +64,10 @@ def _commit(given: Mapping[str, str], own: Mapping[str, Any]) -> tuple[Finding, 
     found = plan(with_page_defaults(decode(given).scenario), shared_sources())
     compared = compare(found, asked_of(own), shared_sources())
     mixed = mix_sentence(compared)
-    return (finding_of(found, compared), *((Finding(title="Mix", sentence=mixed),) if mixed else ()))
+    return (finding_of(found, compared), *((PageFinding(title="Mix", sentence=mixed),) if mixed else ()))
 
 
-def _scaling(given: Mapping[str, str], own: Mapping[str, Any]) -> tuple[Finding, ...]:
+def _scaling(given: Mapping[str, str], own: Mapping[str, Any]) -> tuple[PageFinding, ...]:
     from app.exploring.scaling import finding_of, sizes, training_of
     from app.planning.planner import plan
     from app.sources import shared_sources
@@ -76,7 +76,7 @@ def _scaling(given: Mapping[str, str], own: Mapping[str, Any]) -> tuple[Finding,
     return (finding_of(sizes(found, training_of(own), shared_sources())),)
 
 
-def _load(given: Mapping[str, str], own: Mapping[str, Any]) -> tuple[Finding, ...]:
+def _load(given: Mapping[str, str], own: Mapping[str, Any]) -> tuple[PageFinding, ...]:
     from app.exploring.decision_link import unpinned
     from app.exploring.load_units import load_finding, load_of, serve_load, traffic_of
     from app.exploring.traffic_log import read_log
@@ -93,7 +93,7 @@ def _load(given: Mapping[str, str], own: Mapping[str, Any]) -> tuple[Finding, ..
     return (load_finding(serve_load(scenario, load_of(traffic_of(own), log), shared_sources()), log),)
 
 
-def _pipeline(given: Mapping[str, str], own: Mapping[str, Any]) -> tuple[Finding, ...]:
+def _pipeline(given: Mapping[str, str], own: Mapping[str, Any]) -> tuple[PageFinding, ...]:
     from app.exploring.decision_link import unpinned
     from app.exploring.model_search import in_order
     from app.exploring.pipeline import price_pipeline, price_router, router_of, task_load_of
@@ -110,7 +110,7 @@ def _pipeline(given: Mapping[str, str], own: Mapping[str, Any]) -> tuple[Finding
     return (pipeline_finding(price_pipeline(steps, asked, scenario, shared_sources(), known)),)
 
 
-def _apis(given: Mapping[str, str], own: Mapping[str, Any]) -> tuple[Finding, ...]:
+def _apis(given: Mapping[str, str], own: Mapping[str, Any]) -> tuple[PageFinding, ...]:
     from app.exploring.api_or_machines import rent_finding, rent_or_run, volume_of
     from app.exploring.decision_link import unpinned
     from app.sources import shared_sources

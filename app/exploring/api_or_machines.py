@@ -11,7 +11,7 @@ from decimal import Decimal
 from functools import cached_property
 from typing import Any
 
-from app.exploring.finding import Finding
+from app.exploring.finding import PageFinding
 from app.format import percent, plural, significant, usd
 from app.planning.plan import Plan
 from app.planning.remembered import VersionedSources, remembered_plan
@@ -260,7 +260,7 @@ def _first_beaten(found: ApiOrMachines) -> str:
     return f", and machines are the cheaper first beside {name}, from {_both(found.scenario, volume)} on"
 
 
-def rent_finding(found: ApiOrMachines) -> Finding:
+def rent_finding(found: ApiOrMachines) -> PageFinding:
     """Machines and every tier as the page, the terminal and the report show them."""
     chosen, precision = found.plan.chosen, found.plan.precision
     where = machine_phrase(chosen) if chosen else ""
@@ -276,7 +276,7 @@ def rent_finding(found: ApiOrMachines) -> Finding:
         _million(found, found.machines_usd),
         used,
     )
-    return Finding(
+    return PageFinding(
         title="API or machines",
         sentence=rent_sentence(found),
         heads=(

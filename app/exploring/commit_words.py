@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from app.exploring.commit import NotSold, WaysToPay, WayToPay
-from app.exploring.finding import Finding
+from app.exploring.finding import PageFinding
 from app.format import percent, plural, usd
 from app.planning.plan import Plan
 from app.planning.sentences import machine_phrase, model_name, option_name, source_phrase
@@ -81,11 +81,11 @@ def mix_sentence(found: WaysToPay) -> str:
     return said
 
 
-def finding_of(plan: Plan, found: WaysToPay) -> Finding:
+def finding_of(plan: Plan, found: WaysToPay) -> PageFinding:
     """The comparison as the page, the terminal and the report show it."""
     rows = [_row(found, way) for way in found.ways]
     rows += [(item.kind, "not sold", *("",) * 6) for item in found.not_sold]
-    return Finding(
+    return PageFinding(
         title=f"Commit? {model_name(plan.asked)} on {machine_phrase(found.chosen)}",
         sentence=verdict_of(found),
         heads=(

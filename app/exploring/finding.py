@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
+class PageFinding:
     """One answer. `sentence` stands alone; every row has a cell for each head."""
 
     title: str
@@ -22,7 +22,7 @@ class Finding:
         return {"title": self.title, "answer": self.sentence, "rows": rows, "notes": list(self.notes)}
 
 
-def as_lines(finding: Finding) -> Iterator[str]:
+def as_lines(finding: PageFinding) -> Iterator[str]:
     """The answer for a terminal: the sentence, the table in columns, the notes."""
     yield finding.sentence
     lines = [finding.heads, *finding.rows] if finding.rows else []

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
-from app.exploring.finding import Finding
+from app.exploring.finding import PageFinding
 from app.exploring.traffic_log import LoggedRequest, TrafficLog
 from app.format import percent, seconds, significant, usd
 from app.planning.plan import OBJECTIVES, Plan
@@ -378,7 +378,7 @@ def load_sentence(served: ServedLoad) -> str:
     )
 
 
-def load_finding(served: ServedLoad, log: TrafficLog | None = None) -> Finding:
+def load_finding(served: ServedLoad, log: TrafficLog | None = None) -> PageFinding:
     """The load's classes as the page, the terminal and the report show them."""
     rows = []
     for number, length in enumerate(served.load.lengths):
@@ -394,7 +394,7 @@ def load_finding(served: ServedLoad, log: TrafficLog | None = None) -> Finding:
         )
     if served.late:
         rows.append(("p95 over all", "", "", "", *(seconds(served.late[key]) for key in OBJECTIVES)))
-    return Finding(
+    return PageFinding(
         title="The load in your units",
         sentence=load_sentence(served),
         heads=(

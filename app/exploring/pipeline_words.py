@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from app.exploring.finding import Finding
+from app.exploring.finding import PageFinding
 from app.exploring.pipeline import SMALL, ModelPool, Pipeline, Routing, TaskBill
 from app.format import percent, seconds, usd
 from app.planning.quality_bar import SIXTEEN_BITS
@@ -50,9 +50,9 @@ def _as_it_came(precision: Precision) -> bool:
     return precision.spec.quantization is None and precision.weights in SIXTEEN_BITS
 
 
-def pipeline_finding(found: Pipeline) -> Finding:
+def pipeline_finding(found: Pipeline) -> PageFinding:
     """Every step with its model, machines, price alone, time and quality."""
-    return Finding(
+    return PageFinding(
         title="Pipeline: what a task costs",
         sentence=pipeline_sentence(found),
         heads=("Step", "Model", "Calls", "Machines", "A month alone", "p95 of a call", "Quality of the large model"),
@@ -135,7 +135,7 @@ def routing_sentence(found: Routing) -> str:
     return f"{first}{_against(mixed, found.all_large)}; {pays}."
 
 
-def routing_finding(found: Routing) -> Finding:
+def routing_finding(found: Routing) -> PageFinding:
     """What every share costs."""
     large = found.all_large.usd_per_month
     rows = tuple(
@@ -149,7 +149,7 @@ def routing_finding(found: Routing) -> Finding:
         *_from(found.tasks_from),
         *_notes(found.mixed, found.all_large, "", ()),
     )
-    return Finding(
+    return PageFinding(
         title="Router: what share the small model must take",
         sentence=routing_sentence(found),
         heads=("To the small model", "A month", "Against the large model alone"),

@@ -10,7 +10,7 @@ from decimal import Decimal
 
 from app.columns import as_json, as_text, columns_of
 from app.exploring.calibration import formula_version
-from app.exploring.finding import Finding
+from app.exploring.finding import PageFinding
 from app.format import MEMORY_PER_GPU, MONTHLY_COST, PER_MILLION, gib, seconds, span, usd
 from app.planning.drafting import Drafting, bound_words
 from app.planning.plan import Candidate, Plan
@@ -60,7 +60,7 @@ def report_html(
     today: date,
     answer: Recommendation | None = None,
     chosen: Candidate | None = None,
-    findings: Sequence[Finding] = (),
+    findings: Sequence[PageFinding] = (),
 ) -> str:
     """A self-contained page: no script, no request, every text from outside escaped."""
     parts = [_head(plan, today)]
@@ -110,7 +110,7 @@ def _limits(chosen: Candidate) -> str:
     return "<h2>Limits</h2>" + _table(("Limit", "Asked", "This plan", "Margin"), rows)
 
 
-def _finding(finding: Finding) -> str:
+def _finding(finding: PageFinding) -> str:
     notes = "".join(f'<p class="small">{in_html(note)}</p>' for note in finding.notes)
     table = _table(finding.heads, finding.rows) if finding.rows else ""
     return f"<h2>{in_html(finding.title)}</h2><p>{in_html(finding.sentence)}</p>{table}{notes}"

@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import Any
 
 from app.exploring.decision_link import unpinned
-from app.exploring.finding import Finding
+from app.exploring.finding import PageFinding
 from app.exploring.retraining import TRAINING_INSTANCE, training_offer
 from app.format import count, percent, plural, significant, usd
 from app.planning.costs import requests_per_second
@@ -206,7 +206,7 @@ def _tokens(tokens: float) -> str:
     return count(tokens)
 
 
-def finding_of(found: Sizes) -> Finding:
+def finding_of(found: Sizes) -> PageFinding:
     """The three laws as the page, the terminal and the report show them."""
     heads = (
         "Constants",
@@ -219,7 +219,7 @@ def finding_of(found: Sizes) -> Finding:
         "Loss",
         "Computing of a life",
     )
-    return Finding(
+    return PageFinding(
         title="Scaling laws: what size to train",
         sentence=verdict_of(found),
         heads=heads,
@@ -275,10 +275,10 @@ def _notes(found: Sizes) -> Iterator[str]:
     )
 
 
-def known_of() -> Finding:
+def known_of() -> PageFinding:
     """Known models by the default law: how long they were trained, and the best size for their loss."""
     rows = tuple(_known(model, default_law()) for model in trained_models())
-    return Finding(
+    return PageFinding(
         title="Known models on the law",
         sentence="Models that are served are trained far longer than their training alone would ask for.",
         heads=(

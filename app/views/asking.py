@@ -15,7 +15,7 @@ import pandas as pd
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from app.exploring.finding import Finding
+from app.exploring.finding import PageFinding
 from app.exploring.question_link import encode_question
 from app.exploring.report_page import report_html
 from app.scenario import decode_page
@@ -88,7 +88,7 @@ def _flat(keys: Sequence[str]) -> dict[str, str]:
     return {k: format(Decimal(repr(v)), "f") if isinstance(v, float) else str(v) for k, v in held.items()}
 
 
-def draw_table(finding: Finding, *, key: str) -> None:
+def draw_table(finding: PageFinding, *, key: str) -> None:
     """Every row of the answer, and its notes."""
     if finding.rows:
         heads = list(finding.heads)
@@ -98,7 +98,7 @@ def draw_table(finding: Finding, *, key: str) -> None:
         st.caption(in_markdown(note))
 
 
-def draw_ending(finding: Finding, keys: Sequence[str], *, key: str) -> None:
+def draw_ending(finding: PageFinding, keys: Sequence[str], *, key: str) -> None:
     """A link to this page as it stands, and the plan's report with this answer in it."""
     plan, question = current.plan(), encode_question(question_inputs.asked())
     query = "&".join((query_of(plan, question), urlencode(_flat(keys))))

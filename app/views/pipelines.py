@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from app.exploring.decision_link import unpinned
-from app.exploring.finding import Finding
+from app.exploring.finding import PageFinding
 from app.exploring.pipeline import (
     Pipeline,
     Router,
@@ -99,7 +99,7 @@ def draw(kind: str) -> None:
         st.error(in_markdown(str(refusal)), icon=":material/error:")
 
 
-def _draw_answer(finding: Finding, kind: str, found: Pipeline | Routing) -> None:
+def _draw_answer(finding: PageFinding, kind: str, found: Pipeline | Routing) -> None:
     st.markdown(f"## {in_markdown(finding.sentence)}")
     if isinstance(found, Routing):
         curve = [(share, float(cost)) for share, cost in found.curve]
