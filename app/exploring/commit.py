@@ -110,10 +110,11 @@ class WaysToPay:
         return machine_hours(self.use) / (self.now * HOURS_PER_MONTH)
 
 
+ONE_YEAR = "reserved 1 year"
 KINDS: dict[str, Callable[[PurchaseOption], bool]] = {
     "spot": lambda option: option is PurchaseOption.SPOT,
     "capacity block": lambda option: option is PurchaseOption.CAPACITY_BLOCK,
-    "reserved 1 year": lambda option: option.value.startswith("reserved_1yr"),
+    ONE_YEAR: lambda option: option.value.startswith("reserved_1yr"),
     "reserved 3 years": lambda option: option.value.startswith("reserved_3yr"),
     "Savings Plan": lambda option: option.listing is Listing.SAVINGS_PLANS,
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from app.exploring.commit import NotSold, WaysToPay, WayToPay
+from app.exploring.commit import ONE_YEAR, NotSold, WaysToPay, WayToPay
 from app.exploring.finding import PageFinding
 from app.format import percent, plural, usd
 from app.planning.plan import Plan
@@ -23,9 +23,11 @@ def verdict_of(found: WaysToPay) -> str:
     best, machine = found.best, machine_phrase(found.chosen)
     now = machine_hours(found.use) * found.on_demand.usd_per_hour
     if best is None:
+        year = next((item for item in found.not_sold if item.kind == ONE_YEAR), None)
+        beside = f" {_beside(year)}" if year is not None else ""
         return (
             f"Nothing to sign: {machine} is not sold with a commitment in {found.on_demand.region}, as far as known "
-            f"prices go; on demand it is {usd(now)} a month."
+            f"prices go; on demand it is {usd(now)} a month.{beside}"
         )
     if best.break_even is None:
         return f"Do not sign: {option_name(best.option)} is dearer than on demand even if used in every hour."

@@ -93,7 +93,9 @@ def test_a_machine_without_reservations_stands_beside_its_nearest_kin() -> None:
         "Not sold as reserved 3 years, as far as known prices go; the nearest that is, p5.48xlarge (8 x H100-SXM5), "
         "takes $17,357 a month for this load (snapshot of 2026-06-15)."  # 23.7773 x 730
     ) in finding.notes
-    assert verdict_of(found).startswith("Nothing to sign: eight H200-SXM (p5en.48xlarge) is not sold with a commitment")
+    said = verdict_of(found)
+    assert said.startswith("Nothing to sign: eight H200-SXM (p5en.48xlarge) is not sold with a commitment")
+    assert "the nearest that is, p4de.24xlarge (8 x A100-80GB-SXM4), takes $12,703 a month for this load" in said
 
 
 def test_without_keys_savings_plans_are_one_line() -> None:
