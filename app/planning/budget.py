@@ -16,7 +16,7 @@ from contextvars import ContextVar
 
 from estimators.provenance import Refusal
 
-QUESTION_S = 2.5  # of one processor; 45 models against a quality bar take 1.6, every later question less
+QUESTION_S = 3.0  # of one processor; 37 models against a quality bar take 1.5 at first, every later question less
 DEAR_S = 1.0  # what takes longer goes on alone; a question of one model takes a third
 WAIT_S = 10.0  # for another's dear work to end
 LOOK_S = 0.05  # between two looks at whether somebody still waits

@@ -22,6 +22,7 @@ from estimators.hardware.catalogue import read_as
 from estimators.provenance import Refusal
 
 PLANS_SHOWN = 10
+NEARLY = 0.05  # of the reference's quality below the bar: who would loosen it by more asks another question
 MOST_LAYOUTS = 30_000  # at a fifth of a millisecond each; 45 models in the usual precisions are 24,396
 
 
@@ -84,15 +85,21 @@ def _check_size(question: Question, variants: Sequence[Variant], chips: Sequence
 
 
 def _hopeless(variants: Sequence[Variant], judgements: Sequence[Judgement]) -> frozenset[int]:
-    """Variants nobody has published a comparison for, but for one per model: no speed or price makes them pass.
+    """Variants that nobody has published a comparison for or that fall far short of the bar, but for one per model: no
+    speed or price makes them pass.
 
-    The one, as published, stays to show what its model would cost.
+    The one, as published, stays to show what its model would cost; those just short stay to be named as ways out.
     """
     return frozenset(
         index
         for index, (variant, judged) in enumerate(zip(variants, judgements, strict=True))
-        if not judged.known and not (variant.precision.published and variant.own_cache)
+        if not (variant.precision.published and variant.own_cache) and (not judged.known or _far_short(judged))
     )
+
+
+def _far_short(judged: Judgement) -> bool:
+    margin = judged.result.margin if judged.result is not None else None
+    return margin is not None and margin < -NEARLY
 
 
 def _specs(question: Question, sources: Sources) -> tuple[dict[str, ModelSpec], list[str]]:

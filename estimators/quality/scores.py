@@ -88,12 +88,22 @@ def scores(
     model_id: str, *, task: Task | None = None, benchmark: str | None = None, own: Sequence[Score] = ()
 ) -> tuple[Score, ...]:
     """The scores of a model, a person's own first, then by benchmark and by how many models the ruler measured."""
-    found = [row for row in (*own, *published_scores()) if same_model(row.model, model_id)]
+    found = [row for row in own if same_model(row.model, model_id)]
+    found += _of_model().get(canonical(model_id).lower(), ())
     if task is not None:
         found = [row for row in found if benchmarks()[row.benchmark].task is task]
     if benchmark is not None:
         found = [row for row in found if row.benchmark == benchmark]
     return tuple(sorted(found, key=lambda row: _order(row, own)))
+
+
+@cache
+def _of_model() -> Mapping[str, tuple[Score, ...]]:
+    """Published scores by the id they are filed under, in lower case."""
+    found: dict[str, list[Score]] = {}
+    for row in published_scores():
+        found.setdefault(canonical(row.model).lower(), []).append(row)
+    return {model: tuple(rows) for model, rows in found.items()}
 
 
 def paired_scores(
