@@ -31,14 +31,16 @@ else:
                 st.Page("views/estimate.py", title="Recommend", url_path="recommend", visibility="hidden"),
             ],
             "In detail": [
-                st.Page("views/load.py", title="Load", url_path="load"),
                 st.Page("views/memory.py", title="Memory", url_path="memory"),
                 st.Page("views/speed.py", title="Speed", url_path="speed"),
                 st.Page("views/cost.py", title="Cost", url_path="cost"),
                 st.Page("views/levers.py", title="Levers", url_path="levers"),
+            ],
+            "Decide": [
+                st.Page("views/load.py", title="Load", url_path="load"),
                 st.Page("views/apis.py", title="API or machines", url_path="apis"),
-                st.Page("views/pipelines.py", title="Pipelines", url_path="pipelines"),
                 st.Page("views/commit.py", title="Commit", url_path="commit"),
+                st.Page("views/pipelines.py", title="Pipelines", url_path="pipelines"),
                 st.Page("views/scaling.py", title="Scaling laws", url_path="scaling"),
             ],
             "Compare and check": [

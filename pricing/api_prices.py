@@ -54,13 +54,6 @@ def api_prices() -> tuple[ApiPrice, ...]:
     )
 
 
-def api_prices_of(hub_id: str) -> tuple[ApiPrice, ...]:
-    """Providers of one open model, cheapest output first; the precision they serve is mostly not said."""
-    wanted = hub_id.partition("@")[0].lower()
-    found = [price for price in api_prices() if price.hub_id.lower() == wanted]
-    return tuple(sorted(found, key=lambda price: (price.usd_per_million_output, price.usd_per_million_input)))
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApiTier:
     """One tier of one hosted model. USD for a million tokens; `cached` None: cached input is not said to be cheaper."""
@@ -109,6 +102,12 @@ def api_tiers() -> tuple[ApiTier, ...]:
     ]
     plain = [price for price in api_prices() if (price.provider, price.model) not in listed]
     return (*tiers, *(_plain_tier(price) for price in plain))
+
+
+def standard_tiers(hub_id: str) -> tuple[ApiTier, ...]:
+    """Standard tiers of one open model, provider by provider; the precision they serve is mostly not said."""
+    wanted = hub_id.partition("@")[0].lower()
+    return tuple(tier for tier in api_tiers() if tier.tier == STANDARD and tier.hub_id.lower() == wanted)
 
 
 def _plain_tier(price: ApiPrice) -> ApiTier:

@@ -25,7 +25,7 @@ from estimators.provenance import Refusal
 from estimators.quality.models import family_of, params_of, same_model, size_class
 from estimators.quality.scores import Ruler, Score, ScorePair, ruler_of, scores_by
 from estimators.quality.tasks import Benchmark, Task, benchmarks, tasks_of_preset
-from pricing.api_prices import ApiPrice, api_prices_of
+from pricing.api_prices import ApiTier, standard_tiers
 from pricing.cost import HOURS_PER_MONTH
 
 MOST_ROWS = 20
@@ -44,8 +44,8 @@ class Alternative:
     candidate: Candidate | None  # the cheapest plan that meets every limit
     speed: Grade | None
     saving_usd: Decimal | None  # a month, against the reference's row
-    api: ApiPrice | None
-    api_usd_month: Decimal | None  # the same requests, at the list price without caching
+    api: ApiTier | None  # the cheapest for these requests
+    api_usd_month: Decimal | None
 
     @property
     def usd_month(self) -> Decimal | None:
@@ -95,7 +95,8 @@ def good_enough(
     for model in _shown(reference, scores, known):
         score = scores.get(model)
         ranked = _cheapest(replace(question, models=(model,)), recommended)
-        api = next(iter(api_prices_of(model)), None)
+        hosted = {tier: _api_usd(tier, requests, asked) for tier in standard_tiers(model)} if requests else {}
+        api = min(hosted, key=lambda tier: hosted[tier], default=None)
         rows.append(
             Alternative(
                 model=model,
@@ -105,7 +106,7 @@ def good_enough(
                 speed=speed_grade(ranked.plan.chosen.latency if ranked and ranked.plan.chosen else None),
                 saving_usd=None,
                 api=api,
-                api_usd_month=_api_usd(api, requests, asked) if api and requests else None,
+                api_usd_month=hosted[api] if api else None,
             )
         )
     own = next(row.usd_month for row in rows if same_model(row.model, reference))
@@ -215,9 +216,10 @@ def _requests_a_month(asked: Plan) -> float | None:
     return requests_per_second(asked.asked, max(1, chosen.replicas), chosen.latency) * SECONDS_PER_MONTH * share
 
 
-def _api_usd(api: ApiPrice, requests: float, asked: Plan) -> Decimal:
+def _api_usd(api: ApiTier, requests: float, asked: Plan) -> Decimal:
     millions = Decimal(round(requests)) / 10**6
-    return api.usd(millions * asked.asked.prompt, millions * asked.asked.output)
+    into, cached = millions * asked.asked.prompt, Decimal(repr(asked.asked.prefix))
+    return sum(api.usd(into * (1 - cached), into * cached, millions * asked.asked.output), Decimal(0))
 
 
 def _against(row: Alternative, own: Decimal | None) -> Alternative:

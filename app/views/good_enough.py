@@ -82,7 +82,7 @@ def _draw_table(table: GoodEnough) -> None:
     lines.append(f"Every score is of {bench} as {table.ruler[1]} ran it ({table.source}).")
     lines.append(
         "Dollars are each model as published on the cheapest machines that meet the limits above; less precision may "
-        "save more. The API serves the same requests at its list price, prompt caching left out. "
+        "save more. The API is the cheapest that lists the model, for the same requests. "
         "Reasoning takes more tokens than this load has."
     )
     st.caption(in_markdown(" ".join(lines)))

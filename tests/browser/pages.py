@@ -32,17 +32,8 @@ def metrics(page: Page) -> list[str]:
 
 
 GROUPS = {
-    "In detail": (
-        "Load",
-        "Memory",
-        "Speed",
-        "Cost",
-        "Levers",
-        "API or machines",
-        "Pipelines",
-        "Commit",
-        "Scaling laws",
-    ),
+    "In detail": ("Memory", "Speed", "Cost", "Levers"),
+    "Decide": ("Load", "API or machines", "Commit", "Pipelines", "Scaling laws"),
     "Compare and check": ("Compare", "Prices", "Measure", "Accuracy"),
 }
 

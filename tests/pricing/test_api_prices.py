@@ -16,9 +16,9 @@ from pricing.api_prices import (
     ApiPrice,
     ApiTier,
     api_prices,
-    api_prices_of,
     api_tiers,
     own_tiers,
+    standard_tiers,
 )
 
 
@@ -35,10 +35,10 @@ def api(into: str, out: str) -> ApiPrice:
 
 
 def test_providers_of_a_model_are_found_by_its_hub_id() -> None:
-    found = api_prices_of("meta-llama/Llama-3.1-8B-Instruct@main")
-    assert [price.provider for price in found] == ["DeepInfra", "Fireworks AI", "Together AI", "AWS Bedrock"]
-    assert found[-1].usd_per_million_output == Decimal("0.22")
-    assert api_prices_of("org/unknown") == ()
+    found = {tier.provider: tier for tier in standard_tiers("meta-llama/Llama-3.1-8B-Instruct@main")}
+    assert set(found) == {"DeepInfra", "Fireworks AI", "Together AI", "AWS Bedrock"}
+    assert found["AWS Bedrock"].usd_per_million_output == Decimal("0.22")
+    assert standard_tiers("org/unknown") == ()
 
 
 def test_two_sources_for_one_hosted_model_agree() -> None:
