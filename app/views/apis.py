@@ -23,7 +23,7 @@ START = Volume()
 
 
 def draw_boxes() -> Volume:
-    columns = st.columns([1.2, 1, 1.2, 3], vertical_alignment="top")
+    columns = st.columns([1.3, 1, 1.5, 2.6], vertical_alignment="top")
     amount(columns[0], "Million output tokens a month", "api_tokens", 0.000_001, 1e9, START.millions)
     amount(columns[1], "Peak factor", "api_peak", 1.0, 100.0, START.peak, "Machines must hold the peak.")
     choice(columns[2], "APIs of", "api_models", (SAME, EVERY), START.models)

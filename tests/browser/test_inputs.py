@@ -9,7 +9,7 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.pages import SETTLED, WAIT_MS, go_to
+from tests.browser.pages import GROUPS, SETTLED, WAIT_MS, go_to
 
 pytestmark = pytest.mark.browser
 
@@ -73,6 +73,18 @@ def test_every_pair_of_pages_keeps_what_was_asked_with_f5(page: Page, base: str,
         kept(page, f"{before} to {title}")
         page.reload()
         kept(page, f"F5 on {title}, from {before}")
+
+
+@pytest.mark.parametrize("title", GROUPS["Decide"])
+def test_a_page_that_asks_more_keeps_what_was_asked_before(page: Page, base: str, title: str) -> None:
+    page.goto(f"{base}/?{urlencode(ASKED)}")
+    kept(page, "opened")
+    go_to(page, title)
+    kept(page, f"to {title}")
+    page.reload()
+    kept(page, f"F5 on {title}")
+    go_to(page, "Plan")
+    kept(page, f"back from {title}")
 
 
 @pytest.mark.parametrize("title", ["Memory", "Compare", "Accuracy"])
