@@ -8,15 +8,21 @@ from functools import partial
 
 from app.measuring.estimates import measured_roofline
 from app.planning.costs import plan_cost
-from app.planning.plan import Candidate, Plan
-from app.planning.planner import workload_of
+from app.planning.loads import settings_of, workload_of
+from app.planning.plan import Candidate, Holding, Plan
 from app.scenario import LoadMode
 from estimators.architecture import catalogue
+from estimators.architecture.spec import ModelSpec
+from estimators.hardware.catalogue import find_accelerator
 from estimators.latency.estimate import TIMES, Interval, LatencyEstimate
 from estimators.measuring.comparison import Comparison, compare
+from estimators.measuring.logged_memory import StartedServer
 from estimators.measuring.measurement import Measurement
-from estimators.measuring.narrowing import EstimatedCase, Narrowed, roofline, with_measurements
-from estimators.workload import Engine
+from estimators.measuring.narrowing import EstimatedCase, Narrowed, roofline, with_logs, with_measurements
+from estimators.memory import MemoryEstimate, estimate_memory
+from estimators.precision import resolve_precision
+from estimators.provenance import Refusal
+from estimators.workload import Engine, Workload
 from pricing.cost import usd_per_million_tokens
 
 METRICS = {"ttft_s": "ttft_s", "tpot_s": "itl_s", "e2e_s": "e2e_s"}  # field of the estimate -> of a measurement
@@ -43,13 +49,20 @@ def case_of(plan: Plan) -> EstimatedCase | None:
 
 
 def with_own_measurements(plan: Plan, measurements: Sequence[Measurement]) -> Plan:
-    """The plan with the chosen machine's times narrowed by measurements of the same case, or of its siblings.
+    """The plan with the chosen machine's times and memory narrowed by measurements of the same case, or its siblings.
 
-    Unchanged without any. Siblings (another shape or model, same engine, accelerator and precision) are carried over
-    by the ratio of the rooflines.
+    Unchanged without any. Siblings (another shape or model, same engine and accelerator) are carried over by the ratio
+    of the rooflines, their memory by how far its estimate was off.
     """
-    chosen, case = plan.chosen, case_of(plan)
-    if not measurements or case is None or chosen is None or chosen.latency is None:
+    case = case_of(plan)
+    if not measurements or case is None:
+        return plan
+    return _with_memory(_with_times(plan, measurements, case), measurements, case)
+
+
+def _with_times(plan: Plan, measurements: Sequence[Measurement], case: EstimatedCase) -> Plan:
+    chosen = plan.chosen
+    if chosen is None or chosen.latency is None:
         return plan
     rooflines = _rooflines(plan, chosen, case)
     narrowed = {
@@ -68,6 +81,44 @@ def with_own_measurements(plan: Plan, measurements: Sequence[Measurement]) -> Pl
         return plan
     latency = _narrowed(chosen.latency, narrowed)
     return replace(plan, chosen=_repriced(plan, chosen, latency, tuple(told)))
+
+
+def _with_memory(plan: Plan, measurements: Sequence[Measurement], case: EstimatedCase) -> Plan:
+    chosen, precision = plan.chosen, plan.precision
+    if chosen is None or chosen.memory is None or chosen.placement is None or precision is None:
+        return plan
+    server = StartedServer(kv=precision.kv, placement=chosen.placement, settings=settings_of(plan.asked))
+    memory, said = with_logs(
+        chosen.memory, measurements, case=case, server=server, estimate_of=partial(logged_estimate, plan)
+    )
+    if not said:
+        return plan
+    if chosen.memory.fits and not memory.fits:
+        said += " By that it does not fit."
+    holding = Holding(
+        memory_bytes=memory.memory_bytes_per_gpu,
+        budget_bytes=memory.memory_budget_bytes_per_gpu,
+        max_concurrency=memory.max_concurrency,
+        fits=memory.fits,
+    )
+    return replace(plan, chosen=replace(chosen, memory=memory, holding=holding, notes=(*chosen.notes, said)))
+
+
+def logged_estimate(plan: Plan, made: Measurement) -> MemoryEstimate | None:
+    """Of the server whose log was kept, when its model is the plan's or an embedded one."""
+    spec = _spec_of(plan, made)
+    if spec is None or made.logged is None:
+        return None
+    server = made.logged.server
+    try:
+        precision = plan.precision
+        if precision is None or precision.spec is not spec or precision.weights is not made.weights:
+            precision = resolve_precision(spec, made.weights, kv=server.kv)
+        load = Workload(prompt_tokens=made.prompt_tokens, output_tokens=made.output_tokens)
+        where = (find_accelerator(made.accelerator), server.placement)
+        return estimate_memory(precision, *where, load, server.settings, memory_bytes=made.device.memory_bytes)
+    except Refusal:
+        return None
 
 
 def _rooflines(plan: Plan, chosen: Candidate, case: EstimatedCase) -> dict[str, float]:
@@ -89,9 +140,15 @@ def _rooflines(plan: Plan, chosen: Candidate, case: EstimatedCase) -> dict[str, 
 
 def _roofline_of(plan: Plan, measurement: Measurement, *, metric: str) -> float | None:
     """Of a measured case, when its model is the plan's or an embedded one: nothing is asked of the Hub here."""
-    same = measurement.model.casefold() == (plan.asked.model or "").partition("@")[0].casefold()
-    spec = plan.spec if same else catalogue.load_spec(measurement.model) if catalogue.find(measurement.model) else None
+    spec = _spec_of(plan, measurement)
     return None if spec is None else measured_roofline(spec, measurement, metric)
+
+
+def _spec_of(plan: Plan, measurement: Measurement) -> ModelSpec | None:
+    same = measurement.model.casefold() == (plan.asked.model or "").partition("@")[0].casefold()
+    if same:
+        return plan.spec
+    return catalogue.load_spec(measurement.model) if catalogue.find(measurement.model) else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,6 +167,18 @@ def effects(before: Plan, after: Plan) -> tuple[MovedTime, ...]:
         return ()
     pairs = ((name, old.of(key)[0], new.of(key)[0]) for key, name in TIMES.items())
     return tuple(MovedTime(label=name, before=one, after=two) for name, one, two in pairs if one != two)
+
+
+def memory_effect(before: Plan, after: Plan) -> tuple[Interval, Interval] | None:
+    """Memory of the fullest GPU in bytes, where a log moved it."""
+    old, new = (plan.chosen.memory if plan.chosen else None for plan in (before, after))
+    return (_demand(old), _demand(new)) if old is not None and new is not None and old is not new else None
+
+
+def _demand(memory: MemoryEstimate) -> Interval:
+    return Interval(
+        value=memory.memory_bytes_per_gpu, low=memory.memory_bytes_per_gpu_low, high=memory.memory_bytes_per_gpu_high
+    )
 
 
 def sentences(before: Plan, after: Plan) -> tuple[str, ...]:
@@ -148,6 +217,8 @@ def _repriced(plan: Plan, chosen: Candidate, latency: LatencyEstimate, told: tup
 
 def beside_plan(plan: Plan, measurement: Measurement) -> tuple[Comparison, ...]:
     """Each measured quantity beside the plan's estimate, when it measured what the plan asks; else without one."""
+    if measurement.logged is not None:
+        return _beside_log(logged_estimate(plan, measurement), measurement.logged.pool_bytes_per_gpu)
     chosen, case = plan.chosen, case_of(plan)
     same = (
         case is not None
@@ -158,18 +229,29 @@ def beside_plan(plan: Plan, measurement: Measurement) -> tuple[Comparison, ...]:
     )
     if chosen is None or chosen.latency is None or chosen.memory is None or not same:
         return compare(measurement)
-    memory = chosen.memory
     return compare(
         measurement,
         ttft_s=chosen.latency.ttft_s,
         itl_s=chosen.latency.tpot_s,
         output_tok_per_s=chosen.latency.output_tok_per_s,
-        memory_bytes=Interval(
-            value=memory.memory_bytes_per_gpu,
-            low=memory.memory_bytes_per_gpu_low,
-            high=memory.memory_bytes_per_gpu_high,
-        ),
+        memory_bytes=_demand(chosen.memory),
         usd_per_million=partial(usd_per_million_tokens, chosen.cost.usd_per_hour / max(1, chosen.replicas))
         if chosen.cost
         else None,
+    )
+
+
+def _beside_log(memory: MemoryEstimate | None, pool_bytes: int) -> tuple[Comparison, ...]:
+    if memory is None:
+        return ()
+    load = memory.memory_bytes_per_gpu - memory.fixed_bytes_per_gpu
+    found = _demand(memory)
+    fixed = Interval(value=found.value - load, low=found.low - load, high=found.high - load)
+    return (
+        Comparison(
+            key="memory_bytes",
+            label="Memory beside the cache",
+            estimated=fixed,
+            measured=float(memory.memory_budget_bytes_per_gpu - pool_bytes),
+        ),
     )

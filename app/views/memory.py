@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pandas as pd
 import streamlit as st
 
 from app.exploring.start import checkpoint_on_the_hub, launch_of
-from app.exploring.startup_log import LONGEST_LOG, compared, expected
 from app.exploring.what_if import (
     MemoryVariant,
     memory_by_concurrency,
@@ -15,13 +16,19 @@ from app.exploring.what_if import (
 )
 from app.figures.serving import memory_by_role, memory_line
 from app.format import GIB, gib, plural
+from app.measuring.jobs import measurement_store
+from app.measuring.kept_log import measurement_of
+from app.measuring.overlay import memory_effect, sentences, with_own_measurements
+from app.measuring.startup_log import LONGEST_LOG, compared, expected
 from app.planning.plan import Candidate, Plan
 from app.planning.sentences import verdict
 from app.sources import dashboard_sources
 from app.text import in_markdown
 from app.views import current
+from app.views.authority import may_measure
 from app.views.parts import chart, how
 from estimators.memory import MemoryEstimate
+from estimators.provenance import Refusal
 
 
 def draw(plan: Plan, chosen: Candidate, memory: MemoryEstimate) -> None:
@@ -94,7 +101,7 @@ def _draw_log(memory: MemoryEstimate, longest: int) -> None:
         key="startup_log",
         max_chars=LONGEST_LOG,
         placeholder="Paste what vLLM or SGLang printed when it started.",
-        help="Read here and kept nowhere.",
+        help="Of a log that you keep, its figures and settings are stored, not its text.",
     )
     if not text:
         return
@@ -114,6 +121,29 @@ def _draw_log(memory: MemoryEstimate, longest: int) -> None:
     number = st.column_config.NumberColumn(format="%.2f")
     shown = {"Logged": number, "Estimated": number, "Off, %": st.column_config.NumberColumn(format="%+.1f")}
     st.dataframe(pd.DataFrame(rows), hide_index=True, key="log_lines", column_config=shown)
+    _draw_keeping(text)
+
+
+def _draw_keeping(text: str) -> None:
+    """What the log says of the plan, and the button that stores it and uses it from now on."""
+    plan = current.estimated()
+    try:
+        made = measurement_of(text, plan, datetime.now(UTC))
+    except Refusal as refusal:
+        st.caption(in_markdown(f"It is not kept as a measurement: {refusal}"))
+        return
+    after = with_own_measurements(plan, [made])
+    if (moved := memory_effect(plan, after)) is not None:
+        before, now = (f"{gib(m.value)} ({gib(m.low)} to {gib(m.high)})" for m in moved)
+        st.caption(in_markdown(f"{' '.join(sentences(plan, after))} The {before} needed per GPU become {now}."))
+    if may_measure() and st.button("Keep it and use it in the plan", key="keep_log"):
+        try:
+            measurement_store().add([made])
+        except Refusal as refusal:
+            st.error(in_markdown(str(refusal)))
+            return
+        st.session_state.setdefault("own_measurements", []).append(made.id)
+        st.rerun()
 
 
 def _draw_lines(plan: Plan, memory: MemoryEstimate) -> None:

@@ -9,21 +9,21 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 from app.format import gib, plural, seconds, significant, usd
 from app.measuring.estimates import device_estimates
 from app.measuring.jobs import device_assignment, endpoint_assignment, measurement_store, start
-from app.measuring.overlay import beside_plan, effects, sentences, with_own_measurements
+from app.measuring.overlay import beside_plan, effects, memory_effect, sentences, with_own_measurements
 from app.planning.plan import Plan
 from app.sources import dashboard_sources
 from app.text import in_markdown
 from app.uploads import show_uploader
 from app.views import current
+from app.views.authority import may_measure
 from estimators.architecture import catalogue
 from estimators.hardware.catalogue import find_accelerator
 from estimators.latency.estimate import Interval
 from estimators.measuring.comparison import Comparison, compare, verdict, vllm_serve_line
-from estimators.measuring.jobs.authority import NotAuthorised, authorise, profiling_enabled
 from estimators.measuring.jobs.environment import is_set_up, ray_address
 from estimators.measuring.jobs.job_request import DeviceJob, spare_threads
 from estimators.measuring.jobs.store import MeasurementStore
-from estimators.measuring.measurement import Measurement, export_json, import_json
+from estimators.measuring.measurement import Measurement, Way, export_json, import_json
 from estimators.measuring.server.guard import EndpointPolicy
 from estimators.measuring.server.reports import read_guidellm
 from estimators.measuring.server.sweep import SweepPlan
@@ -32,37 +32,6 @@ from estimators.provenance import Refusal
 from estimators.workload import Engine
 
 DTYPES = ["bf16", "fp32", "fp16", "int8", "int4", "nf4"]
-
-
-def signed_in() -> dict[str, object] | None:
-    """Claims of the person signed in by OIDC; None when nobody is, or sign-in is not set up."""
-    return dict(st.user) if _oidc() and st.user.is_logged_in else None
-
-
-def _oidc() -> bool:
-    try:
-        return "auth" in st.secrets
-    except (FileNotFoundError, OSError):
-        return False
-
-
-def may_measure() -> bool:
-    """Whether this person may start work here; asks for what is missing. Never from a link: the token is typed."""
-    if _oidc() and not st.user.is_logged_in and profiling_enabled():
-        st.button("Sign in", on_click=st.login)
-        return False
-    token = ""
-    if profiling_enabled() and not _oidc():
-        token = st.text_input("Profiling token", type="password", key="profiling_token", max_chars=200)
-        if not token:
-            st.caption("The operator of this dashboard has it: RIGHTSIZE_PROFILING_TOKEN.")
-            return False
-    try:
-        authorise(token=token, claims=signed_in(), oidc=_oidc())
-    except NotAuthorised as refusal:
-        st.info(in_markdown(str(refusal)))
-        return False
-    return True
 
 
 def draw_device(store: MeasurementStore, plan: Plan) -> None:
@@ -263,6 +232,10 @@ def draw_history(store: MeasurementStore, plan: Plan) -> None:
 
 def _title(made: Measurement) -> str:
     where = made.accelerator or made.device.name or "unnamed machine"
+    if made.way is Way.LOG:
+        known = f"{made.engine.value} {made.engine_version}".rstrip()
+        server = f"{made.model}, {made.weights.value}, {made.gpus} x {where}"
+        return f"{made.measured_at:%Y-%m-%d %H:%M} {server}, start-up log of {known}"
     return (
         f"{made.measured_at:%Y-%m-%d %H:%M} {made.model}, {made.weights.value}, {where}, {made.engine.value}, "
         f"{made.prompt_tokens} + {made.output_tokens} tokens, {made.batch} at a time"
@@ -326,10 +299,14 @@ def _draw_effect(plan: Plan, made: Measurement) -> None:
     """What this measurement does to the plan of the inputs above, whether it is used or not."""
     after = with_own_measurements(plan, [made])
     moved = effects(plan, after)
-    if not moved:
+    memory = memory_effect(plan, after)
+    if not moved and memory is None:
         st.caption("It says nothing of the plan above: another engine, machine, precision or load.")
         return
     said = [f"{found.label} {_interval(found.before)} becomes {_interval(found.after)}" for found in moved]
+    if memory is not None:
+        ranges = [f"{gib(m.value)} ({gib(m.low)} to {gib(m.high)})" for m in memory]
+        said.append(f"Memory per GPU {ranges[0]} becomes {ranges[1]}")
     st.caption(in_markdown(f"In the plan above: {' '.join(sentences(plan, after))} {'; '.join(said)}."))
 
 

@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import TypeVar
 
 from estimators.measuring.foreign import ForeignInput, at, count, number, read_json, text
+from estimators.measuring.logged_memory import LoggedMemory, read_logged
 from estimators.precision import Weights
 from estimators.workload import Engine
 
@@ -32,6 +33,7 @@ class Way(StrEnum):
     ATTACHED = "attached"  # transformers and torch on a device of this machine
     ENDPOINT = "endpoint"  # requests to a running OpenAI-compatible server
     REPORT = "report"  # a GuideLLM report somebody has
+    LOG = "log"  # what a server printed when it started: memory alone
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,6 +107,7 @@ class Measurement:
     draft_step_s: RepeatedReadings | None = None  # one forward pass of a draft model
     verify_step_s: RepeatedReadings | None = None  # the target checking a whole draft
     peak_memory_bytes: int | None = None
+    logged: LoggedMemory | None = None  # of a start-up log
     kv_usage_share: float | None = None  # highest share of the KV cache in use, as the server reports it
     layers_measured: int | None = None
     layers_total: int | None = None
@@ -180,6 +183,7 @@ def from_dict(entry: object, where: str = "measurement") -> Measurement:
         batch=_whole(entry, "batch", where, 1, 1_000_000),
         **{name: _spread(entry, name, where) for name in SPREADS},
         peak_memory_bytes=_optional_count(entry, "peak_memory_bytes", where),
+        logged=read_logged(entry.get("logged"), lambda key: _bad(where, key)),
         kv_usage_share=share,
         layers_measured=layers,
         layers_total=total,

@@ -19,13 +19,16 @@ from estimators.hardware.accelerator import Accelerator
 from estimators.latency.estimate import Interval
 from estimators.latency.physical_floor import cache_seconds, flop_seconds, read_seconds
 from estimators.latency.sharding import shard_of
+from estimators.measuring.logged_memory import StartedServer
 from estimators.measuring.measurement import Measurement, RepeatedReadings
+from estimators.memory import MemoryEstimate, with_fixed
 from estimators.precision import Precision
 from estimators.provenance import Refusal, read_table
 from estimators.workload import Placement
 
 Z80 = 1.2816  # half-width of a normal distribution's central 80 %, in standard deviations
 MOST_SIBLINGS = 20  # the nearest rooflines; more of them say the same again
+ALIKE = 1e-3  # of two estimates of memory beside the cache: their settings come to the same
 MOST_BATCH_RATIO = 2.0  # beyond, another thing bounds the step, and queueing differs
 
 # Roofline of a measured case in seconds (bytes over bandwidth, or FLOPs over peak), None where it is not known.
@@ -114,19 +117,90 @@ def with_measurements(
         return Narrowed(
             interval=interval, same_case=0, siblings=0, sentence="No measurement of this engine and machine."
         )
+    narrowed = _combined(interval, evidence, min(floor_s or 0.0, interval.low))
+    return Narrowed(
+        interval=narrowed, same_case=len(same), siblings=len(siblings), sentence=_sentence(same, siblings, case)
+    )
+
+
+def _combined(interval: Interval, evidence: Evidence, least: float) -> Interval:
     prior = max(1e-3, math.log(interval.high / interval.low) / (2 * Z80))
     weights = [1 / prior**2] + [1 / s**2 for _, s in evidence]
     centres = [math.log(interval.value)] + [math.log(x) for x, _ in evidence]
     mean = sum(w * c for w, c in zip(weights, centres, strict=True)) / sum(weights)
     # Measurements of one bench share its quirks: many do not make the result surer than the best of them.
     spread = min(prior, min(s for _, s in evidence))
-    least = min(floor_s or 0.0, interval.low)
     value = max(math.exp(mean), least)
-    narrowed = Interval(
-        value=value, low=max(value * math.exp(-Z80 * spread), least), high=value * math.exp(Z80 * spread)
-    )
-    return Narrowed(
-        interval=narrowed, same_case=len(same), siblings=len(siblings), sentence=_sentence(same, siblings, case)
+    return Interval(value=value, low=max(value * math.exp(-Z80 * spread), least), high=value * math.exp(Z80 * spread))
+
+
+def with_logs(
+    estimate: MemoryEstimate,
+    measurements: Iterable[Measurement],
+    *,
+    case: EstimatedCase,
+    server: StartedServer,
+    estimate_of: Callable[[Measurement], MemoryEstimate | None],
+) -> tuple[MemoryEstimate, str]:
+    """The memory of a server narrowed by start-up logs of this engine and these GPUs, and a sentence on them.
+
+    A log says what everything but the cache takes, budget - pool. One of the very server (`server`: placement, cache
+    and settings) says it for this one; one of another model or setting by the ratio logged / estimated there.
+    `estimate_of` is the estimate of a logged server. 14.2 GiB estimated (13.5 to 14.3), 14.9 logged: 14.9 within 0.1.
+    """
+    same, siblings = _logged(estimate, measurements, case, server, estimate_of)
+    evidence = same or siblings[:MOST_SIBLINGS]
+    if not evidence or estimate.fixed_bytes_per_gpu <= 0:
+        return estimate, ""
+    fixed, load = estimate.fixed_bytes_per_gpu, estimate.memory_bytes_per_gpu - estimate.fixed_bytes_per_gpu
+    low, high = estimate.memory_bytes_per_gpu_low - load, estimate.memory_bytes_per_gpu_high - load
+    found = _combined(Interval(value=fixed, low=low, high=high), evidence, 0.0)
+    # The engine's range is longer to one side, and stays so as it shrinks.
+    shrunk = math.log(found.high / found.low) / math.log(high / low) if high > low > 0 else 1.0
+    least, most = found.value * (low / fixed) ** shrunk, found.value * (high / fixed) ** shrunk
+    many, where = len(evidence) > 1, f"{case.engine} on {case.accelerator}"
+    said = f"Memory narrowed by {len(evidence)} start-up log{'s' if many else ''} of this server: {where}."
+    if not same:
+        said = f"Memory carried over from {len(evidence)} start-up log{'s' if many else ''} of other servers: {where}."
+    return with_fixed(estimate, math.ceil(found.value), math.floor(least), math.ceil(most)), said
+
+
+def _logged(
+    estimate: MemoryEstimate,
+    measurements: Iterable[Measurement],
+    case: EstimatedCase,
+    server: StartedServer,
+    estimate_of: Callable[[Measurement], MemoryEstimate | None],
+) -> tuple[list[tuple[float, float]], list[tuple[float, float]]]:
+    """Bytes beside the cache and their spread: of logs of this server, and of others carried over."""
+    same, siblings = [], []
+    for made in measurements:
+        there = estimate_of(made) if made.logged is not None and same_bench(made, case) else None
+        if made.logged is None or there is None:
+            continue
+        logged = there.memory_budget_bytes_per_gpu - made.logged.pool_bytes_per_gpu
+        if logged <= 0:
+            continue
+        if _same_server(made, case, server, estimate, there):
+            same.append((float(logged), spreads()["memory_repeat"]))
+        else:
+            ratio = logged / there.fixed_bytes_per_gpu
+            siblings.append((ratio * estimate.fixed_bytes_per_gpu, spreads()["sibling_memory"]))
+    return same, siblings
+
+
+def _same_server(
+    made: Measurement, case: EstimatedCase, server: StartedServer, estimate: MemoryEstimate, there: MemoryEstimate
+) -> bool:
+    """Model, formats, layout and version are alike, and no setting moves what is beside the cache; an open version is
+    any."""
+    ours, theirs = server, made.logged.server if made.logged else server
+    versions = {ours.settings.version, theirs.settings.version} - {None}
+    return (
+        made.model.casefold() == case.model.casefold()
+        and (made.weights.value, theirs.kv, theirs.placement) == (case.weights, ours.kv, ours.placement)
+        and len(versions) < 2
+        and math.isclose(estimate.fixed_bytes_per_gpu, there.fixed_bytes_per_gpu, rel_tol=ALIKE)
     )
 
 

@@ -44,9 +44,41 @@ def estimate_memory(
     mla = footprint.has_mla(precision)
     running = start(settings, accelerator, memory, longest, mla=mla, requests=held_at_once(workload, placement.dp))
     replica = footprint.build(precision, placement, workload, settings, running, memory, draft)
-    if workload.load is Load.BATCH and running.engine is not Engine.TRANSFORMERS:
-        replica = replace(replica, requests=_wave(replica, running, accelerator))
+    replica = _in_waves(replica, workload, running, accelerator)
     return _assemble(precision, accelerator, placement, workload, settings, running, replica, draft)
+
+
+def with_fixed(estimate: MemoryEstimate, fixed: int, low: int, high: int) -> MemoryEstimate:
+    """The estimate with `fixed` bytes on its fullest GPU for everything but the cache (80 % interval `low` to `high`),
+    as a log of such a server says, and all that follows: what is left for the cache, and what that holds.
+
+    The difference is put into the overhead, then the activations, then the weights; other stages move by its ratio.
+    """
+    made = estimate.explanation
+    if not isinstance(made, MemoryExplanation) or made.share.fixed <= 0:
+        return estimate
+    ratio, load, running, where = fixed / made.share.fixed, made.workload, made.running, made.accelerator
+    shares = tuple(_refixed(share, math.ceil(share.fixed * ratio)) for share in made.replica.shares)
+    requests = footprint.at_once(load, made.placement, made.settings)
+    replica = _in_waves(replace(made.replica, shares=shares, requests=requests), load, running, where)
+    moved = _assemble(made.precision, where, made.placement, load, made.settings, running, replica, made.draft)
+    demand = moved.memory_bytes_per_gpu
+    return replace(
+        moved, memory_bytes_per_gpu_low=demand - (fixed - low), memory_bytes_per_gpu_high=demand + (high - fixed)
+    )
+
+
+def _refixed(share: Share, fixed: int) -> Share:
+    """28 GiB estimated as 24 of weights, 3 of activations and 1 of overhead, logged as 26.5: 24, 2.5 and 0."""
+    activation = max(0, min(share.activation, fixed - share.weights))
+    weights = min(share.weights, fixed - activation)
+    return replace(share, weights=weights, activation=activation, overhead=fixed - weights - activation)
+
+
+def _in_waves(replica: Replica, workload: Workload, running: Running, accelerator: Accelerator) -> Replica:
+    if workload.load is not Load.BATCH or running.engine is Engine.TRANSFORMERS:
+        return replica
+    return replace(replica, requests=_wave(replica, running, accelerator))
 
 
 def check(workload: Workload, settings: EngineSettings) -> None:

@@ -74,6 +74,16 @@ class MemoryEstimate:
     explanation: ExplainsMemory = field(compare=False, repr=False)
 
     @property
+    def fixed_bytes_per_gpu(self) -> int:
+        """Everything but the cache; what the pool is left by."""
+        return self.weights_bytes_per_gpu + self.activation_bytes_per_gpu + self.overhead_bytes_per_gpu
+
+    @property
+    def pool_bytes_per_gpu(self) -> int:
+        """What that leaves of the budget; less than nothing where the weights alone do not fit."""
+        return self.memory_budget_bytes_per_gpu - self.fixed_bytes_per_gpu
+
+    @property
     def load_bytes_per_gpu_floor(self) -> int:
         """Where the engine frees what a window no longer needs."""
         return min(self.load_bytes_per_gpu, self.explanation.least_load_bytes())

@@ -6,8 +6,10 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from app.format import gib
+from app.measuring.jobs import measurement_store
 from tests.app.views.pages import opened, planned, table, text_of
 
+TOKEN = "a-token-of-twenty-nine-letters"
 LINK = {"instance": "g6.xlarge", "concurrency": "9", "replicas": "2"}
 
 
@@ -58,3 +60,30 @@ def test_beyond_its_context_there_is_no_command() -> None:
     page = opened("memory", model="openai-community/gpt2", prompt="4000", instance="g6.xlarge")
     assert "4,128 tokens are more than the 1,024 the config of openai-community/gpt2 allows" in text_of(page)
     assert not any("vllm serve" in block.value for block in page.code)
+
+
+def test_a_pasted_log_is_kept_and_narrows_the_plan(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On an L4 4.00 GiB are logged for the cache where 4.33 are estimated, so more is needed beside it."""
+    monkeypatch.setenv("RIGHTSIZE_PROFILING", "1")
+    monkeypatch.setenv("RIGHTSIZE_PROFILING_TOKEN", TOKEN)
+    page = opened("memory", **LINK)
+    before = text_of(page)
+    page.text_area(key="startup_log").set_value("Available KV cache memory: 4.00 GiB").run()
+    assert "Memory narrowed by 1 start-up log of this server: vllm on L4." in text_of(page)
+    assert not [button for button in page.button if button.key == "keep_log"]
+    page.text_input(key="profiling_token").set_value(TOKEN).run()
+    page.button(key="keep_log").click().run()
+    assert not page.exception
+    (kept,) = [made for made in measurement_store().history() if made.logged is not None]
+    assert kept.logged is not None
+    assert kept.logged.pool_bytes_per_gpu == 4 * 2**30
+    assert page.session_state["own_measurements"] == [kept.id]
+    assert "The fullest GPU needs" in before
+    assert before.split("The fullest GPU needs")[1][:40] != text_of(page).split("The fullest GPU needs")[1][:40]
+
+
+def test_a_log_of_another_server_is_compared_and_not_kept() -> None:
+    page = opened("memory", **LINK)
+    page.text_area(key="startup_log").set_value("Available KV cache memory: 17.00 GiB").run()
+    assert "It is not kept as a measurement: 17.00 GiB for the cache leave" in text_of(page)
+    assert not [button for button in page.button if button.key == "keep_log"]

@@ -94,6 +94,55 @@ def test_a_huge_file_is_refused_unread() -> None:
         import_json(" " * (17 << 20))
 
 
+LOGGED = {
+    "pool_bytes_per_gpu": 75_000_000_000,
+    "weights_bytes_per_gpu": None,
+    "server": {"kv": "fp8", "placement": {"tp": 2}, "settings": {"engine": "vllm", "memory_utilization": 0.9}},
+}
+
+
+def with_logged(path: str, value: object) -> str:
+    """A document whose one measurement holds a start-up log, one value of it changed."""
+    document = json.loads(export_json([measurement(way=Way.LOG)]))
+    holder = document["measurements"][0]["logged"] = json.loads(json.dumps(LOGGED))
+    *steps, last = path.split(".")
+    for step in steps:
+        holder = holder[step]
+    holder[last] = value
+    return json.dumps(document)
+
+
+def test_a_logged_server_is_read() -> None:
+    (made,) = import_json(with_logged("server.settings.max_num_seqs", 256))
+    assert made.logged is not None
+    server = made.logged.server
+    assert (server.kv.value, server.placement.tp, server.settings.max_num_seqs) == ("fp8", 2, 256)
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "field"),
+    [
+        ("pool_bytes_per_gpu", 0, "pool_bytes_per_gpu"),
+        ("pool_bytes_per_gpu", "much", "pool_bytes_per_gpu"),
+        ("weights_bytes_per_gpu", -1, "weights_bytes_per_gpu"),
+        ("server", [], "kv"),
+        ("server.kv", "fp3", "kv"),
+        ("server.placement.tp", 0, "tp"),
+        ("server.placement.pp", 1.5, "pp"),
+        ("server.settings", "default", "settings"),
+        ("server.settings.engine", "none", "engine"),
+        ("server.settings.memory_utilization", 1.2, "memory_utilization"),
+        ("server.settings.memory_utilization", 0, "memory_utilization"),
+        ("server.settings.max_model_len", 1e12, "max_model_len"),
+        ("server.settings.speculation", {"method": "guess", "tokens": 2}, "speculation"),
+        ("server.settings.speculation", {"method": "mtp"}, "speculation"),
+    ],
+)
+def test_a_forged_log_is_refused_by_field(path: str, value: object, field: str) -> None:
+    with pytest.raises(ForeignInput, match=f"no usable logged.{field}"):
+        import_json(with_logged(path, value))
+
+
 def test_text_of_others_is_one_printable_line() -> None:
     document = json.loads(export_json([measurement()]))
     document["measurements"][0]["notes"] = ["a\x00b\n\n<b>" + "x" * 5000, 7, None]

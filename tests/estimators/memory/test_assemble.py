@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from estimators.architecture.catalogue import load_spec
 from estimators.architecture.spec import ModelSpec, SpecSource, StoredWeights
 from estimators.hardware.catalogue import find_accelerator
-from estimators.memory import MemoryEstimate, estimate_memory
+from estimators.memory import MemoryEstimate, estimate_memory, with_fixed
 from estimators.precision import KvPrecision, Weights, resolve_precision
 from estimators.provenance import Refusal
 from estimators.workload import Engine, EngineSettings, Load, Placement, Workload
@@ -330,3 +330,26 @@ def test_fewer_bits_and_more_gpus_take_less_each(prompt: int, tp: int) -> None:
     eight = estimate(kv=KvPrecision.FP8, tp=tp, prompt=prompt)
     assert eight.load_bytes_per_gpu * 2 == wide.load_bytes_per_gpu
     assert estimate(tp=8, prompt=prompt).weights_bytes_per_gpu <= wide.weights_bytes_per_gpu
+
+
+def test_what_a_log_says_stands_beside_the_cache_and_all_follows() -> None:
+    """2 GiB more than estimated beside the cache are 2 GiB less of it; 15 less are taken out of every part in turn."""
+    found = estimate()
+    more = with_fixed(found, found.fixed_bytes_per_gpu + 2 * GIB, found.fixed_bytes_per_gpu, 40 * GIB)
+    assert more.pool_bytes_per_gpu == found.pool_bytes_per_gpu - 2 * GIB
+    assert more.memory_bytes_per_gpu == found.memory_bytes_per_gpu + 2 * GIB
+    assert more.memory_bytes_per_gpu_low == found.memory_bytes_per_gpu
+    assert more.memory_bytes_per_gpu_high == 40 * GIB + found.load_bytes_per_gpu
+    assert found.kv_capacity_tokens - more.kv_capacity_tokens == pytest.approx(2 * GIB / 131_072, abs=16)
+    assert more.overhead_bytes_per_gpu == found.overhead_bytes_per_gpu + 2 * GIB
+    less = with_fixed(found, 14 * GIB, 14 * GIB, 14 * GIB)
+    parts = (less.weights_bytes_per_gpu, less.activation_bytes_per_gpu, less.overhead_bytes_per_gpu)
+    assert parts == (14 * GIB, 0, 0)
+
+
+def test_a_batch_runs_in_more_waves_where_a_log_leaves_less() -> None:
+    found = estimate(gpu="L4", load=Load.BATCH, concurrency=64)
+    less = with_fixed(found, found.fixed_bytes_per_gpu + GIB, found.fixed_bytes_per_gpu, found.fixed_bytes_per_gpu)
+    assert less.max_concurrency < found.max_concurrency < 64
+    assert less.fits
+    assert less.load_bytes_per_gpu == pytest.approx(less.max_concurrency * 144 * 2**20, rel=0.01)

@@ -39,8 +39,7 @@ class _Line:
 
 
 def _pool(memory: MemoryEstimate) -> float:
-    fixed = memory.weights_bytes_per_gpu + memory.activation_bytes_per_gpu + memory.overhead_bytes_per_gpu
-    return (memory.memory_budget_bytes_per_gpu - fixed) / GIB
+    return memory.pool_bytes_per_gpu / GIB
 
 
 def _tokens(memory: MemoryEstimate) -> float | None:

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from app.exploring.startup_log import LONGEST_LOG, compared, expected
+from app.measuring.startup_log import LONGEST_LOG, compared, expected
 from estimators.architecture.catalogue import load_spec
 from estimators.hardware.catalogue import find_accelerator
 from estimators.memory import MemoryEstimate, estimate_memory
