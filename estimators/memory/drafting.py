@@ -102,7 +102,10 @@ def with_draft(
 
 def _grown(stage: Stage, cache: Cache, role: str, size: int, kinds: tuple[CacheKind, ...]) -> tuple[Stage, Cache]:
     stage = replace(stage, bytes_by_role=(*stage.bytes_by_role, (role, size)))
-    return stage, replace(cache, kinds=cache.kinds + kinds)
+    pages = cache.compressed
+    if pages is not None:
+        pages = replace(pages, beside=sum(kind.layers * kind.bytes_per_token for kind in kinds))
+    return stage, replace(cache, kinds=cache.kinds + kinds, compressed=pages)
 
 
 def eagle_head(precision: Precision, placement: Placement) -> tuple[int, tuple[CacheKind, ...]]:

@@ -18,10 +18,11 @@ _DATA = Path(__file__).with_name("data")
 _LEAST_SHARE = 0.1  # below it SGLang does not start
 _LEAST_CHUNK = 2048  # tokens; sglang server_args.py reserves for no fewer
 _DRAFTING_STATE_BLOCKS = 2
-# What vLLM checks and prints when it starts: nobody else's
+# What vLLM checks, prints and lays out in its own way: nobody else's
 _CHECKS = frozenset(
     {
         "batch_holds_seqs",
+        "compressed_block",
         "prints_request_pool",
         "refuses_whole_memory",
         "state_blocks_checked",

@@ -10,7 +10,7 @@ from functools import cached_property
 from estimators.architecture.spec import AttentionKind
 from estimators.memory import activations, drafting, partition
 from estimators.memory.engine import Running
-from estimators.memory.kv_cache import Cache, CacheKind, cache_kinds
+from estimators.memory.kv_cache import Cache, CacheKind, cache_kinds, pages_of_stage
 from estimators.memory.weights import Stage, stage_weights
 from estimators.precision import Precision
 from estimators.remembered import Remembered
@@ -256,6 +256,7 @@ def cache_of(
         block_tokens=int(running.value("block_tokens")) or 1,
         chunk_tokens=1 if running.engine is Engine.TRANSFORMERS else running.batched_tokens,
         state_blocks=running.state_blocks,
+        compressed=pages_of_stage(precision, stage, mtp, int(running.value("compressed_block"))),
     )
 
 

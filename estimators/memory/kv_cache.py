@@ -8,6 +8,7 @@ from functools import cached_property
 
 from estimators.architecture.spec import Attention, AttentionKind, LayerGroup, RecurrentState
 from estimators.formats import DTYPE_BYTES
+from estimators.memory.compressed_cache import CompressedPages, compressed_pages
 from estimators.memory.weights import Stage
 from estimators.precision import KvPrecision, Precision
 
@@ -42,6 +43,7 @@ class Cache:
     block_tokens: int  # 1 for an engine without pages
     chunk_tokens: int = 0  # prefill chunk: while a prompt is written, its windows hold the chunk too
     state_blocks: int = 1  # pages of state per request: 2 where one is kept aligned for the prefix cache
+    compressed: CompressedPages | None = None  # where layers keep their context so
 
     @cached_property
     def uniform(self) -> bool:
@@ -83,6 +85,8 @@ class Cache:
         """
         if self.uniform or not self.capped:
             return self.full_bytes(tokens)
+        if self.compressed is not None:
+            return self.compressed.served_bytes(tokens, self.chunk_tokens if writing else 0)
         if self.block_tokens == 1:
             return self.floor_bytes(tokens)
         blocks = sum(self._groups(kind) * self._blocks(kind, tokens, writing) for kind in self.kinds)
@@ -156,6 +160,13 @@ def cache_kinds(
         ):
             counts[kind] = counts.get(kind, 0) + count
     return tuple(_times(kind, count) for kind, count in counts.items())
+
+
+def pages_of_stage(precision: Precision, stage: Stage | None, mtp: bool, block_tokens: int) -> CompressedPages | None:
+    """The layout of a stage whose layers compress their context, in blocks of `block_tokens`."""
+    groups = [(group.attention, _layers_here(group, stage, mtp)) for group in precision.spec.groups]
+    here = [(attention, count) for attention, count in groups if attention is not None and count]
+    return compressed_pages(precision, here, block_tokens) if block_tokens else None
 
 
 def _layers_here(group: LayerGroup, stage: Stage | None, mtp: bool) -> int:

@@ -53,17 +53,23 @@ def _blocks(room: int, cache: Cache) -> int:
 
 def _page(cache: Cache) -> float:
     """One block of one page table over all its layers."""
+    if cache.compressed is not None and cache.capped:
+        return cache.compressed.page_bytes
     if cache.uniform or not cache.capped:
         return cache.token_bytes * cache.block_tokens
     return cache.page_bytes * cache.group_layers
 
 
 def tables(cache: Cache) -> int:
+    if cache.compressed is not None and cache.capped:
+        return len(cache.compressed.tables)
     return 1 if cache.uniform or not cache.capped else cache.groups
 
 
 def block_tokens(cache: Cache) -> int:
     """Tokens in the smallest kind's block."""
+    if cache.compressed is not None and cache.capped:
+        return min(table.block_tokens for table in cache.compressed.tables)
     if cache.uniform or not cache.capped:
         return cache.block_tokens
     widest = max(kind.bytes_per_token for kind in cache.kinds)

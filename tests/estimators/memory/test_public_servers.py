@@ -107,6 +107,38 @@ def test_every_sparse_layer_of_glm_5_keeps_the_row_of_656_bytes() -> None:
     assert memory.kv_bytes_per_token_per_gpu == 53_940
 
 
+@pytest.mark.parametrize(
+    ("version", "chunk", "longest", "needed_gib", "tolerance"),
+    [
+        ("0.22.0", 16384, 30_000, 6.66, 0.002),
+        ("0.22.0", 16384, 13_528, 5.44, 0.002),
+        ("0.26.0", 8192, 912_128, 7.01 * 912_128 / 1_009_661, 0.08),
+    ],
+)
+def test_a_request_of_deepseek_v4_holds_its_chunk_in_whole_blocks(
+    version: str, chunk: int, longest: int, needed_gib: float, tolerance: float
+) -> None:
+    """vllm-project/vllm#44376: 6.66 GiB of cache are needed for 30,000 tokens, and 5.44 hold 13,528;
+    vllm-project/vllm#51041: 7.01 GiB print as 1,009,661 tokens where 912,128 are the longest."""
+    memory = server(
+        "sgl-project/DeepSeek-V4-Flash-FP8", "H200", version, kv=KvPrecision.FP8, tp=4, max_len=longest,
+        batched_tokens=chunk,
+    )  # fmt: skip
+    assert memory.kv_logged_concurrency is not None
+    assert pool_gib(memory) / memory.kv_logged_concurrency == pytest.approx(needed_gib, rel=tolerance)
+
+
+def test_the_second_request_of_deepseek_v4_costs_what_it_keeps_once_written() -> None:
+    """At 1,152 tokens: 5 blocks of its context, 3 + 3 of the window, 3 and 17 of the compressors: 31 x 1,051,776 B."""
+    memory = server(
+        "sgl-project/DeepSeek-V4-Flash-FP8", "H200", "0.26.0", kv=KvPrecision.FP8, tp=4, max_len=1152, prompt=1024,
+        output=128, batched_tokens=8192,
+    )  # fmt: skip
+    written = 5 + 19 + 19 + 289 + 145
+    assert memory.load_bytes_per_gpu == written * 1_051_776
+    assert memory.max_concurrency == int((memory.pool_bytes_per_gpu - (written - 31) * 1_051_776) / (31 * 1_051_776))
+
+
 def test_from_0_21_the_printed_size_is_the_pool_over_one_longest_request() -> None:
     """A public log of 2026: gemma-4-31B in FP8 on a B300."""
     memory = server("google/gemma-4-31B-it", "B300", "0.21.0", weights=Weights.FP8, util=0.9, max_len=4096)
