@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 
-from estimators.architecture.spec import Role, Split
+from estimators.architecture.spec import Attention, AttentionKind, Role, Split
 from estimators.formats import DTYPE_BYTES
 from estimators.memory.engine import Running
 from estimators.memory.weights import Stage
-from estimators.precision import Precision, Weights
+from estimators.precision import KvPrecision, Precision, Weights
 from estimators.workload import Engine, Placement
 
 _EXPERT_CHUNK = 32768  # tokens, vLLM VLLM_FUSED_MOE_CHUNK_SIZE
@@ -18,7 +18,7 @@ _LORA_RANKS = (8, 16, 32, 64, 128, 256, 320, 512)  # vllm/config/lora.py: what -
 def activation_bytes(precision: Precision, placement: Placement, running: Running, stage: Stage) -> int:
     """Peak of one step of `batched_tokens`: the sampler's copies of the logits, or the widest layer.
 
-    max(B (h D + 3 F / T) w, B D w a + S V (w + s)) + experts' work space + c, with B batched tokens, S requests,
+    max(B (h D + 3 F / T) w, B D w a + S V (w + s)) + work space kept + c, with B batched tokens, S requests,
     w bytes of the compute type, s bytes per logit of float32 copies, and h, a, c the same for all models.
     Llama-3.1-8B, vLLM 0.19, H100: S V (2 + 12) = 1.71 GiB of the 1.89 logged.
     """
@@ -29,7 +29,11 @@ def activation_bytes(precision: Precision, placement: Placement, running: Runnin
     spec = precision.spec
     kept = bool(running.value("expert_workspaces"))
     experts = expert_workspace_bytes(precision, placement, tokens, width, kept)
+    sparse = sparse_attention(precision)
     layer = max(3 * tokens * dense_width(precision) / placement.tp * width, 0.0 if kept else experts)
+    if sparse is not None:
+        layer = max(layer, running.value("index_logits"))
+        experts = max(experts, sparse_workspace_bytes(precision, sparse, placement, running))
     forward = running.value("forward_hidden") * tokens * spec.hidden_size * width + layer
     sampler = 0.0
     if stage.last and running.samples:
@@ -67,6 +71,25 @@ def expert_workspace_bytes(precision: Precision, placement: Placement, tokens: i
         each = max(2 * inner, hidden) + max(inner, hidden) if kept else 3 * inner + hidden
         widest = max(widest, group.ffn.experts_per_token * each)
     return min(tokens, _EXPERT_CHUNK) * widest * width
+
+
+def sparse_attention(precision: Precision) -> Attention | None:
+    """Latent attention that reads only the tokens an indexer picks (DeepSeek V3.2, GLM-5)."""
+    attentions = (group.attention for group in precision.spec.groups)
+    latent = (a for a in attentions if a is not None and a.kind is AttentionKind.MLA)
+    return next((a for a in latent if a.indexer_dim or a.indexer_topk), None)
+
+
+def sparse_workspace_bytes(precision: Precision, attention: Attention, placement: Placement, running: Running) -> float:
+    """What vLLM reserves for prompts of sparse latent attention, in the one buffer it shares with the experts.
+
+    Queries of a step, B N/T H w, and with an FP8 cache 5 rows of its latent in 16 bits for each token of the longest
+    context. GLM-5 at 131,072 on 8 GPUs: 8,192 x 8 x 576 x 2 + 5 x 131,072 x 576 x 2 = 0.77 GiB.
+    """
+    row = (attention.latent_dim + attention.rope_dim) * 2
+    queries = running.batched_tokens * math.ceil(attention.q_heads / placement.tp)
+    rows = running.value("sparse_rows") * running.latent_context if precision.kv is KvPrecision.FP8 else 0.0
+    return (queries + rows) * row if running.value("sparse_rows") else 0.0
 
 
 def has_tower(precision: Precision) -> bool:

@@ -23,8 +23,10 @@ _CHECKS = frozenset(
     {
         "batch_holds_seqs",
         "compressed_block",
+        "index_logits",
         "prints_request_pool",
         "refuses_whole_memory",
+        "sparse_rows",
         "state_blocks_checked",
         "step_holds_state_block",
     }
@@ -62,6 +64,7 @@ class Running:
     sampled_seqs: int  # requests whose logits the sampler holds while memory is profiled
     samples: bool  # the sampler runs while memory is profiled; vLLM's first engine did not when it chunked prompts
     state_blocks: int  # pages of recurrent state a request may hold at once
+    latent_context: int  # longest request of a model with latent attention, for what is reserved by it; else 0
     constants: Mapping[str, Constant | Default] = field(hash=False)
 
     def value(self, name: str) -> float:
@@ -114,6 +117,7 @@ def start(
         sampled_seqs=most or max(sampled, asked),
         samples=steps.whole_prompts or bool(profiled and profiled.value),
         state_blocks=_state_blocks(constants, settings),
+        latent_context=max_model_len if mla else 0,
         constants=constants,
     )
 

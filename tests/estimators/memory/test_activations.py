@@ -4,11 +4,11 @@ import pytest
 
 from estimators.architecture.catalogue import load_spec
 from estimators.hardware.catalogue import find_accelerator
-from estimators.memory import activations
+from estimators.memory import activations, estimate_memory
 from estimators.memory.engine import Running, start
 from estimators.memory.weights import stage_weights
-from estimators.precision import Weights, resolve_precision
-from estimators.workload import EngineSettings, Placement
+from estimators.precision import KvPrecision, Weights, resolve_precision
+from estimators.workload import EngineSettings, Placement, Workload
 
 GIB = 2**30
 
@@ -83,3 +83,26 @@ def test_graphs_grow_with_layers() -> None:
     )
     assert activations.graph_bytes(engine, small) < activations.graph_bytes(engine, large)
     assert activations.graph_bytes(engine, large) / GIB == pytest.approx(1.7, abs=0.4)  # logged 1.66-1.85
+
+
+@pytest.mark.parametrize(
+    ("version", "kv", "reserved"),
+    [
+        ("0.28.0", KvPrecision.FP8, 5 * 81_920 * 576 * 2),
+        ("0.28.0", KvPrecision.BF16, 0),
+        ("0.11.0", KvPrecision.FP8, 0),
+    ],
+)
+def test_sparse_latent_attention_reserves_rows_for_the_longest_context(
+    version: str, kv: KvPrecision, reserved: int
+) -> None:
+    """vLLM, flashmla_sparse.py: 5 x max_model_len x 576 x 2 bytes beside an FP8 cache, 900 MB at 163,840."""
+
+    def activation(longest: int) -> int:
+        settings = EngineSettings(version=version, batched_tokens=512, max_num_seqs=16, max_model_len=longest)
+        precision = resolve_precision(load_spec("zai-org/GLM-5.2"), Weights.FP8, kv=kv)
+        load = Workload(prompt_tokens=1024, output_tokens=128)
+        memory = estimate_memory(precision, find_accelerator("H200"), Placement(tp=8), load, settings)
+        return memory.activation_bytes_per_gpu
+
+    assert activation(163_840) - activation(81_920) == reserved
