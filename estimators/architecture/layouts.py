@@ -2,15 +2,15 @@
 
 One line of data/layouts.jsonl per model type. A tensor has a name with {0} (the layer) and {1} (the expert) in it, a
 formula per dimension and the layers that hold it. A formula is a sum of products of fields ("2*n_heads*head_dim"),
-"a/b" a whole division, "1/a" the nearest whole number, "a/-16" one rounded up. A place is "all" or conditions on the
-index i joined by "&", with "~" in front where they must not all hold.
+"a/b" a whole division, "1/a" the nearest whole number, "a/-16" one rounded up, "a[i]" the entry of the layer. A place
+is "all" or conditions on the index i joined by "&", with "~" in front where they must not all hold.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cache, lru_cache
@@ -49,6 +49,7 @@ ESSENTIAL = frozenset(
         "ffn_dim",
     ]
 )
+NAMED_SWITCHES = frozenset({"gating"})  # that published configs turn on by a name: Laguna's "per-head"
 HEAD = re.compile(r"(^|\.)lm_head\.")
 NEVER_NONE = re.compile(r"heads|head_dim|hidden_size|n_head|n_embd|d_model|vocab|lora_rank")
 CONDITION = re.compile(r"(?P<field>[\w.]*)(?P<entry>\[i\])?(?P<test><-|>=-|<|>=|!=|=|@|!@|%)(?P<value>.*)")
@@ -193,6 +194,8 @@ class Values:
         if path.endswith(".#"):
             listed = self.get(path[:-2])
             return len(listed) if isinstance(listed, list | tuple) else None
+        if path.endswith("]"):
+            return self._entry(*path[:-1].split("["))
         for spelled in (path, *(alias for alias, meant in self._of.aliases.items() if meant == path)):
             found, value = at(self._config, spelled)
             if found and (value is not None or path not in self._of.fills):
@@ -204,6 +207,14 @@ class Values:
             return self._list(path, rules)
         return self.usual(path)
 
+    def _entry(self, path: str, index: str) -> object:
+        """Of a list with a number per layer; where there is none, what it would be per layer: "heads_per_layer[3]" of
+        a config that has "heads" alone."""
+        listed = self.get(path)
+        if listed is None:
+            return self.get(path.removesuffix("_per_layer"))
+        return listed[int(index)] if isinstance(listed, list | tuple) and int(index) < len(listed) else None
+
     def usual(self, path: str) -> object:
         """What the class has where a config says nothing."""
         return at(self._of.defaults, path)[1]
@@ -211,7 +222,8 @@ class Values:
     def flag(self, path: str) -> bool:
         """Whether a switch is on, or a size that may be absent is there."""
         value = self.get(path)
-        if isinstance(self.usual(path), bool) and value is not None and not isinstance(value, bool):
+        named = path in NAMED_SWITCHES and isinstance(value, str)
+        if isinstance(self.usual(path), bool) and value is not None and not isinstance(value, bool) and not named:
             raise self.error(path, f"should be true or false and is {shown(value)}")
         return bool(value)
 
@@ -371,22 +383,36 @@ def stored(of: ClassLayout, config: Mapping[str, object]) -> list[Stored]:
             continue
         if copies > MAX_COPIES:
             raise values.error(paths[1], f"repeats {shown(copies)} times")
-        shape = tuple(quantity(dim, values) for dim in entry.dims)
-        if 0 in shape:
-            without = entry.dims[shape.index(0)]
-            if NEVER_NONE.search(without):
-                raise values.error(without, "comes to 0")
-            continue
-        made.append(
-            Stored(
-                name=entry.name.replace("{0}", "{i}").replace("{1}", "{e}").replace("{2}", "{f}"),
-                shape=shape,
-                layers=None if indices is None else tuple(indices),
-                copies=copies,
-                buffer=entry.buffer,
+        for shape, layers in shapes(entry, values, indices):
+            made.append(
+                Stored(
+                    name=entry.name.replace("{0}", "{i}").replace("{1}", "{e}").replace("{2}", "{f}"),
+                    shape=shape,
+                    layers=layers,
+                    copies=copies,
+                    buffer=entry.buffer,
+                )
             )
-        )
     return made
+
+
+def shapes(
+    entry: Entry, values: Values, indices: Sequence[int] | None
+) -> Iterator[tuple[tuple[int, ...], tuple[int, ...] | None]]:
+    """A tensor's shape and its layers; several where a dimension is of the layer ("heads_per_layer[i]")."""
+    told = {dim for dim in entry.dims if "[i]" in dim}
+    found: dict[tuple[int, ...], list[int]] = {}
+    for index in indices or (0,):
+        shape = tuple(quantity(dim.replace("[i]", f"[{index}]"), values) for dim in entry.dims)
+        found.setdefault(shape, []).append(index)
+        if not told:
+            found[shape] = list(indices or ())
+            break
+    for shape, layers in found.items():
+        if 0 not in shape:
+            yield shape, None if indices is None else tuple(layers)
+        elif NEVER_NONE.search(without := entry.dims[shape.index(0)]):
+            raise values.error(without, "comes to 0")
 
 
 def composed(of: ClassLayout, config: Mapping[str, object]) -> list[Stored]:

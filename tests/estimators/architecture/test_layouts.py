@@ -64,6 +64,26 @@ def test_a_place_names_layers(place: str, layers: list[int]) -> None:
     assert [i for i in range(6) if holds(place, values, i, 6)] == layers
 
 
+def test_a_dimension_of_the_layer_splits_a_tensor_by_shape() -> None:
+    """Where a config lists no number for each layer, all have the one it states."""
+    of = decoded(
+        {
+            "model_type": "tiny",
+            "class": "TinyForCausalLM",
+            "miss": 0,
+            "defaults": {},
+            "stacks": {"model.layers.": "n_layer"},
+            "entries": [["model.layers.{0}.q_proj.weight", "2*heads_per_layer[i],width", "", "", ""]],
+        }
+    )
+    found = stored(of, CONFIG | {"n_layer": 4, "heads_per_layer": [3, 5, 5, 3]})
+    assert [(tensor.shape, tensor.layers) for tensor in found] == [((6, 8), (0, 3)), ((10, 8), (1, 2))]
+    found = stored(of, CONFIG | {"n_layer": 4, "heads": 7})
+    assert [(tensor.shape, tensor.layers) for tensor in found] == [((14, 8), (0, 1, 2, 3))]
+    with pytest.raises(ConfigError, match="is missing"):
+        stored(of, CONFIG | {"n_layer": 4, "heads_per_layer": [3, 5]})
+
+
 def test_every_tensor_of_a_config_is_listed_once_with_its_layers() -> None:
     found = by_name(CONFIG)
     assert found["model.embed_tokens.weight"].shape == (100, 8)
