@@ -57,7 +57,8 @@ CONDITION = re.compile(r"(?P<field>[\w.]*)(?P<entry>\[i\])?(?P<test><-|>=-|<|>=|
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """One tensor of a layout. `needs` are fields that must be set, with "!" those that must not."""
+    """One tensor of a layout. `needs` are fields that must be set, with "!" those that must not; "a!=b" two that must
+    differ."""
 
     name: str
     dims: tuple[str, ...]
@@ -359,7 +360,14 @@ def stack_paths(name: str) -> list[str]:
 
 
 def met(needs: Sequence[str], values: Values) -> bool:
-    return all(values.flag(need.lstrip("!")) != need.startswith("!") for need in needs)
+    return all(_is_met(need, values) for need in needs)
+
+
+def _is_met(need: str, values: Values) -> bool:
+    field, differs, other = need.partition("!=")
+    if differs:
+        return values.get(field) != values.get(other)
+    return values.flag(need.lstrip("!")) != need.startswith("!")
 
 
 def stored(of: ClassLayout, config: Mapping[str, object]) -> list[Stored]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -98,6 +99,12 @@ def test_a_switch_takes_tensors_away_and_brings_others() -> None:
     found = by_name(CONFIG | {"bias": True})
     assert found["model.layers.{i}.q_proj.bias"].shape == (4,)
     assert "model.layers.{i}.experts.{e}.w.weight" not in found
+
+
+def test_a_tensor_may_need_two_sizes_to_differ() -> None:
+    of = replace(TINY, entries=(layouts.Entry(name="project", dims=("width",), needs=("width!=narrow",)),))
+    assert by_name(CONFIG | {"narrow": 8}, of) == {}
+    assert list(by_name(CONFIG | {"narrow": 4}, of)) == ["project"]
 
 
 def test_another_name_of_a_field_is_read() -> None:
