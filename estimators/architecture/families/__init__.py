@@ -99,6 +99,7 @@ FAMILIES: Mapping[str, Family] = {
     "step3p5": moe.step3,
     "step3p7": vision_language.step3p7,
     "t5": t5.t5,
+    "zamba2": hybrid.zamba2,
 }
 # Types of sections inside other configs, whose defaults count too.
 PARTS = (

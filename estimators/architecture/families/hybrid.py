@@ -10,6 +10,7 @@ from estimators.architecture.blocks import (
     buffer,
     gated_experts,
     gated_mlp,
+    grouped_query,
     linear,
     norm,
     norms,
@@ -157,6 +158,74 @@ def bamba(c: Fields, root: str = "model") -> Body:
 
     kinds = [index in attending for index in range(c.layers())]
     return decoder(c, root, kinds, layer, final_norm="final_layernorm")
+
+
+def zamba2(c: Fields, root: str = "model") -> Body:
+    """Zamba 2: mixers in every layer; at some also one of a few attention blocks that those layers share, each with a
+    projection and low-rank adapters of its own. A shared block is stored with the first layer that runs it."""
+    named = "layers_block_type" if c.has("layers_block_type") else "layer_types"
+    kinds_named = c.texts(named, length=c.layers())
+    for kind in kinds_named:
+        if kind not in ("mamba", "linear_attention", "hybrid"):
+            raise c.error(named, f"holds {kind[:40]!r}; known are mamba, hybrid")
+    shared = [kind == "hybrid" for kind in kinds_named]
+    blocks, tied = c.count("num_mem_blocks", instead=1), c.flag("tie_word_embeddings", instead=True)
+    running = [index for index, runs in enumerate(shared) if runs]
+    # Untied, the class shares nothing: each layer stores the block with the adapters of all that would share it.
+    owners = running[:blocks] if tied else running
+    adapters = {index: 1 if tied else len(running[turn % blocks :: blocks]) for turn, index in enumerate(running)}
+
+    def layer(kind: tuple[int, bool]) -> LayerGroup:
+        return zamba2_layer(c, root, adapters=kind[0], owns=kind[1])
+
+    kinds = [(adapters.get(index, 0), index in owners) for index in range(len(shared))]
+    return decoder(c, root, kinds, layer, tied=tied, final_norm="final_layernorm")
+
+
+def zamba2_layer(c: Fields, root: str, *, adapters: int, owns: bool) -> LayerGroup:
+    width, rank = c.count("hidden_size"), c.count("adapter_rank", instead=128)
+    inner = c.count("intermediate_size", instead=4 * width)
+    bias = c.flag("add_bias_linear", instead=False)
+    m = zamba2_mixer(c)
+    under = "mamba_decoder." if adapters else ""
+    tensors = mamba2(m, f"{under}mamba") + norm(f"{under}input_layernorm", width)
+    base = LayerGroup(layers=(), tensors=tensors, state=mamba2_state(m, state_dtype(c)), prefix=f"{root}.layers.{{i}}")
+    if not adapters:
+        return base
+    wide = c.count("attention_hidden_size", instead=2 * width)
+    n = c.count("num_attention_heads")
+    k, dim = c.count("num_key_value_heads", instead=n), c.count("attention_head_dim", instead=wide // n)
+    block, role = "shared_transformer", Role.ATTENTION
+    own = linear("linear", width, width, role, Split.REPLICATED)
+    adapted = [("feed_forward.gate_up_proj_adapter_list", width, 2 * inner, Role.FFN)]
+    if c.flag("use_shared_attention_adapter", instead=False):
+        adapted += [(f"self_attn.linear_{name}_adapter_list", wide, wide, role) for name in "qkv"]
+    for name, into, out, kind in adapted:
+        own += linear(f"{block}.{name}.0", rank, into, kind, Split.REPLICATED, copies=adapters)
+        own += linear(f"{block}.{name}.1", out, rank, kind, Split.COLUMN, copies=adapters)
+    if owns:
+        for name, count in (("q", n), ("k", k), ("v", k)):
+            own += linear(f"{block}.self_attn.{name}_proj", count * dim, wide, role, Split.COLUMN)
+        own += linear(f"{block}.self_attn.o_proj", width, n * dim, role, Split.ROW)
+        own += linear(f"{block}.feed_forward.gate_up_proj", 2 * inner, width, Role.FFN, Split.COLUMN, bias=bias)
+        own += linear(f"{block}.feed_forward.down_proj", width, inner, Role.FFN, Split.ROW, bias=bias)
+        own += norm(f"{block}.input_layernorm", wide) + norm(f"{block}.pre_ff_layernorm", width)
+    return replace(base, tensors=own + tensors, attention=grouped_query(n, k, dim), ffn=FeedForward(width=inner))
+
+
+def zamba2_mixer(c: Fields) -> Mamba2:
+    width, count = c.count("hidden_size"), c.count("n_mamba_heads", instead=8)
+    inner = c.count("mamba_expand", instead=2) * width
+    return Mamba2(
+        width=width,
+        heads=count,
+        head_dim=c.shares("mamba_expand x hidden_size", inner, "n_mamba_heads", count),
+        groups=c.count("mamba_ngroups", instead=1),
+        state=c.count("mamba_d_state", instead=64),
+        window=c.count("mamba_d_conv", instead=4),
+        bias=c.flag("add_bias_linear", instead=False),
+        conv_bias=True,  # whatever use_conv_bias says
+    )
 
 
 def falcon_h1(c: Fields, root: str = "model") -> Body:
