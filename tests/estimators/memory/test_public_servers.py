@@ -8,7 +8,7 @@ from estimators.architecture.catalogue import load_spec
 from estimators.hardware.catalogue import find_accelerator
 from estimators.memory import MemoryEstimate, estimate_memory
 from estimators.precision import KvPrecision, Weights, resolve_precision
-from estimators.workload import Engine, EngineSettings, Placement, Workload
+from estimators.workload import Engine, EngineSettings, Placement, Speculation, Workload
 
 GIB = 2**30
 
@@ -99,6 +99,23 @@ def test_sglangs_share_is_for_weights_and_cache() -> None:
     assert memory.fits
     assert memory.kv_capacity_tokens == pytest.approx(46_611, rel=0.2)
     assert memory.activation_bytes_per_gpu == 0
+
+
+def test_prediction_layers_keep_the_16_bits_their_config_leaves_them() -> None:
+    """A public log of June 2026: 21.93 GiB of weights, of which `mtp*`, that modelopt ignores, are 1.57."""
+    settings = EngineSettings(
+        version="0.22.0", memory_utilization=0.85, batched_tokens=8192, max_model_len=262_144,
+        speculation=Speculation(method="mtp", tokens=2),
+    )  # fmt: skip
+    memory = estimate_memory(
+        resolve_precision(load_spec("nvidia/Qwen3.6-35B-A3B-NVFP4"), kv=KvPrecision.FP8),
+        find_accelerator("H100"),
+        Placement(),
+        Workload(prompt_tokens=262_143, output_tokens=1),
+        settings,
+    )
+    assert memory.weights_bytes_per_gpu / GIB == pytest.approx(21.93, rel=0.002)
+    assert dict(memory.weights_bytes_per_gpu_by_role)["mtp"] / GIB == pytest.approx(1.573, abs=0.001)
 
 
 def test_every_sparse_layer_of_glm_5_keeps_the_row_of_656_bytes() -> None:
