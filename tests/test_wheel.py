@@ -65,7 +65,7 @@ def test_everything_lies_in_one_package_and_the_data_with_it(wheel: Path) -> Non
     assert missing == set()
     assert not re.search(r"^\s*(?:from|import) (?:app|estimators|pricing)\b", code, re.M)
     assert (metadata["Name"], metadata["Version"]) == (DISTRIBUTION, __version__)
-    assert any(line.startswith("streamlit==") for line in metadata.get_all("Requires-Dist") or ())
+    assert any(re.match(r"streamlit(\[auth\])?==", line) for line in metadata.get_all("Requires-Dist") or ())
     assert wheel.stat().st_size < 5_000_000
 
 
