@@ -10,7 +10,7 @@ from app.figures.base import Figure, worded
 from app.format import gib, seconds, significant, usd
 from app.planning.plan import Plan
 from app.planning.sentences import machine_phrase
-from app.text import in_markdown
+from app.text import in_code, in_markdown
 from estimators.provenance import Term
 
 TEXT = {"light": "#3A4550", "dark": "#C3CDD6"}  # at least 4.5 to 1 on the page's background, and on its bands
@@ -18,8 +18,8 @@ TEXT = {"light": "#3A4550", "dark": "#C3CDD6"}  # at least 4.5 to 1 on the page'
 
 def chart(figure: Figure, *, key: str, alt: str) -> None:
     """Draw `figure`; Streamlit's own greys are too faint for the small words of an axis."""
-    worded(figure, TEXT["dark" if st.context.theme.type == "dark" else "light"])
-    st.plotly_chart(figure, key=key, config={"displayModeBar": False}, alt=alt)
+    drawn = worded(figure, TEXT["dark" if st.context.theme.type == "dark" else "light"])
+    st.plotly_chart(drawn, key=key, config={"displayModeBar": False}, alt=alt)
 
 
 def value_text(term: Term) -> str:
@@ -37,10 +37,12 @@ def how(terms: Sequence[Term], *, key: str, label: str = "How") -> None:
     if not terms:
         return
     with st.popover(label, key=key, width="stretch"):
-        for term in terms:
-            st.markdown(f"**{in_markdown(term.label)}**: {in_markdown(value_text(term))}")
-            st.code(term.formula, language=None, wrap_lines=True)
-            st.caption(f"Source: {in_markdown(term.source)}")
+        st.markdown("\n\n".join(_told(term) for term in terms))  # one element: three a term are half of the page
+
+
+def _told(term: Term) -> str:
+    said = f"**{in_markdown(term.label)}**: {in_markdown(value_text(term))}"
+    return f"{said}  \n{in_code(term.formula)}  \n:small[Source: {in_markdown(term.source)}]"
 
 
 def old_price(plan: Plan) -> str:
