@@ -82,7 +82,7 @@ class Card:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """The cards in the order as asked, cheapest, safe; and the recommendation the cheapest heads."""
+    """The cards in the order as asked, cheapest, safe; and the recommendation, with the one plan the cheapest heads."""
 
     asked: Plan
     cards: tuple[Card, ...]
@@ -100,7 +100,7 @@ def answer(question: Question, asked: Scenario, sources: Sources) -> Answer:
     found, own, refusal, stopped = None, None, None, None
     try:
         with budget.spending():
-            found = recommend(question, sources)
+            found = recommend(question, sources, shown=1)
             own = _as_published(question, asked, sources) if _wider(question, asked) else None
     except Refusal as refused:
         refusal, own = refused, None

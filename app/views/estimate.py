@@ -14,7 +14,7 @@ from app.exploring.question_link import encode_question
 from app.figures.base import CostPoint, cost_by_size, memory_bar
 from app.format import MEMORY_PER_GPU, MONTHLY_COST, PER_MILLION, count, gib, plural, seconds, span, usd
 from app.planning.plan import Candidate, Holding, Plan
-from app.planning.remembered import remembered_plan
+from app.planning.remembered import remembered_plan, remembered_recommendation
 from app.planning.sentences import conditions, load_phrase, model_name, precision_name, source_phrase, verdict
 from app.sources import dashboard_sources
 from app.text import in_markdown
@@ -301,6 +301,7 @@ def draw_plans(result: Plan) -> None:
     with st.expander(label, key="plans_fold", on_change="rerun") as fold:
         if not fold.open:
             return
+        recommendation = remembered_recommendation(recommendation.question, dashboard_sources())
         chosen = card.candidate if card is not None else recommendation.plans[0].candidate
         draw_exports(current.estimated(), chosen, recommendation, encode_question(question_inputs.asked()))
         plans.draw_plans(recommendation)
