@@ -75,6 +75,33 @@ _TEXTS = {
     "spec": ("Speculative decoding", "none", "none, ngram, eagle, mtp, or a draft model's id."),
     "accept": ("Acceptance", "published", "Chance that a drafted token is accepted, 0 to 1."),
 }
+_TOKENS = {"prompt": ("Tokens in", 100_000_000, 128), "output": ("Tokens out", 10_000_000, 64)}  # label, most, step
+_SELECTS: dict[str, tuple[str, list[str], str]] = {  # label, options with the usual one first, help
+    "weights": (
+        "Precision",
+        list(Weights),
+        "as-published leaves it open to the cheapest plan. int4 is W4A16 with groups of 128; int8 is W8A8.",
+    ),
+    "load": ("Load", ["auto", *LoadMode], "max: as many as the engine takes. batch: started together."),
+    "engine": ("Engine", list(Engine), "The serving engine the estimate is for."),
+    "kv": ("KV cache", list(KvPrecision), "Precision of the KV cache."),
+    "method": ("Quantized by", list(Method), "Matters for bytes and quality."),
+    "eager": ("Eager", ["false", "true"], "true: no captured graphs, vLLM --enforce-eager."),
+}
+MORE = (  # what stands under More: title, and the boxes of its four columns
+    ("Tokens, precision and limits", (("prompt", "weights"), ("output", "tpot"), ("e2e",), ("load", "prefix"))),
+    ("Machine", (("instance", "gpus"), ("gpu", "replicas"), ("pp", "dp"), ("hours", "ep"))),
+    (
+        "Engine",
+        (
+            ("engine", "engine_version", "util", "max_num_seqs"),
+            ("kv", "max_len", "batched_tokens"),
+            ("method", "spec", "lora"),
+            ("spec_tokens", "accept", "eager"),
+        ),
+    ),
+)
+_MORE_KEYS = [key for _, groups in MORE for keys in groups for key in keys]
 
 
 def canonicalise() -> None:
@@ -157,8 +184,14 @@ def _number_input(key: str) -> None:
     )
 
 
-def _select(key: str, label: str, options: list[str], default: str, tip: str) -> None:
-    st.selectbox(label, options, index=options.index(default), key=key, bind="query-params", help=tip)
+def _tokens_input(key: str) -> None:
+    label, most, step = _TOKENS[key]
+    st.number_input(label, min_value=1, max_value=most, value=DEFAULTS[key], step=step, key=key, bind="query-params")
+
+
+def _select(key: str) -> None:
+    label, options, tip = _SELECTS[key]
+    st.selectbox(label, options, key=key, bind="query-params", help=tip)
 
 
 def _choice(key: str, label: str, options: Sequence[str], name: Callable[[Any], str], tip: str) -> None:
@@ -216,8 +249,8 @@ def draw(models: list[str], regions: tuple[str, ...]) -> None:
         label_visibility="collapsed",
         help="Sets tokens in and out and the cached share to a typical shape. Change them under More.",
     )
-    with st.expander("More: precision, tokens, machine, engine", key="more"):
-        _draw_more()
+    with st.expander("More: precision, tokens, machine, engine", key="more", on_change="rerun") as fold:
+        _draw_more(opened=bool(fold.open))
 
 
 def _draw_model(models: list[str]) -> None:
@@ -287,77 +320,36 @@ def _with_current(key: str, options: list[str]) -> list[str]:
     return options if not isinstance(current, str) or current in options else [*options, current]
 
 
-def _draw_more() -> None:
-    st.caption("Tokens, precision and limits")
-    columns = st.columns(4)
-    with columns[0]:
-        st.number_input(
-            "Tokens in",
-            min_value=1,
-            max_value=100_000_000,
-            value=DEFAULTS["prompt"],
-            step=128,
-            key="prompt",
-            bind="query-params",
-        )
-        _select(
-            "weights",
-            "Precision",
-            list(Weights),
-            Weights.AS_PUBLISHED,
-            "as-published leaves it open to the cheapest plan. int4 is W4A16 with groups of 128; int8 is W8A8.",
-        )
-    with columns[1]:
-        st.number_input(
-            "Tokens out",
-            min_value=1,
-            max_value=10_000_000,
-            value=DEFAULTS["output"],
-            step=64,
-            key="output",
-            bind="query-params",
-        )
-        _text_input("tpot")
-    with columns[2]:
-        _text_input("e2e")
-    with columns[3]:
-        _select(
-            "load", "Load", ["auto", *LoadMode], "auto", "max: as many as the engine takes. batch: started together."
-        )
-        _text_input("prefix")
-    st.caption("Machine")
-    columns = st.columns(4)
-    with columns[0]:
-        _text_input("instance")
-        _number_input("gpus")
-    with columns[1]:
-        _text_input("gpu")
-        _number_input("replicas")
-    with columns[2]:
-        _number_input("pp")
-        _number_input("dp")
-    with columns[3]:
-        _text_input("hours")
-        _number_input("ep")
-    st.caption("Engine")
-    columns = st.columns(4)
-    with columns[0]:
-        _select("engine", "Engine", list(Engine), Engine.VLLM, "The serving engine the estimate is for.")
-        _text_input("engine_version")
-        _text_input("util")
-        _number_input("max_num_seqs")
-    with columns[1]:
-        _select("kv", "KV cache", list(KvPrecision), KvPrecision.AUTO, "Precision of the KV cache.")
-        _number_input("max_len")
-        _number_input("batched_tokens")
-    with columns[2]:
-        _select("method", "Quantized by", list(Method), Method.AUTO, "Matters for bytes and quality.")
-        _text_input("spec")
-        _text_input("lora")
-    with columns[3]:
-        _number_input("spec_tokens")
-        _text_input("accept")
-        _select("eager", "Eager", ["false", "true"], "false", "true: no captured graphs, vLLM --enforce-eager.")
+def _draw_more(*, opened: bool) -> None:
+    """Every box where they are unfolded; else those that hold something, without which the address would lose it."""
+    if not opened:
+        for key in _MORE_KEYS:
+            if not _is_unset(key):
+                _box(key)
+        return
+    for title, groups in MORE:
+        st.caption(title)
+        for column, keys in zip(st.columns(4), groups, strict=True):
+            with column:
+                for key in keys:
+                    _box(key)
+
+
+def _is_unset(key: str) -> bool:
+    value = st.session_state.get(key)
+    usual = DEFAULTS[key] if key in _TOKENS else _SELECTS[key][1][0] if key in _SELECTS else ""
+    return value in (None, "", usual)
+
+
+def _box(key: str) -> None:
+    if key in _TOKENS:
+        _tokens_input(key)
+    elif key in _SELECTS:
+        _select(key)
+    elif key in _NUMBERS:
+        _number_input(key)
+    else:
+        _text_input(key)
 
 
 def _apply_preset() -> None:

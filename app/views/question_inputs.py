@@ -37,7 +37,9 @@ BOXES = (
 
 def draw(models: list[str], regions: list[str]) -> None:
     """What may be chosen beyond the model as published, folded; and the parameters that carry it."""
-    with st.expander("Any model good enough, budget, own hardware", key="choices"):
+    with st.expander("Any model good enough, budget, own hardware", key="choices", on_change="rerun") as fold:
+        if not fold.open:
+            return  # the session keeps what the boxes hold, and `carry` the address
         _draw_bar(models)
         _draw_choices(models, regions)
         st.divider()
@@ -54,7 +56,7 @@ def carry(scenario: Scenario) -> dict[str, str]:
         flat |= st.session_state.frozen
     with st.container(key="carried"):
         for key in (*QUESTION_KEYS, *PRICE, *FROZEN, *SHOWN_IN_WORDS):
-            if key != "choice":
+            if key != "choice" and (flat.get(key) or st.session_state.get(key)):
                 st.session_state[key] = flat.get(key, "")
                 if flat.get(key):
                     st.text_input(key, key=key, bind="query-params", label_visibility="collapsed")

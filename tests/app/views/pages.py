@@ -27,6 +27,13 @@ def opened(view: str = "", **query: str) -> AppTest:
     return page
 
 
+def unfolded(page: AppTest, *folds: str) -> AppTest:
+    """The page with these expanders open: what is folded is not drawn."""
+    for fold in folds:
+        page.session_state[fold] = True
+    return page.run()
+
+
 def planned(**query: str) -> tuple[Plan, Candidate]:
     """The plan of the same link, and its chosen machine."""
     found = plan(with_page_defaults(decode(query).scenario), shared_sources())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from tests.app.views.pages import unfolded
 from tests.conftest import ROOT
 
 MAIN = str(ROOT / "app" / "main.py")
@@ -59,7 +60,7 @@ def test_words_of_a_link_are_quoted_and_make_no_link(key: str) -> None:
 
 
 def test_changing_a_box_changes_the_answer() -> None:
-    page = run()
+    page = unfolded(run(), "more")
     page.selectbox(key="weights").set_value("int4").run()
     assert not page.exception
     assert "in INT4" in text_of(page)
@@ -113,3 +114,26 @@ def test_storage_and_transfer_are_billed_at_the_rates_that_were_entered() -> Non
 def test_a_spot_price_of_last_year_is_said_to_be_old_beside_the_verdict() -> None:
     page = run(instance="g5.2xlarge", buy="spot")
     assert "too old to count on" in " ".join(box.value for box in page.warning)
+
+
+def test_a_folded_box_that_holds_something_is_drawn_so_that_the_address_keeps_it() -> None:
+    """Everything under More is worked out when it is unfolded, but for what a link gave."""
+    page = run(prompt="4096", kv="fp8", util="0.8", pp="2")
+    keys = {box.key for boxes in (page.number_input, page.text_input, page.selectbox) for box in boxes}
+    assert {"prompt", "kv", "util", "pp"} <= keys
+    assert not {"output", "weights", "engine", "gpus", "lora", "eager"} & keys
+    assert page.session_state["_plan"].asked.prompt == 4096
+    page = unfolded(page, "more")
+    assert (page.number_input(key="prompt").value, page.number_input(key="output").value) == (4096, 128)
+    assert (page.selectbox(key="kv").value, page.selectbox(key="weights").value) == ("fp8", "as-published")
+
+
+def test_what_was_chosen_stays_when_it_is_folded_away() -> None:
+    page = unfolded(run(), "more", "choices")
+    page.number_input(key="prompt").set_value(2048)
+    page.multiselect(key="q_ways").set_value(["spot"]).run()
+    page.session_state["more"] = page.session_state["choices"] = False
+    page.run().run()
+    assert page.session_state["_plan"].asked.prompt == 2048
+    assert page.text_input(key="ways").value == "spot"
+    assert unfolded(page, "choices").multiselect(key="q_ways").value == ["spot"]

@@ -12,6 +12,7 @@ from app.sources import shared_sources
 from app.views.inputs import reading_seconds
 from estimators.precision import Weights
 from estimators.quality.tasks import Task
+from tests.app.views.pages import unfolded
 from tests.conftest import ROOT
 
 MAIN = str(ROOT / "app" / "main.py")
@@ -57,7 +58,8 @@ def test_the_plan_that_is_chosen_is_what_every_page_speaks_of(view: str) -> None
 
 
 def test_a_link_asks_its_question() -> None:
-    page = run(rate="2", ttft="1", models=f"{SMALL},Qwen/Qwen3-8B", ways="spot", budget="100000", use="RAG")
+    link = {"rate": "2", "ttft": "1", "ways": "spot", "budget": "100000", "use": "RAG"}
+    page = unfolded(run(**link, models=f"{SMALL},Qwen/Qwen3-8B"), "choices")
     assert not page.exception
     assert page.multiselect(key="q_models").value == [SMALL, "Qwen/Qwen3-8B"]
     assert page.number_input(key="bar_budget").value == 100_000
@@ -69,7 +71,7 @@ def test_the_question_is_carried_by_a_bound_box_whatever_page_is_shown() -> None
     page = run("accuracy", model=SMALL, models="Qwen/Qwen3-8B", precisions="fp8,int8")
     assert page.text_input(key="precisions").value == "fp8,int8"
     assert page.text_input(key="models").value == "Qwen/Qwen3-8B"
-    page.multiselect(key="q_weights").set_value([]).run()
+    unfolded(page, "choices").multiselect(key="q_weights").set_value([]).run()
     assert [box.key for box in page.text_input if box.key in ("precisions", "models")] == ["models"]
 
 
@@ -103,7 +105,7 @@ def test_a_reading_speed_is_the_limit_on_time_per_token() -> None:
     page = run(model=SMALL)
     page.text_input(key="reading").set_value("40 ms").run()
     assert page.text_input(key="tpot").value == "0.04"
-    page.text_input(key="reading").set_value("").run()
+    unfolded(page, "more").text_input(key="reading").set_value("").run()
     assert page.text_input(key="tpot").value == ""
 
 

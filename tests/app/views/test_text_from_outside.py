@@ -28,7 +28,7 @@ from pricing.book import Book
 from pricing.offers import Listing, Offer, PriceSource, PurchaseOption
 from pricing.reading import PriceReading
 from pricing.store import PriceStore
-from tests.app.views.pages import MAIN
+from tests.app.views.pages import MAIN, unfolded
 from tests.conftest import ROOT
 from tests.hostile import ALL, PAYLOADS, Tags, acts_in_markdown
 from tests.profiling_samples import measurement
@@ -222,7 +222,7 @@ def test_prices_of_aws_and_of_the_database(monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_results_of_a_harness() -> None:
     reference = json.loads((ROOT / "tests/reference/lm_eval_0.4.13_results.json").read_text())
-    page = opened()
+    page = unfolded(opened(), "choices")
     for text in PAYLOADS:
         changed = json.dumps(reference).replace("gsm8k", json.dumps(f"gsm8k {text}")[1:-1])
         page.text_area(key="harness_json").set_value(changed).run()
