@@ -6,6 +6,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
+from concurrent.futures import Future
 from typing import Generic, TypeVar
 
 K = TypeVar("K", bound=Hashable)
@@ -18,6 +19,7 @@ class TimedCache(Generic[K, V]):
     def __init__(self, *, entries: int, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._entries, self._seconds, self._clock = entries, seconds, clock
         self._items: OrderedDict[K, tuple[float, V]] = OrderedDict()
+        self._making: dict[K, Future[V]] = {}
         self._lock = threading.Lock()
 
     def get(self, key: K) -> V | None:
@@ -34,3 +36,40 @@ class TimedCache(Generic[K, V]):
             self._items.move_to_end(key)
             while len(self._items) > self._entries:
                 self._items.popitem(last=False)
+
+    def once(self, key: K, make: Callable[[], V], *, kept: Callable[[V], bool] = lambda value: True) -> V:
+        """The value of `key`, made by the first who asks: whoever asks meanwhile waits for it, and for its error.
+
+        What is not `kept` is for those who asked. Work that was called off (no `Exception`: whoever asked first has
+        gone) is begun anew by the next.
+        """
+        while (known := self.get(key)) is None:
+            with self._lock:
+                making = self._making.get(key)
+                if making is None:
+                    own = self._making[key] = Future()
+            if making is None:
+                return self._made(key, own, make, kept)
+            try:
+                return making.result()
+            except Exception:
+                raise
+            except BaseException:  # noqa: S112
+                continue
+        return known
+
+    def _made(self, key: K, own: Future[V], make: Callable[[], V], kept: Callable[[V], bool]) -> V:
+        try:
+            value = self.get(key)  # made between the two looks
+            if value is None:
+                value = make()
+                if kept(value):
+                    self.put(key, value)
+            own.set_result(value)
+        except BaseException as error:
+            own.set_exception(error)
+            raise
+        finally:
+            with self._lock:
+                del self._making[key]
+        return value

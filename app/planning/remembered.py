@@ -1,4 +1,7 @@
-"""Plans and recommendations already worked out in this process: pages ask for the same ones again and again."""
+"""Plans and recommendations already worked out in this process: pages ask for the same ones again and again.
+
+One link opened by many people is worked out once: who asks while it is being worked out waits for it.
+"""
 
 from __future__ import annotations
 
@@ -31,40 +34,38 @@ class VersionedSources(Sources, Protocol):
 
 def remembered_plan(scenario: Scenario, sources: VersionedSources, *, whole: bool = False) -> Plan:
     """`plan`, or the same plan as a moment ago; `whole` with every machine weighed."""
-    key = (sources.version, scenario, whole)
-    known = _plans.get(key)
-    if known is None:
-        try:
-            with Allowance().spending():
-                known = plan(scenario, sources, whole=whole)
-        except OutOfBudget as stopped:
-            return Plan(asked=scenario, resolved=scenario, refusal=stopped.refusal)
-        if not isinstance(known.refusal, HubPending):
-            _plans.put(key, known)
-    return known
+
+    def made() -> Plan:
+        with Allowance().spending():
+            return plan(scenario, sources, whole=whole)
+
+    try:
+        return _plans.once((sources.version, scenario, whole), made, kept=_settled)
+    except OutOfBudget as stopped:
+        return Plan(asked=scenario, resolved=scenario, refusal=stopped.refusal)
+
+
+def _settled(plan: Plan) -> bool:
+    return not isinstance(plan.refusal, HubPending)
 
 
 def remembered_recommendation(question: Question, sources: VersionedSources) -> Recommendation:
     """`recommend`, or the same answer as a moment ago. Raises `Refusal`, for what takes too long as well."""
-    key = (sources.version, question)
-    known = _answers.get(key)
-    if known is None:
-        try:
-            with Allowance().spending():
-                known = recommend(question, sources)
-        except OutOfBudget as stopped:
-            raise stopped.refusal from None
-        _answers.put(key, known)
-    return known
+
+    def made() -> Recommendation:
+        with Allowance().spending():
+            return recommend(question, sources)
+
+    try:
+        return _answers.once((sources.version, question), made)
+    except OutOfBudget as stopped:
+        raise stopped.refusal from None
 
 
 def remembered_answer(question: Question, asked: Scenario, sources: VersionedSources) -> Answer:
     """`answer`, or the same cards as a moment ago."""
-    key = (sources.version, question, asked)
-    known = _cards.get(key)
-    if known is None:
-        known = answer(question, asked, sources)
-        waits = isinstance(known.asked.refusal, HubPending)
-        if not waits and (known.found is not None or known.stopped is None):
-            _cards.put(key, known)
-    return known
+    return _cards.once(
+        (sources.version, question, asked),
+        lambda: answer(question, asked, sources),
+        kept=lambda found: _settled(found.asked) and (found.found is not None or found.stopped is None),
+    )
