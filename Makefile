@@ -28,8 +28,9 @@ format: $(VENV)/dev.stamp
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+# PEOPLE="1 20" asks how those numbers of people are served, PEOPLE=0 leaves that out; else 1, 20, 50 and 100.
 bench: $(VENV)/dev.stamp browser
-	$(BIN)/python -m tests.bench
+	$(BIN)/python -m tests.bench $(PEOPLE)
 
 pictures: $(VENV)/dev.stamp browser
 	$(BIN)/python -m tests.browser.pictures

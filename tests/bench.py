@@ -1,7 +1,9 @@
 """`make bench`: how fast the project is on this machine. Figures to read, not assertions.
 
 Prints cold start to healthy, one `estimate`, a warm plan, `batch` rows per second with the machine named, the price
-book's load and search, and p50/p95 of a widget change in a real browser.
+book's load and search, p50/p95 of a widget change in a real browser, and how many people one process serves.
+`python -m tests.bench 1 20` asks of those numbers of people only, `python -m tests.bench 0` of none: at most two
+minutes for the page and as much for the bare one beside it.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ import time
 from pathlib import Path
 
 from tests.bench_decisions import bench_decisions
+from tests.bench_people import PEOPLE, bench_people
 from tests.browser.conftest import ROOT, dashboard
 from tests.browser.pages import SETTLED, open_page
 
@@ -191,6 +194,9 @@ def main() -> None:
     bench_batch()
     bench_commands()
     bench_page()
+    people = [number for number in map(int, sys.argv[1:] or PEOPLE) if number > 0]
+    for what, figure in bench_people(people) if people else ():
+        say(what, figure)
 
 
 if __name__ == "__main__":

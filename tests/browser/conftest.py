@@ -39,10 +39,12 @@ def wait_until_healthy(base: str, process: subprocess.Popen[bytes], seconds: flo
 
 
 @contextlib.contextmanager
-def dashboard(folder: Path, port: int = 0, path: str = "", **environment: str) -> Iterator[str]:
+def dashboard(
+    folder: Path, port: int = 0, path: str = "", script: str = "app/server.py", **environment: str
+) -> Iterator[str]:
     """Start the dashboard as the container does, with nothing to reach but itself; yields its address.
 
-    `path` is where it is served under, as `server.baseUrlPath` says it: "/tools/sizes".
+    `path` is where it is served under, as `server.baseUrlPath` says it: "/tools/sizes"; `script` may be another page.
     """
     port = port or free_port()
     base = f"http://127.0.0.1:{port}{path}"
@@ -59,7 +61,7 @@ def dashboard(folder: Path, port: int = 0, path: str = "", **environment: str) -
         "-m",
         "streamlit",
         "run",
-        "app/server.py",
+        script,
         "--server.address=127.0.0.1",
         f"--server.port={port}",
     ]
