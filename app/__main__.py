@@ -97,10 +97,19 @@ def _serve(address: str, port: int) -> int:
     """Becomes the server, so that a signal to this process reaches it."""
     import os
 
+    from app.gate import is_local
+    from app.start_link import PARAMETER
+    from estimators.measuring.jobs.authority import TOKEN, for_this_machine
+
+    measuring = for_this_machine(os.environ) if is_local(address) else {}
+    if measuring:
+        link = f"http://{address}:{port}/measure?{PARAMETER}={measuring[TOKEN]}"
+        print(f"To measure on this machine, open {link}", flush=True)
     server = Path(__file__).with_name("server.py")
     os.chdir(server.parents[1])  # where .streamlit lies
     flags = [f"--server.address={address}", f"--server.port={port}"]
-    os.execv(sys.executable, [sys.executable, "-m", "streamlit", "run", str(server), *flags])  # noqa: S606
+    command = [sys.executable, "-m", "streamlit", "run", str(server), *flags]
+    os.execve(sys.executable, command, {**os.environ, **measuring})  # noqa: S606
 
 
 def run() -> int:

@@ -26,6 +26,7 @@ from app.headers import FRAME_ANCESTORS, SecurityHeaders, frame_ancestors
 from app.logs import LOGS, set_up_logs
 from app.sockets import answer_without_delay
 from app.sources import dashboard_sources
+from app.start_link import StartLink
 from app.unfurl import Unfurl, pages_of
 from app.uploads import UploadGate
 from estimators.provenance import Refusal
@@ -83,6 +84,7 @@ def _guards() -> list[Middleware]:
     return [
         Middleware(SecurityHeaders, ancestors=ancestors),
         Middleware(Gate, hosts=named, address=lambda: st.get_option("server.address")),
+        Middleware(StartLink, address=lambda: st.get_option("server.address")),
         Middleware(UnderBasePath, base=lambda: st.get_option("server.baseUrlPath")),
     ]
 

@@ -31,6 +31,28 @@ def test_a_link_starts_nothing(page: Page, base: str) -> None:
     assert TOKEN not in page.content()
 
 
+def test_the_link_of_the_start_line_lets_its_browser_measure(
+    page: Page, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    folder = tmp_path_factory.mktemp("measure")
+    with dashboard(folder, RIGHTSIZE_PROFILING="1", RIGHTSIZE_PROFILING_TOKEN=TOKEN) as base:
+        page.goto(f"{base}/measure?prompt=64&token={TOKEN}")
+        for _ in range(2):
+            expect(page.get_by_role("tab", name="A running server")).to_be_visible(timeout=WAIT_MS)
+            expect(page.get_by_label("Profiling token")).to_have_count(0)
+            assert TOKEN not in page.url + page.content()
+            assert "prompt=64" in page.url
+            page.reload()
+        copy = page.get_by_role("button", name="Copy link")
+        copy.click()
+        expect(copy).to_have_attribute("data-link", re.compile("prompt=64"))
+        assert TOKEN not in str(copy.get_attribute("data-link"))
+        stranger = page.context.browser.new_context().new_page() if page.context.browser else page
+        stranger.goto(f"{base}/measure")
+        expect(stranger.get_by_label("Profiling token")).to_be_visible(timeout=WAIT_MS)
+    assert TOKEN not in (folder / "dashboard.log").read_text()
+
+
 def test_a_running_server_is_measured_end_to_end(page: Page, tmp_path_factory: pytest.TempPathFactory) -> None:
     folder = tmp_path_factory.mktemp("measure")
     settings = {

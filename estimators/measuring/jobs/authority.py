@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import logging
 import os
+import secrets
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -17,6 +18,7 @@ log = logging.getLogger("rightsize")
 SWITCH = "RIGHTSIZE_PROFILING"
 TOKEN = "RIGHTSIZE_PROFILING_TOKEN"  # noqa: S105 (the variable's name)
 PEOPLE = "RIGHTSIZE_PROFILING_PEOPLE"
+TICKET = "rightsize-may-measure"  # the cookie that a token was exchanged for
 SHORTEST_TOKEN = 16  # characters; a shorter one can be guessed
 
 
@@ -60,6 +62,25 @@ def token_matches(given: str, environment: Mapping[str, str] = os.environ) -> bo
     return hmac.compare_digest(given.encode(), expected.encode())
 
 
+def ticket(environment: Mapping[str, str] = os.environ) -> str:
+    """What a browser holds in the token's place: follows from it, and does not tell it."""
+    return hmac.digest(environment.get(TOKEN, "").encode(), TICKET.encode(), "sha256").hex()
+
+
+def ticket_matches(given: str, environment: Mapping[str, str] = os.environ) -> bool:
+    """Whether the cookie is of this token; without a token, none is."""
+    if len(environment.get(TOKEN, "")) < SHORTEST_TOKEN:
+        return False
+    return hmac.compare_digest(given.encode(), ticket(environment).encode())
+
+
+def for_this_machine(environment: Mapping[str, str]) -> dict[str, str]:
+    """The switch and a token for a dashboard that only this machine reaches; nothing where the operator has spoken."""
+    if SWITCH in environment:
+        return {}
+    return {SWITCH: "1", TOKEN: environment.get(TOKEN) or secrets.token_urlsafe(24)}
+
+
 def person_matches(claims: Mapping[str, object], environment: Mapping[str, str] = os.environ) -> bool:
     """Whether the signed-in person's verified address, or its domain ("@example.com"), is among those named."""
     address = claims.get("email")
@@ -73,6 +94,7 @@ def person_matches(claims: Mapping[str, object], environment: Mapping[str, str] 
 def authorise(
     *,
     token: str = "",
+    ticket: str = "",
     claims: Mapping[str, object] | None = None,
     oidc: bool = False,
     environment: Mapping[str, str] = os.environ,
@@ -80,7 +102,8 @@ def authorise(
 ) -> None:
     """Raises `NotAuthorised` unless profiling is on and this person may use it.
 
-    `oidc` says that sign-in is configured: then `claims` of the signed-in person decide and no token does.
+    `oidc` says that sign-in is configured: then `claims` of the signed-in person decide and no token does. `ticket` is
+    the cookie that the token was exchanged for.
     """
     if not profiling_enabled(environment):
         raise NotAuthorised(
@@ -102,6 +125,8 @@ def authorise(
             field="profiling",
             remedy=f"The operator sets {TOKEN} to {SHORTEST_TOKEN} characters or more.",
         )
+    if ticket_matches(ticket, environment):
+        return
     if guesses.too_many():
         raise NotAuthorised("Too many wrong tokens were tried.", field="profiling", remedy="Try again in a minute.")
     if not token_matches(token, environment):
