@@ -100,7 +100,7 @@ def answer(question: Question, asked: Scenario, sources: Sources) -> Answer:
     found, own, refusal, stopped = None, None, None, None
     try:
         with budget.spending():
-            found = recommend(question, sources, shown=1)
+            found = recommend(question, sources, shown=1, told=False)
             own = _as_published(question, asked, sources) if _wider(question, asked) else None
     except Refusal as refused:
         refusal, own = refused, None
@@ -132,7 +132,7 @@ def _as_published(question: Question, asked: Scenario, sources: Sources) -> Rank
     """The model as published on the cheapest of what the question allows."""
     model = asked.model or question.models[0]
     plain = replace(question, models=(model,), weights=(asked.weights,), kv=(asked.kv,), drafting=False, bar=None)
-    found = recommend(plain, sources, shown=1).plans
+    found = recommend(plain, sources, shown=1, told=False).plans
     return found[0] if found else None
 
 
@@ -213,7 +213,7 @@ def _safe(
         held = replace(held, kv=(asked.kv,))
     try:
         with budget.spending():
-            plans = recommend(held, sources, shown=SAFE_SHOWN, enough=clears).plans
+            plans = recommend(held, sources, shown=SAFE_SHOWN, enough=clears, told=False).plans
     except Refusal:
         return best, None
     except OutOfBudget as out:

@@ -32,12 +32,14 @@ def recommend(
     *,
     shown: int = PLANS_SHOWN,
     enough: Callable[[Ranked], bool] = lambda ranked: False,
+    told: bool = True,
 ) -> Recommendation:
     """Every combination weighed, the passing ones in the planner's order: one plan per model, precision, accelerator.
 
     Replicas are the fewest that keep up with the load and meet the objectives. As many plans as are `shown`, or up to
-    the first that is `enough`. Raises `Refusal` when nothing that was
-    named can be weighed at all.
+    the first that is `enough`. Without `told`, what is said beside plans that do is left out: the points of the
+    pictures, and how many candidates each limit killed. Raises `Refusal` when nothing
+    that was named can be weighed at all.
     """
     question = replace(question, bar=on_one_ruler(question.bar, question.models))
     specs, notes = _specs(question, sources)
@@ -62,10 +64,10 @@ def recommend(
         weighed=weigher.total,
         drafting=weigher.drafting,
         layouts=len(weigher.layouts),
-        killed=weigher.killed(),
+        killed=weigher.killed() if told or not ranked else {},
         nearest=None if ranked else weigher.nearest(),
         loosenings=() if ranked else tuple(weigher.loosenings()),
-        points=tuple(weigher.points()),
+        points=tuple(weigher.points()) if told else (),
         without_evidence=_without_evidence(variants, judgements),
         notes=(*notes, *_read_as(question), *left_out, *_about_speculation(question, benches, variants)),
     )
