@@ -11,7 +11,8 @@ run: $(VENV)/run.stamp
 	$(BIN)/python -m app serve --port $(PORT)
 
 test: $(VENV)/dev.stamp browser
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not browser"
+	$(BIN)/python -m pytest -m browser
 
 test-fast: $(VENV)/dev.stamp
 	$(BIN)/python -m pytest -m "not browser and not slow"

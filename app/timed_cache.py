@@ -37,6 +37,10 @@ class TimedCache(Generic[K, V]):
             while len(self._items) > self._entries:
                 self._items.popitem(last=False)
 
+    def clear(self) -> None:
+        with self._lock:
+            self._items.clear()
+
     def once(self, key: K, make: Callable[[], V], *, kept: Callable[[V], bool] = lambda value: True) -> V:
         """The value of `key`, made by the first who asks: whoever asks meanwhile waits for it, and for its error.
 

@@ -69,3 +69,9 @@ def remembered_answer(question: Question, asked: Scenario, sources: VersionedSou
         lambda: answer(question, asked, sources),
         kept=lambda found: _settled(found.asked) and (found.found is not None or found.stopped is None),
     )
+
+
+def forget() -> None:
+    """Remember nothing: another book stands behind the same version."""
+    for cache in (_plans, _answers, _cards):
+        cache.clear()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import subprocess
+import os
 from collections.abc import Mapping
 
 import pytest
@@ -16,6 +16,7 @@ from starlette.testclient import TestClient
 from app.__main__ import main
 from app.start_link import StartLink
 from estimators.measuring.jobs.authority import SWITCH, TICKET, TOKEN, NotAuthorised, authorise, ticket
+from tests.conftest import ROOT
 
 SECRET = "a-token-of-enough-characters"
 HELD = {SWITCH: "1", TOKEN: SECRET}
@@ -85,15 +86,15 @@ class Started:
 
     environment: Mapping[str, str]
 
-    def __call__(self, command: list[str], *, cwd: object, env: Mapping[str, str]) -> int:
-        self.environment, self.command = env, command
-        return 0
+    def __call__(self, _program: str, command: list[str], environment: Mapping[str, str]) -> None:
+        self.environment, self.command = environment, command
 
 
 @pytest.fixture
 def started(monkeypatch: pytest.MonkeyPatch) -> Started:
     found = Started()
-    monkeypatch.setattr(subprocess, "call", found)
+    monkeypatch.setattr(os, "execve", found)  # the process would become the server
+    monkeypatch.chdir(ROOT)
     for name in HELD:
         monkeypatch.delenv(name)
     return found
