@@ -25,7 +25,7 @@ def may_measure() -> bool:
     if _oidc() and not st.user.is_logged_in and profiling_enabled():
         st.button("Sign in", on_click=st.login)
         return False
-    token, ticket = "", st.context.cookies.get(TICKET, "")
+    token, ticket = "", str(st.context.cookies.get(TICKET, ""))
     if profiling_enabled() and not _oidc() and not ticket_matches(ticket):
         token = st.text_input("Profiling token", type="password", key="profiling_token", max_chars=200)
         if not token:

@@ -88,6 +88,12 @@ class Started:
 
     def __call__(self, _program: str, command: list[str], environment: Mapping[str, str]) -> None:
         self.environment, self.command = environment, command
+        raise SystemExit(0)  # as the process does not come back
+
+
+def start(*flags: str) -> None:
+    with pytest.raises(SystemExit):
+        main(["serve", *flags])
 
 
 @pytest.fixture
@@ -101,13 +107,13 @@ def started(monkeypatch: pytest.MonkeyPatch) -> Started:
 
 
 def test_on_this_machine_the_start_line_has_the_link(started: Started, capsys: pytest.CaptureFixture[str]) -> None:
-    main(["serve", "--port", "8600"])
+    start("--port", "8600")
     token = started.environment[TOKEN]
     assert started.environment[SWITCH] == "1"
     assert len(token) >= 32
     assert f"http://localhost:8600/measure?token={token}\n" in capsys.readouterr().out
     assert token not in " ".join(started.command)  # which every process of this machine can read
-    main(["serve"])
+    start()
     assert started.environment[TOKEN] != token
 
 
@@ -120,6 +126,6 @@ def test_elsewhere_and_where_the_operator_has_spoken_nothing_is_switched_on(
 ) -> None:  # fmt: skip
     for name, value in said.items():
         monkeypatch.setenv(name, value)
-    main(["serve", "--address", address])
+    start("--address", address)
     assert {name: started.environment[name] for name in HELD if name in started.environment} == said
     assert capsys.readouterr().out == ""

@@ -193,7 +193,7 @@ def test_a_safe_plan_that_is_not_looked_for_to_the_end_is_said_and_the_rest_stan
     with monkeypatch.context() as counted:
         counted.setattr("app.planning.answer.Allowance", lambda: Allowance(1e9, lambda: float(next(steps)) * 1e-9))
         with Allowance(1e9, lambda: float(next(steps)) * 1e-9).spending():
-            recommend(question, SOURCES)
+            recommend(question, SOURCES, shown=1, told=False)
     enough = next(steps) * 1e-9 + 1e-9
     steps = count()
     monkeypatch.setattr("app.planning.answer.Allowance", lambda: Allowance(enough, lambda: float(next(steps)) * 1e-9))
