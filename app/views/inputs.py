@@ -216,7 +216,7 @@ def draw(models: list[str], regions: tuple[str, ...]) -> None:
     Drawn by the entry point in the same place on every page: a box that moves would lose its value and its parameter.
     """
     with st.container(key="inputs"):
-        columns = st.columns([2.7, 1.1, 1.1, 1.1, 1.4, 2.1, 1.8], vertical_alignment="bottom")
+        columns = st.columns([2.8, 1.38, 1.05, 1.15, 1.3, 1.95, 1.65], vertical_alignment="bottom")
         with columns[0]:
             _draw_model(models)
         with columns[1]:
