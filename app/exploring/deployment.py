@@ -34,7 +34,7 @@ MOST_SCALING = 2  # times the plan's replicas that the autoscaler may go to
 # the ID of a DLAMI", read 2026-11-28.
 AMI = "/aws/service/deeplearning/ami/{architecture}/base-oss-nvidia-driver-gpu-ubuntu-24.04/latest/ami-id"
 ARM_FAMILIES = ("g5g", "p6e-gb200", "p6e-gb300")
-CACHE = "/root/.cache/huggingface"
+CACHE = "/root/.cache/huggingface"  # inside of the engine's image, which runs as root: where it keeps downloads
 SHARED = "/dev/shm"  # noqa: S108
 Yaml = dict[str, Any]
 

@@ -16,6 +16,20 @@ def settle(page: Page) -> None:
     page.locator(SETTLED).wait_for(timeout=WAIT_MS)
 
 
+def ran(page: Page) -> None:
+    """Wait until a script that may run long has ended, on any page."""
+    page.wait_for_timeout(300)
+    page.locator(SETTLED).wait_for(timeout=2 * WAIT_MS)
+
+
+def enter(page: Page, label: str, text: str) -> None:
+    """Type into the box of this label and press Enter."""
+    box = page.get_by_label(label, exact=True)
+    box.fill(text)
+    box.press("Enter")
+    ran(page)
+
+
 def open_page(page: Page, address: str) -> None:
     page.goto(address)
     settle(page)

@@ -5,22 +5,10 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.pages import SETTLED, WAIT_MS, go_to, open_page, unfold
+from tests.browser.pages import WAIT_MS, enter, go_to, open_page, ran, unfold
 
 pytestmark = pytest.mark.browser
 MODEL = "meta-llama/Llama-3.1-8B-Instruct"
-
-
-def settle(page: Page) -> None:
-    page.wait_for_timeout(300)
-    page.locator(SETTLED).wait_for(timeout=2 * WAIT_MS)
-
-
-def enter(page: Page, label: str, text: str) -> None:
-    box = page.get_by_label(label, exact=True)
-    box.fill(text)
-    box.press("Enter")
-    settle(page)
 
 
 def copied(page: Page) -> str:
@@ -36,7 +24,7 @@ def copied(page: Page) -> str:
 def opens_alike(browser: Browser, link: str, said: str) -> None:
     other = browser.new_context().new_page()
     other.goto(link)
-    settle(other)
+    ran(other)
     expect(other.get_by_role("heading", name=said)).to_be_visible(timeout=WAIT_MS)
     other.context.close()
 
@@ -84,7 +72,7 @@ def test_people_and_a_pasted_log_become_the_load_of_the_first_screen(page: Page,
     box.press("Control+Enter")
     expect(answer).to_contain_text("2,000 tokens in and 200 out", timeout=WAIT_MS)
     page.get_by_role("button", name="Ask the first screen for this load").click()
-    settle(page)
+    ran(page)
     go_to(page, "Plan")
     said = "6.666667 requests a second, 2,000 tokens in and 200 out"
     expect(page.locator(".st-key-verdict")).to_contain_text(said, timeout=2 * WAIT_MS)
@@ -100,7 +88,7 @@ def test_five_small_calls_and_one_large_against_all_large(page: Page, base: str,
     expect(answer).to_contain_text("less than the", timeout=2 * WAIT_MS)
     opens_alike(browser, copied(page), answer.inner_text())
     page.locator(".st-key-pipe_kind").get_by_text("router", exact=True).click()
-    settle(page)
+    ran(page)
     expect(answer).to_contain_text("70 % of 200,000 tasks a day to Llama 3.1 8B", timeout=2 * WAIT_MS)
     enter(page, "Small takes, %", "100")
     expect(answer).to_contain_text("100 % of 200,000 tasks", timeout=2 * WAIT_MS)

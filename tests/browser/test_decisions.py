@@ -13,31 +13,19 @@ from app.exploring.decision_link import freeze, mark_of
 from app.planning.planner import plan
 from app.scenario import Scenario, decode
 from app.sources import shared_sources
-from tests.browser.pages import SETTLED, WAIT_MS, unfold
+from tests.browser.pages import WAIT_MS, enter, ran, unfold
 
 pytestmark = pytest.mark.browser
 
 SMALL = "meta-llama/Llama-3.1-8B-Instruct"
 
 
-def settle(page: Page) -> None:
-    page.wait_for_timeout(300)
-    page.locator(SETTLED).wait_for(timeout=2 * WAIT_MS)
-
-
-def enter(page: Page, label: str, text: str) -> None:
-    box = page.get_by_label(label, exact=True)
-    box.fill(text)
-    box.press("Enter")
-    settle(page)
-
-
 def test_a_new_user_reaches_plan_report_and_link(page: Page, base: str, browser: Browser) -> None:
     """RAG assistant, 20 requests a second, p95 first token under 1 s, within 1 % of the 70B on instructions."""
     page.goto(base)
-    settle(page)
+    ran(page)
     page.locator(".st-key-task").get_by_text("RAG", exact=True).click()
-    settle(page)
+    ran(page)
     enter(page, "Requests/s", "20")
     enter(page, "First token, s", "1")
     unfold(page, "choices")
@@ -59,7 +47,7 @@ def test_a_new_user_reaches_plan_report_and_link(page: Page, base: str, browser:
     other = browser.new_context().new_page()
     parts = urlsplit(link)
     other.goto(f"{base}/?{parts.query}")
-    settle(other)
+    ran(other)
     expect(other.locator(".st-key-decided_box")).to_contain_text("from the link", timeout=WAIT_MS)
     cost = headline.rsplit(": ", 1)[1]
     expect(other.locator(".st-key-verdict h2")).to_contain_text(cost)
@@ -81,7 +69,7 @@ def test_the_question_travels_in_the_address(page: Page, base: str, browser: Bro
     page.goto(
         f"{base}/recommend?rate=2&ttft=1&models={SMALL},Qwen/Qwen3-8B&budget=50000&owned=20%20x%20L40S%20%40%200.5"
     )
-    settle(page)
+    ran(page)
     answer = page.locator(".st-key-verdict h2")
     expect(answer).to_contain_text("your own", timeout=WAIT_MS)
     enter(page, "Requests/s", "3")
@@ -92,14 +80,14 @@ def test_the_question_travels_in_the_address(page: Page, base: str, browser: Bro
     assert "price" not in asked
     other = browser.new_context().new_page()
     other.goto(page.url)
-    settle(other)
+    ran(other)
     expect(other.locator(".st-key-verdict h2")).to_have_text(headline, timeout=WAIT_MS)
     other.context.close()
 
 
 def test_a_question_no_link_should_hold_is_named(page: Page, base: str) -> None:
     page.goto(f"{base}/recommend?model={SMALL}&regions=mars-1&budget=lots")
-    settle(page)
+    ran(page)
     notice = page.get_by_text("is no region with known prices")
     expect(notice).to_be_visible(timeout=WAIT_MS)
     expect(page.get_by_text("needs a number from 1 to 1,000,000,000")).to_be_visible()
@@ -108,7 +96,7 @@ def test_a_question_no_link_should_hold_is_named(page: Page, base: str) -> None:
 
 def test_an_impossible_bar_says_which_limit_kills_it(page: Page, base: str) -> None:
     page.goto(f"{base}/recommend?model={SMALL}&rate=2&ttft=0.0001")
-    settle(page)
+    ran(page)
     told = page.get_by_test_id("stAlert").filter(has_text="No plan meets every limit")
     expect(told.first).to_be_visible(timeout=WAIT_MS)
     expect(told.first).to_contain_text("p95 time to first token")
@@ -126,7 +114,7 @@ def frozen(**changes: str) -> str:
 
 def test_a_decision_opened_unchanged_stands(page: Page, base: str) -> None:
     page.goto(f"{base}/?{frozen()}")
-    settle(page)
+    ran(page)
     box = page.locator(".st-key-decided_box")
     expect(box).to_contain_text("Decided on 2026-11-02, from the link", timeout=WAIT_MS)
     expect(box).to_contain_text("The decision stands: g6.xlarge")
@@ -136,7 +124,7 @@ def test_a_decision_opened_unchanged_stands(page: Page, base: str) -> None:
 def test_a_frozen_price_stays_and_today_is_shown_beside_it(page: Page, base: str) -> None:
     """At the link's $0.50 an hour: 365 dollars a month; the snapshot's $0.8048 is $588."""
     page.goto(f"{base}/?{frozen(price='0.5', decided_usd_month='365', decided_cheapest='g5.xlarge')}")
-    settle(page)
+    ran(page)
     box = page.locator(".st-key-decided_box")
     expect(box).to_contain_text("$365 a month on g6.xlarge", timeout=WAIT_MS)
     expect(box).to_contain_text("At today's price: $588 a month, +61.0 %")
@@ -144,14 +132,14 @@ def test_a_frozen_price_stays_and_today_is_shown_beside_it(page: Page, base: str
     expect(box).to_contain_text("The decision flips")
     expect(page.locator(".st-key-verdict h2")).to_contain_text("$365 a month")
     page.get_by_role("button", name="Use today's price").click()
-    settle(page)
+    ran(page)
     expect(page.locator(".st-key-verdict h2")).to_contain_text("$588 a month")
     expect(box).to_have_count(0)
 
 
 def test_a_forged_figure_is_never_shown_as_ours(page: Page, base: str) -> None:
     page.goto(f"{base}/?{frozen(decided_usd_month='5')}")
-    settle(page)
+    ran(page)
     expect(page.locator(".st-key-decided_box")).to_contain_text("Not ours: monthly cost", timeout=WAIT_MS)
     expect(page.locator(".st-key-verdict h2")).to_contain_text("$588 a month")
     assert "$5.00" not in page.locator(".st-key-verdict").inner_text()
@@ -159,7 +147,7 @@ def test_a_forged_figure_is_never_shown_as_ours(page: Page, base: str) -> None:
 
 def test_changed_inputs_drop_the_decision(page: Page, base: str) -> None:
     page.goto(f"{base}/?{frozen().replace('output=128', 'output=256')}")
-    settle(page)
+    ran(page)
     expect(page.get_by_test_id("stAlert").first).to_contain_text("frozen for other inputs", timeout=WAIT_MS)
     expect(page.locator(".st-key-decided_box")).to_have_count(0)
     expect(page.locator(".st-key-verdict h2")).to_contain_text("$588 a month")
@@ -175,11 +163,11 @@ def test_two_links_are_compared_with_their_differences_marked(page: Page, base: 
         )
     )
     page.goto(f"{base}/compare")
-    settle(page)
+    ran(page)
     box = page.get_by_label("Links, a line each")
     box.fill(links)
     box.press("Control+Enter")
-    settle(page)
+    ran(page)
     expect(page.get_by_text("$16,029", exact=True)).to_be_visible(timeout=WAIT_MS)
     expect(page.get_by_text("$734", exact=True)).to_be_visible()
     expect(page.get_by_test_id("stAlert")).to_contain_text("Line 3")
@@ -188,17 +176,17 @@ def test_two_links_are_compared_with_their_differences_marked(page: Page, base: 
 
 def test_levers_combine_on_the_page(page: Page, base: str) -> None:
     page.goto(f"{base}/levers?model={SMALL}")
-    settle(page)
+    ran(page)
     expect(page.get_by_text("What would change this plan")).to_be_visible(timeout=WAIT_MS)
     box = page.get_by_label("Pull together")
     page.locator(".st-key-article_row").wait_for(timeout=WAIT_MS)  # the end of the page
     page.mouse.move(640, 600)
     page.mouse.wheel(0, 300)  # a list that opens at the window's edge, where the click scrolls the page, shuts again
-    settle(page)
+    ran(page)
     for name in ("Weights in INT4", "KV cache in FP8"):
         box.click()
         page.get_by_role("option", name=name).click()
-        settle(page)
+        ran(page)
     expect(page.locator(".st-key-combined h2")).to_contain_text("Weights in INT4 and KV cache in FP8")
 
 
@@ -206,7 +194,7 @@ def test_levers_combine_on_the_page(page: Page, base: str) -> None:
 def test_no_page_is_wider_than_a_phone(page: Page, base: str, path: str) -> None:
     page.set_viewport_size({"width": 400, "height": 900})
     page.goto(f"{base}/{path}")
-    settle(page)
+    ran(page)
     page.wait_for_timeout(500)
     width = page.evaluate("document.querySelector('[data-testid=stMain]').scrollWidth")
     assert width <= 400
