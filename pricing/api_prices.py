@@ -30,10 +30,6 @@ class ApiPrice:
     source: str
     note: str = ""
 
-    def usd(self, input_millions: Decimal, output_millions: Decimal) -> Decimal:
-        """Cost of a volume: V_in p_in + V_out p_out."""
-        return input_millions * self.usd_per_million_input + output_millions * self.usd_per_million_output
-
 
 @lru_cache(maxsize=1)
 def api_prices() -> tuple[ApiPrice, ...]:

@@ -173,7 +173,8 @@ def _amounts(scenario: Scenario, millions: float) -> tuple[Decimal, Decimal, Dec
     return into - cached, cached, output
 
 
-def _usd(tier: ApiTier, scenario: Scenario, millions: float) -> Decimal:
+def api_usd(tier: ApiTier, scenario: Scenario, millions: float) -> Decimal:
+    """What a tier asks for so many million output tokens, with the input and the cached input that come with them."""
     return sum(tier.usd(*_amounts(scenario, millions)), Decimal(0))
 
 
@@ -181,7 +182,7 @@ def _month(
     tier: ApiTier, scenario: Scenario, volume: Volume, curve: tuple[tuple[float, float], ...], machines: _Machines
 ) -> ApiMonth:
     parts = tier.usd(*_amounts(scenario, volume.millions))
-    even = _break_even(float(_usd(tier, scenario, 1.0)), curve, machines)
+    even = _break_even(float(api_usd(tier, scenario, 1.0)), curve, machines)
     return ApiMonth(
         tier=tier,
         input_usd=parts[0],

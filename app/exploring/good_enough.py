@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
+from app.exploring.api_or_machines import api_usd
 from app.exploring.token_cost import SECONDS_PER_MONTH
 from app.format import usd
 from app.planning.answer import Grade, speed_grade
@@ -95,7 +96,11 @@ def good_enough(
     for model in _shown(reference, scores, known):
         score = scores.get(model)
         ranked = _cheapest(replace(question, models=(model,)), recommended)
-        hosted = {tier: _api_usd(tier, requests, asked) for tier in standard_tiers(model)} if requests else {}
+        hosted = (
+            {tier: api_usd(tier, asked.asked, requests * asked.asked.output / 1e6) for tier in standard_tiers(model)}
+            if requests
+            else {}
+        )
         api = min(hosted, key=lambda tier: hosted[tier], default=None)
         rows.append(
             Alternative(
@@ -214,12 +219,6 @@ def _requests_a_month(asked: Plan) -> float | None:
         return None
     share = float(asked.asked.hours / HOURS_PER_MONTH)
     return requests_per_second(asked.asked, max(1, chosen.replicas), chosen.latency) * SECONDS_PER_MONTH * share
-
-
-def _api_usd(api: ApiTier, requests: float, asked: Plan) -> Decimal:
-    millions = Decimal(round(requests)) / 10**6
-    into, cached = millions * asked.asked.prompt, Decimal(repr(asked.asked.prefix))
-    return sum(api.usd(into * (1 - cached), into * cached, millions * asked.asked.output), Decimal(0))
 
 
 def _against(row: Alternative, own: Decimal | None) -> Alternative:

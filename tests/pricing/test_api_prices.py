@@ -13,25 +13,12 @@ from pricing.api_prices import (
     BATCH,
     OWN,
     STANDARD,
-    ApiPrice,
     ApiTier,
     api_prices,
     api_tiers,
     own_tiers,
     standard_tiers,
 )
-
-
-def api(into: str, out: str) -> ApiPrice:
-    return ApiPrice(
-        provider="someone",
-        model="a model",
-        hub_id="org/model",
-        usd_per_million_input=Decimal(into),
-        usd_per_million_output=Decimal(out),
-        as_of=date(2026, 11, 20),
-        source="a test",
-    )
 
 
 def test_providers_of_a_model_are_found_by_its_hub_id() -> None:
@@ -49,10 +36,6 @@ def test_two_sources_for_one_hosted_model_agree() -> None:
             (price.usd_per_million_input, price.usd_per_million_output)
         )
     assert all(len(prices) == 1 for prices in by_name.values())
-
-
-def test_volumes_cost_what_their_tokens_cost() -> None:
-    assert api("0.15", "0.60").usd(Decimal(10), Decimal(5)) == Decimal("4.50")
 
 
 def tier(into: str, out: str, cached: str | None = None) -> ApiTier:
