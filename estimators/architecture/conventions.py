@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from estimators.architecture import mixing
 from estimators.architecture.blocks import Body
@@ -38,6 +38,7 @@ KNOWN = re.compile(
     r"full|global|slid|local|chunk|linear|mamba|attention|conv|recurrent|moe|mlp|sparse|dense|hybrid|swa|csa|hca|dsa"
 )
 LINEAR = re.compile(r"linear|mamba|recurrent|lightning|kda|gdn")
+MAX_PASSES = 64  # through the same layers
 STATE_DTYPES = ("mamba_ssm_cache_dtype", "mamba_ssm_dtype", "dtype", "torch_dtype")
 
 
@@ -145,6 +146,9 @@ def read(tensors: Sequence[Stored], config: Mapping[str, object], of: ClassLayou
     groups = grouped(inside, stack.removesuffix("."), c)
     if not groups:
         raise c.error("num_hidden_layers", "describes no layers")
+    unseen = not any(group.attention or group.state for group in groups)
+    if unseen:
+        groups = tuple(replace(group, attention=mixing.stated(c, group.layers[0])) for group in groups)
     outside = tuple(made for t in tensors if id(t) not in mine for made in repeated(t, outer_role(t, root, embedding)))
     tied = not any(t.role is Role.LM_HEAD and len(t.shape) == 2 for t in outside)
     return Body(
@@ -154,6 +158,13 @@ def read(tensors: Sequence[Stored], config: Mapping[str, object], of: ClassLayou
         groups=groups,
         tensors=outside,
         max_positions=mixing.first_of(c, CONTEXTS, high=MAX_TOKENS),
+        reading=Reading.CONVENTION if unseen else Reading.DESCRIBED,
+        relative_range=0.1 if unseen else 0.0,
+        notes=(
+            ("Its tensors do not show what its attention caches: taken from the heads that its config states.",)
+            if unseen
+            else ()
+        ),
     )
 
 
@@ -219,24 +230,69 @@ def grouped(inside: Sequence[Stored], stack: str, c: Section) -> tuple[LayerGrou
         for index in t.layers or ():
             held[index].append(t)
     stated = mixing.first_of(c, ("num_hidden_layers", "n_layer", "n_layers", "num_layers"), high=1 << 16)
+    if stated and paired(c):
+        stated //= 2
     kinds, reusing = layer_kinds(c, len(held)), reuses(c, len(held))
+    looped = loop(c, len(held))
     alike: dict[object, list[int]] = defaultdict(list)
     for index in sorted(held):
         key = (tuple(id(t) for t in held[index]), kinds[index] if index < len(kinds) else "", index in reusing)
         beyond = stated is not None and index >= stated and len(held) > stated
-        alike[key, beyond].append(index)
+        alike[(*key, index in looped.layers), beyond].append(index)
     groups = []
     for (key, beyond), indices in alike.items():  # type: ignore[misc]
         group = one_layer(held[indices[0]], stack, c, kind=key[1], index=indices[0], reuses_cache=key[2])
         groups.append(replace(group, layers=tuple(indices), stack="mtp" if beyond else "decoder"))
-    if stated is not None and held and stated >= 2 * len(held) and stated % len(held) == 0:
-        groups.append(again(groups[-1], range(len(held), stated)))
+    passing = [group for group in groups if group.stack == "decoder" and group.layers[0] in looped.layers]
+    first = len(held)
+    for _ in range(looped.passes - 1):
+        for group in passing:
+            groups.append(again(group, first, group.count, caches=looped.caches))
+            first += group.count
+    if looped.passes == 1 and stated is not None and held and stated >= 2 * len(held) and stated % len(held) == 0:
+        groups.append(again(groups[-1], len(held), stated - len(held)))
     return tuple(groups)
 
 
-def again(group: LayerGroup, layers: range) -> LayerGroup:
-    """Further passes through the same weights (HRM), which keep a cache of their own and store nothing."""
-    return replace(group, layers=tuple(layers), tensors=(), ffn=None)
+def again(group: LayerGroup, first: int, count: int, *, caches: bool = True) -> LayerGroup:
+    """Another pass through the same weights (HRM), which keeps a cache of its own and stores nothing."""
+    attention = group.attention
+    if attention is not None and not caches:
+        attention = replace(attention, reuses_earlier_cache=True)
+    layers = tuple(range(first, first + count))
+    return replace(group, layers=layers, tensors=(), again=(*group.tensors, *group.again), attention=attention)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loop:
+    """Layers that a token runs through several times; each pass after the first may keep a cache of its own."""
+
+    layers: range = range(0)
+    passes: int = 1
+    caches: bool = True
+
+
+def loop(c: Section, count: int) -> Loop:
+    """As looped models say it: Dory by what stands around them, Inkling 2 by first and last, Ouro of all layers."""
+    if c.has("n_recurrent_loops"):
+        one = 2 if paired(c) else 1
+        first, last = (c.count(name, low=0) // one for name in ("n_input_layers", "n_output_layers"))
+        passes, caches = c.count("n_recurrent_loops", high=MAX_PASSES), c.get("recurrent_kv_cache_mode") != "last_loop"
+        return looping(c, "n_input_layers", range(first, count - last), passes, caches=caches)
+    if c.has("loop_num_passes"):
+        layers = range(c.count("loop_layer_index_start", low=0), c.count("loop_layer_index_end"))
+        return looping(c, "loop_layer_index_end", layers, c.count("loop_num_passes", high=MAX_PASSES), within=count)
+    if c.has("total_ut_steps"):
+        return looping(c, "total_ut_steps", range(count), c.count("total_ut_steps", high=MAX_PASSES))
+    return Loop()
+
+
+def looping(
+    c: Section, field: str, layers: range, passes: int, *, caches: bool = True, within: int | None = None
+) -> Loop:
+    if not layers or (within is not None and layers.stop > within):
+        raise c.error(field, f"loops the layers from {layers.start} to {layers.stop}, which do not all exist")
+    return Loop(layers=layers, passes=passes, caches=caches)
 
 
 def one_layer(
@@ -272,6 +328,12 @@ def crossing(tensors: Sequence[Tensor], attends: Attention | None) -> Attention 
     return Attention(kind=AttentionKind.CROSS, q_heads=1, kv_heads=1, head_dim=key.shape[0], value_dim=key.shape[0])
 
 
+def paired(c: Section) -> bool:
+    """Whether attention and feed-forward are listed, and counted, as layers of their own (Dory)."""
+    stated = c.get("layer_types")
+    return isinstance(stated, list | tuple) and bool(stated) and all(kind == "mlp" for kind in stated[1::2])
+
+
 def layer_kinds(c: Section, count: int) -> list[str]:
     """What the config calls each layer; windows older than such lists hold on every layer unless switched off."""
     if not any(c.states(name) for name in TYPES):
@@ -281,6 +343,8 @@ def layer_kinds(c: Section, count: int) -> list[str]:
     for name in TYPES:
         stated = c.get(name)
         if isinstance(stated, list | tuple) and all(isinstance(kind, str) for kind in stated):
+            if paired(c):
+                stated = stated[::2]
             if c.states(name) and len(stated) < count:
                 raise c.error(name, f"should have {count} entries, one per layer, and has {len(stated)}")
             for kind in stated:

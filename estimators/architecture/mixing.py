@@ -5,19 +5,23 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
+from estimators.architecture.blocks import grouped_query
 from estimators.architecture.fields import MAX_TOKENS, Fields
 from estimators.architecture.roles import CROSS
 from estimators.architecture.spec import Attention, AttentionKind, FeedForward, RecurrentState, Role, Tensor
 
-QUERY = re.compile(r"(^|\.)(q_proj|to_q|query|wq|q|query_proj|q_b_proj|wq_b|q_lin|q_up_proj)(\.dense|\.linear)?$")
-KEY = re.compile(r"(^|\.)(k_proj|to_k|key|wk|k|key_proj|k_lin)(\.dense|\.linear)?$")
-VALUE = re.compile(r"(^|\.)(v_proj|to_v|value|wv|v|value_proj|v_lin)(\.dense|\.linear)?$")
+QUERY = re.compile(r"(^|\.)(q_proj|to_q|query|wq|q|query_proj|q_b_proj|wq_b|q_lin|q_up_proj|wq_du)(\.dense|\.linear)?$")
+KEY = re.compile(r"(^|\.)(k_proj|to_k|key|wk|k|key_proj|k_lin|wk_dv)(\.dense|\.linear)?$")
+VALUE = re.compile(r"(^|\.)(v_proj|to_v|value|wv|v|value_proj|v_lin|wv_dv)(\.dense|\.linear)?$")
 FUSED = re.compile(r"(^|\.)(g?qkv_proj|query_key_value|c_attn|W?_?qkv|in_proj|att_proj|wqkv|Wqkv|qkv_linear)$")
 PAIR = re.compile(r"(^|\.)(kv_proj|key_value|kv|wkv)$")
-LATENT = re.compile(r"(^|\.)(kv_a_proj_with_mqa|kv_a_proj|kv_a|wkv_a)$")
-OUT = re.compile(r"(^|\.)(o_proj|out_proj|to_out|dense|c_proj|wo|o|out_lin|proj|output\.dense|linear_proj)$")
+LATENT = re.compile(r"(^|\.)(kv_a_proj_with_mqa|kv_a_proj|kv_a|wkv_a|wkv_a_with_mqa)$")
+OUT = re.compile(
+    r"(^|\.)(o_proj|out_proj|to_out|dense|c_proj|wo|o|out_lin|proj|output\.dense|linear_proj|wo_ud|attn_out)$"
+)
 HEADS = ("num_attention_heads", "n_head", "n_heads", "num_heads", "decoder_attention_heads", "num_decoder_heads")
 KV_HEADS = ("num_key_value_heads", "n_head_kv", "num_kv_heads", "multi_query_group_num", "kv_n_heads", "n_kv_heads")
+HEAD_SIZES = ("head_dim", "attention_head_dim", "kv_channels", "d_kv", "qk_head_dim")
 WINDOWS = ("sliding_window", "sliding_window_size", "attention_window_size", "local_attention_window", "window_size")
 CHOSEN = (
     "num_experts_per_tok", "num_experts_per_token", "moe_topk", "moe_k", "moe_top_k", "top_k_experts", "top_k",
@@ -70,6 +74,17 @@ def attention(tensors: Sequence[Tensor], c: Fields, *, kind: str, index: int) ->
     )
 
 
+def stated(c: Fields, index: int) -> Attention:
+    """Attention as the config's heads say it, where no tensor shows it."""
+    q_heads = per_layer(c, HEADS, index)
+    if q_heads is None:
+        raise c.error("num_attention_heads", "is missing, and no tensor shows what attention caches")
+    kv_heads = per_layer(c, KV_HEADS, index) or q_heads
+    head_dim = first_of(c, HEAD_SIZES) or max(c.count("hidden_size") // q_heads, 1)
+    c.shares("num_attention_heads", q_heads, "num_key_value_heads", kv_heads)
+    return grouped_query(q_heads, kv_heads, head_dim)
+
+
 def key_value_rows(own: Sequence[Tensor], out: Tensor | None) -> tuple[int, int] | None:
     """Rows that make keys and values; in a fused projection what the output does not take as queries."""
     key, value = matching(own, KEY), matching(own, VALUE)
@@ -90,7 +105,7 @@ def key_value_rows(own: Sequence[Tensor], out: Tensor | None) -> tuple[int, int]
 
 def head_size(c: Fields, keys: int, into: int, q_heads: int, index: int) -> int:
     """H: `head_dim` where it divides the rows, else their share per key-value head."""
-    stated = first_of(c, ("head_dim", "attention_head_dim", "kv_channels", "d_kv", "qk_head_dim"))
+    stated = first_of(c, HEAD_SIZES)
     kv_heads = per_layer(c, KV_HEADS, index)
     if kv_heads and keys % kv_heads == 0 and (not stated or keys != kv_heads * stated):
         return keys // kv_heads
@@ -115,7 +130,9 @@ def latent_attention(
 ) -> Attention:
     """MLA: the rows of the down-projection are the latent and the shared rotary key."""
     out, query = matching(own, OUT), matching(own, QUERY)
-    rope = first_of(c, ("qk_rope_head_dim",)) or 0
+    rank, rows = first_of(c, ("kv_lora_rank",)), latent.shape[0]
+    # Layers without positions have no rotary key in it.
+    rope = rows - rank if rank is not None and rank <= rows else first_of(c, ("qk_rope_head_dim",)) or 0
     keys = matching(indexed, re.compile(r"indexer\.(wk|k_proj)$"))
     return Attention(
         kind=AttentionKind.MLA,
@@ -123,7 +140,7 @@ def latent_attention(
         kv_heads=1,
         head_dim=max(query.shape[0] // q_heads, 1) if query is not None else rope + 1,
         value_dim=max(out.shape[1] // q_heads, 1) if out is not None else 1,
-        latent_dim=latent.shape[0] - rope,
+        latent_dim=rows - rope,
         rope_dim=rope,
         indexer_dim=keys.shape[0] if keys is not None else 0,
         indexer_topk=first_of(c, ("index_topk",)) or 0 if indexed else 0,

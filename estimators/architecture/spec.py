@@ -147,6 +147,7 @@ class LayerGroup:
     ffn: FeedForward | None = None
     stack: str = "decoder"  # or "encoder", "mtp"
     prefix: str = "model.layers.{i}"  # module path of one layer
+    again: tuple[Tensor, ...] = ()  # of earlier layers, which ONE layer here reads and multiplies by once more
 
     @property
     def count(self) -> int:

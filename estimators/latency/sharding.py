@@ -221,7 +221,7 @@ def build_shard(precision: Precision, accelerator: Accelerator, placement: Place
         kv_heads = group.attention.kv_heads if group.attention else 1
         for tensor in tensors:
             ways = _ways(tensor.split, tp, kv_heads)
-            resident += tensor.bytes / ways
+            resident += 0.0 if tensor.again else tensor.bytes / ways
             if not tensor.slot:
                 continue
             path, peak = compute_path(tensor.form, accelerator)

@@ -26,6 +26,7 @@ class StoredTensor:
     split: Split
     bytes: int  # of all those layers, whole
     elements: int
+    again: bool  # read here, kept by an earlier layer
 
 
 Walk = tuple[tuple[LayerGroup, tuple[StoredTensor, ...]], ...]
@@ -41,11 +42,22 @@ def decoder_tensors(precision: Precision) -> Walk:
 def _stored(precision: Precision, group: LayerGroup) -> list[StoredTensor]:
     return [
         StoredTensor(
-            slot=_slot(tensor), form=form, split=tensor.split, bytes=size * layers, elements=tensor.elements * layers
+            slot=_slot(tensor),
+            form=form,
+            split=tensor.split,
+            bytes=size * layers,
+            elements=tensor.elements * layers,
+            again=again,
         )
-        for tensor in group.tensors
-        for form, size, layers in _formats(precision, group, tensor)
+        for again, tensors in ((False, group.tensors), (True, group.again))
+        for tensor in tensors
+        for form, size, layers in (_once(precision, group, tensor) if again else _formats(precision, group, tensor))
     ]
+
+
+def _once(precision: Precision, group: LayerGroup, tensor: Tensor) -> list[tuple[TensorFormat, int, int]]:
+    """As the layer that keeps it stores it."""
+    return [(precision.format_of(tensor), precision.bytes_of(tensor), group.count)]
 
 
 def _slot(tensor: Tensor) -> str:

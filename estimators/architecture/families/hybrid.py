@@ -203,14 +203,16 @@ def zamba2_layer(c: Fields, root: str, *, adapters: int, owns: bool) -> LayerGro
     for name, into, out, kind in adapted:
         own += linear(f"{block}.{name}.0", rank, into, kind, Split.REPLICATED, copies=adapters)
         own += linear(f"{block}.{name}.1", out, rank, kind, Split.COLUMN, copies=adapters)
-    if owns:
-        for name, count in (("q", n), ("k", k), ("v", k)):
-            own += linear(f"{block}.self_attn.{name}_proj", count * dim, wide, role, Split.COLUMN)
-        own += linear(f"{block}.self_attn.o_proj", width, n * dim, role, Split.ROW)
-        own += linear(f"{block}.feed_forward.gate_up_proj", 2 * inner, width, Role.FFN, Split.COLUMN, bias=bias)
-        own += linear(f"{block}.feed_forward.down_proj", width, inner, Role.FFN, Split.ROW, bias=bias)
-        own += norm(f"{block}.input_layernorm", wide) + norm(f"{block}.pre_ff_layernorm", width)
-    return replace(base, tensors=own + tensors, attention=grouped_query(n, k, dim), ffn=FeedForward(width=inner))
+    shared: Tensors = ()
+    for name, count in (("q", n), ("k", k), ("v", k)):
+        shared += linear(f"{block}.self_attn.{name}_proj", count * dim, wide, role, Split.COLUMN)
+    shared += linear(f"{block}.self_attn.o_proj", width, n * dim, role, Split.ROW)
+    shared += linear(f"{block}.feed_forward.gate_up_proj", 2 * inner, width, Role.FFN, Split.COLUMN, bias=bias)
+    shared += linear(f"{block}.feed_forward.down_proj", width, inner, Role.FFN, Split.ROW, bias=bias)
+    shared += norm(f"{block}.input_layernorm", wide) + norm(f"{block}.pre_ff_layernorm", width)
+    held, again = (own + shared + tensors, ()) if owns else (own + tensors, shared)
+    attention = grouped_query(n, k, dim)
+    return replace(base, tensors=held, again=again, attention=attention, ffn=FeedForward(width=inner))
 
 
 def zamba2_mixer(c: Fields) -> Mamba2:

@@ -102,7 +102,9 @@ def step_seconds(
     for group in spec.groups:
         if group.stack != "decoder":
             continue
-        parts["products"] += group.count * sum(_tensor_seconds(profile, group, t, rows) for t in group.tensors)
+        parts["products"] += group.count * sum(
+            _tensor_seconds(profile, group, t, rows) for t in (*group.tensors, *group.again)
+        )
         parts["element-wise"] += group.count * _elementwise_seconds(profile, spec, group, rows)
         parts["launches"] += group.count * launch_s
         attended, cached = _attention_seconds(profile, group, batch, tokens, context)

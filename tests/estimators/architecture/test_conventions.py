@@ -8,9 +8,14 @@ import pytest
 
 from estimators.architecture import layouts
 from estimators.architecture.conventions import body_of, read
+from estimators.architecture.fields import ConfigError
 from estimators.architecture.layouts import Stored
 from estimators.architecture.parse import parse_config
 from estimators.architecture.spec import AttentionKind, Reading, Role, SpecSource, Split
+from estimators.hardware.catalogue import find_accelerator
+from estimators.latency.sharding import shard_of
+from estimators.precision import Weights, resolve_precision
+from estimators.workload import Placement
 from tests.conftest import REFERENCE
 
 CONFIG: dict[str, object] = {"num_attention_heads": 4, "num_key_value_heads": 2, "hidden_size": 32, "head_dim": 16}
@@ -162,3 +167,84 @@ def test_a_type_nobody_knows_is_read_like_its_kin_as_a_range() -> None:
     assert spec.relative_range >= 0.02
     assert abs(spec.resident_params / (2 * 500 * 64 + 3 * layer_params) - 1) < spec.relative_range
     assert any("quantum_llm" in note and "off by" in note for note in spec.notes)
+
+
+# --- layers a token runs through more than once
+
+LOOPED = OUTSIDE + layer(
+    ("self_attn.q_proj", (64, 32)),
+    ("self_attn.k_proj", (32, 32)),
+    ("self_attn.v_proj", (32, 32)),
+    ("self_attn.o_proj", (32, 64)),
+    layers=(0, 1, 2, 3),
+)
+TWICE = {"num_hidden_layers": 4, "n_input_layers": 1, "n_output_layers": 1, "n_recurrent_loops": 2}
+
+
+@pytest.mark.parametrize(
+    ("said", "layers", "caching"),
+    [
+        (TWICE, 4 + 2, 4 + 2),
+        (TWICE | {"recurrent_kv_cache_mode": "last_loop"}, 4 + 2, 4),
+        # Attention and feed-forward listed as layers of their own: every count is of halves.
+        (
+            {
+                "num_hidden_layers": 8,
+                "layer_types": ["full_attention", "mlp"] * 4,
+                "n_input_layers": 2,
+                "n_output_layers": 2,
+                "n_recurrent_loops": 3,
+            },
+            4 + 2 * 2,
+            4 + 2 * 2,
+        ),
+        (
+            {"num_hidden_layers": 4, "loop_layer_index_start": 1, "loop_layer_index_end": 4, "loop_num_passes": 2},
+            4 + 3,
+            4 + 3,
+        ),
+        ({"num_hidden_layers": 4, "total_ut_steps": 4}, 16, 16),
+        ({"num_hidden_layers": 8}, 8, 8),  # twice as many as are stored (HRM)
+    ],
+)
+def test_a_pass_through_the_same_layers_stores_nothing_and_caches_again(
+    said: dict[str, object], layers: int, caching: int
+) -> None:
+    groups = read(LOOPED, CONFIG | said).groups
+    assert sorted(index for group in groups for index in group.layers) == list(range(layers))
+    assert sum(g.count * g.attention.cached_elements_per_token for g in groups if g.attention) == caching * 64
+    assert sum(g.count * g.elements_per_layer for g in groups) == 4 * 32 * (64 + 32 + 32 + 64)
+    assert sum(g.count * len(g.again) for g in groups) == (layers - 4) * 4
+
+
+@pytest.mark.parametrize(
+    ("said", "field"),
+    [
+        (TWICE | {"n_recurrent_loops": 1 << 20}, "n_recurrent_loops"),
+        (TWICE | {"n_output_layers": 3}, "n_input_layers"),
+        ({"loop_num_passes": 2, "loop_layer_index_start": 2, "loop_layer_index_end": 9}, "loop_layer_index_end"),
+    ],
+)
+def test_a_loop_over_layers_that_do_not_exist_is_refused(said: dict[str, object], field: str) -> None:
+    with pytest.raises(ConfigError, match=field):
+        read(LOOPED, {"num_hidden_layers": 4} | CONFIG | said)
+
+
+def test_each_pass_reads_its_weights_again() -> None:
+    """The layers of HRM's lower stack run as 128: a step reads the 16 eight times, and a GPU holds them once."""
+    rows = (REFERENCE / "class_counts.jsonl").read_text(encoding="utf-8").splitlines()
+    config = next(row["config"] for row in map(json.loads, rows) if row["model_type"] == "hrm_text")
+    spec = parse_config(config, model_id="o/m", source=SpecSource.FILE, source_note="a class's default")
+    precision = resolve_precision(spec, Weights.BF16)
+    shard = shard_of(precision, find_accelerator("L4"), Placement())
+    stored = 16 * 1536 * (1536 + 4096 + 8192 + 6144)  # out, down, gate and up, gate and queries with keys and values
+    assert shard.linear.elements == 8 * stored
+    assert shard.weights_bytes == 2 * (stored + 2 * 151_808 * 1536)  # with the embeddings and the head
+
+
+def test_a_cache_that_no_tensor_shows_is_taken_from_the_heads_and_said() -> None:
+    strange = OUTSIDE + layer(("mixer.alpha", (64, 32)), ("mixer.omega", (32, 64))) + MLP
+    body = read(strange, CONFIG | {"num_hidden_layers": 2})
+    assert sum(g.count * g.attention.cached_elements_per_token for g in body.groups if g.attention) == 2 * 64
+    assert (body.reading, body.relative_range) == (Reading.CONVENTION, 0.1)
+    assert "taken from the heads" in body.notes[0]
