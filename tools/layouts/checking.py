@@ -3,6 +3,7 @@
 Run by `python -m tools.layouts` in the measuring environment. Writes estimators/architecture/data/layouts.jsonl, and
 data/class_checks.csv, which the Accuracy page shows: for each type the parameters and the cache of the built class at
 its default configuration, the reader's, and how many configurations of other sizes, on which nothing was fitted, agree.
+A line with `by_hand`, which says what no build at other sizes shows, is checked and never learned again.
 """
 
 from __future__ import annotations
@@ -38,8 +39,10 @@ def learn(model_types: list[str]) -> None:
         if made is None:
             print(f"{model_type}: no configuration of it can be built", file=sys.stderr)
             continue
-        lines[model_type] = learned = assembled(made)
-        write_layouts(lines)
+        learned = lines.get(model_type, {})
+        if "by_hand" not in learned:
+            lines[model_type] = learned = assembled(made)
+            write_layouts(lines)
         row = checked(made)
         learned["miss"] = max(learned["miss"], float(row["worst"]), default_miss(row))
         write_layouts(lines)
