@@ -116,6 +116,17 @@ def unmoved(of: ClassLayout, config: Mapping[str, object]) -> str:
         stated, usual = values.get(path), values.usual(path)
         if type(stated) is int and stated != usual and path not in used:
             return path
+    return outgrown(of, values)
+
+
+def outgrown(of: ClassLayout, values: Values) -> str:
+    """A list per layer that a config leaves out, its class's default being of another number of layers."""
+    listed: set[str] = {name for entry in of.entries for name in re.findall(r"([\w.]+)\[i\]", entry.place)}
+    for path in sorted(listed - set(of.lists)):
+        usual, section = values.usual(path), path.rpartition(".")[0]
+        count = values.get(f"{section}.num_hidden_layers" if section else "num_hidden_layers")
+        if isinstance(usual, list) and values.get(path) == usual and type(count) is int and count != len(usual):
+            return path
     return ""
 
 

@@ -316,10 +316,16 @@ def rules_of(made: Study, path: str, count: str) -> list[list[str]]:
         for p, v in leaves(made.base)
         if type(v) is int and p.rpartition(".")[0] == section and p != count and 0 < v < 64 and not NO_SHAPE.search(p)
     ]
+    # Another list that kept its length would have the class refuse the number of layers.
+    beside = {
+        p: None
+        for p, v in leaves(made.base)
+        if isinstance(v, list) and p.rpartition(".")[0] == section and len(v) == dict(leaves(made.base))[count]
+    }
     for size in (6, 13, 24):
         for change in ({}, *({p: 3} for p in periods), *({p: 5} for p in periods)):
             try:
-                config = changed(made.base, {count: size, path: None, **change})
+                config = changed(made.base, {**beside, count: size, path: None, **change})
                 full = CONFIG_MAPPING[made.model_type].from_dict(config).to_dict()
             except Exception:  # whatever a class says to a config it cannot take
                 continue

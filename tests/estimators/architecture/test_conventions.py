@@ -248,3 +248,35 @@ def test_a_cache_that_no_tensor_shows_is_taken_from_the_heads_and_said() -> None
     assert sum(g.count * g.attention.cached_elements_per_token for g in body.groups if g.attention) == 2 * 64
     assert (body.reading, body.relative_range) == (Reading.CONVENTION, 0.1)
     assert "taken from the heads" in body.notes[0]
+
+
+@pytest.mark.parametrize("model_type", ["inkling_text", "mellum", "minimax_m3_vl"])
+def test_a_list_that_a_config_leaves_out_grows_with_its_layers(model_type: str) -> None:
+    """Twice the layers of the default are those of its tail over again."""
+    rows = (REFERENCE / "class_counts.jsonl").read_text(encoding="utf-8").splitlines()
+    config = next(row["config"] for row in map(json.loads, rows) if row["model_type"] == model_type)
+    text = config.get("text_config", config)
+    few = text["num_hidden_layers"]
+    lists = [name for name, value in text.items() if isinstance(value, list) and len(value) == few]
+    for name in lists:
+        del text[name]
+    sizes = []
+    for count in (few, 2 * few, 3 * few):
+        text["num_hidden_layers"] = count
+        body = body_of(config, model_type)
+        assert body.relative_range == 0
+        sizes.append(sum(group.count * group.elements_per_layer for group in body.groups))
+    assert sizes[1] > 1.9 * sizes[0]
+    assert sizes[2] - sizes[1] == pytest.approx(sizes[1] - sizes[0], rel=0.001)
+
+
+def test_a_list_whose_rule_is_not_known_makes_the_count_a_range() -> None:
+    of = layouts.layout("hy_v4")
+    assert of is not None
+    assert "indexer_types" not in of.lists
+    stated = json.loads(layouts.lines()["hy_v4"])["defaults"]
+    for name in ("indexer_types", "mlp_layer_types", "layer_types"):
+        del stated[name]
+    body = body_of(stated | {"num_hidden_layers": 2 * int(stated["num_hidden_layers"])}, "hy_v4")
+    assert (body.reading, body.relative_range) == (Reading.CONVENTION, 1.0)
+    assert "indexer_types" in body.notes[0]
