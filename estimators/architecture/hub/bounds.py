@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import re
 import threading
 import time
 from base64 import b64encode
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
 from contextvars import ContextVar, copy_context
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 MAX_CONNECT_SECONDS = 3.0  # a host that takes longer to accept is not there
+HUB_HOSTS = "RIGHTSIZE_HUB_HOSTS"  # where else the Hub may keep its files; *.example.com, apart by spaces or commas
+PUBLIC_HOSTS = ("huggingface.co", "*.huggingface.co", "hf.co", "*.hf.co")  # the Hub's, and where it keeps files
 RETRIED_STATUS = frozenset({408, 429, 500, 502, 503, 504})  # the library would sleep and try again
 
 
@@ -42,12 +46,21 @@ class Refused(Exception):
         self.status = status
 
 
+class Astray(Exception):
+    """The Hub sends on to a host that is none of its own."""
+
+    def __init__(self, host: str) -> None:
+        super().__init__(host)
+        self.host = host
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
     """What one call may use."""
 
     deadline: float  # of time.monotonic()
     max_bytes: int
+    home: str  # the endpoint that is asked
     front_only: bool = False  # reads the front of a large file and hangs up
 
     @property
@@ -75,6 +88,21 @@ def without_password(endpoint: str) -> str:
         return endpoint
     _SIGNED[host.lower()] = f"Basic {b64encode(pair).decode('ascii')}"
     return urlunsplit(parts._replace(netloc=host))
+
+
+def may_lead_to(address: str, home: str) -> bool:
+    """Whether the Hub at `home` may send us there: to itself, to the public Hub and its files, to what the operator
+    named. Whoever answers for the Hub must not choose what else this machine asks."""
+    to, own = urlsplit(address), urlsplit(home)
+    name = to.hostname or ""
+    if name == own.hostname and (to.scheme, to.port) in {(own.scheme, own.port), ("https", None)}:
+        return True
+    named = [word.lower() for word in re.split(r"[\s,]+", os.environ.get(HUB_HOSTS, "")) if word]
+    return _among(name, named) or (to.scheme == "https" and to.port in (None, 443) and _among(name, PUBLIC_HOSTS))
+
+
+def _among(name: str, patterns: Iterable[str]) -> bool:
+    return any(name.endswith(p[1:]) if p.startswith("*.") else name == p for p in patterns)
 
 
 @contextmanager
@@ -150,6 +178,8 @@ def make_client(unlimited: Callable[[], None]) -> httpx2.Client:
         left = limits.seconds_left
         if left <= 0:
             raise OutOfTime
+        if not may_lead_to(str(request.url), limits.home):
+            raise Astray(request.url.host)
         request.headers["accept-encoding"] = "identity"
         request.extensions["timeout"] = {
             "connect": min(left, MAX_CONNECT_SECONDS),

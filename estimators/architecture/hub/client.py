@@ -151,8 +151,11 @@ class HubClient:
         deadline = time.monotonic() + self.timeout_s
         try:
             return in_time(asked, deadline, lambda: self._from_hub(asked, deadline))
-        except (HubUnavailable, RepositoryTooLarge):
-            found = self._from_disk(asked, "the Hub did not answer")
+        except (HubUnavailable, RepositoryTooLarge) as away:
+            try:
+                found = self._from_disk(asked, "the Hub did not answer")
+            except UnknownArchitecture:  # its files were to tell, and the Hub kept them
+                raise away from None
             if found is None:
                 raise
             return found

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from estimators.architecture.hub.bounds import HUB_HOSTS
 from estimators.provenance import Refusal
 
 INSTEAD = "Try again later, choose a model of the embedded catalogue, or give a parameter count."
@@ -183,6 +184,13 @@ class HubQuestion:
     def not_a_hub(self) -> HubUnavailable:
         return HubUnavailable(
             f"{self.host} answered, but not as a Hugging Face Hub does.", f"Check HF_ENDPOINT. {INSTEAD}"
+        )
+
+    def leads_astray(self, host: str) -> HubUnavailable:
+        return HubUnavailable(
+            f"{self.host} sends on to {host[:100]!r} for {self.model_id}, which is no host of the Hub's: "
+            "nothing was asked there.",
+            f"The operator can name it in {HUB_HOSTS}. {INSTEAD}",
         )
 
     def bad_weights(self, problem: str) -> WeightsUnreadable:

@@ -11,6 +11,7 @@ from functools import cache
 from typing import TypeVar
 
 from estimators.architecture.hub.bounds import (
+    Astray,
     Limits,
     OutOfTime,
     OverLimit,
@@ -96,7 +97,7 @@ def library_calls(asked: HubQuestion, deadline: float, max_bytes: int, front_onl
     The cause is cut off: messages of the HTTP client may quote a header, and with it the token.
     """
     try:
-        with limited(Limits(deadline=deadline, max_bytes=max_bytes, front_only=front_only)):
+        with limited(Limits(deadline=deadline, max_bytes=max_bytes, home=asked.endpoint, front_only=front_only)):
             yield
     except HubRefusal:
         raise
@@ -117,6 +118,7 @@ def _refusal(asked: HubQuestion, error: Exception) -> HubRefusal:
         ((httpx2.ConnectError, httpx2.ConnectTimeout), asked.unreachable),
         ((OutOfTime, httpx2.TimeoutException), asked.too_slow),
         (OverLimit, asked.over_limits),
+        (Astray, lambda: asked.leads_astray(error.host if isinstance(error, Astray) else "")),
         (Undecodable, asked.not_a_hub),
         (errors.GatedRepoError, asked.gated),  # a kind of RepositoryNotFoundError, so before it
         (errors.RevisionNotFoundError, asked.no_revision),

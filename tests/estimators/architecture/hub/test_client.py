@@ -11,6 +11,7 @@ import sys
 
 import pytest
 
+from estimators.architecture.hub.bounds import may_lead_to
 from estimators.architecture.hub.client import (
     BadModelId,
     ConfigMissing,
@@ -200,7 +201,8 @@ def test_a_token_opens_gated_and_private_models(hub, tmp_path):
     assert client.fetch("org/private").spec.resident_params == LLAMA_PARAMS
 
 
-def test_the_token_stays_with_its_host_when_a_file_lies_elsewhere(hub, tmp_path):
+def test_the_token_stays_with_its_host_when_a_file_lies_elsewhere(hub, tmp_path, monkeypatch):
+    monkeypatch.setenv("RIGHTSIZE_HUB_HOSTS", "*.files.example 127.0.0.1")
     with HubServer() as elsewhere:
         elsewhere.add_model("org/llama", config=LLAMA)
         commit = commit_of("org/llama")
@@ -218,6 +220,43 @@ def test_the_token_stays_with_its_host_when_a_file_lies_elsewhere(hub, tmp_path)
         assert elsewhere.requests
         assert not any("authorization" in r.headers for r in elsewhere.requests)
     assert all(r.headers["authorization"] == f"Bearer {TOKEN}" for r in hub.requests)
+
+
+@pytest.mark.parametrize("prefix", ["/api/models/org/llama", "/org/llama/resolve/", "/org/bare/resolve/"])
+def test_nobody_else_is_asked_because_the_hub_says_so(hub, client, prefix):
+    """Of a page, of a config and of the front of a weight file alike."""
+    hub.add_model("org/bare", safetensors={"model.safetensors": {"w": ("BF16", [4, 4])}})
+    with HubServer() as elsewhere:
+        headers = {"Location": f"{elsewhere.url}/latest/meta-data", "ETag": '"x"', "X-Repo-Commit": "a" * 40}
+        hub.fail(prefix, status=302, headers=headers)
+        error = refusal(client, "org/bare" if "bare" in prefix else "org/llama")
+        assert type(error) is HubUnavailable
+        assert "sends on to '127.0.0.1'" in error.message
+        assert "RIGHTSIZE_HUB_HOSTS" in error.remedy
+        assert not elsewhere.requests
+
+
+@pytest.mark.parametrize(
+    ("address", "home", "may"),
+    [
+        ("http://hub.example/a", "http://hub.example", True),
+        ("https://hub.example/a", "http://hub.example:80", True),
+        ("http://hub.example:9000/a", "http://hub.example", False),
+        ("http://hub.example/a", "https://hub.example", False),  # in the open
+        ("https://cas-bridge.xethub.hf.co/x", "https://huggingface.co", True),
+        ("https://cdn-lfs.huggingface.co/x", "http://mirror.example", True),
+        ("http://cdn-lfs.hf.co/x", "https://huggingface.co", False),
+        ("https://hf.co.evil.example/x", "https://huggingface.co", False),
+        ("https://evilhf.co/x", "https://huggingface.co", False),
+        ("https://hf.co@evil.example/x", "https://huggingface.co", False),
+        ("http://169.254.169.254/latest", "https://huggingface.co", False),
+        ("https://a.s3.example/x", "https://huggingface.co", True),
+        ("https://s3.example/x", "https://huggingface.co", False),
+    ],
+)
+def test_where_a_hub_may_keep_its_files(address, home, may, monkeypatch):
+    monkeypatch.setenv("RIGHTSIZE_HUB_HOSTS", "*.s3.example, b.example")
+    assert may_lead_to(address, home) is may
 
 
 def test_a_token_no_header_can_carry_is_never_quoted(hub, tmp_path, caplog):
@@ -358,6 +397,16 @@ def test_a_server_that_stalls_is_left_at_the_deadline(hub, tmp_path, prefix, fau
     error = refusal(HubClient(endpoint=hub.url, timeout_s=0.4, cache_dir=tmp_path))
     assert type(error) is HubUnavailable
     assert "did not answer within 0.4 s" in error.message
+
+
+def test_files_that_do_not_come_in_time_are_the_hubs_fault_and_not_the_architectures(hub, tmp_path):
+    """The config is on disk by then: read again without the files, it would be an architecture nobody knows."""
+    odd = {"architectures": ["OddForCausalLM"], "model_type": "odd"}
+    hub.add_model("org/odd", config=odd, safetensors={"model.safetensors": {"w": ("BF16", [4, 4])}})
+    hub.fail(f"/org/odd/resolve/{commit_of('org/odd')}/model.safetensors", delay_seconds=60)
+    error = refusal(HubClient(endpoint=hub.url, timeout_s=0.6, cache_dir=tmp_path), "org/odd")
+    assert type(error) is HubUnavailable
+    assert "did not answer within 0.6 s" in error.message
 
 
 def test_an_endless_redirect(hub, client):
