@@ -32,6 +32,7 @@ log = logging.getLogger("rightsize")
 MARK = b"<title>Streamlit</title>"
 NAME = "Rightsize"
 SAID = "Which language model, at which precision, on which machines, meets your bar, and what it costs a month."
+NO_PAGE = "There is no such page here."
 LONGEST_QUERY = 8_000
 MOST_PARAMETERS = 200
 MOST_SECONDS = 0.7
@@ -77,6 +78,16 @@ def tags(title: str, description: str) -> bytes:
     return "\n    ".join(lines).encode()
 
 
+def no_page(home: str) -> bytes:
+    """What a wrong path shows. Streamlit's own page would look for its server under that path, and stay blank."""
+    return (
+        f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8" />\n    {tags(NAME, SAID).decode()}\n'
+        '<meta name="viewport" content="width=device-width" /><meta name="color-scheme" content="light dark" />'
+        f'</head><body style="font-family: sans-serif; margin: 15vh 10vw"><h1>{NAME}</h1><p>{NO_PAGE}</p>'
+        f'<p><a href="{in_html(home)}">{SAID}</a></p></body></html>\n'
+    ).encode()
+
+
 def pages_of(main: str, base: str = "") -> frozenset[str]:
     """Paths of the dashboard's pages, from the text of its entry point: "/", "/memory" ..."""
     found = re.findall(r"""url_path=["']([\w-]+)["']""", main)
@@ -111,10 +122,10 @@ class Unfurl:
                 return
             body = b"".join(parts)
             if MARK in body:
-                known = scope["path"] in self.pages
-                query = scope["query_string"].decode("latin-1") if known else ""
-                start["status"] = start["status"] if known else 404
-                body = body.replace(MARK, tags(*await _in_time(query)), 1)
+                if scope["path"] in self.pages:
+                    body = body.replace(MARK, tags(*await _in_time(scope["query_string"].decode("latin-1"))), 1)
+                else:
+                    start["status"], body = 404, no_page(min(self.pages, key=len))
                 headers = MutableHeaders(raw=start["headers"])
                 headers["content-length"] = str(len(body))
                 for name in ("etag", "last-modified", "accept-ranges"):

@@ -13,7 +13,7 @@ from starlette.testclient import TestClient
 
 from app import unfurl
 from app.sources import shared_sources
-from app.unfurl import NAME, SAID, Unfurl, pages_of, told
+from app.unfurl import NAME, NO_PAGE, SAID, Unfurl, pages_of, told
 from tests.conftest import ROOT
 
 PAGE = "<!DOCTYPE html><html><head><title>Streamlit</title></head><body></body></html>"
@@ -30,6 +30,12 @@ async def page(request: Request) -> Response:
 
 async def other(_request: Request) -> Response:
     return JSONResponse({"text": "<title>Streamlit</title>"})
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _tables_are_read() -> None:
+    """As at the start of the server: a title has 0.7 s."""
+    told(LINK.partition("?")[2], shared_sources())
 
 
 @pytest.fixture
@@ -98,10 +104,20 @@ def test_when_many_links_are_opened_at_once_a_page_is_served_all_the_same(
 def test_a_path_that_is_no_page_is_404_and_every_page_is_none(client: TestClient) -> None:
     assert {"/", "/memory", "/speed", "/cost", "/levers", "/compare", "/prices", "/recommend"} <= pages_of(MAIN)
     assert {client.get(path).status_code for path in pages_of(MAIN)} == {200}
-    for path in ("/nothing", "/metric", "/memory/deep", "/nothing?model=8B"):
+    for path in ("/nothing", "/metric", "/memory/deep", "/nothing?model=8B", "/etc", "/a/b/c/d"):
         reply = client.get(path)
         assert reply.status_code == 404
         assert f"<title>{NAME}</title>" in reply.text
+        assert NO_PAGE in reply.text
+        assert "<script" not in reply.text
+        assert '<a href="/">' in reply.text
+
+
+def test_a_wrong_path_leads_to_where_the_pages_lie() -> None:
+    found = TestClient(Unfurl(Starlette(routes=[Route("/{rest:path}", page)]), pages=pages_of(MAIN, "tools/sizes")))
+    reply = found.get("/tools/sizes/memroy")
+    assert reply.status_code == 404
+    assert '<a href="/tools/sizes">' in reply.text
 
 
 def test_pages_lie_under_the_path_the_server_is_told() -> None:
