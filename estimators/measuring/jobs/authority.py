@@ -18,6 +18,7 @@ log = logging.getLogger("rightsize")
 SWITCH = "RIGHTSIZE_PROFILING"
 TOKEN = "RIGHTSIZE_PROFILING_TOKEN"  # noqa: S105 (the variable's name)
 PEOPLE = "RIGHTSIZE_PROFILING_PEOPLE"
+UNVERIFIED = "RIGHTSIZE_PROFILING_UNVERIFIED"  # 1: the provider says of no address whether it is verified
 TICKET = "rightsize-may-measure"  # the cookie that a token was exchanged for
 SHORTEST_TOKEN = 16  # characters; a shorter one can be guessed
 
@@ -82,9 +83,15 @@ def for_this_machine(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 def person_matches(claims: Mapping[str, object], environment: Mapping[str, str] = os.environ) -> bool:
-    """Whether the signed-in person's verified address, or its domain ("@example.com"), is among those named."""
-    address = claims.get("email")
-    if not isinstance(address, str) or address.count("@") != 1 or claims.get("email_verified") is False:
+    """Whether the signed-in person's address, or its domain ("@example.com"), is among those named.
+
+    The provider must say that it is verified: with some, people write any into their profile. Where a provider says
+    nothing of it, the operator answers for its addresses with `RIGHTSIZE_PROFILING_UNVERIFIED`.
+    """
+    address, verified = claims.get("email"), claims.get("email_verified")
+    if not isinstance(address, str) or address.count("@") != 1:
+        return False
+    if verified not in (True, "true") and not (verified is None and environment.get(UNVERIFIED) == "1"):
         return False
     named = {entry.strip().casefold() for entry in environment.get(PEOPLE, "").split(",") if "@" in entry}
     address = address.strip().casefold()

@@ -43,17 +43,30 @@ def test_a_signed_in_person_who_is_named_may(email: str) -> None:
 @pytest.mark.parametrize(
     "claims",
     [
-        {"email": "eve@example.com"},
+        {"email": "eve@example.com", "email_verified": True},
         {"email": "ann@example.com", "email_verified": False},
-        {"email": "ann@example.com@evil.net"},
-        {"email": "bob@sub.ops.example.com"},
-        {"email": ["ann@example.com"]},
+        {"email": "ann@example.com"},
+        {"email": "ann@example.com", "email_verified": None},
+        {"email": "ann@example.com", "email_verified": "false"},
+        {"email": "ann@example.com", "email_verified": 2},
+        {"email": "ann@example.com@evil.net", "email_verified": True},
+        {"email": "bob@sub.ops.example.com", "email_verified": True},
+        {"email": ["ann@example.com"], "email_verified": True},
+        {"email_verified": True},
         {},
     ],
 )
 def test_a_signed_in_person_who_is_not_may_not(claims: dict[str, object]) -> None:
     with pytest.raises(NotAuthorised, match="not among those"):
         authorise(oidc=True, claims=claims, environment=PEOPLE)
+
+
+def test_of_a_provider_that_never_says_so_the_operator_can_take_addresses_unverified() -> None:
+    lenient = PEOPLE | {"RIGHTSIZE_PROFILING_UNVERIFIED": "1"}
+    authorise(oidc=True, claims={"email": "ann@example.com"}, environment=lenient)
+    for claims in ({"email": "ann@example.com", "email_verified": False}, {"email": "eve@example.com"}):
+        with pytest.raises(NotAuthorised, match="not among those"):
+            authorise(oidc=True, claims=claims, environment=lenient)
 
 
 def test_where_people_sign_in_no_token_does() -> None:
