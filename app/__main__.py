@@ -114,8 +114,11 @@ def _serve(address: str, port: int) -> int:
 
 def run() -> int:
     """What the command does with how its own process ends."""
+    from app.terminal import only_visible
+
     try:
-        return main()
+        with only_visible():
+            return main()
     except BrokenPipeError:  # `... | head` has seen enough
         sys.stderr.close()
         return 0

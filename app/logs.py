@@ -1,10 +1,16 @@
-"""Log lines as JSON, one object each, where `RIGHTSIZE_LOGS` is json; else as the libraries write them."""
+"""Log lines as JSON, one object each, where `RIGHTSIZE_LOGS` is json; else as the libraries write them, without what
+acts on a terminal or begins a line of its own."""
 
 from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Mapping
+from copy import copy
 from datetime import UTC, datetime
+
+from app.terminal import visible
+from app.text import plain
 
 LOGS = "RIGHTSIZE_LOGS"
 
@@ -24,10 +30,31 @@ class JsonLines(logging.Formatter):
         return json.dumps(line)
 
 
+class VisibleLines(logging.Formatter):
+    """As another formatter writes it: a message stays one line, and nothing in it is more than text."""
+
+    def __init__(self, form: logging.Formatter | None) -> None:
+        super().__init__()
+        self._form = form or logging.Formatter()
+
+    def format(self, record: logging.LogRecord) -> str:
+        said = copy(record)
+        said.msg = plain(str(record.msg))
+        if isinstance(record.args, Mapping):
+            said.args = {name: _plain(value) for name, value in record.args.items()}
+        elif record.args:  # one by one: uvicorn's formatter counts them
+            said.args = tuple(map(_plain, record.args))
+        if record.exc_info and record.exc_info[0] is not None:
+            said.exc_text = visible(self.formatException(record.exc_info))
+        return self._form.format(said)
+
+
+def _plain(value: object) -> object:
+    return value if value is None or isinstance(value, (int, float)) else plain(str(value))
+
+
 def set_up_logs(form: str | None) -> None:
     """Gives every handler that writes now the form that was asked for, and the root one if it has none."""
-    if form != "json":
-        return
     root = logging.getLogger()
     if not root.handlers:
         root.addHandler(logging.StreamHandler())
@@ -36,4 +63,4 @@ def set_up_logs(form: str | None) -> None:
         *(found for found in logging.root.manager.loggerDict.values() if isinstance(found, logging.Logger)),
     ]
     for handler in {handler for logger in loggers for handler in logger.handlers}:
-        handler.setFormatter(JsonLines())
+        handler.setFormatter(JsonLines() if form == "json" else VisibleLines(handler.formatter))

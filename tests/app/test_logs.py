@@ -43,5 +43,21 @@ def test_a_line_is_one_object_whatever_it_says(logger: logging.Logger, written: 
 
 def test_without_the_switch_lines_stay_as_they_are(logger: logging.Logger, written: io.StringIO) -> None:
     set_up_logs(None)
-    logger.warning("as it was")
-    assert written.getvalue() == "as it was\n"
+    logger.warning("as it was: %d, %.1f %s", 5, 0.25, None)
+    logger.warning("%(name)s twice", {"name": "said"})
+    assert written.getvalue() == "as it was: 5, 0.2 None\nsaid twice\n"
+
+
+def test_what_was_sent_begins_no_line_and_moves_no_cursor(logger: logging.Logger, written: io.StringIO) -> None:
+    set_up_logs(None)
+    forged = "a\r\n2026-11-28 INFO all is well\x1b[2J\x9b1m\u202e\ud800"
+    logger.warning("refused %s", forged)
+    logger.warning(forged)
+    try:
+        raise RuntimeError(forged)
+    except RuntimeError as error:
+        logger.exception("failed: %s", error)
+    lines = written.getvalue().split("\n")
+    assert [line.startswith("2026") for line in lines[:3]] == [False] * 3
+    assert all(c.isprintable() or c == "\n" for c in written.getvalue())
+    assert lines[2].startswith("failed: a  2026-11-28 INFO all is well [2J")
