@@ -20,6 +20,7 @@ from typing import Any
 from sqlalchemy import URL, Engine, create_engine, event
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DisconnectionError
+from sqlalchemy.pool import NullPool
 
 from estimators.provenance import Refusal
 
@@ -81,6 +82,13 @@ def _folder() -> Path:
 def database_exists() -> bool:
     """Whether there is a database to read: a configured one, or the file of an earlier run."""
     return bool(os.environ.get("DATABASE_URL")) or (_folder() / "rightsize.db").exists()
+
+
+def patient_engine() -> Engine:
+    """An engine without the limits of the dashboard's, for one connection. Raises as `engine` does."""
+    url = database_url()
+    open_engine(url.render_as_string(hide_password=False))  # says what is wrong with an address
+    return create_engine(url, poolclass=NullPool)
 
 
 def engine() -> Engine:

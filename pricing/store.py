@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, cast
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from estimators.provenance import Refusal, refusing
+from estimators.database.schema import metadata
+from estimators.database.store import Store
+from estimators.provenance import Refusal
 from pricing.offers import Listing, PurchaseOption
 from pricing.reading import ODD_ROW, StoredPrice, StoredReading, amount, stored_moment
 from pricing.snapshot import PricePoint
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
 
     from pricing.offers import Offer
     from pricing.reading import PriceReading
-
-metadata = sa.MetaData()
 
 # One row per price and the span it was seen in: a change of price ends a row and starts another.
 prices = sa.Table(
@@ -76,37 +75,11 @@ def _chunks(ids: Sequence[int]) -> Iterator[Sequence[int]]:
         yield ids[start : start + IDS_PER_STATEMENT]
 
 
-class PriceStore:
+class PriceStore(Store):
     """Readings and prices in a database several processes may share."""
 
     def __init__(self, engine: Engine) -> None:
-        self._engine = engine
-        self._made = False  # the tables, as far as this process knows
-
-    @contextmanager
-    def _transaction(self) -> Iterator[Connection]:
-        try:
-            with refusing(SQLAlchemyError, _unavailable):
-                if not self._made:
-                    self._make()
-                with self._engine.begin() as connection:
-                    yield connection
-        except StoreUnavailable:
-            self._made = False  # it may be another database, or a new file, when it is back
-            raise
-
-    def create(self) -> None:
-        """Makes the tables unless they are there, as every other call does that finds none made."""
-        with self._transaction():
-            pass
-
-    def _make(self) -> None:
-        """Two processes may do it at once: what another made between the check and the statement is found then."""
-        try:
-            metadata.create_all(self._engine)
-        except DBAPIError:
-            metadata.create_all(self._engine)
-        self._made = True
+        super().__init__(engine, _unavailable)
 
     def record(self, reading: PriceReading) -> bool:
         """Takes a reading over in one transaction; False if one as new is already there, and then changes nothing.

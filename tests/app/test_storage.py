@@ -128,7 +128,7 @@ def test_a_stopped_server_holds_nobody_and_what_was_read_meanwhile_is_kept_when_
 ) -> None:
     monkeypatch.setattr(storage, "REST_S", 1.0)
     with psycopg.connect(postgres.replace("+psycopg", "")) as connection:
-        connection.execute("DROP TABLE IF EXISTS price, price_reading")
+        connection.execute("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
     made = open_engine(postgres)
     book = Book(store=PriceStore(made), clock=lambda: datetime(2026, 11, 21, 11, tzinfo=UTC))
     measured = MeasurementStore(made)

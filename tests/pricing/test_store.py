@@ -69,7 +69,7 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     address: str = request.getfixturevalue("postgres")
     engine = sa.create_engine(address)
     with engine.begin() as connection:
-        connection.execute(sa.text("DROP TABLE IF EXISTS price, price_reading"))
+        connection.execute(sa.text("DROP SCHEMA public CASCADE; CREATE SCHEMA public"))
     engine.dispose()
     yield address
 
@@ -170,7 +170,8 @@ def test_tables_that_are_missing_are_made(tmp_path: Path) -> None:
     store = PriceStore(engine)
     assert list(store.current()) == []
     with engine.begin() as connection:
-        connection.execute(sa.text("DROP TABLE price"))
+        for table in ("price", "price_reading", "alembic_version"):
+            connection.execute(sa.text(f"DROP TABLE {table}"))
     with pytest.raises(StoreUnavailable, match="not kept"):  # a file that was taken away, noticed
         store.record(reading(1, at(0), types=1))
     assert store.record(reading(1, at(0), types=1))

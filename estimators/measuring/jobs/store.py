@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 import sqlalchemy as sa
-from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy import Engine
 
+from estimators.database.schema import metadata
+from estimators.database.store import Store
 from estimators.measuring.device.device_profile import DeviceProfile, read_profile
 from estimators.measuring.foreign import ForeignInput, number, text
 from estimators.measuring.jobs.job_state import LONGEST_DEVICE, OPEN, JobState, MeasurementsUnavailable, Status
 from estimators.measuring.measurement import Measurement, as_dict, from_dict
-from estimators.provenance import Refusal, refusing
-
-metadata = sa.MetaData()
+from estimators.provenance import Refusal
 
 measurements = sa.Table(
     "measurement",
@@ -85,39 +84,13 @@ def _text(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat(timespec="milliseconds")
 
 
-class MeasurementStore:
+class MeasurementStore(Store):
     """One database that several processes share."""
 
     def __init__(self, engine: Engine) -> None:
-        self._engine = engine
-        self._made = False  # the tables, as far as this process knows
+        super().__init__(engine, _unavailable)
         self.unreadable = 0  # measurements the last `history` left out, and
         self.unreadable_jobs = 0  # jobs the last look at the queue did: damaged, or of another version of this tool
-
-    @contextmanager
-    def _transaction(self) -> Iterator[Connection]:
-        try:
-            with refusing(SQLAlchemyError, _unavailable):
-                if not self._made:
-                    self._make()
-                with self._engine.begin() as connection:
-                    yield connection
-        except MeasurementsUnavailable:
-            self._made = False  # it may be another database, or a new file, when it is back
-            raise
-
-    def create(self) -> None:
-        """Makes the tables unless they are there, as every other call does that finds none made."""
-        with self._transaction():
-            pass
-
-    def _make(self) -> None:
-        """Two processes may do it at once: what another made between the check and the statement is found then."""
-        try:
-            metadata.create_all(self._engine)
-        except DBAPIError:
-            metadata.create_all(self._engine)
-        self._made = True
 
     # measurements
 
