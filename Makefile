@@ -4,8 +4,9 @@ PYTHON ?= python3
 PORT ?= 8501
 VENV := .venv
 BIN := $(VENV)/bin
+SET_UP := -m estimators.measuring.jobs.set_up
 
-.PHONY: run test test-fast browser lint format bench pictures calibrate accuracy layouts profile-setup ray-setup bench-profile lock clean
+.PHONY: run test test-fast browser lint format bench pictures calibrate accuracy layouts profile-setup serving-setup ray-setup bench-profile lock clean
 
 run: $(VENV)/run.stamp
 	$(BIN)/python -m app serve --port $(PORT)
@@ -64,39 +65,29 @@ $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/run.stamp: requirements.txt | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	$(BIN)/python $(SET_UP) $(VENV) requirements.txt
 	@touch $@
 
 $(VENV)/dev.stamp: requirements-dev.txt requirements.txt | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	$(BIN)/python $(SET_UP) $(VENV) requirements-dev.txt
 	@touch $@ $(VENV)/run.stamp
 
-# The environment that measures on attached devices; several GB with an NVIDIA driver, 1.3 GB without.
-TORCH_CPU_INDEX ?= https://download.pytorch.org/whl/cpu
+# The environment that measures on attached devices; several GB with an NVIDIA driver, 1.3 GB without. TORCH_CPU_INDEX
+# names where its CPU build of torch comes from.
 profile-setup: .venv-profile/setup.stamp
 
-.venv-profile/setup.stamp: requirements-profile.txt
-	$(PYTHON) -m venv .venv-profile
-	@if ! command -v nvidia-smi >/dev/null; then \
-		echo "No NVIDIA driver: the CPU build of torch"; \
-		.venv-profile/bin/pip install --quiet --disable-pip-version-check --retries 2 --no-deps \
-			--index-url $(TORCH_CPU_INDEX) "$$(grep '^torch==' requirements-profile.txt)" \
-			|| echo "That build could not be fetched; the usual one is taken"; \
-	fi
-	.venv-profile/bin/pip install --quiet --disable-pip-version-check -r requirements-profile.txt
-	@touch $@
+# Real servers to measure, and GuideLLM beside our own client: transformers serve; 1.6 GB.
+serving-setup: .venv-serving/setup.stamp
 
 # The environment that talks to a Ray cluster, when RAY_ADDRESS names one; 0.5 GB.
 ray-setup: .venv-ray/setup.stamp
 
-.venv-ray/setup.stamp: requirements-ray.txt
-	$(PYTHON) -m venv .venv-ray
-	.venv-ray/bin/pip install --quiet --disable-pip-version-check -r requirements-ray.txt
-	@touch $@
+.venv-%/setup.stamp: requirements-%.txt | $(BIN)/python
+	$(BIN)/python $(SET_UP) .venv-$* $<
 
 # Measures how well measuring works, on a quiet machine, and keeps the figures with their date.
 bench-profile: $(VENV)/run.stamp profile-setup
 	$(BIN)/python -m app.measuring.bench
 
 clean:
-	rm -rf $(VENV) .venv-profile .venv-ray .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) .venv-profile .venv-serving .venv-ray .pytest_cache .mypy_cache .ruff_cache

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from estimators.measuring.jobs.set_up import STAMP
 from estimators.provenance import Refusal
 
 ROOT = Path(__file__).parents[3]
@@ -18,6 +19,7 @@ RAY_OVERRIDE = "RIGHTSIZE_RAY_PYTHON"
 PASSED = re.compile(
     r"PATH|HOME|LANG|LC_.*|TMPDIR|TZ|LD_LIBRARY_PATH|CUDA_.*|NVIDIA_.*|HF_HOME|HF_HUB_CACHE|XDG_CACHE_HOME"
 )
+INSTALLING = re.compile(r"PIP_.*|UV_.*|TORCH_CPU_INDEX|SSL_CERT_.*|https?_proxy|no_proxy", re.IGNORECASE)
 
 
 class NotSetUp(Refusal):
@@ -27,12 +29,32 @@ class NotSetUp(Refusal):
 def profiling_python(environment: Mapping[str, str] = os.environ) -> Path:
     """The interpreter that has torch: RIGHTSIZE_PROFILE_PYTHON, else .venv-profile of the project."""
     named = environment.get(OVERRIDE)
-    found = Path(named) if named else ROOT / ".venv-profile" / "bin" / "python"
-    if not os.access(found, os.X_OK):
+    folder = ROOT / ".venv-profile"
+    found = Path(named) if named else folder / "bin" / "python"
+    if not os.access(found, os.X_OK) or not (named or (folder / STAMP).exists()):
         raise NotSetUp(
             "The profiling environment is not set up here.", field="device", remedy="Run: make profile-setup"
         )
     return found
+
+
+def set_up_command(name: str) -> list[str]:
+    """The command that makes `.venv-<name>` of the project: "profile" or "serving"."""
+    requirements = ROOT / f"requirements-{name}.txt"
+    if not requirements.exists():
+        raise NotSetUp(
+            "This installation carries no list of what to install.",
+            field="device",
+            remedy=f"Make an environment with torch and transformers, and name its Python by {OVERRIDE}.",
+        )
+    module = "estimators.measuring.jobs.set_up"
+    return [sys.executable, "-m", module, str(ROOT / f".venv-{name}"), str(requirements), "--events"]
+
+
+def set_up_environment(environment: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """Variables of a process that installs: the worker's, and where packages come from."""
+    kept = {key: value for key, value in environment.items() if INSTALLING.fullmatch(key)}
+    return worker_environment(environment) | kept
 
 
 def ray_address(environment: Mapping[str, str] = os.environ) -> str:
