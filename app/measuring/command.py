@@ -135,11 +135,10 @@ def _measure(asked: argparse.Namespace) -> int:
     from estimators.measuring.jobs.jobs import run_job
 
     config: dict[str, object] = {}
-    if asked.endpoint and asked.guidellm:
-        return _with_guidellm(asked)
     if asked.endpoint:
         policy, sweep = _endpoint(asked)
-        assignment = endpoint_assignment(asked.endpoint, sweep, policy, os.environ.get(asked.key_variable, ""))
+        key = os.environ.get(asked.key_variable, "")
+        assignment = endpoint_assignment(asked.endpoint, sweep, policy, key, guidellm=asked.guidellm)
     else:
         config = _config(asked.model, asked.config)
         assignment = _device(asked, config)
@@ -218,27 +217,6 @@ def _endpoint(asked: argparse.Namespace) -> tuple[Any, Any]:
         gpus=asked.gpus,
     )
     return EndpointPolicy(hosts=frozenset({host}), private=True), plan
-
-
-def _with_guidellm(asked: argparse.Namespace) -> int:
-    from estimators.measuring.server.guard import check_endpoint
-    from estimators.measuring.server.guidellm import find_guidellm, measure_with_guidellm
-
-    program = find_guidellm()
-    if program is None:
-        raise Refusal(
-            "GuideLLM is not installed here.", field="endpoint", remedy="Install it, or leave --guidellm out."
-        )
-    if os.environ.get(asked.key_variable):
-        raise Refusal(
-            "GuideLLM would show the key on its command line.", field="endpoint", remedy="Leave --guidellm out."
-        )
-    policy, plan = _endpoint(asked)
-    endpoint = check_endpoint(asked.endpoint, policy)
-    made = measure_with_guidellm(program, endpoint, plan, asked.prompt, asked.seconds + 60)
-    if not asked.no_store:
-        _store().add(made)
-    return _print(made)
 
 
 def _compared(store: MeasurementStore, made: Measurement, config: dict[str, object]) -> dict[str, object]:

@@ -23,6 +23,8 @@ from estimators.measuring.jobs.environment import (
     is_set_up,
     profiling_python,
     ray_address,
+    set_up_command,
+    set_up_environment,
     worker_command,
     worker_environment,
 )
@@ -32,13 +34,16 @@ from estimators.measuring.jobs.jobs import Work, run_job
 from estimators.measuring.jobs.process import device_key
 from estimators.measuring.server.endpoint_worker import job_line
 from estimators.measuring.server.guard import EndpointPolicy, check_endpoint
+from estimators.measuring.server.guidellm import find_guidellm
 from estimators.measuring.server.sweep import SweepPlan
+from estimators.provenance import Refusal
 
 if TYPE_CHECKING:
     from estimators.measuring.jobs.store import MeasurementStore
 
 ROOT = Path(__file__).parents[2]
 START_S = 60.0  # beside a job's own limit: starting the worker and loading torch
+SET_UP_S = 1800.0  # several GB over a slow line
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,12 +52,16 @@ class Assignment:
 
     device: str
     title: str
-    kind: str  # "attached", "cluster" or "endpoint"
+    kind: str  # "attached", "cluster", "endpoint" or "set-up"
     line: str = field(repr=False)  # may hold a key
     seconds: float
     threads: int = 1
 
     def work(self) -> Work:
+        if self.kind == "set-up":
+            return Work(
+                command=set_up_command(self.line), environment=set_up_environment(), line="", seconds=self.seconds
+            )
         cluster = self.kind == "cluster"
         return Work(
             command=worker_command(self.kind),
@@ -96,16 +105,39 @@ def _cluster_line(address: str, job: DeviceJob, accelerator: str) -> str:
     )
 
 
-def endpoint_assignment(url: str, plan: SweepPlan, policy: EndpointPolicy, api_key: str = "") -> Assignment:
-    """A measurement of a running server. Raises `Refusal` for an address that may not be reached."""
+def endpoint_assignment(
+    url: str, plan: SweepPlan, policy: EndpointPolicy, api_key: str = "", *, guidellm: bool = False
+) -> Assignment:
+    """A measurement of a running server, by our own client or by GuideLLM. Raises `Refusal` for an address that may not
+    be reached, and where GuideLLM is asked for and not there."""
     endpoint = check_endpoint(url, policy)
+    program = find_guidellm() if guidellm else ""
+    if program is None:
+        raise Refusal(
+            "GuideLLM is not installed here.",
+            field="endpoint",
+            remedy="Run: make serving-setup; or measure without it.",
+        )
     levels = ", ".join(map(str, plan.concurrencies))
+    each = 2 * plan.seconds_per_level + (START_S if program else 0.0)
     return Assignment(
         device=endpoint.shown[:LONGEST_DEVICE],
         title=f"{endpoint.shown}, {plan.prompt_tokens} + {plan.output_tokens} tokens, {levels} in flight",
         kind="endpoint",
-        line=job_line(endpoint, plan, api_key),
-        seconds=min(MOST_SECONDS, 2 * plan.seconds_per_level * len(plan.concurrencies) + START_S),
+        line=job_line(endpoint, plan, api_key, program),
+        seconds=min(MOST_SECONDS, each * len(plan.concurrencies) + START_S),
+    )
+
+
+def set_up_assignment(name: str) -> Assignment:
+    """Making the environment "profile" or "serving". Raises `Refusal` where it cannot be made."""
+    set_up_command(name)
+    return Assignment(
+        device=device_key(f"set-up-{name}"),
+        title=f"setting up the environment {name}",
+        kind="set-up",
+        line=name,
+        seconds=SET_UP_S,
     )
 
 

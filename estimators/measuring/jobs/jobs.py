@@ -165,6 +165,6 @@ def _take(event: object, outcome: _Outcome) -> dict[str, object]:
         elif kind == "result":
             outcome.made.append(from_dict(at(event, "measurement")))
             outcome.status, outcome.message = Status.DONE, "Measured."
-        elif kind in (Status.REFUSED, Status.OUT_OF_MEMORY, Status.FAILED):
+        elif kind in (Status.DONE, Status.REFUSED, Status.OUT_OF_MEMORY, Status.FAILED):
             outcome.status, outcome.message = Status(str(kind)), text(at(event, "message"), 600)
     return {}

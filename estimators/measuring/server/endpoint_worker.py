@@ -7,24 +7,26 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterable, Mapping
 
 from estimators.measuring.foreign import at, count, text
 from estimators.measuring.jobs.process import end_with_parent
-from estimators.measuring.measurement import as_dict
+from estimators.measuring.measurement import Measurement, as_dict
 from estimators.measuring.server.connection import Timeouts
 from estimators.measuring.server.endpoint import Client
 from estimators.measuring.server.guard import Endpoint
+from estimators.measuring.server.guidellm import measure_with_guidellm
 from estimators.measuring.server.sweep import SweepPlan, sweep
 from estimators.precision import Weights
 from estimators.provenance import Refusal
 from estimators.workload import Engine
 
 
-def job_line(endpoint: Endpoint, plan: SweepPlan, api_key: str = "") -> str:
-    """The job as a line of JSON; only ever written to a pipe."""
+def job_line(endpoint: Endpoint, plan: SweepPlan, api_key: str = "", guidellm: str = "") -> str:
+    """The job as a line of JSON; only ever written to a pipe. `guidellm` is the program that sends the requests."""
     where = {key: getattr(endpoint, key) for key in ("scheme", "host", "port", "address", "path")}
     what = {key: getattr(plan, key) for key in SweepPlan.__slots__}
-    return json.dumps({"endpoint": where, "plan": what, "api_key": api_key})
+    return json.dumps({"endpoint": where, "plan": what, "api_key": api_key, "guidellm": guidellm})
 
 
 def main() -> int:
@@ -35,16 +37,22 @@ def main() -> int:
         plan = _plan(job["plan"])
         endpoint = Endpoint(**job["endpoint"])
         client = Client(endpoint, api_key=job["api_key"], limits=Timeouts(total_s=2 * plan.seconds_per_level))
-        made = sweep(
-            client, plan, endpoint.shown, lambda share, message: tell("progress", share=share, message=message)
-        )
-        for measurement in made:
+        for measurement in _measured(client, endpoint, plan, job):
             tell("result", measurement=as_dict(measurement))
     except Refusal as refusal:
         tell("refused", field=refusal.field, message=str(refusal))
     except Exception as problem:
         tell("failed", message=type(problem).__name__)  # its words might hold the key
     return 0
+
+
+def _measured(client: Client, endpoint: Endpoint, plan: SweepPlan, job: Mapping[str, str]) -> Iterable[Measurement]:
+    def told(share: float, message: str) -> None:
+        tell("progress", share=share, message=message)
+
+    if job["guidellm"]:
+        return measure_with_guidellm(job["guidellm"], client, endpoint, plan, told, job["api_key"])
+    return sweep(client, plan, endpoint.shown, told)
 
 
 def tell(event: str, **values: object) -> None:

@@ -66,11 +66,10 @@ class _Level:
 
 def sweep(client: Client, plan: SweepPlan, shown: str, progress: Progress) -> tuple[Measurement, ...]:
     """One measurement per concurrency that answered; raises `EndpointUnusable` when none did."""
-    _check(plan)
+    check_plan(plan)
     progress(0.0, "asking the server for its model")
     try:
-        model = plan.model or _only_model(client)
-        words, served_prompt = _probe(client, model, plan)
+        model, words, served_prompt = probed(client, plan)
     except ServerFailure as failure:
         raise EndpointUnusable(str(failure), field="endpoint", remedy="Check that the server runs.") from None
     version, made, last_failure = client.version(), [], ""
@@ -87,7 +86,8 @@ def sweep(client: Client, plan: SweepPlan, shown: str, progress: Progress) -> tu
     return tuple(made)
 
 
-def _check(plan: SweepPlan) -> None:
+def check_plan(plan: SweepPlan) -> None:
+    """Raises `EndpointUnusable` for a sweep that measures nothing, or sends too much."""
     if plan.prompt_tokens < 1 or plan.output_tokens < 2:
         raise EndpointUnusable("A sweep needs a prompt token and two output tokens or more.", field="output")
     asked = sum(plan.concurrencies) * plan.requests_per_stream
@@ -100,7 +100,12 @@ def _check(plan: SweepPlan) -> None:
 
 
 def _only_model(client: Client) -> str:
-    models = client.models()
+    models: tuple[str, ...] = ()
+    try:
+        models = client.models()
+    except ServerFailure as failure:
+        if not str(failure).startswith("The server answered"):  # transformers serve answers 500 without a Hub cache
+            raise
     if len(models) == 1:
         return models[0]
     if not models:
@@ -108,18 +113,20 @@ def _only_model(client: Client) -> str:
     raise ServerFailure(f"The server has several models; name one of {', '.join(models[:8])}.")
 
 
-def _probe(client: Client, model: str, plan: SweepPlan) -> tuple[int, int | None]:
-    """Words that make the prompt length, learnt from two short answers that also warm the server up."""
+def probed(client: Client, plan: SweepPlan) -> tuple[str, int, int | None]:
+    """The model's served name; words that make the prompt length, learnt from two short answers that also warm the
+    server up; and that length where the server counts it."""
+    model = plan.model or _only_model(client)
     counted = []
     for position, words in enumerate(PROBE_WORDS):
         reading = client.complete(model, synthetic_prompt(words, plan.seed + position), 2)
         counted.append((words, reading.prompt_tokens))
     (few, few_tokens), (many, many_tokens) = counted
     if few_tokens is None or many_tokens is None:
-        return plan.prompt_tokens, None
+        return model, plan.prompt_tokens, None
     words = words_for(plan.prompt_tokens, short=(few, few_tokens), long=(many, many_tokens))
     client.complete(model, synthetic_prompt(words, plan.seed + 2), 2)  # the first prompt of this length is slower
-    return words, plan.prompt_tokens
+    return model, words, plan.prompt_tokens
 
 
 def _run_level(client: Client, plan: SweepPlan, model: str, words: int, concurrency: int) -> _Level:

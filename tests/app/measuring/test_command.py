@@ -13,7 +13,7 @@ from app.measuring.command import add_profile_command
 from app.measuring.jobs import as_line, endpoint_assignment, from_line, measurement_store, start
 from app.sources import LocalSources
 from estimators.architecture.hub.client import HubClient
-from estimators.measuring.jobs.environment import is_set_up, worker_environment
+from estimators.measuring.jobs.environment import is_set_up, set_up_environment, worker_environment
 from estimators.measuring.jobs.job_state import Status
 from estimators.measuring.measurement import export_json
 from estimators.measuring.server.guard import EndpointPolicy
@@ -160,29 +160,37 @@ def test_a_model_of_the_hub_is_measured_with_its_draft(
 
 
 FAKE_GUIDELLM = """#!/bin/sh
-for word in "$@"; do case "$word" in kind=json,path=*) out="${word#kind=json,path=}";; esac; done
-cp "$FAKE_REPORT" "$out"
+echo "Benchmark 1 (concurrent@1): active | successful=3 errored=0" >&2
+echo "$@" > "{seen}"
+cp "{report}" "$(dirname "$3")/report.json"
 """
 
 
 def test_guidellm_is_used_when_asked_for_and_its_failures_are_said(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    program = tmp_path / "guidellm"
-    arguments = ["--endpoint", "http://127.0.0.1:9", "--guidellm", "--gpu", "L4"]
+    program, seen = tmp_path / "guidellm", tmp_path / "seen"
     monkeypatch.setenv("RIGHTSIZE_GUIDELLM", str(program))
-    assert "not installed" in profile(capsys, *arguments)[1]["error"]
-    for version, status in (("v0.8.1", 0), ("v0.8.1_all_errored", 2), ("none", 2)):
-        report = REFERENCE / "guidellm" / f"{version}.json"
-        program.write_text(FAKE_GUIDELLM.replace("$FAKE_REPORT", str(report)))
-        program.chmod(0o755)
-        assert profile(capsys, *arguments)[0] == status
-    monkeypatch.setenv("OPENAI_API_KEY", "sk-very-secret")
-    assert "would show the key" in profile(capsys, *arguments)[1]["error"]
+    monkeypatch.setenv("TOY_KEY", "sk-very-secret")
+    with openai_server(ttft_s=0.0, itl_s=0.0) as (address, _):
+        arguments = ["--endpoint", address, "--guidellm", "--gpu", "L4", "--concurrency", "1"]
+        assert "not installed" in profile(capsys, *arguments)[1]["error"]
+        for version, status in (("v0.8.1", 0), ("v0.8.1_all_errored", 1), ("none", 1)):
+            report = REFERENCE / "guidellm" / f"{version}.json"
+            program.write_text(FAKE_GUIDELLM.format(report=report, seen=seen))
+            program.chmod(0o755)
+            ended, found, err = profile(capsys, *arguments, "--key-variable", "TOY_KEY")
+            assert ended == status
+            assert "GuideLLM, 1 in flight: 3 of 4 answered" in err
+            assert "sk-very-secret" not in json.dumps(found) + err + seen.read_text()
+    assert "GuideLLM failed: Benchmark 1" in found["error"]  # its own last words
 
 
 def test_the_worker_gets_no_secret_of_ours() -> None:
     secrets = {"HF_TOKEN": "t", "AWS_SECRET_ACCESS_KEY": "s", "DATABASE_URL": "d", "RIGHTSIZE_PROFILING_TOKEN": "p"}
     made = worker_environment(secrets | {"PATH": "/bin", "CUDA_VISIBLE_DEVICES": "1"})
     assert not set(secrets) & set(made)
+    installing = set_up_environment(secrets | {"PIP_INDEX_URL": "https://mirror", "HTTPS_PROXY": "http://proxy"})
+    assert not set(secrets) & set(installing)
+    assert (installing["PIP_INDEX_URL"], installing["HTTPS_PROXY"]) == ("https://mirror", "http://proxy")
     assert (made["PATH"], made["CUDA_VISIBLE_DEVICES"], made["HF_HUB_OFFLINE"]) == ("/bin", "1", "1")
