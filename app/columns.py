@@ -13,6 +13,7 @@ from app.planning.plan import Candidate, Plan
 from app.scenario import KEYS, VERSION, Problem
 from estimators.latency.estimate import Interval, LatencyEstimate
 from estimators.memory.estimate import MemoryEstimate
+from pricing.negotiated import AgreedPrices
 
 Cell = str | int | float | bool | Decimal | None
 
@@ -42,13 +43,16 @@ LATENCY_COLUMNS = (
     *(f"{name}_{end}" for name in INTERVAL_COLUMNS for end in ("low", "high")),
 )
 MACHINE_COLUMNS = ("accelerator", "gpus", "instance", "instances", "replicas")
-PRICE_COLUMNS = ("usd_per_hour", "price_source", "price_as_of", "usd_per_month", "usd_per_million_output_tokens")
+PRICE_COLUMNS = (
+    "usd_per_hour", "list_usd_per_hour", "price_source", "price_as_of", "usd_per_month",
+    "usd_per_million_output_tokens",
+)  # fmt: skip
 START_COLUMNS = ("engine_starts", "engine_starts_reason", "kv_logged_tokens", "kv_logged_concurrency")
 COLUMNS = (
     *SIZE_COLUMNS, *MEMORY_COLUMNS, *LATENCY_COLUMNS, *MACHINE_COLUMNS, *PRICE_COLUMNS, *START_COLUMNS, "error",
 )  # fmt: skip
 
-_COST_KEYS = frozenset({"region", "buy", "hours", "price", "price_as_of"})
+_COST_KEYS = frozenset({"region", "buy", "hours", "price", "price_as_of", "discount", "negotiated"})
 
 
 def columns_of(plan: Plan, problems: tuple[Problem, ...] = ()) -> dict[str, Cell]:
@@ -115,8 +119,10 @@ def _latency(latency: LatencyEstimate | None) -> dict[str, Cell]:
 def _price(chosen: Candidate) -> dict[str, Cell]:
     if chosen.offer is None or chosen.cost is None:
         return {}
+    listed = chosen.offer.list_usd_per_hour
     return {
         "usd_per_hour": chosen.cost.usd_per_hour,
+        "list_usd_per_hour": None if listed is None else listed * max(1, chosen.instances),
         "price_source": chosen.offer.source.value,
         "price_as_of": None if chosen.offer.as_of == date.min else chosen.offer.as_of.isoformat(),
         "usd_per_month": chosen.cost.usd_per_month,
@@ -149,7 +155,7 @@ def _json_value(value: object) -> object:
         return float(value)
     if isinstance(value, StrEnum):
         return value.value
-    if isinstance(value, Adapters):
+    if isinstance(value, Adapters | AgreedPrices):
         return str(value)
     return value.isoformat() if isinstance(value, date) else value
 

@@ -13,6 +13,9 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
+from pricing.negotiated import AgreedPrice, AgreedPrices
+from pricing.offers import PurchaseOption
+
 MOST_NAMED_VALUES = 12  # of a closed set, in a notice; help lists them all
 
 
@@ -174,10 +177,37 @@ def _day(text: str) -> date:
     raise Rejected("needs a date such as 2026-11-21")
 
 
+_AGREED = re.compile(r"([a-z0-9.-]{3,40})(?:@([a-z0-9_]{3,50}))?\s*:\s*\$?([0-9]{1,5}(?:\.[0-9]{1,10})?)", re.ASCII)
+
+
+def _agreed(text: str) -> AgreedPrices:
+    found: dict[tuple[str, PurchaseOption], AgreedPrice] = {}
+    for part in filter(None, (part.strip() for part in text.lower().split(","))):
+        read = _AGREED.fullmatch(part)
+        if read is None or not Decimal(read[3]):
+            raise Rejected("needs machines and dollars an hour such as p5.48xlarge:40,g6.xlarge:0.6")
+        if read[2] and (read[2] not in list(PurchaseOption) or read[2] == PurchaseOption.OWNED):
+            raise Rejected(f"names no way to pay to AWS: {read[2]}")
+        rate = AgreedPrice(read[1], Decimal(read[3]), PurchaseOption(read[2] or PurchaseOption.ON_DEMAND))
+        if (rate.instance_type, rate.option) in found:
+            raise Rejected(f"prices {rate.instance_type} twice")
+        found[rate.instance_type, rate.option] = rate
+    if not 0 < len(found) <= MOST_AGREED:
+        raise Rejected(f"needs one to {MOST_AGREED} machines")
+    return AgreedPrices(tuple(found.values()))
+
+
 FLAG = ValueKind(parse=_flag, words="true or false", schema={"type": "boolean"})
 ADAPTERS = ValueKind(
     parse=_adapters,
     words="a count and a rank such as 4@16",
     schema={"type": "string", "pattern": "^(?!0+@)[0-9]{1,4}@(?!0+$)[0-9]{1,4}$"},
+)
+MOST_AGREED = 12
+NEGOTIATED = ValueKind(
+    parse=_agreed,
+    words=f"up to {MOST_AGREED} of a machine and its dollars an hour such as p5.48xlarge:40, with a comma between; "
+    "with another way to pay g6.xlarge@spot:0.3",
+    schema={"type": "string", "maxLength": 300},
 )
 DAY = ValueKind(parse=_day, words="a date such as 2026-11-21", schema={"type": "string", "format": "date"})

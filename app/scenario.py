@@ -18,6 +18,7 @@ from app.kinds import (
     ADAPTERS,
     DAY,
     FLAG,
+    NEGOTIATED,
     Adapters,
     Rejected,
     ValueKind,
@@ -32,6 +33,7 @@ from estimators.architecture.model_id import MODEL_ID
 from estimators.memory.footprint import LONGEST_CONTEXT
 from estimators.precision import KvPrecision, Method, Weights
 from estimators.workload import Engine
+from pricing.negotiated import MOST_OFF, AgreedPrices
 from pricing.offers import PurchaseOption
 
 VERSION = 1  # of this vocabulary; a link carries it as `v`
@@ -92,6 +94,8 @@ class Scenario:
     accept: float | None = None
     price: Decimal | None = None
     price_as_of: date | None = None
+    discount: Decimal = Decimal(0)  # percent off what AWS lists
+    negotiated: AgreedPrices | None = None
 
     @property
     def requests_in_flight(self) -> int | None:
@@ -202,11 +206,15 @@ PARSERS: dict[str, ValueKind] = {
     "accept": number(0, 1),
     "price": decimal("0", "100000", above=False),  # 0: hardware one has, written off
     "price_as_of": DAY,
+    "discount": decimal("0", str(MOST_OFF), above=False),
+    "negotiated": NEGOTIATED,
 }
 KEYS = tuple(PARSERS)
 # Keys added since links were first made (2026-11-21), each with the text that a link without it means: "1" or "none",
 # "" where that is the engine's own. It stays when the default changes: the marks of links rest on it.
-ADDED_KEYS: dict[str, str] = {"max_num_seqs": "", "eager": "false", "lora": "none", "dp": "1"}
+ADDED_KEYS: dict[str, str] = {
+    "max_num_seqs": "", "eager": "false", "lora": "none", "dp": "1", "discount": "0", "negotiated": "none",
+}  # fmt: skip
 # What a decision link adds to the scenario: figures shown as the link's, never used in place of an estimate.
 FROZEN: dict[str, ValueKind] = {
     "decision": matching(re.compile(r"[0-9a-f]{12}"), "the mark of a decision link"),

@@ -131,6 +131,16 @@ _SAID: dict[Group, tuple[tuple[str, str, str], ...]] = {  # key, sentence, examp
         ("hours", "Hours a month; a commitment bills 730 whatever this says.", "200"),
         ("price", "Dollars an hour for one machine, in place of the price book's.", "0.8048"),
         ("price_as_of", "The day of that price.", "2026-11-21"),
+        (
+            "discount",
+            "Percent off every price of AWS, however it is paid; not off `price` or what you own.",
+            "20",
+        ),
+        (
+            "negotiated",
+            "Dollars an hour agreed for whole machines, on demand; no discount is taken off them.",
+            "p5.48xlarge:40",
+        ),
     ),
     Group.ENGINE: (
         ("engine", "Serving engine.", "sglang"),

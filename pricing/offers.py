@@ -95,6 +95,7 @@ class PriceSource(StrEnum):
     SNAPSHOT = "snapshot"
     LINK = "link"
     OWNED = "owned"
+    ENTERED = "entered"  # negotiated for the machine
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,6 +112,7 @@ class Offer:
     upfront_usd: Decimal = Decimal(0)
     stale: bool = False
     kept: bool = False  # against a newer one that is not believed
+    list_usd_per_hour: Decimal | None = None  # where something else was negotiated
     note: str = ""
 
 

@@ -13,8 +13,8 @@ from decimal import Decimal
 from typing import Any
 
 from app.planning.loads import is_population
+from app.planning.market import book_of
 from app.planning.plan import Candidate, Plan
-from app.planning.planner import Sources
 from app.planning.remembered import VersionedSources, remembered_plan
 from app.scenario import Scenario
 from estimators.provenance import Refusal
@@ -31,7 +31,7 @@ from pricing.commitments import (
 )  # fmt: skip
 from pricing.cost import HOURS_PER_MONTH
 from pricing.instances import Instance, instances
-from pricing.offers import Listing, Offer, PriceQuery, PurchaseOption
+from pricing.offers import Listing, Offer, PriceBook, PriceQuery, PurchaseOption
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -182,7 +182,8 @@ def compare(plan: Plan, asked: Commitment, sources: VersionedSources) -> WaysToP
             remedy="Choose a plan on an EC2 machine.",
         )
     region = chosen.scenario.region
-    offers = sources.book.find(PriceQuery(region=region, instance_types=frozenset({instance.instance_type})))
+    paid = book_of(chosen.scenario, sources.book)
+    offers = paid.find(PriceQuery(region=region, instance_types=frozenset({instance.instance_type})))
     on_demand = next((offer for offer in offers if offer.option is PurchaseOption.ON_DEMAND), None)
     if on_demand is None:
         raise Refusal(
@@ -259,7 +260,7 @@ def _not_sold(
     for kind, belongs in KINDS.items():
         if any(belongs(way.option) for way in ways) or (kind == "Savings Plan" and not savings):
             continue
-        kin, offer = _nearest_kin(instance, chosen.scenario.region, kind, sources)
+        kin, offer = _nearest_kin(instance, chosen.scenario.region, kind, book_of(chosen.scenario, sources.book))
         on_kin = None
         if kin is not None and offer is not None:
             there = replace(_unpriced(chosen.scenario), instance=kin.instance_type, buy=offer.option, replicas=None)
@@ -269,10 +270,10 @@ def _not_sold(
         yield NotSold(kind=kind, kin=kin, kin_offer=offer, kin_plan=on_kin)
 
 
-def _nearest_kin(instance: Instance, region: str, kind: str, sources: Sources) -> tuple[Instance | None, Offer | None]:
+def _nearest_kin(instance: Instance, region: str, kind: str, book: PriceBook) -> tuple[Instance | None, Offer | None]:
     """The machine sold that way with the same accelerator, nearest in count; else with one of the nearest memory."""
     sold: dict[str, Offer] = {}
-    for offer in sources.book.find(PriceQuery(region=region)):  # cheapest first
+    for offer in book.find(PriceQuery(region=region)):  # cheapest first
         if KINDS[kind](offer.option):
             sold.setdefault(offer.instance_type, offer)
     near = [

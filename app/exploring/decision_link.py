@@ -12,6 +12,7 @@ from datetime import date
 from decimal import Decimal
 
 from app.exploring.calibration import Standing, formula_version, standing_of
+from app.planning.market import book_of
 from app.planning.plan import Plan
 from app.planning.remembered import VersionedSources, remembered_plan
 from app.scenario import ADDED_KEYS, Problem, Scenario, decode, decode_frozen, encode, with_page_defaults
@@ -231,8 +232,8 @@ def _price_known(scenario: Scenario, sources: VersionedSources) -> bool | None:
     """Whether the book has this price now, or the bundled history had it on that day."""
     if scenario.price is None or scenario.instance is None or scenario.buy is PurchaseOption.OWNED:
         return None
-    offer = sources.book.get(scenario.instance, scenario.region, scenario.buy)
+    offer = book_of(scenario, sources.book).get(scenario.instance, scenario.region, scenario.buy)
     if offer is not None and offer.source is not PriceSource.LINK and offer.usd_per_hour == scenario.price:
         return True
     history = snapshot_history(scenario.instance, scenario.region, scenario.buy)
-    return any(point.usd_per_hour == scenario.price for point in history)
+    return any(point.usd_per_hour * (1 - scenario.discount / 100) == scenario.price for point in history)

@@ -8,6 +8,7 @@ from decimal import Decimal
 from app.exploring.decision_link import unpinned
 from app.exploring.drafting_load import overloaded
 from app.format import usd
+from app.planning.market import book_of
 from app.planning.plan import Candidate, Plan
 from app.planning.quality_bar import comparable
 from app.planning.question import QualityBar, Question
@@ -80,7 +81,7 @@ def payback(
         raise Refusal("A student is smaller than its teacher.", field="student", remedy="Give fewer parameters.")
     machine = find_instance(TRAINING_INSTANCE)
     hours = _training_hours(student_params, float(plan.spec.active_params), accelerators()[machine.accelerator])
-    offer = training_offer(plan.asked.region, sources)
+    offer = training_offer(plan.asked, sources)
     per_gpu = offer.usd_per_hour / machine.accelerator_count
     one_off = one_off_usd
     if one_off is None:
@@ -130,11 +131,12 @@ def _training_hours(student_params: float, teacher_params: float, trainer: Accel
     )
 
 
-def training_offer(region: str, sources: VersionedSources) -> Offer:
+def training_offer(asked: Scenario, sources: VersionedSources) -> Offer:
     """The training machine on demand: in the plan's region, else where it is cheapest."""
     option = PurchaseOption.ON_DEMAND
-    here = sources.book.get(TRAINING_INSTANCE, region, option)
-    offer = here or next(iter(cheapest_regions(sources.book, TRAINING_INSTANCE, option)), None)
+    book = book_of(asked, sources.book)
+    here = book.get(TRAINING_INSTANCE, asked.region, option)
+    offer = here or next(iter(cheapest_regions(book, TRAINING_INSTANCE, option)), None)
     if offer is None:
         raise Refusal(f"No price of {TRAINING_INSTANCE} to train on.", field="region")
     return offer

@@ -114,7 +114,7 @@ class Sizes:
         return Decimal(repr(pair.served.training_flops - pair.trained.training_flops)) * self.usd_per_flop
 
 
-def usd_per_flop(mfu: int, region: str, sources: VersionedSources) -> Decimal:
+def usd_per_flop(mfu: int, asked: Scenario, sources: VersionedSources) -> Decimal:
     """p / (3600 x peak x MFU), on the machine that training is priced on everywhere here, on demand.
 
     $6.88 an H100 hour at 989.4e12 FLOP/s and 40 % of it: $4.83e-18, so $2.78 million for 5.76e23.
@@ -123,13 +123,13 @@ def usd_per_flop(mfu: int, region: str, sources: VersionedSources) -> Decimal:
     peak = accelerators()[machine.accelerator].flops_16bit
     if not peak:
         raise Refusal(f"{machine.accelerator} has no published peak.", field="law_budget")
-    per_gpu = training_offer(region, sources).usd_per_hour / machine.accelerator_count
+    per_gpu = training_offer(asked, sources).usd_per_hour / machine.accelerator_count
     return per_gpu / (SECONDS_PER_HOUR * Decimal(repr(peak)) * mfu / 100)
 
 
 def sizes(plan: Plan, asked: Training, sources: VersionedSources) -> Sizes:
     """The optima of a budget, and what serving them costs. Raises `Refusal` for a budget the laws cannot speak of."""
-    price = usd_per_flop(asked.mfu, plan.asked.region, sources)
+    price = usd_per_flop(asked.mfu, plan.asked, sources)
     flops = float(Decimal(asked.budget[1:]) / price) if asked.budget.startswith("$") else float(asked.budget)
     served = tokens_served(plan, asked.months) if asked.served is None else asked.served
     pairs = []

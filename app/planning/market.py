@@ -20,6 +20,7 @@ from estimators.remembered import Remembered
 from estimators.workload import Placement
 from pricing.cost import HOURS_PER_MONTH, billed_hours
 from pricing.instances import Instance, find_instance, instances
+from pricing.negotiated import NegotiatedBook
 from pricing.offers import Offer, PriceBook, PriceQuery, PriceSource, PurchaseOption
 
 GPU_COUNTS = (1, 2, 4, 8, 16)  # tensor-parallel sizes tried when `gpus` is auto
@@ -189,10 +190,22 @@ def instances_needed(machine: Machine, placement: Placement, replicas: int) -> i
     return replicas * -(-placement.gpus // count)
 
 
+def book_of(scenario: Scenario, book: PriceBook) -> PriceBook:
+    """The book as the scenario pays it: list prices, or what was negotiated."""
+    if not scenario.discount and scenario.negotiated is None:
+        return book
+    return NegotiatedBook(book, scenario.discount, scenario.negotiated)
+
+
 def offer_of(scenario: Scenario, machine: Machine, book: PriceBook) -> Offer | None:
-    """The price of the machine: frozen in the scenario, else from the book; None is "not offered"."""
+    """The price of the machine: frozen in the scenario, else from the book; None is "not offered".
+
+    A frozen price is what is paid, so nothing is taken off it; where the book comes to the same, its list is beside it.
+    """
     owned = scenario.buy is PurchaseOption.OWNED
+    paid = book_of(scenario, book)
     if scenario.price is not None and (owned or scenario.instance is not None):
+        same = None if owned else paid.get(machine.name, scenario.region, scenario.buy)
         return Offer(
             instance_type=machine.name,
             region=scenario.region,
@@ -201,10 +214,11 @@ def offer_of(scenario: Scenario, machine: Machine, book: PriceBook) -> Offer | N
             source=PriceSource.OWNED if owned else PriceSource.LINK,
             as_of=scenario.price_as_of or date.min,
             origin="given with the scenario",
+            list_usd_per_hour=same.list_usd_per_hour if same and same.usd_per_hour == scenario.price else None,
         )
     if machine.instance is None:
         return None
-    return book.get(machine.instance.instance_type, scenario.region, scenario.buy)
+    return paid.get(machine.instance.instance_type, scenario.region, scenario.buy)
 
 
 _MARKETS: Remembered[Market] = Remembered(64)
@@ -217,7 +231,8 @@ def market_of(question: Question, chips: tuple[Chip, ...], book: PriceBook) -> M
         return Market(tuple((_owned(chip, scenario.region),) for chip in chips))
     if scenario.price is not None or named_machines(scenario) is not None:
         return _market(question, chips, book)
-    key = (question.vendors, question.regions, question.options, scenario.hours, getattr(book, "version", 0))
+    paid = (scenario.hours, scenario.discount, scenario.negotiated)
+    key = (question.vendors, question.regions, question.options, *paid, getattr(book, "version", 0))
     return _MARKETS.of((book,), key, lambda: _market(question, chips, book))
 
 
@@ -237,9 +252,10 @@ def _offers(question: Question, chips: tuple[Chip, ...], book: PriceBook) -> Ite
         yield from (offer for offer in given if offer is not None)
         return
     types = frozenset(m.instance.instance_type for chip in chips for m in chip.carriers if m.instance)
+    paid = book_of(scenario, book)
     for region in question.regions:
         for option in question.options:
-            yield from book.find(PriceQuery(region=region, option=option, instance_types=types))
+            yield from paid.find(PriceQuery(region=region, option=option, instance_types=types))
 
 
 def _purchase(machine: Machine, offers: list[tuple[Decimal, Offer]]) -> Purchase:
@@ -280,4 +296,6 @@ def _without_old_spot(sold: tuple[tuple[Purchase, ...], ...]) -> tuple[tuple[Pur
 
 def _old_spot(purchase: Purchase, newest: date) -> bool:
     offer = purchase.offer
-    return offer is not None and offer.option is PurchaseOption.SPOT and newest - offer.as_of > SPOT_AGES_APART
+    if offer is None or offer.source is PriceSource.ENTERED:
+        return False
+    return offer.option is PurchaseOption.SPOT and newest - offer.as_of > SPOT_AGES_APART

@@ -12,6 +12,7 @@ from app.planning.plan import Candidate, Plan
 from app.scenario import LoadMode, Scenario, model_text
 from estimators.precision import Weights
 from pricing.cost import HOURS_PER_MONTH
+from pricing.negotiated import bridge
 from pricing.offers import Offer, PriceSource, PurchaseOption
 
 PRECISION_NAMES = {
@@ -112,7 +113,9 @@ def source_phrase(offer: Offer) -> str:
         PriceSource.SNAPSHOT: f"snapshot of {day}",
         PriceSource.LINK: f"price from the link, of {day}",
         PriceSource.OWNED: "your own price",
+        PriceSource.ENTERED: "your negotiated price",
     }[offer.source]
+    phrase += f", {bridge(offer)}" if offer.list_usd_per_hour is not None else ""
     phrase += ", old" if offer.stale else ""
     return f"{phrase}, kept: the newest cannot be true" if offer.kept else phrase
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from operator import attrgetter
 from typing import Any
 
 import streamlit as st
@@ -19,6 +20,7 @@ from app.scenario import (
     DEFAULTS,
     FROZEN,
     KEYS,
+    LONGEST_VALUE,
     PAGE_MODEL,
     Decoded,
     LoadMode,
@@ -68,6 +70,12 @@ _TEXTS = {
     "gpu": ("Accelerator", "auto", "Any name: A10G, H100, L40S, MI300X. Auto takes the cheapest that fits."),
     "instance": ("EC2 instance type", "auto", "Such as g6.xlarge. All its accelerators serve one replica."),
     "hours": ("Hours a month", "730", "Reserved, Savings Plan and owned machines bill 730 whatever this says."),
+    "discount": ("Discount, %", "0", "Off every price of AWS, whatever the machine and however it is paid."),
+    "negotiated": (
+        "Negotiated prices",
+        "list prices",
+        "Dollars an hour of whole machines: p5.48xlarge:40, g6.xlarge:0.6. No discount is taken off them.",
+    ),
     "engine_version": ("Engine version", "newest known", "Such as 0.11.0."),
     "util": ("GPU memory share", "0.92", "Share of GPU memory the engine may take."),
     "lora": ("LoRA adapters", "none", "Resident at once, count@rank: 4@16."),
@@ -91,6 +99,7 @@ _SELECTS: dict[str, tuple[str, list[str], str]] = {  # label, options with the u
 MORE = (  # what stands under More: title, and the boxes of its four columns
     ("Tokens, precision and limits", (("prompt", "weights"), ("output", "tpot"), ("e2e",), ("load", "prefix"))),
     ("Machine", (("instance", "gpus"), ("gpu", "replicas"), ("pp", "dp"), ("hours", "ep"))),
+    ("What you negotiated", (("discount",), ("negotiated",), (), ())),
     (
         "Engine",
         (
@@ -166,7 +175,7 @@ def _widget_values(flat: dict[str, str]) -> dict[str, object]:
 
 def _text_input(key: str) -> None:
     label, placeholder, tip = _TEXTS[key]
-    st.text_input(label, key=key, bind="query-params", placeholder=placeholder, help=tip, max_chars=120)
+    st.text_input(label, key=key, bind="query-params", placeholder=placeholder, help=tip, max_chars=LONGEST_VALUE)
 
 
 def _number_input(key: str) -> None:
@@ -249,7 +258,7 @@ def draw(models: list[str], regions: tuple[str, ...]) -> None:
         label_visibility="collapsed",
         help="Sets tokens in and out and the cached share to a typical shape. Change them under More.",
     )
-    with st.expander("More: precision, tokens, machine, engine", key="more", on_change="rerun") as fold:
+    with st.expander("More: precision, tokens, machine, discount, engine", key="more", on_change="rerun") as fold:
         _draw_more(opened=bool(fold.open))
 
 
@@ -378,10 +387,11 @@ def read() -> Decoded:
 
 
 def _same_purchase(one: Scenario, other: Scenario) -> bool:
-    """A frozen price belongs to one machine, region and way to pay; changing any of them thaws it."""
+    """A frozen price belongs to one machine, region and way to pay, and to what was negotiated: a change thaws it."""
     if st.session_state.get("thawed"):
         return False
-    return (one.instance, one.gpu, one.region, one.buy) == (other.instance, other.gpu, other.region, other.buy)
+    bought = attrgetter("instance", "gpu", "region", "buy", "discount", "negotiated")
+    return bool(bought(one) == bought(other))
 
 
 def link_of(resolved: Scenario) -> dict[str, str]:

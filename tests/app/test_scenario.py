@@ -43,6 +43,30 @@ def test_a_count_in_the_model_box_is_a_parameter_count(text: str, params: float,
     assert (scenario.model, scenario.params, scenario.active) == (None, params, active)
 
 
+@pytest.mark.parametrize(
+    ("key", "text", "reason"),
+    [
+        ("discount", "95", "needs a number from 0 to 90"),
+        ("discount", "-5", "needs a number from 0 to 90"),
+        ("negotiated", "p5.48xlarge", "needs machines and dollars an hour such as p5.48xlarge:40,g6.xlarge:0.6"),
+        ("negotiated", "g6.xlarge:0", "needs machines and dollars an hour such as p5.48xlarge:40,g6.xlarge:0.6"),
+        ("negotiated", "g6.xlarge@spt:0.3", "names no way to pay to AWS: spt"),
+        ("negotiated", "g6.xlarge@owned:0.3", "names no way to pay to AWS: owned"),
+        ("negotiated", "g6.xlarge:1,G6.xlarge:2", "prices g6.xlarge twice"),
+        ("negotiated", ",".join(f"g6.x{n}:1" for n in range(13)), "needs one to 12 machines"),
+    ],
+)
+def test_what_nobody_negotiates_is_not_used(key: str, text: str, reason: str) -> None:
+    decoded = decode({key: text})
+    assert decoded.scenario == Scenario()
+    assert [(problem.key, problem.reason) for problem in decoded.problems] == [(key, reason)]
+
+
+def test_negotiated_prices_are_written_as_they_are_read() -> None:
+    flat = {"discount": "12.5", "negotiated": "p5.48xlarge:55.04,g6.xlarge@spot:0.3"}
+    assert encode(decode(flat | {"negotiated": " P5.48xlarge: $55.04 , g6.xlarge@spot:0.3"}).scenario) == flat
+
+
 @pytest.mark.parametrize("text", ["99999T", "100.1T", "0B", "0.5M", "0.0009B", "8B-A0B", "8B-A999999B"])
 def test_a_count_that_no_model_has_is_refused_rather_than_read_as_a_hub_id(text: str) -> None:
     decoded = decode({"model": text})

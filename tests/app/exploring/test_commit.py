@@ -9,6 +9,7 @@ import pytest
 
 from app.exploring.commit import Commitment, WaysToPay, compare, machines_at
 from app.exploring.commit_words import finding_of, mix_sentence, verdict_of, week_words
+from app.kinds import NEGOTIATED
 from app.planning.planner import plan
 from app.scenario import LoadMode, Scenario
 from app.sources import shared_sources
@@ -33,6 +34,17 @@ def test_every_way_to_pay_of_one_machine() -> None:
     assert year.break_even == pytest.approx(Decimal("0.65"), abs=Decimal("0.001"))
     assert found.best is year
     assert ways[PurchaseOption.SPOT].after_fall is None
+
+
+def test_a_discount_is_taken_off_every_way_to_pay_so_that_break_evens_stay() -> None:
+    """$0.52392 of $0.8048 a year is 65.1 %, and 20 % off both leaves it."""
+    listed, less = compared(replace(TEN, rate=1)), compared(replace(TEN, rate=1, discount=Decimal(20)))
+    for before, after in zip(listed.ways, less.ways, strict=True):
+        assert after.usd_per_month == Decimal("0.8") * before.usd_per_month
+        assert after.break_even == before.break_even
+    agreed = compared(replace(TEN, rate=1, negotiated=NEGOTIATED("g6.xlarge:0.5")))
+    assert agreed.best is not None
+    assert agreed.best.break_even is None  # a year at $0.52392 never beats $0.50 on demand
 
 
 def test_hours_decide_whether_to_sign() -> None:

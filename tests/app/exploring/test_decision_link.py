@@ -138,6 +138,17 @@ def test_a_changed_price_changes_only_the_column_of_today() -> None:
     assert found.cheapest_now == "g5.xlarge"
 
 
+def test_a_price_that_was_negotiated_is_known_by_its_list() -> None:
+    """$0.8048 less 20 % is frozen as $0.64384; a dearer list of today makes today dearer, still less 20 %."""
+    flat = freeze(plan(Scenario(model=MODEL, discount=Decimal(20)), THEN), TODAY, THEN)
+    assert (flat["price"], flat["discount"]) == ("0.64384", "20")
+    assert reviewed(flat).price_known is True
+    assert not reviewed(flat).altered
+    later = reviewed(flat, sources(**{"g6.xlarge": "1.6096", "g5.xlarge": "1.006"}))
+    month = next(figure for figure in later.figures if figure.key == "usd_month")
+    assert month.today == pytest.approx(1.28768 * 730)
+
+
 def keys_of(figures: tuple[Figure, ...]) -> set[str]:
     return {figure.key for figure in figures}
 

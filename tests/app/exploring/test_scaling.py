@@ -19,7 +19,7 @@ ASKED = plan(Scenario(model="meta-llama/Llama-3.1-70B-Instruct", rate=8), SOURCE
 
 def test_an_h100_hour_buys_so_many_operations() -> None:
     """$55.04 / 8 an hour, 989.4e12 a second, 40 % of them: 6.88 / (3600 x 989.4e12 x 0.4)."""
-    assert float(usd_per_flop(40, "us-east-1", SOURCES)) == pytest.approx(4.829e-18, rel=1e-3)
+    assert float(usd_per_flop(40, Scenario(), SOURCES)) == pytest.approx(4.829e-18, rel=1e-3)
 
 
 def test_dollars_and_operations_are_one_budget() -> None:

@@ -7,6 +7,7 @@ from decimal import Decimal
 
 import pytest
 
+from app.kinds import NEGOTIATED
 from app.planning.market import Purchase, chips_of, instances_needed, machine_of, market_of
 from app.planning.question import Question
 from app.scenario import Scenario
@@ -54,6 +55,16 @@ def test_a_spot_price_more_than_ninety_days_older_than_the_newest_is_none_to_cho
     found = bought(offer("0.30", SPOT, days_old=days), offer("0.40", SPOT, machine="g6e.xlarge"))
     assert found["g6.xlarge"].gone is gone
     assert not found["g6e.xlarge"].gone
+
+
+def test_a_negotiated_spot_price_is_one_to_choose_by_however_old_the_listed_one() -> None:
+    offers = (offer("0.30", SPOT, days_old=91), offer("0.40", SPOT, machine="g6e.xlarge"))
+    scenario = Scenario(model="8B", negotiated=NEGOTIATED("g6.xlarge@spot:0.2"))
+    question = Question(scenario=scenario, models=("8B",), options=(SPOT,))
+    market = market_of(question, chips_of(question), OfferTable(offers))
+    found = next(bought for sold in market.sold for bought in sold if bought.machine.name == "g6.xlarge")
+    assert not found.gone
+    assert found.usd_per_month == 146.0  # 0.2 x 730
 
 
 def test_a_price_list_does_not_age_as_spot_does() -> None:

@@ -12,10 +12,12 @@ from hypothesis import strategies as st
 
 from app.columns import columns_of
 from app.exploring.what_if import serving_curve
+from app.kinds import NEGOTIATED
 from app.planning.plan import Candidate, Plan
 from app.planning.planner import plan, plan_many
 from app.planning.question import Question
 from app.planning.recommend import recommend
+from app.planning.sentences import conditions
 from app.scenario import LoadMode, Scenario, decode, encode
 from app.sources import shared_sources
 from estimators.architecture.catalogue import load_spec
@@ -130,6 +132,39 @@ def test_a_price_in_the_link_stands_whatever_the_book_says() -> None:
     assert result.chosen.offer is not None
     assert result.chosen.offer.source is PriceSource.LINK
     assert month(result) == Decimal("912.50")  # 1.25 x 730
+
+
+def test_a_discount_and_a_negotiated_price_reach_the_plan_and_its_order() -> None:
+    """20 % off two g6.xlarge is 0.8 x $1,175.008; an L40S agreed at $0.50 is then the cheaper, at $365."""
+    listed, less = planned(concurrency=40), planned(concurrency=40, discount=Decimal(20))
+    assert month(less) == Decimal("0.8") * month(listed) == Decimal("940.0064")
+    assert conditions(less).startswith(
+        "us-east-1, on demand, 730 h, snapshot of 2026-07-20, $0.8048 list less 20 % entered;"
+    )
+    columns = columns_of(less)
+    assert (columns["usd_per_hour"], columns["list_usd_per_hour"]) == (Decimal("1.28768"), Decimal("1.6096"))
+    assert columns_of(listed)["list_usd_per_hour"] is None
+    agreed = planned(concurrency=40, discount=Decimal(20), negotiated=NEGOTIATED("g6e.xlarge:0.5"))
+    assert agreed.chosen is not None
+    assert (agreed.chosen.label, month(agreed)) == ("g6e.xlarge", 365)
+    assert columns_of(agreed)["price_source"] == "entered"
+
+
+def test_a_frozen_price_is_what_is_paid_and_no_discount_is_taken_off_it() -> None:
+    less = planned(discount=Decimal(20))
+    frozen = plan(replace(less.resolved, price=Decimal("0.64384")), shared_sources())
+    assert month(frozen) == month(less) == Decimal("0.64384") * 730
+    assert frozen.chosen is not None
+    assert frozen.chosen.offer is not None
+    assert frozen.chosen.offer.list_usd_per_hour == Decimal("0.8048")
+    own = planned(gpu="L4", buy=PurchaseOption.OWNED, price=Decimal("0.5"), discount=Decimal(20))
+    assert month(own) == 365
+
+
+def test_a_machine_that_nobody_knows_cannot_have_been_negotiated() -> None:
+    result = planned(negotiated=NEGOTIATED("g6.xlrge:0.5"))
+    assert result.refusal is not None
+    assert result.refusal.field == "negotiated"
 
 
 def test_totals_are_split_over_replicas_and_machines_are_counted_whole() -> None:

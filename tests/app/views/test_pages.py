@@ -29,6 +29,18 @@ def test_the_first_screen_answers_with_nothing_but_the_bundle() -> None:
     assert "snapshot of" in text_of(page)
 
 
+def test_what_was_negotiated_is_in_the_answer_with_its_list_price() -> None:
+    """0.8 x $587.50 is $470; typed into the box it is the same, and a discount nobody gets is named."""
+    assert "fits one L4 (g6.xlarge): $470 a month." in text_of(page := run(discount="20"))
+    assert "$0.8048 list less 20 % entered" in text_of(page)
+    typed = unfolded(run(), "more")
+    typed.text_input(key="discount").set_value("20").run()
+    assert "fits one L4 (g6.xlarge): $470 a month." in text_of(typed)
+    absurd = run(discount="95")
+    assert "`discount=95` needs a number from 0 to 90" in absurd.warning[0].value
+    assert "fits one L4 (g6.xlarge): $588 a month." in text_of(absurd)
+
+
 @pytest.mark.parametrize(
     ("model", "weights", "instance", "cost"),
     [
