@@ -50,7 +50,7 @@ def recommend(
     _check_size(question, variants, chips)
     judgements = tuple(judge(v.model, v.precision, v.kv, question.bar) for v in variants)
     benches = benches_of(question, variants)
-    layouts = tuple(layouts_of(question, variants, chips, benches, _hopeless(variants, judgements)))
+    layouts = layouts_of(question, variants, chips, benches, _hopeless(variants, judgements))
     if not layouts:
         raise Refusal("No accelerator runs these precisions.", field="weights", remedy="Allow another precision.")
     market = market_of(question, chips, sources.book)

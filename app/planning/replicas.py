@@ -6,9 +6,9 @@ Every figure is the estimate's own: over arrays by the same formulas, for a few 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, fields, is_dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from typing import Any, cast
 
 import numpy as np
@@ -24,6 +24,7 @@ from estimators.latency.plan import ReplicaPlan
 from estimators.latency.quantiles import alone, among_others, p95
 from estimators.latency.serving import Scheduler, Server, Steady
 from estimators.latency.sharding import Product, Shard
+from estimators.remembered import Remembered
 from estimators.workload import Engine, Load, Workload
 
 Floats = NDArray[np.float64]
@@ -39,6 +40,8 @@ MOST_TRIES = 8
 NO_CAP = 2**62
 ENDLESS = 1e12  # requests a second no replica serves
 SLACK = 0.999  # of a bound from another solution of the same steady state, which is found to 1e-4
+STACKS_KEPT = 16  # of up to ARRAY_LENGTH servers each
+PACES_KEPT = 20_000  # of half a kilobyte
 
 
 def stacked(items: Sequence[Any]) -> Any:
@@ -56,6 +59,59 @@ def taken(stack: Any, which: Ints) -> Any:
     if is_dataclass(stack) and not isinstance(stack, type):
         return replace(stack, **{f.name: taken(getattr(stack, f.name), which) for f in fields(stack)})
     return stack[which] if isinstance(stack, np.ndarray) else stack
+
+
+class Stack:
+    """The numbers of many servers as arrays, and, where none drafts, the server they make."""
+
+    def __init__(self, plans: Sequence[ReplicaPlan]) -> None:
+        self.shard = stacked([plan.shard for plan in plans])
+        self.rates = stacked([plan.server.rates for plan in plans])
+        self.scheduler = stacked([plan.scheduler for plan in plans])
+        self.request = stacked([plan.request for plan in plans])
+        self.draft = _drafts(plans, self.rates) if any(plan.draft for plan in plans) else None
+
+    @cached_property
+    def server(self) -> Server:
+        return Server(self.shard, self.rates, self.scheduler, self.request, ARRAYS)
+
+
+_STACKS: Remembered[Stack] = Remembered(STACKS_KEPT)
+
+
+def _stack_of(plans: Sequence[ReplicaPlan]) -> Stack:
+    """The stack of these servers, which another load, limit or price does not change."""
+    if len(plans) > ARRAY_LENGTH:
+        return Stack(plans)
+    return _STACKS.of(tuple(plans), None, lambda: Stack(plans))
+
+
+class Paces:
+    """What single servers did with so many requests in flight: the cards of one question share most of their layouts,
+    and a limit, a price or a region that changes leaves all of them as they were.
+
+    Half of what is kept is dropped at once, the older half.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most // 2
+        self._newer: dict[tuple[int, float], tuple[ReplicaPlan, tuple[float, ...]]] = {}
+        self._older = self._newer
+
+    def find(self, plans: Sequence[ReplicaPlan], flight: Floats) -> list[tuple[float, ...] | None]:
+        newer, older = self._newer, self._older
+        keys = zip(map(id, plans), flight.tolist(), strict=True)
+        return [known[1] if (known := newer.get(key) or older.get(key)) else None for key in keys]
+
+    def keep(self, plans: Sequence[ReplicaPlan], flight: Floats, rows: Iterable[tuple[float, ...]]) -> None:
+        """With the plans beside them, so that no other takes their identity over."""
+        if len(self._newer) + len(plans) > self._most:
+            self._older, self._newer = self._newer, {}
+        keys = zip(map(id, plans), flight.tolist(), strict=True)
+        self._newer.update(zip(keys, zip(plans, rows, strict=True), strict=True))
+
+
+_PACES = Paces(PACES_KEPT)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -216,8 +272,7 @@ class Fleet:
         limits = [[s.ttft or np.inf, s.tpot or np.inf, s.e2e or np.inf] for s in scenarios]
         self._limits = np.array(limits, dtype=np.float64)[owner].T
         self._is_rate, self._cap = kind.load is Load.RATE, MOST_DOUBLED if kind.load is Load.RATE else MOST_REPLICAS
-        self._parts: tuple[Any, Any, Any, Any] | None = None
-        self._draft: Any = None
+        self._parts: Stack | None = None
         self._full: Pace | None = None
         self._highs: Floats | None = None
 
@@ -372,13 +427,27 @@ class Fleet:
             pairs = zip(which.tolist(), copies.tolist(), strict=True)
             return _joined([self._one(row, workload_of(self._of(row), count)) for row, count in pairs])
         flight = self._flight(which, copies)
-        server = self._server(which, None if self._kind.load in (Load.RATE, Load.MAX) else flight)
+        if self._kind.load is Load.CONCURRENCY:
+            return self._population_paces(which, flight)
+        server = self._server(which, flight if self._kind.load is Load.BATCH else None)
         if self._is_rate:
             return self._arrivals(server, which, self._rate[which] / copies)
-        if self._kind.load is Load.MAX:
-            return self._percentiles(server.maximum(), which, flight)
-        state = server.batch(flight) if self._kind.load is Load.BATCH else server.closed(flight)
+        state = server.batch(flight) if self._kind.load is Load.BATCH else server.maximum()
         return self._percentiles(state, which, flight)
+
+    def _population_paces(self, which: Ints, flight: Floats) -> Pace:
+        """Of servers each with so many requests in flight: those found before as they were, the others solved."""
+        plans = [self._plans[row] for row in which.tolist()]
+        rows = _PACES.find(plans, flight)
+        new = np.array([number for number, row in enumerate(rows) if row is None], dtype=np.int64)
+        if len(new):
+            at = flight[new]
+            made = self._percentiles(self._server(which[new], at).closed(at), which[new], at)
+            solved = list(zip(*(getattr(made, name).tolist() for name in _NAMES), strict=True))
+            _PACES.keep([plans[number] for number in new.tolist()], at, solved)
+            for number, row in zip(new.tolist(), solved, strict=True):
+                rows[number] = row
+        return _joined(cast(list[tuple[float, ...]], rows))
 
     def _arrivals(self, server: Server, which: Ints, rate: Floats) -> Pace:
         """Poisson arrivals; a replica that more reach than it serves is shown full."""
@@ -419,25 +488,23 @@ class Fleet:
 
     def _server(self, which: Ints, flight: Floats | None) -> Server:
         """The servers of `which`; drafting is timed at `flight` requests, or, as in one estimate, at a full server."""
-        shard, rates, scheduler, request = (taken(part, which) for part in self._stack())
-        if self._kind.whole_batch and flight is not None:
+        stack, whole_batch = self._stack(), self._kind.whole_batch and flight is not None
+        if len(which) == len(self._plans) and not whole_batch and stack.draft is None and (np.diff(which) == 1).all():
+            return stack.server
+        shard, rates, scheduler, request = (
+            taken(part, which) for part in (stack.shard, stack.rates, stack.scheduler, stack.request)
+        )
+        if whole_batch:
             scheduler = replace(scheduler, running=np.maximum(1.0, flight))
-        if self._draft is not None:
-            draft = taken(self._draft, which)
+        if stack.draft is not None:
+            draft = taken(stack.draft, which)
             running = scheduler.running if flight is None else np.minimum(flight, scheduler.running)
             request = draft.request(request, running, ARRAYS.minimum)
         return Server(shard, rates, scheduler, request, ARRAYS)
 
-    def _stack(self) -> tuple[Any, Any, Any, Any]:
+    def _stack(self) -> Stack:
         if self._parts is None:
-            plans = self._plans
-            self._parts = (
-                stacked([plan.shard for plan in plans]),
-                stacked([plan.server.rates for plan in plans]),
-                stacked([plan.scheduler for plan in plans]),
-                stacked([plan.request for plan in plans]),
-            )
-            self._draft = _drafts(plans, self._parts[1]) if any(plan.draft for plan in plans) else None
+            self._parts = _stack_of(self._plans)
         return self._parts
 
     def _percentiles(self, state: Steady, which: Ints, flight: Floats) -> Pace:
@@ -449,7 +516,7 @@ class Fleet:
         else:
             crowds = (flight > self._running[which]) & (not self._kind.whole_batch)
             waiting = np.where(full | crowds, 0.0, state.waiting)
-            request = taken(self._stack()[3], which)
+            request = taken(self._stack().request, which)
             late = among_others(replace(state, waiting=waiting), request, self._kind.load, False, ARRAYS)
             if self._kind.load is Load.CONCURRENCY:  # those with one request in flight wait for nobody
                 lonely = alone(state)

@@ -30,6 +30,7 @@ from estimators.provenance import Refusal
 from estimators.remembered import Remembered
 from estimators.workload import Engine, EngineSettings, Load, Placement, Workload
 
+QUESTIONS_KEPT = 32
 VARIANTS_KEPT = 512  # whose layouts are remembered: a change of limit, price or region needs none anew
 
 
@@ -64,6 +65,11 @@ class Laid:
     @property
     def refused(self) -> str:
         return self.refusal.message if self.refusal else ""
+
+    @property
+    def unsized(self) -> bool:
+        """Whether its weights alone were too big, and nothing more was worked out."""
+        return self.held is None and self.refusal is None and not self.skipped
 
     @property
     def max_concurrency(self) -> int:
@@ -180,17 +186,35 @@ def one_request(scenario: Scenario) -> Workload:
     return replace(share, concurrency=1) if searches_replicas(scenario) else share
 
 
+_LAYOUTS: Remembered[tuple[Layout, ...]] = Remembered(QUESTIONS_KEPT)
+
+
 def layouts_of(
     question: Question,
     variants: Sequence[Variant],
     chips: Sequence[Chip],
     benches: Sequence[Benches],
     skipped: frozenset[int] = frozenset(),
-) -> Iterator[Layout]:
+) -> tuple[Layout, ...]:
     """Every layout that an engine supports, in order of variant, chip and size; those too big carry no replica.
 
-    Layouts of the variants in `skipped` are counted, not estimated.
+    Layouts of the variants in `skipped` are counted, not estimated. No load, limit or price changes them.
     """
+    s = question.scenario
+    owners = (*chips, *(part for v in variants for part in (v.precision, v.draft) if part is not None))
+    cut = s.instance, s.gpus, s.pp, s.ep, s.dp
+    models = tuple((v.model, v.own_cache, v.draft is None) for v in variants)
+    key = (one_request(s), settings_of(s), s.kv, cut, models, question.fixed, skipped)
+    return _LAYOUTS.of(owners, key, lambda: tuple(_layouts(question, variants, chips, benches, skipped)))
+
+
+def _layouts(
+    question: Question,
+    variants: Sequence[Variant],
+    chips: Sequence[Chip],
+    benches: Sequence[Benches],
+    skipped: frozenset[int],
+) -> Iterator[Layout]:
     run = runnable(question.scenario, variants)
     for v, variant in enumerate(variants):
         for c, chip in enumerate(chips):
@@ -281,7 +305,8 @@ class Bench:
         self._every = every  # those that cannot hold the weights are sized in full as well
         self._plain, self._sibling = plain, None if _has_index(precision) else sibling
         owners = (precision,) if draft is None else (precision, draft)
-        self._known: dict[tuple[str, int, Placement], Laid] = _LAID.of(owners, (workload, settings, every), dict)
+        self._known: dict[tuple[str, int, Placement], Laid] = _LAID.of(owners, (workload, settings, False), dict)
+        self._sized: dict[tuple[str, int, Placement], Laid] = _LAID.of(owners, (workload, settings, True), dict)
         self._sweep: Sweep | Refusal | None = None
         self._cuts: dict[Placement, Refusal | None] = {}
 
@@ -290,16 +315,20 @@ class Bench:
         found = self._known.get(key)
         if found is None:
             checkpoint()
-            found = self._known[key] = self._estimate(machine, placement)
+            found = self._known[key] = self._estimate(machine, placement, sized=False)
+        if self._every and found.unsized:
+            found = self._sized.get(key)
+            if found is None:
+                found = self._sized[key] = self._estimate(machine, placement, sized=True)
         return found
 
-    def _estimate(self, machine: Machine, placement: Placement) -> Laid:
+    def _estimate(self, machine: Machine, placement: Placement, *, sized: bool) -> Laid:
         """Memory and server of one replica. A model whose weights alone exceed the chips is not estimated further:
         the fullest GPU holds at least W / gpus, and an engine may take at most all of its memory."""
         least = self._precision.weights_bytes / placement.gpus
         try:
             self._check_cut(placement)
-            if least > machine.memory_bytes and not self._every:
+            if least > machine.memory_bytes and not sized:
                 return Laid(placement=placement, least_bytes=least, budget_bytes=self._budget(machine))
             held = self._memory().held(machine.accelerator, placement, machine.memory_bytes)
             budget = float(held.memory_budget_bytes_per_gpu)

@@ -210,9 +210,11 @@ def taken(question: Question, weighed: Weighed, ways: Ints) -> Ints:
 
 def _tied(usd: Floats, gone: Bools) -> Bools:
     """Elements that share their price with another."""
-    pairs = np.stack([gone.astype(np.float64), usd])
-    _, back, counts = np.unique(pairs, axis=1, return_inverse=True, return_counts=True)
-    shared: Bools = counts[back.ravel()] > 1
+    in_turn = np.lexsort((usd, gone))
+    prices, ages = usd[in_turn], gone[in_turn]
+    same = (prices[1:] == prices[:-1]) & (ages[1:] == ages[:-1])
+    shared = np.zeros(len(usd), dtype=np.bool_)
+    shared[in_turn[1:][same]] = shared[in_turn[:-1][same]] = True
     return shared
 
 
