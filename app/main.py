@@ -13,14 +13,18 @@ from app.sources import dashboard_sources
 from app.views import card, cards, coming, current, header, inputs, kept, question_inputs
 
 FIRST = ("", "recommend")  # the first screen; Recommend was a page of its own, and links to it open here
-ICON = str(Path(__file__).with_name("static") / "icon.svg")
+PAGE = {
+    "page_icon": str(Path(__file__).with_name("static") / "icon.svg"),
+    "layout": "wide",
+    "initial_sidebar_state": "collapsed",
+}
 
-st.set_page_config(page_title="Rightsize", page_icon=ICON, layout="wide", initial_sidebar_state="collapsed")
 st.html(Path(__file__).with_name("static") / "page.css")
 sources = dashboard_sources()
 watch(lambda: st.session_state.get("choice"))  # reading it ends the run of a visit that is over, or has moved on
 
 if st.context.is_embedded:
+    st.set_page_config(page_title="Rightsize", **PAGE)
     inputs.canonicalise()
     card.draw(sources)
 else:
@@ -52,7 +56,7 @@ else:
         },
         position="top",
     )
-    st.set_page_config(page_title=f"{page.title} - Rightsize", page_icon=ICON)
+    st.set_page_config(page_title=f"{page.title} - Rightsize", **PAGE)
     inputs.canonicalise()  # after the navigation, so that a rerun stays on the page the link named
     kept.put_back(page.url_path)
     top = header.draw_title()

@@ -21,7 +21,7 @@ _ADDRESS = re.compile(r"(https://[\w./~%&=?#+-]+)")
 
 def plain(text: str) -> str:
     """One line of what can be seen: line ends, controls and marks that turn the order of letters are spaces."""
-    return "".join(c if c.isprintable() else " " for c in text)
+    return text if text.isprintable() else "".join(c if c.isprintable() else " " for c in text)
 
 
 def in_markdown(text: str) -> str:

@@ -332,8 +332,9 @@ def _with_current(key: str, options: list[str]) -> list[str]:
 def _draw_more(*, opened: bool) -> None:
     """Every box where they are unfolded; else those that hold something, without which the address would lose it."""
     if not opened:
+        held = st.session_state.to_dict()
         for key in _MORE_KEYS:
-            if not _is_unset(key):
+            if not _is_unset(key, held.get(key)):
                 _box(key)
         return
     for title, groups in MORE:
@@ -344,8 +345,7 @@ def _draw_more(*, opened: bool) -> None:
                     _box(key)
 
 
-def _is_unset(key: str) -> bool:
-    value = st.session_state.get(key)
+def _is_unset(key: str, value: object) -> bool:
     usual = DEFAULTS[key] if key in _TOKENS else _SELECTS[key][1][0] if key in _SELECTS else ""
     return value in (None, "", usual)
 
@@ -373,11 +373,12 @@ def _apply_preset() -> None:
 
 def read() -> Decoded:
     """What the widgets hold now, through the validators of a link."""
-    raw: dict[str, str] = {}
-    for key in KEYS:
-        value = None if key in ("price", "price_as_of") else st.session_state.get(key)
-        if value not in (None, ""):
-            raw[key] = str(value)
+    held = st.session_state.to_dict()  # at once: each look by itself asks for the session again
+    raw = {
+        key: str(value)
+        for key in KEYS
+        if key not in ("price", "price_as_of") and (value := held.get(key)) not in (None, "")
+    }
     linked: Scenario = st.session_state.asked
     decoded = decode(raw)
     if linked.price is not None and _same_purchase(linked, decoded.scenario):

@@ -16,8 +16,8 @@ from streamlit.errors import StreamlitAPIException
 
 def keep(page: str, keys: Iterable[str], address: Mapping[str, str]) -> None:
     """Remember what the boxes of these keys hold on this page, and the parameters that say so."""
-    state = st.session_state
-    state.kept = {key: state[key] for key in keys if key in state}
+    state, held = st.session_state, st.session_state.to_dict()
+    state.kept = {key: held[key] for key in keys if key in held}
     state.kept_address, state.kept_on = dict(address), page
 
 

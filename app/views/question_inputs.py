@@ -54,9 +54,10 @@ def carry(scenario: Scenario) -> dict[str, str]:
     flat |= {key: text for key, text in encode(scenario).items() if key in (*PRICE, *SHOWN_IN_WORDS)}
     if scenario.price is not None and mark_of(scenario) == st.session_state.frozen.get("decision"):
         flat |= st.session_state.frozen
+    held = st.session_state.to_dict()
     with st.container(key="carried"):
         for key in (*QUESTION_KEYS, *PRICE, *FROZEN, *SHOWN_IN_WORDS):
-            if key != "choice" and (flat.get(key) or st.session_state.get(key)):
+            if key != "choice" and (flat.get(key) or held.get(key)):
                 st.session_state[key] = flat.get(key, "")
                 if flat.get(key):
                     st.text_input(key, key=key, bind="query-params", label_visibility="collapsed")
@@ -93,7 +94,7 @@ def read_link() -> Asked:
 
 def asked() -> Asked:
     """What the boxes hold now."""
-    state = st.session_state
+    state = st.session_state.to_dict()
     return Asked(
         use=state.get("task") or "",
         models=tuple(state.get("q_models") or ()),
@@ -105,7 +106,7 @@ def asked() -> Asked:
         reference=state.get("bar_reference") or REFERENCE,
         task=Task(state.get("bar_task") or Task.INSTRUCTION_FOLLOWING),
         reasoning=bool(state.get("bar_reasoning")),
-        budget=Decimal(str(state.bar_budget)) if state.get("bar_budget") else None,
+        budget=Decimal(str(state["bar_budget"])) if state.get("bar_budget") else None,
         owned=state.get("q_owned") or "",
     )
 
