@@ -33,16 +33,24 @@ from estimators.provenance import Refusal
 
 log = logging.getLogger("rightsize")
 
+# Objects made before the young ones are looked over, and times that is done before the older: a run of a page makes
+# some 2,500, and looking over all that is kept holds everybody up for a tenth of a second.
+GC_THRESHOLDS = (10_000, 10, 10)
+
 
 def _warm() -> None:
     """Load what the first visitor would otherwise wait for, then keep it out of every later garbage collection."""
     import pandas  # noqa: F401
     import plotly.graph_objects  # noqa: F401
 
-    from app.planning.planner import plan
-    from app.scenario import Scenario, with_page_defaults
+    from app.exploring.question_link import Asked, question_of
+    from app.planning.remembered import remembered_answer, remembered_plan
+    from app.scenario import PAGE_MODEL, Scenario, with_page_defaults
 
-    plan(with_page_defaults(Scenario()), dashboard_sources())
+    first = with_page_defaults(Scenario())
+    remembered_answer(question_of(Asked(), first, (PAGE_MODEL,), ()), first, dashboard_sources())
+    remembered_plan(first, dashboard_sources(), whole=True)
+    gc.set_threshold(*GC_THRESHOLDS)
     gc.collect()
     gc.freeze()
 
