@@ -43,6 +43,22 @@ class Checkpoint:
         """Whether the model is published in this scheme in the first place."""
         return self.method == "published"
 
+    @property
+    def own(self) -> bool:
+        """Whether the model's own maker published it."""
+        return self.publisher.lower() == self.model.partition("/")[0].lower()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ValidatedIn:
+    """A repository of a collection that Red Hat AI has measured and released as validated."""
+
+    checkpoint: str
+    copy_of: str  # where it holds another's weights as they come
+    month: str  # "2025-05"
+    source: str
+    as_of: str
+
 
 @cache
 def checkpoints() -> tuple[Checkpoint, ...]:
@@ -51,14 +67,34 @@ def checkpoints() -> tuple[Checkpoint, ...]:
 
 
 def published_checkpoints(model_id: str, scheme: str | None = None) -> tuple[Checkpoint, ...]:
-    """What is known to be published of a model: as it comes first, then Red Hat AI, then others."""
+    """What is known to be published of a model: as it comes first, then Red Hat AI, what it validated before the rest,
+    then the model's own maker, then others."""
     wanted = scheme_of(scheme) if scheme else None
     found = [
         entry
         for entry in checkpoints()
         if same_model(entry.model, model_id) and (wanted is None or entry.scheme is wanted)
     ]
-    return tuple(sorted(found, key=lambda entry: (not entry.native, entry.publisher != "RedHatAI")))
+    return tuple(sorted(found, key=_order))
+
+
+def validated_in(checkpoint: str) -> ValidatedIn | None:
+    """The validated collection that names a repository, or Red Hat AI's copy of one as it comes; None where none does.
+
+    RedHatAI/Meta-Llama-3.1-8B-Instruct-quantized.w4a16 is one of May 2025, and so is meta-llama/Llama-3.1-8B-Instruct.
+    """
+    return _validated().get(canonical(checkpoint).lower())
+
+
+@cache
+def _validated() -> Mapping[str, ValidatedIn]:
+    found = [ValidatedIn(**row) for row in read_table(DATA / "validated.csv", key=("checkpoint",))]
+    copies = {canonical(entry.copy_of).lower(): entry for entry in found if entry.copy_of}
+    return copies | {entry.checkpoint.lower(): entry for entry in found}
+
+
+def _order(entry: Checkpoint) -> tuple[bool, bool, bool, bool]:
+    return not entry.native, entry.publisher != "RedHatAI", validated_in(entry.id) is None, not entry.own
 
 
 def published_checkpoint(model_id: str, scheme: str, method: str | None = None) -> Checkpoint | None:

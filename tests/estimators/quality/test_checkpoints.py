@@ -2,7 +2,15 @@
 
 import pytest
 
-from estimators.quality.checkpoints import checkpoints, deployed, names_to_try, published_checkpoint
+from estimators.quality.checkpoints import (
+    _validated,
+    checkpoints,
+    deployed,
+    names_to_try,
+    published_checkpoint,
+    published_checkpoints,
+    validated_in,
+)
 from estimators.quality.recipes import check_model_id, recipe_script, recipes_for
 from estimators.quality.schemes import Scheme
 
@@ -62,3 +70,34 @@ def test_the_table_holds_hub_ids_once():
 def test_recipes_name_their_output_as_the_published_checkpoint_is_named():
     made = {recipe_script("ibm-granite/granite-3.1-8b-instruct", kind).output for kind in recipes_for("int4")}
     assert published_checkpoint("ibm-granite/granite-3.1-8b-instruct", "int4").id.split("/")[1] in made
+
+
+@pytest.mark.parametrize(
+    ("checkpoint", "month"),
+    [
+        ("RedHatAI/Meta-Llama-3.1-8B-Instruct-quantized.w4a16", "2025-05"),
+        ("neuralmagic/Meta-Llama-3.1-8B-Instruct-quantized.w4a16", "2025-05"),  # as it was called before
+        ("redhatai/qwen3-8b-fp8-dynamic", "2025-09"),
+        ("openai/gpt-oss-20b", "2025-10"),  # Red Hat AI's copy is the same weights
+        ("RedHatAI/gemma-4-31B-it-NVFP4", "2026-08"),
+        ("someone/gpt-oss-20b", None),
+        ("Qwen/Qwen3-8B-FP8", None),  # another's quantization of the same model
+        ("hugging-quants/Meta-Llama-3.1-8B-Instruct-AWQ-INT4", None),
+    ],
+)
+def test_the_month_of_the_collection_that_names_it(checkpoint, month):
+    found = validated_in(checkpoint)
+    assert (found.month if found else None) == month
+
+
+def test_what_is_validated_comes_before_the_rest_of_its_publisher_and_then_the_maker():
+    order = [entry.id for entry in published_checkpoints("google/gemma-4-31B-it", "nvfp4")]
+    assert order[0] == "RedHatAI/gemma-4-31B-it-NVFP4"
+    fp8 = [entry.id for entry in published_checkpoints("Qwen/Qwen3-235B-A22B", "fp8")]
+    assert fp8 == ["RedHatAI/Qwen3-235B-A22B-FP8-dynamic", "Qwen/Qwen3-235B-A22B-FP8", "nvidia/Qwen3-235B-A22B-FP8"]
+
+
+def test_months_are_of_the_calendar_and_ids_of_the_hub():
+    months = {entry.month for entry in _validated().values()}
+    assert months == {"2025-05", "2025-09", "2025-10", "2026-01", "2026-02", "2026-03", "2026-05", "2026-08"}
+    assert all(check_model_id(entry.checkpoint).startswith("RedHatAI/") for entry in _validated().values())
