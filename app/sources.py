@@ -29,7 +29,7 @@ from estimators.architecture.hub.client import (
     RateLimited,
 )
 from estimators.architecture.hub.errors import INSTEAD
-from estimators.architecture.hub.pages import QuantizedCheckpoint
+from estimators.architecture.hub.pages import HubListing
 from estimators.architecture.spec import ModelSpec
 from estimators.provenance import Refusal
 from pricing.book import Book
@@ -73,6 +73,8 @@ class LocalSources:
         self._threads = ThreadPoolExecutor(max_workers=HUB_THREADS, thread_name_prefix="hub")
         self._lock = threading.Lock()
         self._reading: dict[str, _Reading] = {}
+        self._listings: TimedCache[str, HubListing] = TimedCache(entries=CONFIGS_KEPT, seconds=HUB_KEEP_S)
+        self._listing: dict[str, Future[HubListing]] = {}
         self._answers = 0
 
     @property
@@ -118,9 +120,41 @@ class LocalSources:
             return catalogue.load_config(model_id)
         return self._configs.get(model) or self._fetched(model_id, revision or None).config
 
-    def quantized(self, model_id: str) -> tuple[QuantizedCheckpoint, ...]:
-        """Copies of a model as the Hub lists them, most used first. Raises `Refusal` where it cannot be asked."""
-        return self._hub.find_quantized(model_id)
+    def made_of(self, model_id: str) -> HubListing:
+        """What the Hub lists that was made of a model: quantized copies and drafting heads, most used first.
+
+        Waits as long as this caller's patience. Raises `Refusal` where the Hub cannot be asked, `HubPending` where the
+        answer is still to come.
+        """
+        if (known := self._listings.get(model_id)) is not None:
+            return known
+        with self._lock:
+            answer = self._listing.get(model_id)
+            if answer is None:
+                if self._resting and not self._hub.offline:
+                    raise HubUnavailable("The Hub could not be reached a moment ago.", "Try again in two minutes.")
+                if len(self._reading) + len(self._listing) >= MOST_READING:
+                    raise _busy()
+                answer = self._listing[model_id] = self._threads.submit(self._list, model_id)
+        try:
+            return answer.result(timeout=self._patience_s)
+        except FutureTimeout:
+            raise self._hub.pending(model_id) from None
+
+    def _list(self, model_id: str) -> HubListing:
+        try:
+            found = self._hub.find_made_of(model_id)
+        except Refusal as refusal:
+            self._judge(model_id, refusal)
+            raise
+        except Exception as fault:
+            raise _defect(model_id, fault) from None
+        else:
+            self._listings.put(model_id, found)
+            return found
+        finally:
+            with self._lock:
+                del self._listing[model_id]
 
     def file_bytes(self, model: str) -> int | None:
         """Bytes of the repository's weight files, when the Hub has said so."""
@@ -176,8 +210,8 @@ class LocalSources:
         with self._lock:
             reading = self._reading.get(key)
             if reading is None:
-                if len(self._reading) >= MOST_READING:
-                    raise HubPending("Many models are being read from the Hub already.", "Ask again in a moment.")
+                if len(self._reading) + len(self._listing) >= MOST_READING:
+                    raise _busy()
                 answer = self._threads.submit(self._read, key, model_id, revision)
                 reading = self._reading[key] = _Reading(answer, time.monotonic())
         return reading
@@ -195,9 +229,8 @@ class LocalSources:
                 self._refusals.put(key, refusal)
                 self._judge(model_id, refusal)
             raise
-        except Exception as fault:  # ours, met in what one repository holds; its words may quote a header
-            log.error("reading %s from the Hub failed: %s", key, type(fault).__name__)
-            odd = HubRefusal(f"Reading {model_id} met a defect of ours ({type(fault).__name__}).", INSTEAD)
+        except Exception as fault:
+            odd = _defect(model_id, fault)
             self._refusals.put(key, odd)
             raise odd from None
         else:
@@ -230,6 +263,16 @@ class LocalSources:
 
 def _key(model_id: str, revision: str | None) -> str:
     return f"{model_id}@{revision}" if revision else model_id
+
+
+def _busy() -> HubPending:
+    return HubPending("Many models are being read from the Hub already.", "Ask again in a moment.")
+
+
+def _defect(model_id: str, fault: Exception) -> HubRefusal:
+    """Ours, met in what a repository holds or a listing says; its words may quote a header."""
+    log.error("reading %s from the Hub failed: %s", model_id, type(fault).__name__)
+    return HubRefusal(f"Reading {model_id} met a defect of ours ({type(fault).__name__}).", INSTEAD)
 
 
 @dataclass(frozen=True, slots=True)

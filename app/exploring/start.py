@@ -47,7 +47,7 @@ def checkpoint_on_the_hub(plan: Plan, sources: LocalSources) -> tuple[str | None
     base, label = deployed(plan.asked.model, "as-published")[0], plan.precision.weights.value
     publishers = {entry.publisher for entry in checkpoints()} | {base.partition("/")[0]}
     try:
-        copies = sources.quantized(base)
+        copies = sources.made_of(base).quantized
     except Refusal as refusal:
         return None, str(refusal)
     chip = plan.chosen.machine.accelerator

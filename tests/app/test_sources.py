@@ -193,3 +193,58 @@ def test_a_defect_in_reading_one_repository_is_a_sentence(
     monkeypatch.setattr(HubClient, "fetch", lambda *_: {}["hf_secret"])
     with pytest.raises(Refusal, match="defect of ours"):
         sources.spec("acme/odd")
+
+
+# ---------------------------------------------------------------- what was made of a model
+
+
+def test_what_the_hub_lists_is_asked_for_once(hub: HubServer, sources: LocalSources) -> None:
+    hub.add_model("RedHatAI/llama-FP8", config={}, tags=["base_model:quantized:org/llama"], downloads=5)
+    assert [copy.id for copy in sources.made_of("org/llama").quantized] == ["RedHatAI/llama-FP8"]
+    asked = len(hub.requests)
+    sources.made_of("org/llama")
+    assert len(hub.requests) == asked
+
+
+def test_a_slow_listing_holds_no_page_and_is_there_when_asked_again(hub: HubServer, tmp_path: Path) -> None:
+    hub.add_model("a/llama-eagle", config={}, tags=["base_model:org/llama"])
+    hub.fail("/api/models", delay_seconds=1.0, times=1)
+    client = HubClient(endpoint=hub.url, offline=False, timeout_s=5, cache_dir=tmp_path)
+    sources = LocalSources(Book(), client, patience_s=0.1)
+    begun = time.monotonic()
+    for _ in range(3):  # however often the button is pressed, the Hub is asked once
+        with pytest.raises(HubPending, match=r"org/llama is being read from"):
+            sources.made_of("org/llama")
+    assert time.monotonic() - begun < 0.9
+    wait_for(lambda: not sources._listing)
+    assert sources.made_of("org/llama").heads == ("a/llama-eagle",)
+    assert sum("filter=base_model%3Aquantized" in seen.query for seen in hub.requests) == 1
+
+
+def test_listings_wait_in_the_same_bounded_line_as_models(hub: HubServer, tmp_path: Path) -> None:
+    hub.fail("/api/models", delay_seconds=0.02)
+    client = HubClient(endpoint=hub.url, offline=False, timeout_s=5, cache_dir=tmp_path)
+    sources = LocalSources(Book(), client, patience_s=0.0)
+    said = []
+    for number in range(MOST_READING + 6):
+        with pytest.raises(HubPending) as pending:
+            sources.made_of(f"owner{number}/slow")
+        said.append(str(pending.value))
+    assert sum("Many models are being read" in one for one in said) >= 3
+    wait_for(lambda: not sources._listing)
+
+
+def test_a_hub_that_rests_is_not_asked_for_a_listing(hub: HubServer, sources: LocalSources) -> None:
+    hub.fail("/api/models", status=429)
+    with pytest.raises(Refusal, match="too many requests"):
+        sources.made_of("acme/one")
+    asked = len(hub.requests)
+    with pytest.raises(Refusal, match="moment ago"):
+        sources.made_of("other/two")
+    assert len(hub.requests) == asked
+
+
+def test_a_listing_that_is_none_is_a_sentence(hub: HubServer, sources: LocalSources) -> None:
+    hub.fail("/api/models", status=200, body=b'[{"id": "a/llama-eagle", "tags": 5}]')
+    with pytest.raises(Refusal, match="org/llama"):
+        sources.made_of("org/llama")

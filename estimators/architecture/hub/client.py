@@ -52,6 +52,7 @@ from estimators.architecture.hub.library import (
     signed_in_by_login,
 )
 from estimators.architecture.hub.pages import (
+    HubListing,
     QuantizedCheckpoint,
     file_sizes,
     precision_in_name,
@@ -94,6 +95,7 @@ PUBLIC_HUB = "https://huggingface.co"
 MAX_ANSWER_BYTES = 16 << 20  # a model page with the sizes of some thousand files takes about a megabyte
 GGUF_BYTES = 24 << 20  # a GGUF header holds the vocabulary: 6 MB for 150,000 tokens, twice that with its merges
 MAX_CHUNK_BYTES = 1 << 20  # what the HTTP client may hand over in one piece beyond what was asked for
+HEAD_WORDS = ("speculator", "eagle")  # in the names of RedHatAI's, and of what others train for EAGLE
 REVISION = re.compile(r"(?!.*(\.\.|//))[A-Za-z0-9][\w.+/-]{0,199}", re.ASCII)
 TOKEN = re.compile(r"[!-~]+")  # anything else could not travel in a header, and clients log what they refuse
 COMMIT = re.compile(r"[0-9a-f]{40}")
@@ -172,6 +174,15 @@ class HubClient:
         load_library()
         deadline = time.monotonic() + self.timeout_s
         return in_time(asked, deadline, lambda: self._quantized(asked, limit, deadline))
+
+    def find_made_of(self, base_model_id: str, limit: int = 40) -> HubListing:
+        """What quantizes a model, as `find_quantized`, and the heads that draft for it, in the time of one question."""
+        asked = self._asked(base_model_id, None)
+        deadline = time.monotonic() + self.timeout_s
+        quantized = self.find_quantized(base_model_id, limit)
+        heads = in_time(asked, deadline, lambda: self._heads(asked, limit, deadline))
+        copies = tuple(copy for copy in quantized if not any(word in copy.id.lower() for word in HEAD_WORDS))
+        return HubListing(quantized=copies, heads=heads)
 
     def _asked(self, model_id: str, revision: str | None) -> HubQuestion:
         if not MODEL_ID.fullmatch(model_id):
@@ -388,6 +399,22 @@ class HubClient:
             if isinstance(info.id, str) and MODEL_ID.fullmatch(info.id) and info.id != asked.model_id
         }
         return tuple(sorted(found.values(), key=lambda copy: (not copy.declared, -copy.downloads, copy.id))[:limit])
+
+    def _heads(self, asked: HubQuestion, limit: int, deadline: float) -> tuple[str, ...]:
+        """Repositories that declare the model as what they were made of, and whose names say that they draft."""
+        tag, api = f"base_model:{asked.model_id}", self._api()
+        with library_calls(asked, deadline, MAX_ANSWER_BYTES):
+            infos = [
+                info
+                for word in HEAD_WORDS
+                for info in api.list_models(filter=tag, search=word, sort="downloads", limit=limit)
+            ]
+        declared = {
+            info.id: info.downloads if isinstance(info.downloads, int) else 0
+            for info in infos
+            if isinstance(info.id, str) and MODEL_ID.fullmatch(info.id) and tag in (info.tags or ())
+        }
+        return tuple(sorted(declared, key=lambda name: (-declared[name], name))[:limit])
 
 
 def _env_offline() -> bool:

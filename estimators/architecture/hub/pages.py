@@ -34,6 +34,14 @@ class QuantizedCheckpoint:
     downloads: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HubListing:
+    """What a Hub lists that was made of one model: most used first."""
+
+    quantized: tuple[QuantizedCheckpoint, ...]
+    heads: tuple[str, ...]  # ids of repositories whose pages and names say that they draft for it
+
+
 def precision_in_name(model_id: str) -> str | None:
     """The precision a checkpoint's name points to: "...-quantized.w4a16" is int4. A hint, not a fact."""
     name = model_id.rpartition("/")[2].lower()
