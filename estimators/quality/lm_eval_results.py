@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -22,6 +23,7 @@ _KEPT_ARGUMENTS = frozenset(
 )
 _NOT_METRICS = frozenset({"name", "alias", "sample_len", "sample_count"})
 _STDERR = "_stderr"
+_WORD = re.compile(r"[\w.+-]{1,60}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,13 +89,14 @@ def scores_of(run: HarnessRun, model_id: str, scheme: Scheme, *, source: str, as
     """The run's scores on the benchmarks we know, filed under a model and what was done to it.
 
     Two runs compare only when task version, shots, filter, chat template and limit agree: all of them are in the
-    suite and setting of each score. Shares become percent.
+    suite and setting of each score. Shares become percent. Raises `Refusal` naming the result that can be none.
     """
     found = []
     for row in run.rows:
         benchmark = _tasks().get((row.task, row.metric))
-        if benchmark is None or not row.higher_is_better or not 0 <= row.value <= 1:
+        if benchmark is None or not row.higher_is_better:
             continue
+        _check(row)
         asked = f"; partial run: {row.questions} of {row.of} questions" if run.partial and row.questions else ""
         found.append(
             Score(
@@ -110,6 +113,18 @@ def scores_of(run: HarnessRun, model_id: str, scheme: Scheme, *, source: str, as
             )
         )
     return tuple(found)
+
+
+def _check(row: HarnessRow) -> None:
+    """Refuses a share that is none, and names that the harness does not write."""
+    where = f"results.{row.task}.{row.metric},{row.filter[:40]}"
+    if not 0 <= row.value <= 1:
+        raise _refusal(f"{row.metric} of {row.task} is {row.value:g}, which is no share from 0 to 1.", where)
+    if row.standard_error is not None and row.standard_error > 1:
+        raise _refusal(f"The standard error of {row.metric} of {row.task} is {row.standard_error:g}.", where)
+    for name, text in (("filter", row.filter), ("version", row.version)):
+        if not _WORD.fullmatch(text):
+            raise _refusal(f"The {name} of {row.task} is {text[:40]!r}, which the harness would not write.", where)
 
 
 def _setting(run: HarnessRun, row: HarnessRow) -> str:
@@ -133,7 +148,11 @@ def _rows(results: Mapping[str, object], data: Mapping[str, object]) -> Iterator
         for key, value in cells.items():
             metric, comma, chosen = str(key).rpartition(",")  # the metric's own name may hold commas
             number = _number(value)
-            if not comma or metric in _NOT_METRICS or metric.endswith(_STDERR) or number is None:
+            if not comma or metric in _NOT_METRICS or metric.endswith(_STDERR):
+                continue
+            if number is None:
+                if isinstance(value, float) and (task, metric) in _tasks():
+                    raise _refusal(f"{metric} of {task} is {value}, which is no result.", f"results.{task}.{metric}")
                 continue
             count += 1
             if count > MAX_ROWS or len(key) > MAX_NAME:
@@ -227,9 +246,9 @@ def _optional_mapping(data: Mapping[str, object], key: str) -> Mapping[str, obje
     return found if isinstance(found, dict) else {}
 
 
-def _refusal(message: str) -> Refusal:
+def _refusal(message: str, field: str = "results") -> Refusal:
     return Refusal(
         message,
-        field="results",
+        field=field,
         remedy="Give the results_*.json that lm-eval writes under --output_path.",
     )

@@ -146,6 +146,34 @@ def test_a_file_with_nothing_to_read_is_refused(hostile):
     assert refusal.value.field == "results"
 
 
+@pytest.mark.parametrize(
+    ("change", "field", "said"),
+    [
+        ({"results": {"ifeval": {"prompt_level_strict_acc,none": 80.0}}}, "none", "is 80, which is no share"),
+        ({"results": {"ifeval": {"prompt_level_strict_acc,none": -0.1}}}, "none", "is -0.1, which is no share"),
+        ({"versions": {"ifeval": "<b>4</b>"}}, "none", "version of ifeval is '<b>4</b>', which the harness would not"),
+        ({"results": {"ifeval": {"prompt_level_strict_acc,[x](//y)": 0.8}}}, "[x](//y)", "The filter of ifeval"),
+        (
+            {"results": {"ifeval": {"prompt_level_strict_acc,none": 0.8, "prompt_level_strict_acc_stderr,none": 2}}},
+            "none",
+            "The standard error of prompt_level_strict_acc of ifeval is 2.",
+        ),
+    ],
+)
+def test_a_result_that_can_be_none_is_refused_by_its_name(change, field, said):
+    with pytest.raises(Refusal) as refusal:
+        scores_of(parse_results(results(**change)), "m/x", Scheme.BF16, source="a", as_of="d")
+    assert said in refusal.value.message
+    assert refusal.value.field == f"results.ifeval.prompt_level_strict_acc,{field}"
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "1e999"])
+def test_no_number_is_no_result_of_a_task_that_is_known(number):
+    with pytest.raises(Refusal, match="is no result") as refusal:
+        parse_results('{"results": {"ifeval": {"prompt_level_strict_acc,none": ' + number + "}}}")
+    assert refusal.value.field == "results.ifeval.prompt_level_strict_acc"
+
+
 def test_a_huge_file_is_refused_unread():
     with pytest.raises(Refusal, match="larger than 32 MiB"):
         parse_results(b" " * (MAX_BYTES + 1))
@@ -168,8 +196,8 @@ JSON = st.recursive(
 def test_any_json_is_read_or_refused(data):
     data.setdefault("results", {"ifeval": {"prompt_level_strict_acc,none": 0.5}})
     try:
-        run = parse_results(json.dumps(data))
+        made = scores_of(parse_results(json.dumps(data)), "m/x", Scheme.BF16, source="a", as_of="d")
     except Refusal:
         return
-    for score in scores_of(run, "m/x", Scheme.BF16, source="a", as_of="d"):
+    for score in made:
         assert 0 <= score.score <= 100
