@@ -1,4 +1,4 @@
-"""Hardware you own, as an offer like any other: the purchase spread over its years, and the power it draws."""
+"""Hardware you own, as an offer like any other: its purchase over its years, the money in it, power, space, staff."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from datetime import date
 
 HOURS_PER_YEAR = 8760
+YEARLY = {"space_usd_per_year": "Space", "staff_usd_per_year": "Staff", "upkeep_usd_per_year": "Upkeep"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,14 +28,18 @@ class OwnedMachine:
     pue: Decimal = Decimal(1)  # power of the building for each watt of the rack
     utilisation: Decimal = Decimal(1)  # share of the hours it draws that power
     resale_usd: Decimal = Decimal(0)
-    upkeep_usd_per_year: Decimal = Decimal(0)  # colocation, support, spares, people
+    capital_percent: Decimal = Decimal(0)  # a year, what the money in it would earn elsewhere
+    space_usd_per_year: Decimal = Decimal(0)  # racks, colocation, network
+    staff_usd_per_year: Decimal = Decimal(0)
+    upkeep_usd_per_year: Decimal = Decimal(0)  # support contracts, spares
 
     def __post_init__(self) -> None:
-        for name in ("purchase_usd", "power_kw", "usd_per_kwh", "resale_usd", "upkeep_usd_per_year"):
+        for name in ("purchase_usd", "power_kw", "usd_per_kwh", "resale_usd", *YEARLY):
             _require(getattr(self, name) >= 0, name, "0 or more")
         _require(self.years > 0, "years", "more than 0")
         _require(self.pue >= 1, "pue", "1 or more")
         _require(0 <= self.utilisation <= 1, "utilisation", "between 0 and 1")
+        _require(0 <= self.capital_percent <= 100, "capital_percent", "between 0 and 100")
         _require(self.resale_usd <= self.purchase_usd, "resale_usd", "at most the purchase price")
 
 
@@ -51,9 +56,23 @@ def _require(holds: bool, name: str, what: str) -> None:
         raise Refusal(f"{name} of owned hardware has to be {what}.", field="buy", remedy="Correct it.")
 
 
-def capital_usd_per_hour(machine: OwnedMachine) -> Decimal:
+def purchase_usd_per_hour(machine: OwnedMachine) -> Decimal:
     """c = (P - R) / (8760 y): $250,000 over 4 years is $7.13 an hour."""
     return (machine.purchase_usd - machine.resale_usd) / (HOURS_PER_YEAR * machine.years)
+
+
+def capital_charge_usd_per_hour(machine: OwnedMachine) -> Decimal:
+    """What the money costs on top: the level payment that returns P less R at interest i over y years, less c.
+
+    i (P - R / (1+i)^y) / (1 - (1+i)^-y) / 8760 - c. $250,000 at 10 % over 4 years: 0.3154708 x 250,000 = $78,867.70
+    a year or $9.00 an hour, of which $7.13 is the purchase and $1.87 the charge.
+    """
+    if not machine.capital_percent:
+        return Decimal(0)
+    interest = machine.capital_percent / 100
+    grown = (1 + interest) ** machine.years
+    yearly = interest * (machine.purchase_usd - machine.resale_usd / grown) / (1 - 1 / grown)
+    return yearly / HOURS_PER_YEAR - purchase_usd_per_hour(machine)
 
 
 def power_usd_per_hour(machine: OwnedMachine) -> Decimal:
@@ -62,27 +81,37 @@ def power_usd_per_hour(machine: OwnedMachine) -> Decimal:
 
 
 def owned_usd_per_hour(machine: OwnedMachine) -> Decimal:
-    """Cost of an hour of the calendar, busy or not: h = c + e + upkeep / 8760."""
-    upkeep = machine.upkeep_usd_per_year / HOURS_PER_YEAR
-    return capital_usd_per_hour(machine) + power_usd_per_hour(machine) + upkeep
+    """Cost of an hour of the calendar, busy or not: h = c + charge + e + (space + staff + upkeep) / 8760."""
+    money = purchase_usd_per_hour(machine) + capital_charge_usd_per_hour(machine)
+    yearly = sum((getattr(machine, name) for name in YEARLY), Decimal(0))
+    return money + power_usd_per_hour(machine) + yearly / HOURS_PER_YEAR
 
 
 def owned_terms(machine: OwnedMachine) -> tuple[Term, ...]:
     """Each part of the hour, explained."""
-    capital, power = capital_usd_per_hour(machine), power_usd_per_hour(machine)
+    purchase, power = purchase_usd_per_hour(machine), power_usd_per_hour(machine)
     written = f"({machine.purchase_usd} - {machine.resale_usd}) / (8760 x {machine.years})"
+    spread = f"(P - R) / (8760 y) = {written}"
     drawn = f"{machine.power_kw} kW x ${machine.usd_per_kwh} x {machine.pue} x {machine.utilisation}"
     source = "entered on the page"
     terms = [
         Term(
-            label="Purchase", value=float(capital), unit="USD", formula=f"(P - R) / (8760 y) = {written}", source=source
+            label="Purchase",
+            value=float(purchase),
+            unit="USD",
+            formula=spread,
+            source=source,
         ),
         Term(label="Power", value=float(power), unit="USD", formula=f"kW p PUE u = {drawn}", source=source),
     ]
-    if machine.upkeep_usd_per_year:
-        upkeep = machine.upkeep_usd_per_year / HOURS_PER_YEAR
-        formula = f"k / 8760 = {machine.upkeep_usd_per_year} / 8760"
-        terms.append(Term(label="Upkeep", value=float(upkeep), unit="USD", formula=formula, source=source))
+    if charge := capital_charge_usd_per_hour(machine):
+        i, years = f"{machine.capital_percent} %", machine.years
+        formula = f"i (P - R/(1+i)^y) / (1 - (1+i)^-y) / 8760 less the purchase, i = {i}, y = {years}"
+        terms.insert(1, Term(label="Cost of capital", value=float(charge), unit="USD", formula=formula, source=source))
+    for name, label in YEARLY.items():
+        if yearly := getattr(machine, name):
+            formula, hourly = f"k / 8760 = {yearly} / 8760", float(yearly / HOURS_PER_YEAR)
+            terms.append(Term(label=label, value=hourly, unit="USD", formula=formula, source=source))
     return tuple(terms)
 
 
