@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from app.exploring.finding import PageFinding, as_lines
-from app.scenario import KEYS, Problem, decode, decode_page, with_page_defaults
+from app.scenario import KEYS, PAGE_KEYS, Problem, decode, decode_page, with_page_defaults
 from estimators.provenance import Refusal
 
 Answering = Callable[[Mapping[str, str], Mapping[str, Any]], tuple[PageFinding, ...]]
@@ -65,6 +65,19 @@ def _commit(given: Mapping[str, str], own: Mapping[str, Any]) -> tuple[PageFindi
     compared = compare(found, asked_of(own), shared_sources())
     mixed = mix_sentence(compared)
     return (finding_of(found, compared), *((PageFinding(title="Mix", sentence=mixed),) if mixed else ()))
+
+
+def _bill(given: Mapping[str, str], own: Mapping[str, Any]) -> tuple[PageFinding, ...]:
+    from datetime import UTC, datetime
+
+    from app.exploring.own_hardware import own_hardware, owned_finding
+    from app.exploring.whole_bill import bill_asked, bill_finding, whole_bill
+    from app.planning.planner import plan
+    from app.sources import shared_sources
+
+    found = plan(with_page_defaults(decode(given).scenario), shared_sources())
+    owned = own_hardware(found, own, datetime.now(UTC).date())
+    return (bill_finding(whole_bill(found, bill_asked(own))), *((owned_finding(owned),) if owned else ()))
 
 
 def _scaling(given: Mapping[str, str], own: Mapping[str, Any]) -> tuple[PageFinding, ...]:
@@ -124,6 +137,11 @@ PAGES: dict[str, tuple[str, tuple[str, ...], Answering]] = {
         "the plan's machines under every way to pay",
         ("commit_fall", "commit_grow", "week", "commit_wait", "commit_redo"),
         _commit,
+    ),
+    "bill": (
+        "a month of the plan with everything beside its machines, and on hardware of one's own",
+        tuple(key for key in PAGE_KEYS if key == "week" or key.startswith(("bill_", "own_"))),
+        _bill,
     ),
     "scaling": (
         "what size to train for a budget, and for what it will serve",

@@ -33,6 +33,7 @@ from estimators.architecture.model_id import MODEL_ID
 from estimators.memory.footprint import LONGEST_CONTEXT
 from estimators.precision import KvPrecision, Method, Weights
 from estimators.workload import Engine
+from pricing.bill import CONTROL_PLANES, SUPPORT_PLANS
 from pricing.negotiated import MOST_OFF, AgreedPrices
 from pricing.offers import PurchaseOption
 
@@ -136,11 +137,20 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._()/+-]{0,60}")
 _INSTANCE = re.compile(r"[a-z0-9][a-z0-9-]{0,20}\.[a-z0-9-]{1,20}")
 _REGION = re.compile(r"[a-z]{2}(-[a-z]{2,9}){1,3}-[0-9]{1,2}")
 _VERSION = re.compile(r"[0-9]{1,4}(\.[0-9a-z]{1,12}){0,5}")
-_WEEK = re.compile(r"always|[0-9]{1,2}-[0-9]{1,2}x[1-7](@[0-9]{1,3})?", re.ASCII)
+_WEEK = re.compile(r"always|[a-u]{168}|[0-9]{1,2}-[0-9]{1,2}x[1-7](@[0-9]{1,3})?", re.ASCII)
 _BUDGET = re.compile(r"[0-9]{1,6}(\.[0-9]{1,6})?(e[0-9]{1,2})?|\$[0-9]{1,12}", re.ASCII | re.I)
 _LOAD_UNIT = re.compile("people|tasks a day|million output tokens a month")
 _LENGTHS = re.compile(r"[1-9][0-9]{0,7}(/[1-9][0-9]{0,7}/[1-9][0-9]{0,7})?", re.ASCII)
+_RATE = r"[a-z-]{1,20} ?: ?[0-9]{1,4}(\.[0-9]{1,6})?"
+_OWN_RATES = re.compile(f"{_RATE}( ?, ?{_RATE}){{0,5}}", re.ASCII)
 _NAMED = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._@/-]{0,119}")
+
+
+def _one_of(names: tuple[str, ...]) -> ValueKind:
+    """One of the names, or none."""
+    return matching(re.compile("|".join(("none", *names))), f"none, {', '.join(names)}")
+
+
 _UNITS = {"M": Decimal("0.001"), "B": Decimal(1), "T": Decimal(1000)}
 
 
@@ -265,6 +275,30 @@ PAGE_KEYS: dict[str, ValueKind] = {
     "api_peak": number(1, 100),
     "api_models": matching(re.compile("the same model|every model"), "the same model or every model"),
     "api_own": matching(re.compile(r"[ -~\n\r]+"), "lines of prices in plain letters"),
+    "bill_control": _one_of(CONTROL_PLANES),
+    "bill_balancers": integer(0, 100),
+    "bill_lcu": decimal("0", "100000", above=False),
+    "bill_logs": decimal("0", "10000000", above=False),
+    "bill_storage": decimal("0", "1000000", above=False),
+    "bill_transfer": decimal("0", "1000000000", above=False),
+    "bill_spare": integer(0, 100),
+    "bill_start": integer(0, 60),
+    "bill_support": _one_of(SUPPORT_PLANS),
+    "bill_other": decimal("0", "1000000000", above=False),
+    "bill_people": decimal("0", "10000", above=False),
+    "bill_salary": decimal("0", "10000000", above=False),
+    "bill_rates": matching(_OWN_RATES, "lines and dollars such as storage:0.1, transfer:0.12"),
+    "own_purchase": decimal("0", "100000000", above=False),
+    "own_years": decimal("0.5", "30", above=False),
+    "own_kw": decimal("0", "1000", above=False),
+    "own_busy": integer(0, 100),
+    "own_tariff": decimal("0", "5", above=False),
+    "own_pue": decimal("1", "5", above=False),
+    "own_resale": decimal("0", "100000000", above=False),
+    "own_capital": decimal("0", "50", above=False),
+    "own_space": decimal("0", "10000000", above=False),
+    "own_staff": decimal("0", "10000000", above=False),
+    "own_upkeep": decimal("0", "10000000", above=False),
     "week": matching(_WEEK, "always, or hours, days and the load otherwise such as 8-18x5@20"),
 }
 LONGEST_OF_PAGE = {"pipe_steps": 2_000, "api_own": 1_000}  # characters, where more than `LONGEST_VALUE`

@@ -2,83 +2,91 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from estimators.provenance import Refusal, Term
+from pricing.bill_rates import ANYWHERE, banded_usd, bands_of
 from pricing.cost import HOURS_PER_MONTH, SECONDS_PER_HOUR
 from pricing.hours import Scaling, WeekProfile, replica_hours_per_month, replicas_by_hour
+from pricing.offers import PurchaseOption
 
 if TYPE_CHECKING:
     from pricing.offers import Offer
 
-NEVER_INCLUDED = "load balancers, NAT, monitoring, support plans and tax"
+NEVER_INCLUDED = "NAT, metrics and traces, snapshots and tax"
 ENTERED = "entered on the page"
+MONTHS = 12
+CONTROL_PLANES = ("eks", "eks-extended", "ecs")
+SUPPORT_PLANS = ("business-plus", "enterprise", "unified-operations")
+OWN_RATES = ("balancer", "lcu", "logs", "logs-kept", "storage", "transfer")  # that a person may enter instead
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Extras:
-    """Lines beside the machines. Prices have no default: they depend on the region and are the reader's to enter."""
+    """What is billed beside the machines, all of it off by default."""
 
-    storage_gb: Decimal = Decimal(0)  # per instance
-    storage_usd_per_gb_month: Decimal = Decimal(0)
-    egress_gb_per_month: Decimal = Decimal(0)
-    egress_usd_per_gb: Decimal = Decimal(0)
+    control_plane: str = ""  # one of `CONTROL_PLANES`
+    balancers: int = 0
+    lcus: Decimal = Decimal(1)  # capacity units that each balancer uses, on average
+    logs_gb: Decimal = Decimal(0)  # a month, kept for one
+    storage_gb: Decimal = Decimal(0)  # per machine
+    transfer_gb: Decimal = Decimal(0)  # a month, out to the internet
+    support: str = ""  # one of `SUPPORT_PLANS`
+    other_aws_usd: Decimal = Decimal(0)  # a month that the same account spends elsewhere: it sets the band
+    people: Decimal = Decimal(0)  # of one engineer, 1 for all of a year
+    person_usd_per_year: Decimal = Decimal(0)
+    own_rates: Mapping[str, Decimal] = field(default_factory=dict)  # by line; they come before published ones
+    percent_off: Decimal = Decimal(0)  # of what AWS lists; not of support, of own rates or of people
 
     def __post_init__(self) -> None:
-        pairs = (
-            (self.storage_gb, self.storage_usd_per_gb_month, "storage"),
-            (self.egress_gb_per_month, self.egress_usd_per_gb, "egress"),
-        )
-        for amount, price, what in pairs:
-            if amount < 0 or price < 0 or (amount > 0 and price == 0):
-                raise Refusal(f"{what.capitalize()} needs an amount and a price.", field="hours", remedy="Give both.")
+        for name in ("balancers", "lcus", "logs_gb", "storage_gb", "transfer_gb", "other_aws_usd", "people"):
+            if getattr(self, name) < 0:
+                raise Refusal(f"{name} of the bill cannot be negative.", field="bill_rates")
+        if self.people and not self.person_usd_per_year:
+            remedy = "Give what an engineer costs a year, everything included."
+            raise Refusal("People need a price.", field="bill_salary", remedy=remedy)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BillLine:
+    """One line: dollars a month, and where they come from."""
+
+    label: str
+    usd: Decimal
+    formula: str
+    source: str
+
+    @property
+    def term(self) -> Term:
+        return Term(label=self.label, value=float(self.usd), unit="USD", formula=self.formula, source=self.source)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bill:
-    """A month of a plan: as billed, and as if every machine ran every hour."""
+    """A month of a plan: machines alone, which is what one plan more would cost, and with everything beside them."""
 
-    usd_per_month: Decimal  # as billed, extras included
-    always_on_usd_per_month: Decimal  # the same machines for 730 hours
+    lines: tuple[BillLine, ...]  # the machines first
+    list_usd: Decimal  # the machines at list prices; what they cost where nothing was negotiated
+    always_on_usd_per_month: Decimal  # the same machines for 730 hours, spare ones included
     instance_hours: Decimal
     mean_instances: float
     upfront_usd: Decimal  # due on the first day of a commitment, part of the hourly rate
-    terms: tuple[Term, ...]
     not_included: str
 
+    @property
+    def machines_usd(self) -> Decimal:
+        return self.lines[0].usd
 
-def _machines_term(offer: Offer, hours: Decimal, cost: Decimal, how: str) -> Term:
-    return Term(
-        label="Machines",
-        value=float(cost),
-        unit="USD",
-        formula=f"C = p x instance-hours = ${offer.usd_per_hour} x {hours:.2f} h ({how})",
-        source=f"{offer.origin}, {offer.as_of.isoformat()}",
-    )
+    @property
+    def usd_per_month(self) -> Decimal:
+        return sum((line.usd for line in self.lines), Decimal(0))
 
-
-def _extra_terms(extras: Extras, instances: int) -> tuple[tuple[Term, Decimal], ...]:
-    lines = []
-    if extras.storage_gb:
-        cost = extras.storage_gb * extras.storage_usd_per_gb_month * instances
-        formula = f"n x GB x price = {instances} x {extras.storage_gb} x ${extras.storage_usd_per_gb_month}"
-        lines.append((Term(label="Storage", value=float(cost), unit="USD", formula=formula, source=ENTERED), cost))
-    if extras.egress_gb_per_month:
-        cost = extras.egress_gb_per_month * extras.egress_usd_per_gb
-        formula = f"GB x price = {extras.egress_gb_per_month} x ${extras.egress_usd_per_gb}"
-        lines.append((Term(label="Egress", value=float(cost), unit="USD", formula=formula, source=ENTERED), cost))
-    return tuple(lines)
-
-
-def _left_out(extras: Extras) -> str:
-    missing = [
-        what
-        for what, amount in (("storage", extras.storage_gb), ("transfer", extras.egress_gb_per_month))
-        if not amount
-    ]
-    return ", ".join([*missing, NEVER_INCLUDED])
+    @property
+    def terms(self) -> tuple[Term, ...]:
+        return tuple(line.term for line in self.lines)
 
 
 def monthly_bill(
@@ -87,32 +95,124 @@ def monthly_bill(
     instances_per_replica: int,
     profile: WeekProfile,
     scaling: Scaling,
+    hours: Decimal = HOURS_PER_MONTH,
     extras: Extras | None = None,
 ) -> Bill:
-    """What a plan costs a month: C = p x n x replica-hours, all 730 hours of the most replicas for a commitment.
+    """What a plan costs a month: C = p x n x replica-hours x h / 730, all 730 hours of the most replicas if committed.
 
-    Two g5.xlarge replicas on business hours with N+1 and no start time: 3 x 50 x 4.345 = 651.79 h x $1.006 = $655.70.
+    Two g5.xlarge replicas on business hours with N+1 and no start time: 3 x 50 x 4.345 = 651.79 h x $1.006 = $655.70,
+    a third of it for the spare one.
     """
     if instances_per_replica < 1:
         raise Refusal("A replica needs at least one instance.", field="replicas")
     extras = extras or Extras()
-    most = scaling.most * instances_per_replica
-    committed = offer.option.committed
-    used = replica_hours_per_month(profile, scaling) * instances_per_replica
-    hours = HOURS_PER_MONTH * most if committed else used
-    machines = offer.usd_per_hour * hours
+    most, committed = scaling.most * instances_per_replica, offer.option.committed
+
+    def hours_of(scaled: Scaling) -> Decimal:
+        if committed:
+            return HOURS_PER_MONTH * scaled.most * instances_per_replica
+        return replica_hours_per_month(profile, scaled) * instances_per_replica * hours / HOURS_PER_MONTH
+
+    total, needed = hours_of(scaling), hours_of(replace(scaling, spare_replicas=0))
     how = "a commitment bills every hour" if committed else "replicas follow the load"
-    lines = _extra_terms(extras, most)
+    lines = [_machines("Machines", offer, needed, how)]
+    if total > needed:
+        lines.append(_machines("Spare capacity", offer, total - needed, how))
+    listed = offer.list_usd_per_hour or offer.usd_per_hour
+    on_aws = Decimal(0) if offer.option is PurchaseOption.OWNED else listed * total
+    beside = tuple(_aws_lines(extras, offer.region, most))
+    lines += [line for line, _ in beside]
+    if extras.support:
+        lines.append(_support(extras, on_aws + sum((full for _, full in beside), Decimal(0))))
+    if extras.people:
+        usd = extras.people * extras.person_usd_per_year / MONTHS
+        formula = f"share x a year / 12 = {extras.people:f} x ${extras.person_usd_per_year:f} / 12"
+        lines.append(BillLine(label="People", usd=usd, formula=formula, source=ENTERED))
     mean = sum(replicas_by_hour(profile, scaling)) / len(profile.shares) * instances_per_replica
     return Bill(
-        usd_per_month=machines + sum((cost for _, cost in lines), Decimal(0)),
+        lines=tuple(lines),
+        list_usd=listed * needed,
         always_on_usd_per_month=offer.usd_per_hour * HOURS_PER_MONTH * most,
-        instance_hours=hours,
+        instance_hours=total,
         mean_instances=mean,
         upfront_usd=offer.upfront_usd * most,
-        terms=(_machines_term(offer, hours, machines, how), *(term for term, _ in lines)),
         not_included=_left_out(extras),
     )
+
+
+def _machines(label: str, offer: Offer, hours: Decimal, how: str) -> BillLine:
+    return BillLine(
+        label=label,
+        usd=offer.usd_per_hour * hours,
+        formula=f"C = p x instance-hours = ${offer.usd_per_hour} x {hours:.2f} h ({how})",
+        source=f"{offer.origin}, {offer.as_of.isoformat()}",
+    )
+
+
+def _aws_lines(extras: Extras, region: str, machines: int) -> Iterator[tuple[BillLine, Decimal]]:
+    """(the line, its dollars before any discount)."""
+    balanced = extras.balancers * HOURS_PER_MONTH
+    wanted = (
+        (extras.control_plane, "Control plane", HOURS_PER_MONTH if extras.control_plane else Decimal(0)),
+        ("balancer", "Load balancers", balanced),
+        ("lcu", "Load balancer capacity", balanced * extras.lcus),
+        ("logs", "Logs taken in", extras.logs_gb),
+        ("logs-kept", "Logs kept", extras.logs_gb),
+        ("storage", "Storage", extras.storage_gb * machines),
+        ("transfer", "Transfer out", extras.transfer_gb),
+    )
+    for line, label, amount in wanted:
+        if amount:
+            yield _usage(extras, region, line, label, amount)
+
+
+def _usage(extras: Extras, region: str, line: str, label: str, amount: Decimal) -> tuple[BillLine, Decimal]:
+    if (own := extras.own_rates.get(line)) is not None:
+        formula = f"{amount.normalize():f} x ${own:f}"
+        return BillLine(label=label, usd=amount * own, formula=formula, source=ENTERED), amount * own
+    bands = bands_of(line, region)
+    if not bands:
+        raise Refusal(
+            f"No rate of {label.lower()} is known for {region}.",
+            field="bill_rates",
+            remedy=f"Enter your own, such as {line}:0.1.",
+        )
+    full = banded_usd(bands, amount)
+    off = f", less {extras.percent_off.normalize():f} % entered" if extras.percent_off else ""
+    each = " then ".join(f"${band.usd:f}" for band in bands)
+    paid = BillLine(
+        label=label,
+        usd=full * (1 - extras.percent_off / 100),
+        formula=f"{amount.normalize():f} {bands[0].unit} x {each}{off}",
+        source=f"{bands[0].source}, {bands[0].as_of.isoformat()}",
+    )
+    return paid, full
+
+
+def _support(extras: Extras, usd_at_list: Decimal) -> BillLine:
+    """The plan's share of the account's fee, by dollars: fee(plan + other) x plan / (plan + other), on list prices.
+
+    $10,000 of an account of $100,000 with Business Support+: a tenth of $6,800.
+    """
+    bands, whole = bands_of(extras.support, ANYWHERE), usd_at_list + extras.other_aws_usd
+    fee = banded_usd(bands, whole)
+    share = usd_at_list / whole if whole else Decimal(1)
+    formula = f"fee of ${whole:,.2f} a month before discounts, ${fee:,.2f}, x {100 * share:.1f} %"
+    source = f"{bands[0].source}, {bands[0].as_of.isoformat()}"
+    return BillLine(label="Support", usd=fee * share, formula=formula, source=source)
+
+
+def _left_out(extras: Extras) -> str:
+    lines = (
+        ("a control plane", extras.control_plane),
+        ("load balancers", extras.balancers),
+        ("logs", extras.logs_gb),
+        ("storage", extras.storage_gb),
+        ("transfer", extras.transfer_gb),
+        ("support", extras.support),
+        ("people", extras.people),
+    )
+    return ", ".join([*(what for what, counted in lines if not counted), NEVER_INCLUDED])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

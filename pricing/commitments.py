@@ -11,6 +11,7 @@ from pricing.cost import HOURS_PER_MONTH
 from pricing.hours import WeekProfile, always, business_hours
 
 MONTHS_PER_YEAR = 12
+STEPS = 20  # of a load in an hour
 Use = Sequence[tuple[int, Decimal]]  # machines in use, and for how many hours of a month
 
 
@@ -115,10 +116,21 @@ def risk_of(use: Use, *, committed: int, years: int, committed_price: Decimal, o
     )
 
 
+def week_text(shares: Sequence[float]) -> str:
+    """The letters of a week, to the nearest 5 % of its peak."""
+    return "".join(chr(ord("a") + round(share * STEPS)) for share in shares)
+
+
 def week_of(text: str) -> WeekProfile:
-    """ "always", or "8-18x5@20": full load from 8 to 18 o'clock on five days, 20 % of it otherwise."""
+    """ "always", or "8-18x5@20": full load from 8 to 18 o'clock on five days, 20 % of it otherwise; or a letter for
+    each of 168 hours from Monday on, a for none of the peak, b for 5 % of it and so on to u."""
     if text == "always":
         return always()
+    if text.isalpha():
+        shares = tuple((ord(letter) - ord("a")) / STEPS for letter in text)
+        if not any(shares):
+            raise Refusal("No hour of the week has any load.", field="week")
+        return WeekProfile(shares=shares)
     hours, _, rest = text.partition("@")
     span, _, days = hours.partition("x")
     start, _, end = span.partition("-")

@@ -164,6 +164,8 @@ def week_words(text: str) -> str:
     """ "8-18x5@20" -> "8 to 18 o'clock on 5 days, 20 % of the load otherwise"."""
     if text == "always":
         return "the same load in every hour"
+    if text.isalpha():
+        return "hour by weekday"
     hours, _, rest = text.partition("@")
     span, _, days = hours.partition("x")
     start, _, end = span.partition("-")

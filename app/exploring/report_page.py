@@ -34,7 +34,7 @@ from estimators.latency.estimate import TIMES
 from estimators.provenance import Term
 
 MOST_CAVEATS, MOST_SOURCES = 3, 4  # on one page; the recommendation itself shows all
-NOT_INCLUDED = "Not included: storage, data transfer, load balancing, people."
+NOT_INCLUDED = "The monthly cost is of the machines alone: no storage, data transfer, load balancing or people."
 _STYLE = """
 @page { size: A4; margin: 12mm; }
 :root { color-scheme: light; }

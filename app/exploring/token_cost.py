@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from app.planning.costs import requests_per_second
+from app.planning.costs import requests_per_second, tokens_per_second
 from app.planning.plan import Candidate, Plan
 from pricing.bill import Bill, Extras, TokenPrices, monthly_bill, token_prices
-from pricing.hours import Scaling, WeekProfile
+from pricing.cost import HOURS_PER_MONTH
+from pricing.hours import Scaling, WeekProfile, always
 
 SECONDS_PER_MONTH = 730 * 3600
 
@@ -28,8 +29,21 @@ def bill_of(plan: Plan, profile: WeekProfile, extras: Extras, *, spare: int, sta
         scaling=Scaling(
             peak_replicas=chosen.instances if shared else replicas, spare_replicas=spare, start_hours=start_hours
         ),
+        hours=plan.asked.hours if profile == always() else HOURS_PER_MONTH,
         extras=extras,
     )
+
+
+def output_tokens_of_month(plan: Plan, profile: WeekProfile) -> float | None:
+    """Output tokens that the load draws in a month whose hours follow `profile`; None without a speed estimate.
+
+    100 tokens a second at the peak, in a third of 730 hours: 87.6 million.
+    """
+    chosen = plan.chosen
+    if chosen is None or chosen.latency is None:
+        return None
+    hours = float(plan.asked.hours if profile == always() else HOURS_PER_MONTH) * profile.mean
+    return tokens_per_second(plan.asked, max(1, chosen.replicas), chosen.latency).value * 3600 * hours
 
 
 def output_weight(chosen: Candidate, prompt_tokens: int) -> float | None:

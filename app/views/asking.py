@@ -32,13 +32,24 @@ def number(place: DeltaGenerator, label: str, key: str, low: int, high: int, sta
     )
 
 
-def amount(place: DeltaGenerator, label: str, key: str, low: float, high: float, start: float, tip: str = "") -> None:
-    """A box for any number, bound to its key."""
+def amount(
+    place: DeltaGenerator,
+    label: str,
+    key: str,
+    low: float,
+    high: float,
+    start: float | None,
+    tip: str = "",
+    *,
+    shown: str = "",
+) -> None:
+    """A box for any number, bound to its key; it may start empty and say in grey what that means."""
     place.number_input(
         label,
-        low,
-        high,
-        float(start),
+        float(low),
+        float(high),
+        None if start is None else float(start),
+        placeholder=shown or None,
         format="%g",
         key=key,
         bind="query-params",
@@ -83,9 +94,9 @@ def held(keys: Sequence[str]) -> dict[str, Any]:
 
 
 def _flat(keys: Sequence[str]) -> dict[str, str]:
-    """What the boxes hold as a link writes it: 0.00005, not 5e-05."""
+    """What the boxes hold as a link writes it: 0.00005, not 5e-05, and 200, not 200.0."""
     held = {key: value for key in keys if (value := st.session_state.get(key)) not in (None, "")}
-    return {k: format(Decimal(repr(v)), "f") if isinstance(v, float) else str(v) for k, v in held.items()}
+    return {k: format(Decimal(repr(v)).normalize(), "f") if isinstance(v, float) else str(v) for k, v in held.items()}
 
 
 def draw_table(finding: PageFinding, *, key: str) -> None:
@@ -98,13 +109,13 @@ def draw_table(finding: PageFinding, *, key: str) -> None:
         st.caption(in_markdown(note))
 
 
-def draw_ending(finding: PageFinding, keys: Sequence[str], *, key: str) -> None:
-    """A link to this page as it stands, and the plan's report with this answer in it."""
+def draw_ending(finding: PageFinding, keys: Sequence[str], *, key: str, also: Sequence[PageFinding] = ()) -> None:
+    """A link to this page as it stands, and the plan's report with this answer and what else the page says."""
     plan, question = current.plan(), encode_question(question_inputs.asked())
     query = "&".join((query_of(plan, question), urlencode(_flat(keys))))
     left, right = st.columns([1, 3])
     page = report_html(
-        plan, link=f"{st.context.url or ''}?{query}", today=datetime.now(UTC).date(), findings=(finding,)
+        plan, link=f"{st.context.url or ''}?{query}", today=datetime.now(UTC).date(), findings=(finding, *also)
     )
     left.download_button("Report with this answer", page, f"{key}.html", "text/html", on_click="ignore")
     with right:

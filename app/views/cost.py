@@ -1,107 +1,115 @@
-"""The bill in depth: hours that follow the load, tokens at your utilisation, and hardware of one's own."""
+"""The whole bill: the machines alone and everything beside them, what tokens cost, and hardware of one's own."""
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime
-from decimal import Decimal
 from urllib.parse import urlencode
 
 import pandas as pd
 import streamlit as st
-from streamlit.delta_generator import DeltaGenerator
 
-from app.exploring.token_cost import bill_of, prices_of_tokens
-from app.format import significant, usd
+from app.exploring.finding import PageFinding
+from app.exploring.own_hardware import (
+    BUSY,
+    PUE,
+    TARIFF,
+    YEARS,
+    own_hardware,
+    owned_finding,
+    owned_scenario,
+    power_of,
+)
+from app.exploring.token_cost import prices_of_tokens
+from app.exploring.whole_bill import NONE, WholeBill, bill_asked, bill_finding, edited_week, whole_bill
+from app.figures.bills import waterfall
+from app.format import usd
 from app.planning.plan import Plan
 from app.planning.sentences import load_phrase, verdict
+from app.scenario import PAGE_KEYS
 from app.text import in_markdown
 from app.views import current, inputs
-from app.views.parts import how, old_price
-from pricing.bill import Extras
-from pricing.cost import monthly_cost
-from pricing.hours import DAYS, WeekProfile, always, business_hours
-from pricing.offers import PurchaseOption
-from pricing.owned import OwnedMachine, owned_offer, owned_terms, typical_power_kw
+from app.views.asking import amount, choice, draw_ending, draw_table, held, number, text
+from app.views.parts import chart, old_price
+from estimators.provenance import Refusal
+from pricing.bill import CONTROL_PLANES, SUPPORT_PLANS
+from pricing.commitments import week_of
+from pricing.hours import DAYS
 
-ALWAYS, OFFICE, WEEK = "every hour", "business hours", "hour by weekday"
-
-
-def _profile() -> WeekProfile:
-    kind = st.segmented_control("Load", [ALWAYS, OFFICE, WEEK], default=ALWAYS, key="profile", required=True)
-    if kind == WEEK:
-        return _own_week()
-    if kind != OFFICE:
-        return always()
-    first, second, third, fourth = st.columns(4)
-    start = first.number_input("From, o'clock", 0, 23, 8, key="profile_from")
-    end = second.number_input("To, o'clock", 1, 24, 18, key="profile_to")
-    days = third.number_input("Days a week", 1, 7, 5, key="profile_days")
-    rest = fourth.number_input("Load otherwise, % of peak", 0, 100, 0, key="profile_rest")
-    return business_hours(min(start, end - 1), end, days, rest / 100)
+BILL_KEYS = ("week", *(key for key in PAGE_KEYS if key.startswith("bill_")))
+OWN_KEYS = tuple(key for key in PAGE_KEYS if key.startswith("own_"))
 
 
-def _own_week() -> WeekProfile:
-    """A grid of 7 days by 24 hours, in percent of the peak, that starts from business hours."""
-    start = business_hours().shares
-    hours = [f"{hour}" for hour in range(24)]
-    grid = pd.DataFrame(
-        [[round(share * 100) for share in start[24 * day : 24 * day + 24]] for day in range(7)],
-        index=list(DAYS),
-        columns=hours,
+def draw_boxes() -> None:
+    """What may stand beside the machines; every box starts with nothing counted."""
+    first = st.columns([1.6, 1, 1, 1, 1.4], vertical_alignment="bottom")
+    text(first[0], "Week", "week", "always", "always, or 8-18x5@20: 8 to 18 o'clock on 5 days, 20 % otherwise.")
+    number(first[1], "Spare machines", "bill_spare", 0, 100, 0, "N+1: one may fail and the load still fits.")
+    number(first[2], "Minutes to start one", "bill_start", 0, 60, 10, "Boot, image and weights.")
+    amount(first[3], "An engineer, %", "bill_people", 0, 10_000, 0, "150 is one and a half.")
+    amount(first[4], "An engineer, $ a year", "bill_salary", 0, 1e7, None, "Everything included.", shown="yours")
+    second = st.columns(5, vertical_alignment="bottom")
+    choice(second[0], "Control plane", "bill_control", (NONE, *CONTROL_PLANES), NONE, "ECS itself is free on EC2.")
+    number(second[1], "Load balancers", "bill_balancers", 0, 100, 0)
+    amount(
+        second[2],
+        "Capacity units each",
+        "bill_lcu",
+        0,
+        100_000,
+        1,
+        "One is 1 GB an hour, or 25 new connections a second.",
     )
-    limits = {hour: st.column_config.NumberColumn(min_value=0, max_value=100, step=5, width=42) for hour in hours}
-    edited = st.data_editor(grid, key="week", column_config=limits)
-    shares = edited.fillna(0).clip(0, 100).to_numpy().flatten() / 100
-    return WeekProfile(shares=tuple(float(share) for share in shares))
+    amount(second[3], "Logs, GB a month", "bill_logs", 0, 1e7, 0, "Taken in, and kept for a month.")
+    amount(second[4], "Storage, GB a machine", "bill_storage", 0, 1e6, 0)
+    third = st.columns([1, 1.2, 1.2, 1.6], vertical_alignment="bottom")
+    amount(third[0], "Transfer out, GB a month", "bill_transfer", 0, 1e9, 0, "To the internet.")
+    choice(third[1], "AWS Support", "bill_support", (NONE, *SUPPORT_PLANS), NONE, "Its share of the account's fee.")
+    amount(third[2], "Account's other AWS, $ a month", "bill_other", 0, 1e9, 0, "It sets the band of the fee.")
+    tip = "Dollars each, in place of published ones: balancer, lcu, logs, logs-kept, storage, transfer."
+    text(third[3], "Your own rates", "bill_rates", "", tip, shown="storage:0.1, transfer:0.12")
 
 
-def _extras() -> Extras:
-    """Storage and transfer as entered. Their rates depend on region and class, so no rate is filled in beforehand."""
-    columns = st.columns(4)
-    storage = columns[0].number_input("Storage, GB per machine", 0, 100_000, 0, key="storage_gb")
-    storage_rate = _rate(columns[1], "USD per GB-month of storage", key="storage_rate")
-    egress = columns[2].number_input("Transfer out, GB a month", 0, 10_000_000, 0, key="egress_gb")
-    egress_rate = _rate(columns[3], "USD per GB of transfer", key="egress_rate")
-    for what, amount, rate in (("storage", storage, storage_rate), ("transfer", egress, egress_rate)):
-        if amount and not rate:
-            st.info(f"Give the rate of {what} to see it in the bill.")
-    return Extras(
-        storage_gb=Decimal(storage if storage_rate else 0),
-        storage_usd_per_gb_month=storage_rate,
-        egress_gb_per_month=Decimal(egress if egress_rate else 0),
-        egress_usd_per_gb=egress_rate,
-    )
+def draw_week(week: str) -> None:
+    """The week as a grid of days by hours, in percent of the peak; what it says goes into the box above."""
+    with st.expander("Hour by weekday", key="week_fold", on_change="rerun") as fold:
+        if not fold.open:
+            return
+        shares = week_of(week).shares
+        hours = [f"{hour}" for hour in range(24)]
+        rows = [[round(100 * share) for share in shares[24 * day : 24 * day + 24]] for day in range(7)]
+        limits = {hour: st.column_config.NumberColumn(min_value=0, max_value=100, step=5, width=42) for hour in hours}
+        with st.form("week_form", border=False):
+            st.data_editor(pd.DataFrame(rows, index=list(DAYS), columns=hours), key="week_grid", column_config=limits)
+            st.form_submit_button("Use these hours", on_click=_take_week, args=(shares,))
 
 
-def _rate(column: DeltaGenerator, label: str, *, key: str) -> Decimal:
-    """A rate as typed; 0 while the box is empty."""
-    typed = column.number_input(label, 0.0, 10.0, None, format="%.4f", key=key, placeholder="yours")
-    return Decimal(repr(typed or 0.0))
+def _take_week(shares: tuple[float, ...]) -> None:
+    st.session_state.week = edited_week(shares, st.session_state.week_grid["edited_rows"])
 
 
-def draw_bill(plan: Plan) -> None:
-    st.markdown("### The month's bill")
-    profile = _profile()
-    first, second = st.columns(2)
-    spare = first.number_input("Spare machines (N+1)", 0, 10, 0, key="spare")
-    start = second.number_input(
-        "Minutes to start a machine", 0, 60, 10, key="start_minutes", help="Boot, image and weights."
-    )
-    extras = _extras()
-    bill = bill_of(plan, profile, extras, spare=spare, start_hours=start / 60)
-    if bill is None:
-        st.info("There is no price for this machine here, so there is no bill.")
-        return
-    columns = st.columns(4)
-    columns[0].metric("As billed", usd(bill.usd_per_month), border=True)
-    columns[1].metric("If left on all month", usd(bill.always_on_usd_per_month), border=True)
-    columns[2].metric("Machines, mean", significant(bill.mean_instances, 3), border=True)
-    columns[3].metric("Instance hours", f"{bill.instance_hours:,.0f}", border=True)
-    st.caption(
-        in_markdown(f"Not included: {bill.not_included}. Load averages {profile.mean:.0%} of its peak over the week.")
-    )
-    how(bill.terms, key="why_bill", label="Formula and source of every line")
+def draw_bill(plan: Plan) -> PageFinding | None:
+    """The sentence and the picture first, then the boxes, then the numbers."""
+    answer = st.container()
+    draw_boxes()
+    try:
+        asked = bill_asked(held(BILL_KEYS))
+        draw_week(asked.week)
+        found = whole_bill(plan, asked)
+    except Refusal as refusal:
+        answer.error(in_markdown(str(refusal)), icon=":material/error:")
+        return None
+    finding = bill_finding(found)
+    with answer:
+        st.markdown(f"## {in_markdown(finding.sentence)}")
+        st.markdown(f"The plan: {in_markdown(verdict(plan))}")
+        _draw_picture(found, finding.sentence)
+    draw_table(finding, key="bill_table")
+    return finding
+
+
+def _draw_picture(found: WholeBill, said: str) -> None:
+    lines = [(line.label, float(line.usd)) for line in found.bill.lines]
+    chart(waterfall(float(found.bill.list_usd), lines), key="bill_picture", alt=said)
 
 
 def draw_tokens(plan: Plan) -> None:
@@ -140,79 +148,59 @@ def draw_tokens(plan: Plan) -> None:
     )
 
 
-def draw_owned(plan: Plan) -> None:
+def draw_owned(plan: Plan) -> PageFinding | None:
     st.markdown("### Hardware you own, as an offer beside the others")
     chosen = plan.chosen
     if chosen is None or chosen.placement is None:
-        return
-    first, second, third, fourth = st.columns(4)
-    name = chosen.machine.accelerator.name
-    purchase = first.number_input(
-        f"Price of a machine with {chosen.placement.gpus} x {name}, USD",
-        min_value=0,
-        max_value=10_000_000,
-        value=None,
-        step=1_000,
-        key="own_purchase",
-        placeholder="what you paid",
-        help="The whole machine: accelerators, host and network.",
+        return None
+    answer = st.container()
+    fitted = f"{chosen.placement.gpus} x {chosen.machine.accelerator.name}"
+    first = st.columns([1.6, 1, 1, 1.2], vertical_alignment="bottom")
+    whole = "The whole machine: accelerators, host and network."
+    amount(first[0], f"A machine with {fitted}, $", "own_purchase", 0, 1e8, None, whole, shown="what you paid")
+    amount(first[1], "Years in use", "own_years", 0.5, 30, float(YEARS))
+    amount(first[2], "Sold for then, $", "own_resale", 0, 1e8, 0, "Residual value at the end of these years.")
+    amount(first[3], "Cost of capital, % a year", "own_capital", 0, 50, 0, "What the money earns elsewhere.")
+    second = st.columns(4, vertical_alignment="bottom")
+    kilowatts = f"{power_of(plan):g}, from the data sheet"
+    amount(
+        second[0],
+        "Kilowatts when busy",
+        "own_kw",
+        0,
+        1_000,
+        None,
+        "With half a kilowatt for the host.",
+        shown=kilowatts,
     )
-    years = second.number_input("Years in use", 0.5, 15.0, 4.0, step=0.5, key="own_years")
-    default_kw = typical_power_kw(chosen.machine.accelerator.tdp_watts, chosen.placement.gpus)
-    power = third.number_input(
-        "Power when busy, kW",
-        0.0,
-        200.0,
-        default_kw,
-        key="own_kw",
-        help="Starts from the data sheet, and half a kilowatt for the host.",
-    )
-    busy = fourth.number_input("Busy, % of hours", 0, 100, 30, key="own_busy")
-    first, second, third, fourth = st.columns(4)
-    tariff = first.number_input("USD per kWh", 0.0, 2.0, 0.12, format="%.3f", key="own_tariff")
-    pue = second.number_input(
-        "PUE", 1.0, 3.0, 1.4, key="own_pue", help="Power of the building for each watt of the rack."
-    )
-    upkeep = third.number_input(
-        "Upkeep, USD a year", 0, 1_000_000, 0, key="own_upkeep", help="Colocation, support, spares."
-    )
-    if purchase is None:
-        st.info(f"Give the price of the machine, with its {chosen.placement.gpus} x {name}, to see what an hour costs.")
-        return
-    machine = OwnedMachine(
-        name=name,
-        purchase_usd=Decimal(purchase),
-        years=Decimal(repr(years)),
-        power_kw=Decimal(repr(power)),
-        usd_per_kwh=Decimal(repr(tariff)),
-        pue=Decimal(repr(pue)),
-        utilisation=Decimal(busy) / 100,
-        upkeep_usd_per_year=Decimal(upkeep),
-    )
-    offer = owned_offer(machine, region=plan.asked.region, today=datetime.now(UTC).date())
-    month = monthly_cost(offer=offer, instances=max(1, chosen.replicas), hours=plan.asked.hours).usd_per_month
-    rented = chosen.cost.usd_per_month if chosen.cost else None
-    beside = f", beside {usd(rented)} rented" if rented is not None else ""
-    fourth.metric("Owned, a month", usd(month))
-    said = f"{usd(offer.usd_per_hour, cents=True)} an hour, {usd(month)} a month{beside}."
-    st.markdown(f"**{in_markdown(said)}**")
-    how(owned_terms(machine), key="why_owned", label="Formula of every part")
-    scenario = replace(
-        plan.resolved,
-        instance=None,
-        gpu=name,
-        buy=PurchaseOption.OWNED,
-        price=offer.usd_per_hour,
-        price_as_of=offer.as_of,
-    )
-    st.link_button("Open the plan on this machine", f"./?{urlencode(inputs.link_of(scenario))}")
+    number(second[1], "Busy, % of hours", "own_busy", 0, 100, BUSY)
+    amount(second[2], "USD per kWh", "own_tariff", 0, 5, float(TARIFF))
+    amount(second[3], "PUE", "own_pue", 1, 5, float(PUE), "Power of the building for each watt of the rack.")
+    third = st.columns(3, vertical_alignment="bottom")
+    amount(third[0], "Space, $ a year", "own_space", 0, 1e7, 0, "Racks, colocation, network.")
+    amount(third[1], "Staff, $ a year", "own_staff", 0, 1e7, 0)
+    amount(third[2], "Upkeep, $ a year", "own_upkeep", 0, 1e7, 0, "Support contracts, spares.")
+    try:
+        found = own_hardware(plan, held(OWN_KEYS), datetime.now(UTC).date())
+    except Refusal as refusal:
+        answer.error(in_markdown(str(refusal)), icon=":material/error:")
+        return None
+    if found is None:
+        answer.info(f"Give the price of the machine, with its {fitted}, to see what an hour costs.")
+        return None
+    finding = owned_finding(found)
+    answer.markdown(f"**{in_markdown(finding.sentence)}**")
+    draw_table(finding, key="own_table")
+    st.link_button("Open the plan on this machine", f"./?{urlencode(inputs.link_of(owned_scenario(plan, found)))}")
+    return finding
 
 
 result = current.plan()
-st.markdown(f"## {in_markdown(verdict(result))}")
 if warning := old_price(result):
     st.warning(in_markdown(warning), icon=":material/history:")
-draw_bill(result)
+billed = draw_bill(result)
 draw_tokens(result)
 st.page_link("views/apis.py", label="Rent tokens instead? API or machines")
-draw_owned(result)
+owned = draw_owned(result)
+if billed is not None:
+    draw_ending(billed, (*BILL_KEYS, *OWN_KEYS), key="bill", also=(owned,) if owned is not None else ())

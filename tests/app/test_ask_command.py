@@ -50,6 +50,18 @@ def test_a_pipeline_and_a_router(capsys: pytest.CaptureFixture[str]) -> None:
     assert "in a circle: a -> a." in capsys.readouterr().err
 
 
+def test_the_whole_bill(capsys: pytest.CaptureFixture[str]) -> None:
+    bill = ["ask", "bill", "--instance", "g6.xlarge", "--discount", "20"]
+    assert main([*bill, "--bill-control", "eks", "--own-purchase", "17520", "--own-kw", "0"]) == 0
+    said = capsys.readouterr().out
+    assert said.startswith("The whole bill is $528 a month: $470 for the machines alone, one L4 (g6.xlarge), and")
+    assert "$0.50 an hour, $365 a month, beside $470 rented. Owning pays from 78 % of the month's hours." in said
+    assert main([*bill, "--bill-people", "10"]) == 1
+    assert "Give what an engineer costs a year" in capsys.readouterr().err
+    assert main(["ask", "bill", "--discount", "95"]) == 2
+    assert "discount=95 needs a number from 0 to 90" in capsys.readouterr().err
+
+
 def test_api_or_machines(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["ask", "api", "--api-tokens", "200"]) == 0
     assert "200 million output tokens a month of Llama 3.1 8B, with 1,600 million in: rent" in capsys.readouterr().out

@@ -59,6 +59,31 @@ def test_what_size_to_train_for_what_it_will_serve(page: Page, base: str, browse
     expect(page.get_by_text("Give 1e+17 to 1e+28 FLOP")).to_be_visible(timeout=WAIT_MS)
 
 
+def test_the_whole_bill_less_twenty_percent(page: Page, base: str, browser: Browser) -> None:
+    open_page(page, f"{base}/?model={MODEL}&instance=g6.xlarge")
+    unfold(page, "more")
+    enter(page, "Discount, %", "20")
+    expect(page.locator(".st-key-verdict")).to_contain_text("$470 a month", timeout=WAIT_MS)
+    go_to(page, "Cost")
+    answer = page.locator("h2", has_text="a month")
+    expect(answer).to_contain_text("What was negotiated saves $118 of $588 at list.", timeout=WAIT_MS)
+    enter(page, "An engineer, $ a year", "120000")
+    enter(page, "An engineer, %", "10")
+    expect(answer).to_contain_text("The whole bill is $1,470 a month: $470 for the machines alone", timeout=WAIT_MS)
+    enter(page, "A machine with 1 x L4, $", "17520")
+    expect(page.get_by_text("Owning pays from")).to_be_visible(timeout=WAIT_MS)
+    said = answer.inner_text()
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Report with this answer").click()
+    report = download.value.path().read_text(encoding="utf-8")
+    assert "$0.8048 list less 20 % entered" in report
+    assert "A machine of your own with 1 x L4" in report
+    opens_alike(browser, copied(page), said)
+    unfold(page, "more")
+    enter(page, "Discount, %", "95")
+    expect(page.get_by_text("needs a number from 0 to 90")).to_be_visible(timeout=WAIT_MS)
+
+
 def test_people_and_a_pasted_log_become_the_load_of_the_first_screen(page: Page, base: str, browser: Browser) -> None:
     open_page(page, f"{base}/?model={MODEL}")
     go_to(page, "Load")

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from estimators.provenance import Refusal
-from pricing.commitments import best_mix, break_even_share, risk_of, week_of
+from pricing.commitments import best_mix, break_even_share, risk_of, week_of, week_text
 
 D = Decimal
 OFFICE = ((1, D("512.74")), (4, D("217.26")))  # four machines for 50 of 168 hours, one otherwise
@@ -64,7 +64,15 @@ def test_a_week_in_words() -> None:
     assert week_of("8-18x5").shares[167] == 0
 
 
-@pytest.mark.parametrize("text", ["18-8x5", "0-25x5", "8-18x5@101"])
+def test_a_week_of_a_letter_an_hour() -> None:
+    """a is nothing, k half and u all of the peak; 0.33 goes to the nearest 5 %, 35 %."""
+    text = "k" + "a" * 166 + "u"
+    assert week_of(text).shares == (0.5, *(0.0,) * 166, 1.0)
+    assert week_text(week_of(text).shares) == text
+    assert week_text((0.0, 0.33, 1.0)) == "ahu"
+
+
+@pytest.mark.parametrize("text", ["18-8x5", "0-25x5", "8-18x5@101", "a" * 168])
 def test_a_week_that_cannot_be_is_refused(text: str) -> None:
     with pytest.raises(Refusal):
         week_of(text)

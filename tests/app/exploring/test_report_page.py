@@ -82,7 +82,7 @@ def test_the_report_holds_verdict_limits_evidence_reason_and_link(answer: Recomm
     for part in ("a month", "p95", "Quality evidence", "Source:", "The next cheaper", "candidates weighed", "?v=1"):
         assert part.lower() in text.lower()
     assert "2026-11-21" in text
-    assert "Not included" in text
+    assert "The monthly cost is of the machines alone" in text
 
 
 def test_limits_and_figures_say_the_same(answer: Recommendation) -> None:

@@ -103,24 +103,21 @@ def test_owned_hardware_is_priced_only_once_its_price_is_given() -> None:
     page = run(instance="g6.xlarge").switch_page("views/cost.py").run()
     assert not page.exception
     assert page.number_input(key="own_purchase").value is None
-    assert "Owned, a month" not in [metric.label for metric in page.metric]
+    assert "rented." not in text_of(page)
     assert any("Give the price of the machine" in box.value for box in page.info)
     page.number_input(key="own_purchase").set_value(8_000).run()
-    assert "Owned, a month" in [metric.label for metric in page.metric]
+    assert " a month, beside $588 rented." in text_of(page)
 
 
-def test_storage_and_transfer_are_billed_at_the_rates_that_were_entered() -> None:
+def test_storage_and_transfer_are_billed_at_published_rates_or_at_those_that_were_entered() -> None:
+    """$587.50, and 100 GB at $0.08, or at $0.50 of one's own."""
     page = run(instance="g6.xlarge").switch_page("views/cost.py").run()
-    assert [page.number_input(key=key).value for key in ("storage_rate", "egress_rate")] == [None, None]
-    page.number_input(key="storage_gb").set_value(100).run()
-    assert page.metric[0].value == "$588"
-    assert [box.value for box in page.info if "storage" in box.value] == [
-        "Give the rate of storage to see it in the bill."
-    ]
-    assert "Not included: storage, transfer, load balancers" in text_of(page)
-    page.number_input(key="storage_rate").set_value(0.5).run()
-    assert page.metric[0].value == "$638"  # 587.65 + 100 GB x $0.50
-    assert "Not included: transfer, load balancers" in text_of(page)
+    assert "Not included: a control plane, load balancers, logs, storage, transfer" in text_of(page)
+    page.number_input(key="bill_storage").set_value(100).run()
+    assert "The whole bill is $596 a month" in text_of(page)
+    assert "Not included: a control plane, load balancers, logs, transfer" in text_of(page)
+    page.text_input(key="bill_rates").set_value("storage:0.5").run()
+    assert "The whole bill is $638 a month" in text_of(page)
 
 
 def test_a_spot_price_of_last_year_is_said_to_be_old_beside_the_verdict() -> None:
