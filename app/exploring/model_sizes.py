@@ -46,8 +46,14 @@ class SizedCost:
 def cost_by_model_size(
     conditions: Scenario, sources: VersionedSources
 ) -> tuple[tuple[SizedCost, ...], tuple[SizedCost, ...]]:
-    """(the article's machines, the cheapest that fit) under the region, payment and hours of `conditions`."""
-    base = Scenario(region=conditions.region, buy=conditions.buy, hours=conditions.hours)
+    """(the article's machines, the cheapest that fit) in the region, hours and at the prices of `conditions`."""
+    base = Scenario(
+        region=conditions.region,
+        buy=conditions.buy,
+        hours=conditions.hours,
+        discount=conditions.discount,
+        negotiated=conditions.negotiated,
+    )
     article = [replace(base, model=model, weights=weights, instance=machine) for model, weights, machine in ARTICLE]
     sizes = [replace(base, model=model, weights=weights) for model, weights in SIZES]
     return (

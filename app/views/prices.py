@@ -55,6 +55,8 @@ def draw_status(sources: LocalSources, region: str) -> None:
 
 def draw_explorer(sources: LocalSources, plan: Plan) -> None:
     st.markdown("### Every offer")
+    if plan.asked.discount or plan.asked.negotiated:
+        st.caption("List prices: what you negotiated is taken off in plans and not here.")
     first, second, third, fourth = st.columns([1, 1, 1.3, 1])
     names = sorted({instance.accelerator for instance in instances()})
     chips = first.multiselect("Accelerators", names, key="price_chips", placeholder="any")

@@ -72,6 +72,8 @@ RIGHT: dict[str, tuple[str, ...]] = {
     "spec": ("none", "ngram", "eagle", "mtp", "nan", "NaN", *IDS, *MODELS[:30]),
     "util": ("0.9", "0.05", "1", "1.01", "0.3"),
     "price": ("0", "1.2345", "99999", "0.0000001"),
+    "discount": ("0", "20", "12.5", "90", "90.1", "100"),
+    "negotiated": ("g6.xlarge:0.5", "p5.48xlarge:40,g6.xlarge@spot:0.3", "g6.xlarge:0.01", "zz9.xlarge:1", "g6.xlarge"),
     "price_as_of": ("2026-11-21", "2999-01-01", "0001-01-01", "2026-02-30"),
     "decision": ("0123456789ab", "xyz"),
     "formula": ("1-abcdef01", "9999-00000000"),

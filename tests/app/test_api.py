@@ -80,6 +80,22 @@ def test_a_recommendation_by_link_and_by_document_is_one(client: TestClient) -> 
     assert client.post("/api/v1/recommend", json=asked).json() == body
 
 
+def test_what_was_negotiated_counts_by_link_document_recommendation_and_table(client: TestClient) -> None:
+    """$0.8048 less 20 % is $0.64384; agreed at $0.50 an L40S serves what takes two L4, and comes first."""
+    link = client.get("/api/v1/estimate", params={"model": LLAMA, "instance": "g6.xlarge", "discount": "20"}).json()
+    document = {"model": LLAMA, "instance": "g6.xlarge", "discount": 20}
+    assert client.post("/api/v1/estimate", json=document).json() == link
+    assert (link["usd_per_hour"], link["list_usd_per_hour"]) == (0.64384, 0.8048)
+    agreed = {"model": LLAMA, "concurrency": 40, "discount": 20, "negotiated": "g6e.xlarge:0.5"}
+    first = client.post("/api/v1/recommend", json={**agreed, "precisions": ["bf16"]}).json()["plans"][0]
+    assert (first["instance"], first["usd_per_month"], first["price_source"]) == ("g6e.xlarge", 365.0, "entered")
+    table = f'model,instance,discount,negotiated\n{LLAMA},g6.xlarge,20,\n{LLAMA},g6.xlarge,20,"g6.xlarge:0.5"\n'
+    reply = client.post("/api/v1/batch", content=table, headers={"content-type": "text/csv"})
+    assert [row["usd_per_month"] for row in csv.DictReader(io.StringIO(reply.text))] == ["470.00320", "365.0"]
+    unknown = client.get("/api/v1/recommend?model=8B&negotiated=zz9.xlarge:1")
+    assert (unknown.status_code, unknown.json()["field"]) == (422, "negotiated")
+
+
 def test_a_mistyped_key_of_a_recommendation_is_refused(client: TestClient) -> None:
     for reply in (
         client.get("/api/v1/recommend?model=8B&concurency=4"),
