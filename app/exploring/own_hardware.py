@@ -109,7 +109,7 @@ def owned_sentence(found: OwnHardware) -> str:
         pays = " Renting is the cheaper in whichever hours."
     else:
         pays = f" Owning pays from {percent(found.pays_from)} of the month's hours."
-    even = found.even_discount
+    even = found.even_discount if found.usd_per_month < found.rented_usd else None
     return beside + pays + (f" {percent(even)} off the list price would make renting as cheap." if even else "")
 
 

@@ -139,6 +139,9 @@ def test_a_discount_of_aws_is_not_taken_off_what_one_owns() -> None:
     plain, less = (owned(replace(L4, discount=Decimal(n)), own_purchase="17520", own_kw="0") for n in (0, 50))
     assert plain.usd_per_month == less.usd_per_month
     assert less.pays_from is None  # $0.4024 rented
+    assert owned_sentence(less) == (
+        "$0.50 an hour, $365 a month, beside $294 rented. Renting is the cheaper in whichever hours."
+    )
     scenario = owned_scenario(plan(replace(L4, discount=Decimal(50)), SOURCES), less)
     opened = plan(scenario, SOURCES)
     assert scenario.buy is PurchaseOption.OWNED
