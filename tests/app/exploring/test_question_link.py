@@ -196,7 +196,7 @@ def test_an_older_question_asks_the_same_when_a_key_is_added(add_key: AddKey) ->
         budget=Decimal(50000),
         owned="20 x L40S @ 0.5",
     )
-    assert link_of(found, decoded.scenario) == {**raw, "sp": "1", "dp": "1", "eager": "false"}
+    assert link_of(found, decoded.scenario) == {**raw, "sp": "1", "dp": "1", "eager": "false", "discount": "0"}
 
 
 def test_a_question_holds_an_added_key(add_key: AddKey) -> None:
