@@ -19,7 +19,7 @@ from app.exploring.finding import PageFinding
 from app.exploring.question_link import encode_question
 from app.exploring.report_page import report_html
 from app.scenario import decode_page
-from app.text import in_code, in_markdown
+from app.text import in_code, in_markdown, in_spreadsheet
 from app.views import current, question_inputs
 from app.views.copy_link import copy_link
 from app.views.decision import query_of
@@ -103,7 +103,8 @@ def draw_table(finding: PageFinding, *, key: str) -> None:
     """Every row of the answer, and its notes."""
     if finding.rows:
         heads = list(finding.heads)
-        table = pd.DataFrame([list(row) for row in finding.rows], columns=heads)
+        rows = [[in_spreadsheet(cell) for cell in row] for row in finding.rows]  # the table has a button to save it
+        table = pd.DataFrame(rows, columns=heads)
         st.dataframe(table, hide_index=True, key=key, width="stretch")
     for note in finding.notes:
         st.caption(in_markdown(note))
