@@ -33,9 +33,9 @@ from estimators.provenance import Refusal
 
 log = logging.getLogger("rightsize")
 
-# Objects made before the young ones are looked over, and times that is done before the older: a run of a page makes
-# some 2,500, and looking over all that is kept holds everybody up for a tenth of a second.
-GC_THRESHOLDS = (10_000, 10, 10)
+# Objects made, and younger collections, between two collections. A full one stops everybody for a tenth of a second
+# while a large question is worked out, which made one every second; what it would free is freed without it.
+COLLECT = (5_000, 20, 100)
 
 
 def _warm() -> None:
@@ -50,9 +50,9 @@ def _warm() -> None:
     first = with_page_defaults(Scenario())
     remembered_answer(question_of(Asked(), first, (PAGE_MODEL,), ()), first, dashboard_sources())
     remembered_plan(first, dashboard_sources(), whole=True)
-    gc.set_threshold(*GC_THRESHOLDS)
     gc.collect()
     gc.freeze()
+    gc.set_threshold(*COLLECT)
 
 
 def _prepare_hub() -> None:

@@ -1,9 +1,9 @@
 """How much work a stranger's request may ask for: one budget for page, link and route. No Streamlit.
 
 What may take long passes `checkpoint` as it goes. Work in a `spending` block is stopped there once it has used
-up its seconds, and before that where whoever asked has gone. Small work runs beside any other; what grows dear goes on
-alone, so that one visitor with many tabs is one visitor. Outside such a block nothing is limited: the command line and
-the fits take the time they need.
+up its seconds, and before that where whoever asked has gone. Small work runs beside any other; what grows large makes
+way for whoever has taken less, and what grows dear goes on alone besides, so that one visitor with many tabs is one
+visitor. Outside such a block nothing is limited: the command line and the fits take the time they need.
 """
 
 from __future__ import annotations
@@ -16,12 +16,14 @@ from contextvars import ContextVar
 
 from estimators.provenance import Refusal
 
-QUESTION_S = 3.0  # of one processor; 37 models against a quality bar take 1.5 at first, every later question less
+QUESTION_S = 2.4  # of one processor; 37 models against a quality bar take 1.5 at first, every later question less
+LARGE_S = 0.1  # what one run of a page has taken so far, from which on it makes way; a usual page's plan takes this
 DEAR_S = 1.0  # what takes longer goes on alone; a question of one model takes a third
 WAIT_S = 10.0  # for another's dear work to end
-LOOK_S = 0.05  # between two looks at whether somebody still waits
-CONTENDED = 1.3  # time that passes over time worked, from which on others want the processor
-GIVEN_WAY = 1.0  # times what dear work took of it since it last gave way
+LOOK_S = 0.02  # between two looks at whether somebody still waits, and whether others want the processor
+SMALLER = 0.5  # who has taken less than this share of what a run took goes before it
+LONGEST_BREAK_S = 0.2  # then a piece of large work is done all the same
+MOST_GIVEN = 6.0  # times what it has worked; large work must end too where there is always somebody
 
 Clock = Callable[[], float]
 
@@ -34,6 +36,34 @@ class OutOfBudget(Exception):
         self.refusal = refusal
 
 
+class Run:
+    """One run of a page, or one call, in its thread: what all of its questions took, and how long it has made way."""
+
+    def __init__(self, look: Callable[[], object] = lambda: None) -> None:
+        self.look = look
+        self.spent, self.given = 0.0, 0.0
+        self._thread, self.ended = threading.current_thread(), False
+        with _LOCK:
+            _RUNS.add(self)
+
+    @property
+    def over(self) -> bool:
+        return self.ended or not self._thread.is_alive()
+
+    @property
+    def is_in_the_way(self) -> bool:
+        """Whether it has taken much, and somebody who has taken less is at work."""
+        if self.spent <= LARGE_S or self.given >= MOST_GIVEN * self.spent:
+            return False
+        with _LOCK:
+            _RUNS.difference_update([run for run in _RUNS if run.over])
+            return any(run.spent < SMALLER * self.spent for run in _RUNS)
+
+
+_RUNS: set[Run] = set()
+_LOCK = threading.Lock()
+
+
 class Allowance:
     """So many seconds of one processor, for everything worked out in its `spending` blocks together."""
 
@@ -41,7 +71,7 @@ class Allowance:
         self.seconds, self._clock = seconds, clock
         self._before, self._begun = 0.0, 0.0  # spent in blocks that ended; when the present one began
         self._alone = False  # it has the one place for dear work
-        self._looked, self._worked = time.monotonic(), 0.0  # at the last look: the time, and what was spent
+        self._looked, self._worked = time.monotonic(), 0.0  # at the last look
 
     @contextmanager
     def spending(self) -> Iterator[None]:
@@ -52,12 +82,17 @@ class Allowance:
         if _BUDGET.get() is not None:
             yield
             return
+        own = _RUN.get()
+        self._run = own or Run()
         token, self._begun = _BUDGET.set(self), self._clock()
+        self._looked, self._worked = time.monotonic(), self._before
         try:
             yield
         finally:
             _BUDGET.reset(token)
             self._before += self._clock() - self._begun
+            self._count(self._before)
+            self._run.ended = own is None
             if self._alone:
                 self._alone = False
                 _DEAR.release()
@@ -77,21 +112,26 @@ class Allowance:
             self._wait_for_place()
 
     def _look(self, spent: float) -> None:
-        """Whether anybody still waits; and, of dear work, whether others want the processor, whom it then gives way."""
-        now = time.monotonic()
-        passed, worked = now - self._looked, spent - self._worked
-        if passed < LOOK_S:
+        """Whether anybody still waits; and, of large work, whether others want the processor, which they then get."""
+        if time.monotonic() - self._looked < LOOK_S:
             return
-        if self._alone and passed > CONTENDED * worked:
-            time.sleep(min(LOOK_S, GIVEN_WAY * worked))
-        self._looked, self._worked = time.monotonic(), spent
-        if (look := _WATCH.get()) is not None:
-            look()
+        self._count(spent)
+        self._run.look()
+        began = time.monotonic()
+        while self._run.is_in_the_way and (gone := time.monotonic() - began) < LONGEST_BREAK_S:
+            time.sleep(LOOK_S)
+            self._run.given += time.monotonic() - began - gone
+            self._run.look()
+        self._looked = time.monotonic()
+
+    def _count(self, spent: float) -> None:
+        self._run.spent += spent - self._worked
+        self._worked = spent
 
     def _wait_for_place(self) -> None:
         until = time.monotonic() + WAIT_S
         while not _DEAR.acquire(timeout=LOOK_S):
-            self._look(self._worked)
+            self._run.look()
             if time.monotonic() > until:
                 raise OutOfBudget(
                     Refusal(
@@ -104,13 +144,15 @@ class Allowance:
 
 
 _BUDGET: ContextVar[Allowance | None] = ContextVar("budget", default=None)
-_WATCH: ContextVar[Callable[[], object] | None] = ContextVar("watch", default=None)
+_RUN: ContextVar[Run | None] = ContextVar("run", default=None)
 _DEAR = threading.BoundedSemaphore(1)
 
 
 def watch(look: Callable[[], object]) -> None:
-    """From now on `look` is called every now and then while this thread spends; it raises where nobody waits."""
-    _WATCH.set(look)
+    """A run of a page begins. `look` is called every now and then while it spends; it raises where nobody waits."""
+    if (before := _RUN.get()) is not None:
+        before.ended = True
+    _RUN.set(Run(look))
 
 
 def checkpoint() -> None:

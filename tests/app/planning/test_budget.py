@@ -14,7 +14,7 @@ from app.exploring.question_link import decode_question, question_of
 from app.planning import answer as answering
 from app.planning import budget as budgets
 from app.planning.answer import answer
-from app.planning.budget import DEAR_S, GIVEN_WAY, Allowance, OutOfBudget, checkpoint, watch
+from app.planning.budget import DEAR_S, LARGE_S, MOST_GIVEN, Allowance, OutOfBudget, Run, checkpoint, watch
 from app.planning.question import Question
 from app.planning.recommend import recommend
 from app.planning.remembered import remembered_answer, remembered_plan, remembered_recommendation
@@ -204,23 +204,86 @@ def test_a_safe_plan_that_is_not_looked_for_to_the_end_is_said_and_the_rest_stan
     assert found.found.plans
 
 
-@pytest.mark.parametrize(("passes", "sleeps"), [(1.0, False), (1.2, False), (2.0, True), (10.0, True)])
-def test_dear_work_gives_way_where_others_want_the_processor(
-    monkeypatch: pytest.MonkeyPatch, passes: float, sleeps: bool
-) -> None:
-    """`passes` seconds pass for each that it works: alone on a core 1, beside one other 2."""
-    worked, slept = [0.0], []
+class Machine:
+    """A processor whose clocks the tests move. Another run is at work until `others_end`."""
 
-    class Clock:
-        monotonic = staticmethod(lambda: passes * worked[0] + sum(slept))
-        sleep = staticmethod(slept.append)
+    def __init__(self, others_end: float, other_spent: float = 0.0) -> None:
+        self.now, self.own, self.slept = 0.0, 0.0, 0.0
+        self.others_end = others_end
+        self.other = Run()
+        self.other.spent = other_spent
+        self.look()
 
-    monkeypatch.setattr(budgets, "time", Clock)
-    with Allowance(60, lambda: worked[0]).spending():
-        for _ in range(300):
-            worked[0] += 0.01
-            checkpoint()
-    assert bool(slept) is sleeps
-    dear = worked[0] - DEAR_S
-    assert sum(slept) <= 1.05 * GIVEN_WAY * dear
-    assert sum(slept) >= 0.5 * GIVEN_WAY * dear * sleeps
+    def look(self) -> None:
+        self.other.ended = self.now >= self.others_end
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now, self.slept = self.now + seconds, self.slept + seconds
+        self.look()
+
+    def ask(self, monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
+        """One question of so many seconds, looked at each 0.01 s."""
+        monkeypatch.setattr(budgets, "time", self)
+        with Allowance(1e9, lambda: self.own).spending():
+            for _ in range(round(seconds / 0.01)):
+                self.own, self.now = self.own + 0.01, self.now + 0.01
+                self.look()
+                checkpoint()
+
+
+@pytest.fixture(autouse=True)
+def _nobody_else() -> Iterator[None]:
+    budgets._RUNS.clear()
+    yield
+    budgets._RUNS.clear()
+
+
+def test_large_work_makes_way_until_small_work_of_others_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    machine = Machine(others_end=1.0)
+    machine.ask(monkeypatch, 2.0)
+    # Side by side for LARGE_S; then 0.2 s of rest for each 0.02 s of work, at first less, up to the end of the others.
+    assert 0.5 < machine.slept < 0.9
+    assert machine.now == pytest.approx(2.0 + machine.slept)
+
+
+def test_who_asks_little_or_is_alone_or_met_by_larger_work_never_sleeps(monkeypatch: pytest.MonkeyPatch) -> None:
+    for machine, seconds in (
+        (Machine(others_end=1e9), 0.9 * LARGE_S),
+        (Machine(others_end=0.0), 5.0),
+        (Machine(others_end=1e9, other_spent=3.0), 5.0),
+    ):
+        budgets._RUNS.intersection_update({machine.other})
+        machine.ask(monkeypatch, seconds)
+        assert machine.slept == 0
+
+
+def test_large_work_ends_too_where_there_is_always_somebody(monkeypatch: pytest.MonkeyPatch) -> None:
+    machine = Machine(others_end=1e9)
+    machine.ask(monkeypatch, 2.0)
+    assert machine.slept == pytest.approx(MOST_GIVEN * 2.0, rel=0.05)
+
+
+def test_the_questions_of_one_run_count_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Twenty plans of 0.05 s are as much as one of a second."""
+    machine = Machine(others_end=1e9)
+
+    def run() -> None:
+        watch(lambda: None)
+        for _ in range(20):
+            machine.ask(monkeypatch, 0.05)
+
+    copy_context().run(run)
+    assert machine.slept > 3.0
+
+
+def test_whose_thread_has_ended_is_no_longer_at_work() -> None:
+    thread = threading.Thread(target=lambda: watch(lambda: None))
+    thread.start()
+    thread.join()
+    large = Run()
+    large.spent = 1.0
+    assert not large.is_in_the_way
+    assert {large} == budgets._RUNS
