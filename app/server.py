@@ -28,7 +28,7 @@ from app.sockets import answer_without_delay
 from app.sources import dashboard_sources
 from app.start_link import StartLink
 from app.unfurl import Unfurl, pages_of
-from app.uploads import UploadGate
+from app.uploads import MessageGate, UploadGate
 from estimators.provenance import Refusal
 
 log = logging.getLogger("rightsize")
@@ -109,6 +109,7 @@ app = st.App(
             files=lambda: get_instance().uploaded_file_mgr,
             active=lambda session: get_instance().is_active_session(session),
         ),
+        Middleware(MessageGate),
         Middleware(Unfurl, pages=PAGES),
     ],
     lifespan=lifespan,

@@ -1,23 +1,30 @@
-"""Uploads refused before they are read: only from a visit that shows an uploader, and only so many bytes. Pure ASGI.
+"""What visits send and Streamlit keeps: files, refused before they are read unless the visit shows an uploader, and
+what its boxes hold; both bounded, of one visit and of all. Pure ASGI.
 
-Streamlit keeps every file that is put to it for a session that is open, whether its page asks for one or not.
+Streamlit keeps every file that is put to it for a session that is open, whether its page asks for one or not, and what
+boxes hold for two minutes after their visit has gone.
 """
 
 from __future__ import annotations
 
 import re
 import threading
+import time
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from starlette.responses import PlainTextResponse
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.timed_cache import TimedCache
 
 MOST_OF_ONE = 6 << 20  # bytes of one body: a file of 5 MiB and what is around it
 MOST_OF_A_SESSION = 12 << 20  # one file, and another that takes its place
 MOST_OF_ALL = 48 << 20
+SMALL = 256 << 10  # bytes of a message as pages send them; what is larger is counted
+MOST_OF_A_MESSAGE = 8 << 20  # a log of 2,000,000 characters, pasted
+MOST_OF_MESSAGES = 32 << 20  # of all visits
+LINGERING_S = 120.0  # so long does Streamlit keep the boxes of a visit that has gone
 SHOWN_S = 3600.0  # after its page was last drawn a visit may still send
 _PATH = re.compile(r"/_stcore/upload_file/([^/]+)/[^/]+/?$")
 
@@ -109,3 +116,44 @@ class UploadGate:
 
 def _refusal(status: int, said: str) -> PlainTextResponse:
     return PlainTextResponse(said, status_code=status, headers={"Connection": "close"})
+
+
+class MessageGate:
+    """Ends a socket that sends more than a page does, or large messages when those of all visits are many already."""
+
+    def __init__(self, app: ASGIApp, clock: Callable[[], float] = time.monotonic) -> None:
+        self.app, self._clock = app, clock
+        self._kept: dict[object, tuple[int, float]] = {}  # by socket: its largest message, and until when it is kept
+        self._lock = threading.Lock()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "websocket":
+            await self.app(scope, receive, send)
+            return
+        socket = object()
+
+        async def within() -> Message:
+            message = await receive()
+            size = max(len(message.get("bytes") or b""), len(message.get("text") or ""))
+            if message["type"] == "websocket.receive" and size > SMALL and not self._room(socket, size):
+                await send({"type": "websocket.close", "code": 1009, "reason": "Too much was sent."})
+                return {"type": "websocket.disconnect", "code": 1009}
+            return message
+
+        try:
+            await self.app(scope, within, send)
+        finally:
+            with self._lock:
+                if socket in self._kept:
+                    self._kept[socket] = (self._kept[socket][0], self._clock() + LINGERING_S)
+
+    def _room(self, socket: object, size: int) -> bool:
+        with self._lock:
+            now = self._clock()
+            self._kept = {key: kept for key, kept in self._kept.items() if kept[1] > now}
+            size = max(size, self._kept.get(socket, (0, 0.0))[0])
+            others = sum(kept[0] for key, kept in self._kept.items() if key is not socket)
+            if size > MOST_OF_A_MESSAGE or others + size > MOST_OF_MESSAGES:
+                return False
+            self._kept[socket] = (size, float("inf"))
+            return True

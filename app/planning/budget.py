@@ -36,7 +36,7 @@ class OutOfBudget(Exception):
         self.refusal = refusal
 
 
-class Run:
+class Turn:
     """One run of a page, or one call, in its thread: what all of its questions took, and how long it has made way."""
 
     def __init__(self, look: Callable[[], object] = lambda: None) -> None:
@@ -60,7 +60,7 @@ class Run:
             return any(run.spent < SMALLER * self.spent for run in _RUNS)
 
 
-_RUNS: set[Run] = set()
+_RUNS: set[Turn] = set()
 _LOCK = threading.Lock()
 
 
@@ -83,7 +83,7 @@ class Allowance:
             yield
             return
         own = _RUN.get()
-        self._run = own or Run()
+        self._run = own or Turn()
         token, self._begun = _BUDGET.set(self), self._clock()
         self._looked, self._worked = time.monotonic(), self._before
         try:
@@ -144,7 +144,7 @@ class Allowance:
 
 
 _BUDGET: ContextVar[Allowance | None] = ContextVar("budget", default=None)
-_RUN: ContextVar[Run | None] = ContextVar("run", default=None)
+_RUN: ContextVar[Turn | None] = ContextVar("run", default=None)
 _DEAR = threading.BoundedSemaphore(1)
 
 
@@ -152,7 +152,7 @@ def watch(look: Callable[[], object]) -> None:
     """A run of a page begins. `look` is called every now and then while it spends; it raises where nobody waits."""
     if (before := _RUN.get()) is not None:
         before.ended = True
-    _RUN.set(Run(look))
+    _RUN.set(Turn(look))
 
 
 def checkpoint() -> None:

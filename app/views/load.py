@@ -23,7 +23,7 @@ from app.sources import dashboard_sources
 from app.text import in_markdown
 from app.views import current
 from app.views.asking import amount, choice, draw_ending, draw_table, held, number, text
-from app.views.parts import chart, how
+from app.views.parts import chart, how, uploader
 from estimators.provenance import Refusal
 
 KEYS = (
@@ -75,7 +75,7 @@ def draw_log() -> TrafficLog | None:
     """The lengths of a log, where one is given; a link does not carry it."""
     with st.expander("Lengths from a log", key="load_log_fold"):
         st.caption(in_markdown(f"{FORMATS} It stays in this visit: the link carries the means."))
-        file = st.file_uploader("Log", type=["csv", "jsonl", "json", "txt", "log"], key="load_file")
+        file = uploader("Log", ["csv", "jsonl", "json", "txt", "log"], key="load_file")
         pasted = st.text_area("Or paste it", key="load_pasted", max_chars=MOST_PASTED, persist_state="session")
         if file is None and not pasted:
             return None

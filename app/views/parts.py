@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
+from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from app.figures.base import Figure, worded
 from app.format import gib, seconds, significant, usd
 from app.planning.plan import Plan
 from app.planning.sentences import machine_phrase
 from app.text import in_code, in_markdown
+from app.uploads import show_uploader
 from estimators.provenance import Term
 
+MOST_UPLOADED_MB = 5
 TEXT = {"light": "#3A4550", "dark": "#C3CDD6"}  # at least 4.5 to 1 on the page's background, and on its bands
 
 
@@ -20,6 +24,13 @@ def chart(figure: Figure, *, key: str, alt: str) -> None:
     """Draw `figure`; Streamlit's own greys are too faint for the small words of an axis."""
     drawn = worded(figure, TEXT["dark" if st.context.theme.type == "dark" else "light"])
     st.plotly_chart(drawn, key=key, config={"displayModeBar": False}, alt=alt)
+
+
+def uploader(label: str, kinds: Sequence[str], *, key: str) -> UploadedFile | None:
+    """A box for one file; the gate lets a file through from no visit that was not shown one."""
+    if (run := get_script_run_ctx()) is not None:
+        show_uploader(run.session_id)
+    return st.file_uploader(label, type=list(kinds), key=key, max_upload_size=MOST_UPLOADED_MB)
 
 
 def value_text(term: Term) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pandas as pd
 import streamlit as st
-from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from app.format import gib, plural, seconds, significant, usd
 from app.measuring.estimates import device_estimates
@@ -13,9 +12,9 @@ from app.measuring.overlay import beside_plan, effects, memory_effect, sentences
 from app.planning.plan import Plan
 from app.sources import dashboard_sources
 from app.text import in_markdown
-from app.uploads import show_uploader
 from app.views import current
 from app.views.authority import may_measure
+from app.views.parts import uploader
 from estimators.architecture import catalogue
 from estimators.hardware.catalogue import find_accelerator
 from estimators.latency.estimate import Interval
@@ -142,9 +141,7 @@ def draw_endpoint(store: MeasurementStore, plan: Plan) -> None:
 def draw_report(store: MeasurementStore, plan: Plan) -> None:
     st.markdown("Paste a GuideLLM report (0.3 to 0.8) or measurements exported here.")
     text = st.text_area("JSON", key="report_text", height=140)
-    if (run := get_script_run_ctx()) is not None:
-        show_uploader(run.session_id)
-    upload = st.file_uploader("or choose a file", type=["json"], key="report_file", max_upload_size=5)
+    upload = uploader("or choose a file", ["json"], key="report_file")
     left, right = st.columns(2)
     chip = left.text_input("Accelerator", key="report_chip", placeholder="such as L4", max_chars=60)
     gpus = right.number_input("GPUs", 1, 64, 1, key="report_gpus")

@@ -10,10 +10,22 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
+from starlette.routing import Route, WebSocketRoute
 from starlette.testclient import TestClient
+from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from app.uploads import MOST_OF_ALL, MOST_OF_ONE, UploadGate, show_uploader
+from app.uploads import (
+    LINGERING_S,
+    MOST_OF_A_MESSAGE,
+    MOST_OF_ALL,
+    MOST_OF_MESSAGES,
+    MOST_OF_ONE,
+    SMALL,
+    MessageGate,
+    UploadGate,
+    show_uploader,
+)
+from tests.conftest import ROOT
 
 FILE = 4_900_000
 
@@ -101,3 +113,61 @@ def test_all_visits_together_are_bounded_and_what_one_that_ended_left_makes_room
     storage.over = set(sessions[:2])
     assert put(client, sessions[-1]) == 204
     assert sessions[0] not in storage.file_storage
+
+
+def test_every_page_that_asks_for_a_file_may_be_sent_one() -> None:
+    """Only one place draws an uploader, and it is the one that opens the gate."""
+    views = (ROOT / "app" / "views").glob("*.py")
+    assert [view.name for view in views if "file_uploader(" in view.read_text(encoding="utf-8")] == ["parts.py"]
+
+
+# What boxes hold
+
+
+@pytest.fixture
+def now() -> list[float]:
+    return [0.0]
+
+
+@pytest.fixture
+def boxes(now: list[float]) -> TestClient:
+    """A page that says how much it was sent."""
+
+    async def page(socket: WebSocket) -> None:
+        await socket.accept()
+        try:
+            while True:
+                await socket.send_text(str(len(await socket.receive_bytes())))
+        except WebSocketDisconnect:
+            pass
+
+    return TestClient(MessageGate(Starlette(routes=[WebSocketRoute("/", page)]), clock=lambda: now[0]))
+
+
+def sends(client: TestClient, *sizes: int) -> list[int]:
+    """What arrived of messages of these sizes, of one visit."""
+    arrived = []
+    with client.websocket_connect("/") as socket:
+        for size in sizes:
+            socket.send_bytes(bytes(size))
+            try:
+                arrived.append(int(socket.receive_text()))
+            except WebSocketDisconnect:
+                break
+    return arrived
+
+
+def test_a_page_is_sent_what_its_boxes_hold_as_often_as_it_runs(boxes: TestClient) -> None:
+    assert sends(boxes, *[MOST_OF_A_MESSAGE] * 20, SMALL) == [*[MOST_OF_A_MESSAGE] * 20, SMALL]
+
+
+def test_more_than_a_page_holds_ends_the_visit(boxes: TestClient) -> None:
+    assert sends(boxes, 100, MOST_OF_A_MESSAGE + 1, 100) == [100]
+
+
+def test_large_messages_of_all_visits_are_bounded_and_small_ones_pass(boxes: TestClient, now: list[float]) -> None:
+    fit = MOST_OF_MESSAGES // MOST_OF_A_MESSAGE
+    assert [len(sends(boxes, MOST_OF_A_MESSAGE)) for _ in range(fit + 3)] == [1] * fit + [0] * 3
+    assert sends(boxes, SMALL, SMALL) == [SMALL, SMALL]
+    now[0] = LINGERING_S + 1  # Streamlit has forgotten them
+    assert sends(boxes, MOST_OF_A_MESSAGE) == [MOST_OF_A_MESSAGE]

@@ -14,7 +14,7 @@ from app.exploring.question_link import decode_question, question_of
 from app.planning import answer as answering
 from app.planning import budget as budgets
 from app.planning.answer import answer
-from app.planning.budget import DEAR_S, LARGE_S, MOST_GIVEN, Allowance, OutOfBudget, Run, checkpoint, watch
+from app.planning.budget import DEAR_S, LARGE_S, MOST_GIVEN, Allowance, OutOfBudget, Turn, checkpoint, watch
 from app.planning.question import Question
 from app.planning.recommend import recommend
 from app.planning.remembered import remembered_answer, remembered_plan, remembered_recommendation
@@ -210,7 +210,7 @@ class Machine:
     def __init__(self, others_end: float, other_spent: float = 0.0) -> None:
         self.now, self.own, self.slept = 0.0, 0.0, 0.0
         self.others_end = others_end
-        self.other = Run()
+        self.other = Turn()
         self.other.spent = other_spent
         self.look()
 
@@ -283,7 +283,7 @@ def test_whose_thread_has_ended_is_no_longer_at_work() -> None:
     thread = threading.Thread(target=lambda: watch(lambda: None))
     thread.start()
     thread.join()
-    large = Run()
+    large = Turn()
     large.spent = 1.0
     assert not large.is_in_the_way
     assert {large} == budgets._RUNS
