@@ -13,7 +13,8 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import anyio
@@ -31,7 +32,7 @@ from app.exploring.compare import MOST_SCENARIOS, Compared, compared_of, opened
 from app.metrics import TALLY
 from app.openapi import JSON_TYPE, OPERATIONS, Operation, as_document
 from app.scenario import KEYS, Problem
-from app.sources import LocalSources, dashboard_sources
+from app.sources import WHILE_WAITING, LocalSources, dashboard_sources
 from app.vocabulary import VOCABULARY
 from estimators.provenance import Refusal
 
@@ -116,7 +117,21 @@ async def _bounded(answering: Answering, asked: Incoming) -> Response:
 
 def _in_turn(answering: Answering, asked: Incoming) -> Response:
     with _running:
-        return answering(asked, dashboard_sources())
+        token = WHILE_WAITING.set(_turn_given_back)
+        try:
+            return answering(asked, dashboard_sources())
+        finally:
+            WHILE_WAITING.reset(token)
+
+
+@contextmanager
+def _turn_given_back() -> Iterator[None]:
+    """A slow Hub takes no core from those who do not wait for it."""
+    _running.release()
+    try:
+        yield
+    finally:
+        _running.acquire()
 
 
 async def _read(request: Request, operation: Operation) -> Incoming:

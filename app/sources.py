@@ -9,10 +9,11 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeout
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
+from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -41,7 +42,11 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("rightsize")
 
+# What a caller gives back while it waits for the Hub: its turn, where there are few.
+WHILE_WAITING: ContextVar[Callable[[], AbstractContextManager[None]]] = ContextVar("waiting", default=nullcontext)
+
 HUB_THREADS = 4  # of their own: a slow Hub takes no thread that answers anybody
+MOST_PATIENT = 8  # callers that wait for it at once; the next are told at once that it is being asked
 MOST_READING = 64  # models asked for and not answered yet
 FAILING_OWNERS = 3  # whose repositories fail one after another before the Hub itself is held to
 PAGE_PATIENCE_S = 2.0  # a page waits so long for the Hub, and is filled in afterwards
@@ -71,6 +76,7 @@ class LocalSources:
         self._hub_rests_until = 0.0
         self._failing: set[str] = set()  # owners of repositories that failed since the Hub last answered
         self._threads = ThreadPoolExecutor(max_workers=HUB_THREADS, thread_name_prefix="hub")
+        self._patient = threading.BoundedSemaphore(MOST_PATIENT)
         self._lock = threading.Lock()
         self._reading: dict[str, _Reading] = {}
         self._listings: TimedCache[str, HubListing] = TimedCache(entries=CONFIGS_KEPT, seconds=HUB_KEEP_S)
@@ -198,11 +204,18 @@ class LocalSources:
         if refusal := self._refusals.get(_key(model_id, revision)):
             raise refusal
         reading = self._asked(model_id, revision)
-        left = None if self._patience_s is None else max(0.0, reading.since + self._patience_s - time.monotonic())
+        if self._patience_s is None or reading.answer.done():
+            return reading.answer.result()
+        left = max(0.0, reading.since + self._patience_s - time.monotonic())
+        if not self._patient.acquire(blocking=False):
+            raise self._hub.pending(model_id)
         try:
-            return reading.answer.result(timeout=left)
+            with WHILE_WAITING.get()():
+                return reading.answer.result(timeout=left)
         except FutureTimeout:
             raise self._hub.pending(model_id) from None
+        finally:
+            self._patient.release()
 
     def _asked(self, model_id: str, revision: str | None) -> _Reading:
         """The one reading of this model under way, begun now if there is none."""
