@@ -1,14 +1,18 @@
 # The dashboard. Build: docker build -t rightsize . ; run: docker run -p 8501:8501 rightsize
-FROM python:3.11-slim
+# Any base with Python 3.11 or newer and its venv will do: --build-arg BASE=...
+ARG BASE=python:3.11-slim
+FROM ${BASE}
 
 ENV PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1 \
     PIP_NO_CACHE_DIR=1 \
+    PATH=/opt/rightsize/bin:$PATH \
     RIGHTSIZE_DATA=/data
 
 WORKDIR /srv/rightsize
 COPY requirements.txt ./
-RUN pip install --disable-pip-version-check -r requirements.txt \
+RUN python3 -m venv /opt/rightsize \
+    && pip install --disable-pip-version-check -r requirements.txt \
     && useradd --system --create-home --uid 10001 rightsize \
     && install -d -o rightsize /data
 

@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SET_UP := -m estimators.measuring.jobs.set_up
 
-.PHONY: run test test-fast browser lint format bench pictures calibrate accuracy layouts profile-setup serving-setup ray-setup bench-profile lock clean
+.PHONY: run test test-fast browser lint format bench pictures calibrate accuracy layouts profile-setup serving-setup ray-setup bench-profile lock container clean
 
 run: $(VENV)/run.stamp
 	$(BIN)/python -m app serve --port $(PORT)
@@ -88,6 +88,10 @@ ray-setup: .venv-ray/setup.stamp
 # Measures how well measuring works, on a quiet machine, and keeps the figures with their date.
 bench-profile: $(VENV)/run.stamp profile-setup
 	$(BIN)/python -m app.measuring.bench
+
+# Builds the container without a Docker daemon and tries it: as root, with Debian's buildah and debootstrap; minutes.
+container:
+	sh tests/container/try.sh
 
 clean:
 	rm -rf $(VENV) .venv-profile .venv-serving .venv-ray .pytest_cache .mypy_cache .ruff_cache
