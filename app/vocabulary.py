@@ -41,6 +41,8 @@ class DeployTo(StrEnum):
 
     COMPOSE = "compose"
     KUBERNETES = "kubernetes"
+    KSERVE = "kserve"
+    LLM_D = "llm-d"
     TERRAFORM = "terraform"
 
 

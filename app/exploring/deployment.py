@@ -1,4 +1,4 @@
-"""A plan as files that start it: Docker compose for one of its machines, Kubernetes, Terraform for EC2. Pure.
+"""A plan as files that start it: Docker compose for one of its machines, Kubernetes, KServe, Terraform for EC2. Pure.
 
 Each names the image of the engine's version, the model and its revision, every flag of the plan's command, the
 accelerators, replicas, machine and region. None was run here: they are checked against the published models only.
@@ -37,6 +37,9 @@ ARM_FAMILIES = ("g5g", "p6e-gb200", "p6e-gb300")
 CACHE = "/root/.cache/huggingface"  # inside of the engine's image, which runs as root: where it keeps downloads
 SHARED = "/dev/shm"  # noqa: S108
 Yaml = dict[str, Any]
+_LISTENING = ("--host", "0.0.0.0", "--port", str(PORT))  # noqa: S104
+_SECRET = {"secretKeyRef": {"name": "hf-token", "key": "token", "optional": True}}
+_TOKEN = {"name": "HF_TOKEN", "valueFrom": _SECRET}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +80,8 @@ def deployment(plan: Plan, target: DeployTo) -> DeploymentFile:
     makers: Mapping[DeployTo, tuple[str, Callable[[_Served], str]]] = {
         DeployTo.COMPOSE: ("compose.yaml", _compose),
         DeployTo.KUBERNETES: ("kubernetes.yaml", _kubernetes),
+        DeployTo.KSERVE: ("kserve.yaml", _kserve),
+        DeployTo.LLM_D: ("llm-d.yaml", _llm_d),
         DeployTo.TERRAFORM: ("main.tf", _terraform),
     }
     name, make = makers[target]
@@ -126,7 +131,7 @@ def _arguments(plan: Plan, model: str) -> tuple[str, ...]:
             remedy="Make it with the script of the Levers page and name it as model, or choose another precision.",
         )
     words = shlex.split(found.command)
-    return (*words[words.index("serve") + 1 :], "--host", "0.0.0.0", "--port", str(PORT))  # noqa: S104
+    return (*words[words.index("serve") + 1 :], *_LISTENING)
 
 
 def _header(served: _Served, *more: str) -> str:
@@ -177,18 +182,15 @@ def _compose(served: _Served) -> str:
     return _header(served, *notes) + _dumped({"services": services, "volumes": {"huggingface": {}}})
 
 
-def _kubernetes(served: _Served) -> str:
-    """Deployment, Service and an autoscaler by requests that wait."""
-    labels = {"app.kubernetes.io/name": served.name, "app.kubernetes.io/part-of": "rightsize"}
+def _pod(served: _Served, container: str) -> Yaml:
+    """What runs a replica on a node of the plan's machine; `container` is what the controller calls it."""
     probe = {"httpGet": {"path": "/health", "port": "http"}}
-    container: Yaml = {
-        "name": "vllm",
+    serving: Yaml = {
+        "name": container,
         "image": served.image,
         "command": ["vllm", "serve"],
         "args": list(served.arguments),
-        "env": [
-            {"name": "HF_TOKEN", "valueFrom": {"secretKeyRef": {"name": "hf-token", "key": "token", "optional": True}}}
-        ],
+        "env": [_TOKEN],
         "ports": [{"name": "http", "containerPort": PORT}],
         "resources": _resources(served),
         "startupProbe": {**probe, "periodSeconds": 10, "failureThreshold": STARTING_SECONDS // 10},
@@ -196,17 +198,27 @@ def _kubernetes(served: _Served) -> str:
         "livenessProbe": {**probe, "periodSeconds": 15, "failureThreshold": 4},
         "volumeMounts": [{"name": "shm", "mountPath": SHARED}, {"name": "cache", "mountPath": CACHE}],
     }
-    pod: Yaml = {
-        "containers": [container],
-        "tolerations": [{"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}],
+    return {
+        "containers": [serving],
+        **_placing(served),
         "terminationGracePeriodSeconds": 120,
         "volumes": [
             {"name": "shm", "emptyDir": {"medium": "Memory", "sizeLimit": f"{2 * served.gpus}Gi"}},
             {"name": "cache", "emptyDir": {"sizeLimit": f"{_weights_gb(served) + 20}G"}},
         ],
     }
+
+
+def _placing(served: _Served) -> Yaml:
+    placing: Yaml = {"tolerations": [{"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}]}
     if served.instance is not None:
-        pod["nodeSelector"] = {"node.kubernetes.io/instance-type": served.instance.instance_type}
+        placing["nodeSelector"] = {"node.kubernetes.io/instance-type": served.instance.instance_type}
+    return placing
+
+
+def _kubernetes(served: _Served) -> str:
+    """Deployment, Service and an autoscaler by requests that wait."""
+    labels = _labels(served)
     workload: Yaml = {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
@@ -215,7 +227,7 @@ def _kubernetes(served: _Served) -> str:
             "replicas": served.replicas,
             "selector": {"matchLabels": labels},
             "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 0, "maxUnavailable": 1}},
-            "template": {"metadata": {"labels": labels}, "spec": pod},
+            "template": {"metadata": {"labels": labels}, "spec": _pod(served, "vllm")},
         },
     }
     service: Yaml = {
@@ -249,6 +261,70 @@ def _kubernetes(served: _Served) -> str:
         f"above {served.replicas} replicas it costs more than the plan. Delete it where there is no adapter.",
     )
     return _header(served, *notes) + _dumped(workload, service, scaler)
+
+
+def _labels(served: _Served) -> dict[str, str]:
+    return {"app.kubernetes.io/name": served.name, "app.kubernetes.io/part-of": "rightsize"}
+
+
+def _kserve(served: _Served) -> str:
+    """KServe's InferenceService: the same pod, the plan's replicas and no fewer, as Deployments of Kubernetes' own."""
+    service: Yaml = {
+        "apiVersion": "serving.kserve.io/v1beta1",
+        "kind": "InferenceService",
+        "metadata": {
+            "name": served.name,
+            "labels": _labels(served),
+            "annotations": {"serving.kserve.io/deploymentMode": "Standard"},
+        },
+        "spec": {
+            "predictor": {
+                "minReplicas": served.replicas,
+                "maxReplicas": served.replicas,
+                **_pod(served, "kserve-container"),
+            }
+        },
+    }
+    notes = (
+        "For KServe 0.16 and newer; in older ones deploymentMode is RawDeployment. For a gated model first:",
+        "kubectl create secret generic hf-token --from-literal=token=...",
+    )
+    return _header(served, *notes) + _dumped(service)
+
+
+def _llm_d(served: _Served) -> str:
+    """KServe's LLMInferenceService, which serves by llm-d: its router before the plan's replicas.
+
+    Its own template starts vLLM on the downloaded model at its own port; the plan's flags are added to that.
+    """
+    model, *flags = served.arguments[: -len(_LISTENING)]
+    revision = ""
+    if "--revision" in flags:
+        at = flags.index("--revision")
+        revision = f":{flags[at + 1]}"
+        del flags[at : at + 2]
+    serving: Yaml = {
+        "name": "main",
+        "image": served.image,
+        "env": [{"name": "VLLM_ADDITIONAL_ARGS", "value": shlex.join(flags)}],
+        "resources": _resources(served),
+    }
+    service: Yaml = {
+        "apiVersion": "serving.kserve.io/v1alpha2",
+        "kind": "LLMInferenceService",
+        "metadata": {"name": served.name, "labels": _labels(served)},
+        "spec": {
+            "model": {"uri": f"hf://{model}{revision}", "name": model},
+            "replicas": served.replicas,
+            "router": {"gateway": {}, "route": {}, "scheduler": {}},
+            "template": {"containers": [serving], **_placing(served)},
+        },
+    }
+    notes = (
+        "For KServe 0.21, whose LLMInferenceService runs llm-d's scheduler behind a gateway. A gated model",
+        "needs a token where KServe's storage initializer finds it.",
+    )
+    return _header(served, *notes) + _dumped(service)
 
 
 def _resources(served: _Served) -> Yaml:

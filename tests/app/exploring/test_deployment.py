@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import shlex
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -19,10 +21,13 @@ from estimators.precision import Weights
 from estimators.provenance import Refusal
 from estimators.workload import Engine
 from pricing.offers import PurchaseOption
+from tests.conftest import ROOT
 
 LLAMA = "meta-llama/Llama-3.1-8B-Instruct"
 TWO_L4 = Scenario(model=LLAMA, concurrency=40, engine_version="0.11.0")
 FOUR_GPUS = Scenario(model=LLAMA, instance="p4d.24xlarge", gpus=4, replicas=2, region="us-west-2")
+
+DRAFTING = Scenario(model="Qwen/Qwen3.6-35B-A3B", gpu="H100", spec="mtp")
 
 
 def planned(scenario: Scenario) -> Plan:
@@ -60,6 +65,69 @@ def test_kubernetes_takes_its_files(scenario: Scenario) -> None:
     validator = pytest.importorskip("kubernetes_validate")
     for document in documents(scenario, DeployTo.KUBERNETES):
         validator.validate(document, validator.latest_version(), strict=True)
+
+
+def kserve_fields() -> dict[str, dict[str, str]]:
+    types: dict[str, dict[str, str]] = {}
+    with (ROOT / "tests" / "reference" / "kserve_fields.csv").open(encoding="utf-8") as file:
+        for row in csv.DictReader(file):
+            types.setdefault(row["type"], {})[row["field"]] = row["holds"]
+    return types
+
+
+def hold_to(document: dict[str, Any], kind: str, types: dict[str, dict[str, str]]) -> dict[str, Any]:
+    """The pod of a document of KServe's, every other field of which is one that its type has."""
+    pod: dict[str, Any] = {}
+    for field, value in document.items():
+        holds = types[kind].get(field, "PodSpec" if kind == "PredictorSpec" else "nothing")
+        assert holds != "nothing", f"{kind} has no {field}"
+        if holds == "PodSpec":
+            pod |= {field: value} if kind == "PredictorSpec" else value
+        elif holds in types:
+            pod |= hold_to(value, holds, types)
+        elif holds in ("text", "whole number"):
+            assert type(value) is {"text": str, "whole number": int}[holds]
+    return pod
+
+
+@pytest.mark.parametrize("scenario", [TWO_L4, FOUR_GPUS, DRAFTING], ids=["two L4", "four GPUs a replica", "drafting"])
+@pytest.mark.parametrize("to", [DeployTo.KSERVE, DeployTo.LLM_D])
+def test_kserve_has_the_fields_and_kubernetes_takes_the_pod(scenario: Scenario, to: DeployTo) -> None:
+    validator = pytest.importorskip("kubernetes_validate")
+    (document,) = documents(scenario, to)
+    pod = hold_to(document, document["kind"], kserve_fields())
+    made = {"apiVersion": "v1", "kind": "Pod", "metadata": document["metadata"], "spec": pod}
+    validator.validate(made, validator.latest_version(), strict=True)
+
+
+def test_kserve_has_the_pod_of_kubernetes_and_as_many() -> None:
+    workload, _, _ = documents(TWO_L4, DeployTo.KUBERNETES)
+    (service,) = documents(TWO_L4, DeployTo.KSERVE)
+    predictor = service["spec"]["predictor"]
+    assert (predictor.pop("minReplicas"), predictor.pop("maxReplicas")) == (2, 2)
+    predictor["containers"][0]["name"] = "vllm"
+    assert predictor == workload["spec"]["template"]["spec"]
+
+
+def test_llm_d_has_its_router_and_the_plans_flags() -> None:
+    (service,) = documents(DRAFTING, DeployTo.LLM_D)
+    spec = service["spec"]
+    assert spec["model"] == {"uri": "hf://Qwen/Qwen3.6-35B-A3B", "name": "Qwen/Qwen3.6-35B-A3B"}
+    assert set(spec["router"]) == {"gateway", "route", "scheduler"}
+    (container,) = spec["template"]["containers"]
+    (flags,) = (env["value"] for env in container["env"] if env["name"] == "VLLM_ADDITIONAL_ARGS")
+    whole = shlex.split(launch_of(planned(DRAFTING)).command)
+    assert whole == ["vllm", "serve", "Qwen/Qwen3.6-35B-A3B", *shlex.split(flags)]
+
+
+def test_llm_d_names_a_revision_in_the_address_of_the_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = launch_of(planned(TWO_L4))
+    words = shlex.split(found.command)
+    pinned = replace(found, command=shlex.join([*words[:3], "--revision", "abc123", *words[3:]]))
+    monkeypatch.setattr("app.exploring.deployment.launch_of", lambda _: pinned)
+    spec = documents(TWO_L4, DeployTo.LLM_D)[0]["spec"]
+    assert spec["model"] == {"uri": f"hf://{LLAMA}:abc123", "name": LLAMA}
+    assert spec["template"]["containers"][0]["env"][0]["value"] == shlex.join(words[3:])
 
 
 def test_compose_gives_each_replica_of_a_machine_its_own_accelerators() -> None:
