@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import partial
 from typing import Any
 from urllib.parse import urlencode
 
@@ -115,9 +116,8 @@ def draw_ending(finding: PageFinding, keys: Sequence[str], *, key: str, also: Se
     plan, question = current.plan(), encode_question(question_inputs.asked())
     query = "&".join((query_of(plan, question), urlencode(_flat(keys))))
     left, right = st.columns([1, 3])
-    page = report_html(
-        plan, link=f"{st.context.url or ''}?{query}", today=datetime.now(UTC).date(), findings=(finding, *also)
-    )
-    left.download_button("Report with this answer", page, f"{key}.html", "text/html", on_click="ignore")
+    link, today = f"{st.context.url or ''}?{query}", datetime.now(UTC).date()
+    report = partial(report_html, plan, link=link, today=today, findings=(finding, *also))
+    left.download_button("Report with this answer", report, f"{key}.html", "text/html", on_click="ignore")
     with right:
         copy_link(query, label="Copy link to this answer", key=f"{key}_link")

@@ -1,4 +1,4 @@
-"""A button that copies the decision link: this page's address with every field written out."""
+"""A button that copies the decision link: this page's address with every field written out; or its card, as HTML."""
 
 from __future__ import annotations
 
@@ -32,7 +32,12 @@ export default function (component) {
   const said = parentElement.querySelector(".said")
   const shown = parentElement.querySelector(".shown")
   button.textContent = data.label
-  const link = () => window.location.origin + window.location.pathname + "?" + data.query
+  const link = () => {
+    const address = window.location.origin + window.location.pathname + "?" + data.query
+    if (!data.card) return address
+    const source = (address + "&embed=true").replaceAll("&", "&amp;").replaceAll('"', "&quot;")
+    return `<iframe src="${source}" title="Rightsize" width="480" height="480" loading="lazy"></iframe>`
+  }
   const oldCopy = (text) => {
     shown.hidden = false
     shown.value = text
@@ -59,6 +64,6 @@ export default function (component) {
 _component = st.components.v2.component("copy_link", html=_HTML, css=_CSS, js=_JS)
 
 
-def copy_link(query: str, *, label: str = "Copy link", key: str = "copy_link") -> None:
-    """Draw the button. `query` is the encoded query string, without the question mark."""
-    _component(data={"query": query, "label": label}, key=key)
+def copy_link(query: str, *, label: str = "Copy link", key: str = "copy_link", card: bool = False) -> None:
+    """Draw the button. `query` is the encoded query string, without the question mark; `card` copies a frame of it."""
+    _component(data={"query": query, "label": label, "card": card}, key=key)

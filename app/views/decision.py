@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from functools import partial
 from urllib.parse import urlencode
 
 import pandas as pd
@@ -19,6 +20,7 @@ from app.planning.plan import Candidate, Plan
 from app.planning.recommendation import Recommendation
 from app.sources import dashboard_sources
 from app.text import in_markdown
+from app.views.copy_link import copy_link
 from estimators.latency.estimate import TIMES
 
 NAMES = {
@@ -40,19 +42,26 @@ def first_page(address: str | None) -> str:
 
 
 def draw_exports(plan: Plan, chosen: Candidate, answer: Recommendation, question: Mapping[str, str]) -> None:
-    """Report of the plan that is shown; all plans as CSV and JSON."""
+    """Report of the plan that is shown; all plans as CSV and JSON; the card. Each is made when it is asked for."""
     plans = [ranked.plan for ranked in answer.plans]
-    today = datetime.now(UTC).date()
-    page = report_html(
-        plan, link=f"{first_page(st.context.url)}?{query_of(plan, question)}", today=today, answer=answer, chosen=chosen
-    )
-    first, second, third = st.columns(3)
-    first.download_button("Report, one page", page, "decision.html", "text/html", width="stretch", on_click="ignore")
+    query, today = query_of(plan, question), datetime.now(UTC).date()
+    link = f"{first_page(st.context.url)}?{query}"
+    report = partial(report_html, plan, link=link, today=today, answer=answer, chosen=chosen)
+    first, second, third, fourth = st.columns(4)
+    first.download_button("Report, one page", report, "decision.html", "text/html", width="stretch", on_click="ignore")
     second.download_button(
-        "Plans as CSV", plans_csv(plans), "plans.csv", "text/csv", width="stretch", on_click="ignore"
+        "Plans as CSV", partial(plans_csv, plans), "plans.csv", "text/csv", width="stretch", on_click="ignore"
     )
-    body = json.dumps(plans_json(plans, answer), indent=2, allow_nan=False)
-    third.download_button("Plans as JSON", body, "plans.json", "application/json", width="stretch", on_click="ignore")
+    third.download_button(
+        "Plans as JSON",
+        lambda: json.dumps(plans_json(plans, answer), indent=2, allow_nan=False),
+        "plans.json",
+        "application/json",
+        width="stretch",
+        on_click="ignore",
+    )
+    with fourth:
+        copy_link(query, label="Copy card's HTML", key="copy_card", card=True)
 
 
 def draw_decision(decision: Decision, *, use_today: Callable[[], None]) -> None:

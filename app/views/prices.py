@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from functools import lru_cache
+from collections.abc import Mapping, Sequence
+from functools import lru_cache, partial
 
 import pandas as pd
 import streamlit as st
@@ -97,8 +97,13 @@ def draw_explorer(sources: LocalSources, plan: Plan) -> None:
             for name, places in (("$/h", 4), ("$/GPU-h", 4), ("$/GiB-h", 5), ("$/TFLOP-h", 5))
         },
     )
-    csv = pd.DataFrame([_row(row) for row in rows]).to_csv(index=False)
-    st.download_button("Download CSV", csv, "offers.csv", "text/csv", key="offers_csv", on_click="ignore")
+    st.download_button(
+        "Download CSV", partial(_csv, rows), "offers.csv", "text/csv", key="offers_csv", on_click="ignore"
+    )
+
+
+def _csv(rows: Sequence[ExplorerRow]) -> str:
+    return pd.DataFrame([_row(row) for row in rows]).to_csv(index=False)
 
 
 def _row(row: ExplorerRow) -> dict[str, object]:

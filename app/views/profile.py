@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pandas as pd
 import streamlit as st
 
@@ -223,7 +225,7 @@ def draw_history(store: MeasurementStore, plan: Plan) -> None:
     )
     _draw_comparison(store, plan, by_id[shown])
     st.download_button(
-        "Export all as JSON", export_json(history), "measurements.json", "application/json", on_click="ignore"
+        "Export all as JSON", partial(export_json, history), "measurements.json", "application/json", on_click="ignore"
     )
 
 

@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.conftest import dashboard, free_port
-from tests.browser.pages import go_to, open_page
+from tests.browser.pages import WAIT_MS, go_to, open_page, unfold
 
 pytestmark = pytest.mark.browser
 
@@ -105,3 +105,16 @@ def test_the_page_sets_no_cookie(base: str, browser: Browser) -> None:
     open_page(context.new_page(), base)
     assert context.cookies() == []
     context.close()
+
+
+def test_the_html_of_the_card_is_copied_and_frames_it(page: Page, base: str) -> None:
+    open_page(page, f"{base}/?model=meta-llama/Llama-3.1-8B-Instruct&instance=g6.xlarge")
+    unfold(page, "plans_fold")
+    button = page.get_by_role("button", name="Copy card's HTML")
+    button.click()
+    page.get_by_text("Copied").or_(page.get_by_text("Press Ctrl+C to copy")).wait_for()
+    frame = button.get_attribute("data-link") or ""
+    assert frame.startswith('<iframe src="http')
+    page.set_content(frame)
+    card = page.frame_locator("iframe")
+    expect(card.locator(".st-key-verdict")).to_contain_text("Llama 3.1 8B in BF16 fits one L4", timeout=WAIT_MS)

@@ -138,6 +138,18 @@ def test_ones_own_cost_replaces_the_recipe() -> None:
     assert any(element.value.replace("\\", "").startswith("$24,000 once saves") for element in page.markdown)
 
 
+def test_reports_and_files_are_made_when_they_are_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[str] = []
+    for name in ("report_html", "plans_csv", "plans_json"):
+        monkeypatch.setattr(f"app.views.decision.{name}", lambda *_, _name=name, **__: made.append(_name) or "{}")
+    page = run(model=SMALL, instance="g6.xlarge")
+    page.session_state["plans_fold"] = True
+    page.run()
+    assert not page.exception
+    assert {button.proto.label for button in page.get("download_button")} >= {"Report, one page", "Plans as JSON"}
+    assert made == []
+
+
 def test_a_line_of_the_table_is_the_plan_it_stands_for() -> None:
     """Seconds to the first token, milliseconds a token, dollars a month, and quality in percent of the reference."""
     link = {"rate": "2", "ttft": "1", "models": SMALL, "precisions": "int4", "quality": "80", "quality_of": SMALL}
