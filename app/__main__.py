@@ -23,9 +23,10 @@ def main(arguments: list[str] | None = None) -> int:
     keys.set_defaults(run=lambda _: _keys())
 
     many = commands.add_parser("batch", help="one scenario per row of a CSV")
-    many.add_argument("cases", type=Path)
-    many.add_argument("-o", "--output", type=Path, required=True)
-    many.set_defaults(run=lambda asked: _batch(asked.cases, asked.output))
+    many.add_argument("cases", type=Path, help="a CSV whose columns are keys; others are carried through")
+    many.add_argument("-o", "--output", type=Path, required=True, help="the file of the answers")
+    many.add_argument("--json", action="store_true", help="the answers as a JSON list, a row a line")
+    many.set_defaults(run=lambda asked: _batch(asked.cases, asked.output, as_json=asked.json))
 
     serve = commands.add_parser("serve", help="start the dashboard")
     serve.add_argument("--port", type=int, default=8501)
@@ -38,7 +39,7 @@ def main(arguments: list[str] | None = None) -> int:
     from app.migrate_command import add_migrate_command
     from app.prices_command import add_prices_command
 
-    add_ask_command(commands)
+    add_ask_command(commands, program)
     add_describe_command(commands)
     add_prices_command(commands)
     add_profile_command(commands)
@@ -64,8 +65,8 @@ def _keys() -> int:
     return 0
 
 
-def _batch(cases: Path, output: Path) -> int:
-    from app.batch import run_batch
+def _batch(cases: Path, output: Path, *, as_json: bool) -> int:
+    from app.batch import run_batch, run_json_batch
     from app.batch_cluster import in_ray_environment, worth_spreading
     from app.sources import shared_sources
     from estimators.provenance import Refusal
@@ -73,7 +74,7 @@ def _batch(cases: Path, output: Path) -> int:
     if cases.resolve() == output.resolve():
         print("error: the output would overwrite the cases; name another file.", file=sys.stderr)
         return 2
-    if worth_spreading(cases):
+    if not as_json and worth_spreading(cases):
         return in_ray_environment(cases, output)
     started, done = time.perf_counter(), 0
     partial = output.with_name(output.name + ".part")
@@ -82,7 +83,7 @@ def _batch(cases: Path, output: Path) -> int:
             cases.open(newline="", encoding="utf-8-sig") as source,
             partial.open("w", newline="", encoding="utf-8") as target,
         ):
-            for done in run_batch(source, target, shared_sources()):
+            for done in (run_json_batch if as_json else run_batch)(source, target, shared_sources()):
                 if done % 500 == 0:
                     print(f"{done} rows", file=sys.stderr)
     except (OSError, UnicodeDecodeError, Refusal) as error:

@@ -1,4 +1,4 @@
-"""`python -m app ask …`: what the pages beside the plan answer. Flags are the scenario's keys and the page's own."""
+"""`python -m app pipeline`, `load` and so on: what the pages beside the plan answer. Flags are keys of both."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from app.ask_commands import add_keys
 from app.exploring.finding import PageFinding, as_lines
 from app.scenario import KEYS, PAGE_KEYS, Problem, decode, decode_page, with_page_defaults
 from estimators.provenance import Refusal
@@ -15,18 +16,36 @@ from estimators.provenance import Refusal
 Answering = Callable[[Mapping[str, str], Mapping[str, Any]], tuple[PageFinding, ...]]
 
 
-def add_ask_command(commands: Any) -> None:
-    """Register `ask` with a command a page; each sets `run` to what carries it out."""
-    ask = commands.add_parser("ask", help="sign for it, and other questions beside the plan")
+EXIT_CODES = """exit codes:
+  0  answered
+  1  it has no answer; the reason is printed
+  2  a flag could not be read; it is named with what it takes
+"""
+
+
+def add_ask_command(commands: Any, program: str) -> None:
+    """Register a command a page, and each once more under `ask`; each sets `run` to what carries it out."""
+    ask = commands.add_parser("ask", help="the questions beside the plan: " + ", ".join(PAGES))
     pages = ask.add_subparsers(dest="page", required=True)
     for name, (told, keys, answer) in PAGES.items():
-        page = pages.add_parser(name, help=told)
-        for key in (*KEYS, *keys):
-            page.add_argument(f"--{key.replace('_', '-')}", f"--{key}", dest=key, metavar=key.upper())
-        if name in FILES:
-            page.add_argument(f"--{FILES[name]}", metavar="FILE")
-        page.add_argument("--json", action="store_true")
-        page.set_defaults(run=_ask, keys=keys, answer=answer)
+        for places in (commands, pages):
+            page = places.add_parser(
+                name,
+                usage=f"{program} {name} [--KEY VALUE ...] [--json]",
+                help=told,
+                description=f"{told[0].upper()}{told[1:]}.",
+                epilog=EXIT_CODES,
+                formatter_class=argparse.RawDescriptionHelpFormatter,
+            )
+            own = page.add_argument_group("what it asks")
+            for key in keys:
+                flags = dict.fromkeys((f"--{key.replace('_', '-')}", f"--{key}"))
+                own.add_argument(*flags, dest=key, metavar="VALUE", help=PAGE_KEYS[key].words.replace("%", "%%"))
+            if name in FILES:
+                own.add_argument(f"--{FILES[name]}", metavar="FILE")
+            add_keys(page, KEYS)
+            page.add_argument("--json", action="store_true", help="the answer as JSON")
+            page.set_defaults(run=_ask, page=name, keys=keys, answer=answer)
 
 
 def _ask(asked: argparse.Namespace) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -35,6 +36,23 @@ def together(rows: Iterable[Row], sources: Sources) -> Iterator[Row]:
     left = iter(rows)
     while some := list(islice(left, AT_A_TIME)):
         yield from answers_of(some, sources)
+
+
+def run_json_batch(source: TextIO, target: TextIO, sources: Sources) -> Iterator[int]:
+    """The same as a JSON list, a row a line: cells as they stand, answers with types. Raises as below."""
+    csv.field_size_limit(LONGEST_CELL)
+    reader = csv.DictReader(source)
+    if not _header(reader):
+        raise Refusal("The file has no header row.", field="cases", remedy="Name the columns, such as model,weights.")
+    done, left = 0, _rows(reader)
+    target.write("[")
+    while rows := list(islice(left, AT_A_TIME)):
+        for row, columns in zip(rows, worked_out([(_asked(row), ()) for row in rows], sources), strict=True):
+            line = json.dumps({**row, **as_json_values(columns)}, allow_nan=False)
+            target.write(f"{',' if done else ''}\n{line}")
+            done += 1
+            yield done
+    target.write("\n]\n")
 
 
 def run_batch(source: TextIO, target: TextIO, sources: Sources, answers: Answers = together) -> Iterator[int]:

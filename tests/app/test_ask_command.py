@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from app.__main__ import main
+from app.ask_command import PAGES
 
 
 def test_sign_for_a_year(capsys: pytest.CaptureFixture[str]) -> None:
@@ -87,3 +88,24 @@ def test_what_cannot_be_read_is_named_with_its_range(
 def test_a_week_that_runs_backwards_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["ask", "commit", "--week", "18-8x5"]) == 1
     assert "earlier to a later hour" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", sorted(PAGES))
+def test_each_is_a_command_of_its_own_that_explains_its_flags(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main([name, "--help"])
+    text = " ".join(capsys.readouterr().out.split())
+    assert ended.value.code == 0
+    for key in PAGES[name][1]:
+        assert f"--{key.replace('_', '-')}" in text
+    for said in ("the load:", "exit codes:", "--json the answer as JSON"):
+        assert said in text
+
+
+def test_it_answers_by_either_name(capsys: pytest.CaptureFixture[str]) -> None:
+    for words in (["pipeline"], ["ask", "pipeline"]):
+        assert main([*words, "--pipe-kind", "router", "--pipe-tasks", "500000", "--json"]) == 0
+    first, second = capsys.readouterr().out.split("\n]\n[\n")
+    assert json.loads(first + "\n]") == json.loads("[\n" + second)
+    assert main(["load", "--load-turns", "0"]) == 2
+    assert "load_turns=0 needs a whole number from 1 to 100" in capsys.readouterr().err

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from app.__main__ import main
 from app.batch import LATE, in_time, run_batch
 from app.columns import COLUMNS
 from app.sources import shared_sources
@@ -143,3 +144,20 @@ def test_rows_that_are_left_when_a_calls_time_is_spent_say_so() -> None:
     assert {row["error"] for row in found[200:]} == {LATE}
     assert found[0]["instance"] == "g6.xlarge"
     assert found[200]["instance"] is None
+
+
+def test_the_same_rows_as_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    cases, table, listed = tmp_path / "cases.csv", tmp_path / "out.csv", tmp_path / "out.json"
+    cases.write_text("name,model,gpu\nfits,8B,L4\nbad,8B,no such thing\n", encoding="utf-8")
+    assert main(["batch", str(cases), "-o", str(table)]) == 0
+    assert main(["batch", str(cases), "-o", str(listed), "--json"]) == 0
+    fits, bad = json.loads(listed.read_text(encoding="utf-8"))
+    with table.open(encoding="utf-8") as file:
+        as_text, _ = csv.DictReader(file)
+    assert set(fits) == set(as_text)
+    assert (fits["name"], fits["fits"], fits["accelerator"]) == ("fits", True, "L4")
+    assert fits["usd_per_month"] == float(as_text["usd_per_month"])
+    assert "no such thing" in bad["error"]
+    cases.write_text("", encoding="utf-8")
+    assert main(["batch", str(cases), "-o", str(listed), "--json"]) == 2
+    assert "no header row" in capsys.readouterr().err
