@@ -80,6 +80,7 @@ def test_the_whole_bill_less_twenty_percent(page: Page, base: str, browser: Brow
     assert "A machine of your own with 1 x L4" in report
     opens_alike(browser, copied(page), said)
     unfold(page, "more")
+    expect(page.get_by_label("Discount, %", exact=True)).to_have_count(1, timeout=WAIT_MS)  # the folded one is gone
     enter(page, "Discount, %", "95")
     expect(page.get_by_text("needs a number from 0 to 90")).to_be_visible(timeout=WAIT_MS)
 
