@@ -40,7 +40,7 @@ pictures: $(VENV)/dev.stamp browser
 # Fits the latency constants on the published measurements and writes constants and cross-validation tables; and the
 # widths of the quality evidence's intervals.
 calibrate: $(VENV)/dev.stamp
-	$(BIN)/python -m estimators.fitting.latency_fit
+	OPENBLAS_NUM_THREADS=1 $(BIN)/python -m estimators.fitting.latency_fit
 	$(BIN)/python -m estimators.fitting.quality_intervals
 
 accuracy: $(VENV)/dev.stamp

@@ -58,9 +58,7 @@ def make_case(row: Row) -> FitCase | None:
     return FitCase(
         row=row,
         shard=shard,
-        context=case_context(
-            row.accelerator, shard, steps.engine, steps.era, row.placement.tp, row.kind == "static_batch"
-        ),
+        context=case_context(row.accelerator, shard, steps.engine, steps.era, row.placement.tp, row.in_process),
         chunk=float(steps.batched_tokens),
         mixes=1.0 if steps.mixes else 0.0,
         running=max(1.0, min(capacity, limit)),

@@ -104,8 +104,8 @@ def fit_weights(problem: FitProblem, wrong: Container[str]) -> Array:
 def left_out(problem: FitProblem, theta: Array, key: Callable[[FitCase], Hashable], weight: Array) -> Array:
     """Predictions of every observation by a fit that never saw its group.
 
-    Each fold starts from the full fit, solves the problem linearised there without the group, and takes one more
-    Gauss-Newton step from where it lands.
+    Each fold starts from the full fit and solves the problem linearised there without the group; a large group moves
+    it far, so it is linearised again where it went.
     """
     f, jacobian = problem.linearise(theta)
     groups: dict[Hashable, list[int]] = {}
@@ -113,14 +113,27 @@ def left_out(problem: FitProblem, theta: Array, key: Callable[[FitCase], Hashabl
         groups.setdefault(key(problem.case_of(number)), []).append(number)
     predicted = np.zeros(len(problem.y))
     folds = problem.solve_without(theta, f, jacobian, weight, list(groups.values()))
-    for members, fold in zip(groups.values(), folds, strict=True):
-        if len(members) > len(problem.y) // 50:  # a large group moves the fit far: linearise again where it went
-            rest = weight.copy()
-            rest[members] = 0.0
-            f2, jacobian2 = problem.linearise(fold)
-            fold = problem.solve(fold, f2, jacobian2, rest)
-        predicted[members] = problem.predict(fold)[members]
+    for members, aim in zip(groups.values(), folds, strict=True):
+        rest = weight.copy()
+        rest[members] = 0.0
+        fold, at_fold = _toward(problem, theta, f, aim, rest)
+        if len(members) > len(problem.y) // 50:
+            again, jacobian_again = problem.linearise(fold)
+            aim = problem.solve(fold, again, jacobian_again, rest)
+            fold, at_fold = _toward(problem, fold, again, aim, rest)
+        predicted[members] = at_fold[members]
     return predicted
+
+
+def _toward(problem: FitProblem, start: Array, at_start: Array, aim: Array, weight: Array) -> tuple[Array, Array]:
+    """(effects, what they predict) as far towards `aim` as the loss falls: a linear step may go too far."""
+    least = problem.loss(start, at_start, weight)
+    for share in (1.0, 0.6, 0.3):
+        point = start + share * (aim - start)
+        predicted = problem.predict(point)
+        if problem.loss(point, predicted, weight) < least:
+            return point, predicted
+    return start, at_start
 
 
 def main() -> None:

@@ -41,6 +41,7 @@ class Row:
     engine: str  # may be one the public vocabulary lacks (tgi, lmdeploy ...)
     version: str | None
     kind: str
+    in_process: bool  # measured inside the engine's process: no server in front of it
     workload: Workload
     batched_tokens: int | None
     running: int | None  # the engine's limit on requests at once, where stated
@@ -144,6 +145,7 @@ def row_of(cells: Mapping[str, str]) -> Row:
         engine=cells["engine"],
         version=cells["engine_version"] or None,
         kind=cells["kind"],
+        in_process=cells["in_process"] == "1" or cells["kind"] == "static_batch",
         workload=workload,
         batched_tokens=int(cells["batched_tokens"]) if cells["batched_tokens"] else None,
         running=int(cells["running"]) if cells["running"] else None,

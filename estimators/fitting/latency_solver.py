@@ -22,7 +22,8 @@ from estimators.latency.chip_classes import class_of
 # are expected to be. Operators stand where kernels were measured, and are moved little from there.
 SPREAD: Mapping[str, float] = {
     "global": 0.5, "class": 0.2, "chip": 0.15, "engine": 0.2, "era": 0.2, "class*era": 0.15, "path": 0.2,
-    "path*engine": 0.1, "serving*era": 0.06, "slot": 0.2, "layout": 0.2, "attention": 0.2, "ffn": 0.2, "link": 0.3,
+    "path*engine": 0.1, "serving": 0.2, "serving*era": 0.06, "slot": 0.2, "layout": 0.2,
+    "attention": 0.2, "ffn": 0.2, "link": 0.3,
 }  # fmt: skip
 _OPERATORS = ("memory", "compute", "cache_memory", "attention_compute", "collective_s", "link_share", "starting")
 # Factors on the spread of chips, classes and engines with kernels of their own, and of those without.
@@ -185,13 +186,18 @@ class FitProblem:
         robust: Array = weight * (_FREEDOM + 1.0) / (_FREEDOM + residual**2) / self.s**2
         return robust
 
-    def solve(self, theta: Array, f: Array, jacobian: Array, weight: Array, rounds: int = 3) -> Array:
+    def _normal(self, jacobian: Array, robust: Array) -> Array:
+        scaled = np.sqrt(robust)[:, None] * jacobian
+        squared: Array = scaled.T @ scaled  # of one matrix with itself: half the work of a product of two
+        return squared + np.diag(1.0 / self.sd**2)
+
+    def solve(self, theta: Array, f: Array, jacobian: Array, weight: Array, rounds: int = 2) -> Array:
         """Effects that minimise the robust, shrunken loss of the model linearised at theta."""
         offset = self.y - f + jacobian @ theta
         new = theta
         for _ in range(rounds):
             robust = self._robust(new, f + jacobian @ (new - theta), weight)
-            normal = jacobian.T @ (robust[:, None] * jacobian) + np.diag(1.0 / self.sd**2)
+            normal = self._normal(jacobian, robust)
             new = np.asarray(np.linalg.solve(normal, jacobian.T @ (robust * offset)), dtype=np.float64)
         return new
 
@@ -201,7 +207,7 @@ class FitProblem:
         """The same without each group in turn, the weights of the others as the full fit has them."""
         offset = self.y - f + jacobian @ theta
         robust = self._robust(theta, f, weight)
-        normal = jacobian.T @ (robust[:, None] * jacobian) + np.diag(1.0 / self.sd**2)
+        normal = self._normal(jacobian, robust)
         right = jacobian.T @ (robust * offset)
         found: list[Array] = []
         for members in groups:
@@ -256,6 +262,8 @@ def _spread(name: str) -> float:
     if family in _OPERATORS:
         known = set(L2_BYTES) | {class_of(chip) for chip in L2_BYTES}
         factor = _MEASURED if not level.startswith(("chip", "class")) or value.split("*")[0] in known else _KIN
+        if family == "cache_memory" and level == "engine" and value not in ENGINES:
+            factor = _UNKNOWN_ENGINE
         if level == "path*engine" and value.split("*")[1] not in ENGINES:
             factor = _UNKNOWN_ENGINE
         return SPREAD[level] * factor

@@ -21,8 +21,8 @@ _LOW, _HIGH = 0.10, 0.90
 _SHARE = 0.8
 # A publication of n rows weighs n^0.75; in first-token times, which hang on its client and network, n^0.6.
 _ALIKE, _ALIKE_FIRST = 0.25, 0.4
-_NARROW = 1.0 / 3.0  # least share of the wider side on the narrower one: a cell that erred one way may err the other
-_WIDEST, _NARROWEST = 2.5, 0.8  # bounds on the factor that widens
+_NARROW = 0.5  # least share of the wider side on the narrower one: a cell that erred one way may err the other
+_WIDEST, _NARROWEST = 2.5, 0.95  # bounds on the factor that widens: what the others needed hardly narrows
 
 Array = NDArray[np.float64]
 Indices = NDArray[np.int64]

@@ -43,6 +43,7 @@ def _logit(share: float) -> float:
 
 
 _ENGINE = ("engine", "era")
+_SERVING = ("serving", "serving*era")
 _PRODUCT = ("class", "chip", "engine", "era", "class*era", "path", "path*engine", "slot", "layout")
 
 FAMILIES: dict[str, Family] = {
@@ -60,9 +61,9 @@ FAMILIES: dict[str, Family] = {
         Family(name="routing", share=False, prior=math.log(2.0), levels=()),
         Family(name="kernel_s", share=False, prior=math.log(2.0e-6), levels=("engine", "attention", "ffn")),
         Family(name="eager_s", share=False, prior=math.log(8e-6), levels=(*_ENGINE, "path*engine")),
-        Family(name="step_s", share=False, prior=math.log(6e-4), levels=(*_ENGINE, "class", "serving*era")),
-        Family(name="sequence_s", share=False, prior=math.log(8e-6), levels=(*_ENGINE, "serving*era")),
-        Family(name="request_s", share=False, prior=math.log(8e-3), levels=(*_ENGINE, "class")),
+        Family(name="step_s", share=False, prior=math.log(6e-4), levels=(*_ENGINE, "class", *_SERVING)),
+        Family(name="sequence_s", share=False, prior=math.log(8e-6), levels=(*_ENGINE, *_SERVING)),
+        Family(name="request_s", share=False, prior=math.log(8e-3), levels=(*_ENGINE, "class", "serving")),
         Family(name="prompt_token_s", share=False, prior=math.log(1e-6), levels=_ENGINE),
         Family(name="queueing", share=False, prior=math.log(3.0), levels=_ENGINE),
         Family(name="filling", share=True, prior=_logit(0.9), levels=_ENGINE),
@@ -85,8 +86,23 @@ class KernelStanding:
     fixed: Mapping[str, float]  # rates of `Rates` that no served run moves
 
 
+# Decoding with one block per query head, each reading the head of the cache it shares with others: vLLM on AMD until it
+# had a kernel of its own (0.6). The caches of a chip of several dies do not catch that.
+_HEAD_BY_HEAD = {("CDNA3", "vllm-0.5")}
+_WHOLLY = 0.97
+# Engines that enqueue a step from C++, at about the launch time of the driver; from Python it takes thrice that.
+_COMPILED = {"trt-0.5", "trt-0.10", "lmdeploy"}
+_LAUNCH_S, _TOKEN_S = 3e-6, 3e-7
+# generate() of transformers calls a library per product, not a kernel: bitsandbytes' LLM.int8 quantizes the input,
+# finds its outliers, gathers and widens their weights, multiplies twice and adds; NF4 widens scales and weights, then
+# multiplies.
+_CALLS: Mapping[str, float] = {"int8": 8.0, "nf4": 3.0}
+_WIDENED: Mapping[str, float] = {"nf4": 4.0}  # bytes an element written and read again in 16 bits, each step
+_EAGER = "transformers"
+
+
 @cache
-def standing(place: Place, paths: tuple[str, ...], cache_form: str, gpus: int) -> KernelStanding:
+def standing(place: Place, era: str, paths: tuple[str, ...], cache_form: str, gpus: int) -> KernelStanding:
     def share(value: float) -> float:
         return _logit(min(_HIGH, max(_LOW, value)))
 
@@ -102,6 +118,11 @@ def standing(place: Place, paths: tuple[str, ...], cache_form: str, gpus: int) -
         ("collective_s", None): math.log(reduced.start_s),
         ("link_share", None): share(reduced.memory),
     }
+    if (place.chip_class, era) in _HEAD_BY_HEAD:
+        families["regroup", None] = _logit(_WHOLLY)
+    if era in _COMPILED:
+        families["eager_s", None], families["prompt_token_s", None] = math.log(_LAUNCH_S), math.log(_TOKEN_S)
+    eager = place.engine == _EAGER
     for number, operator in enumerate(products):
         families["memory", number] = share(operator.memory)
         families["compute", number] = share(operator.compute)
@@ -117,6 +138,9 @@ def standing(place: Place, paths: tuple[str, ...], cache_form: str, gpus: int) -
         "head_tile": head.length,
         "cache_compute": cached.compute,
         "prompt_length": prompt.length,
+        "calls": _CALLS.get(paths[0], 1.0) if eager else 1.0,
+        "widened": _WIDENED.get(paths[0], 0.0) if eager else 0.0,
+        "copying": float(eager),
     }
     return KernelStanding(families=families, fixed=fixed)
 
@@ -168,9 +192,10 @@ def case_context(accelerator: Accelerator, shard: Shard, engine: str, era: str, 
     )
     paths = (str(shard.linear.path), str(shard.wide.path), str(shard.expert.path), str(shard.head.path))
     place = Place(
-        chip=accelerator.name, chip_class=chip_class(accelerator), memory_kind=accelerator.memory_kind, engine=engine
-    )
-    return Context(labels=labels, paths=paths, standing=standing(place, paths, shard.cache_form, gpus))
+        chip=accelerator.name, chip_class=chip_class(accelerator), memory_kind=accelerator.memory_kind, engine=engine,
+        link=link_class(accelerator, tp),
+    )  # fmt: skip
+    return Context(labels=labels, paths=paths, standing=standing(place, era, paths, shard.cache_form, gpus))
 
 
 @cache

@@ -34,3 +34,9 @@ def class_of(name: str) -> str:
 @cache
 def kind_of(name: str) -> str:
     return accelerators()[name].memory_kind
+
+
+@cache
+def link_of(name: str) -> str:
+    """How GPUs of one machine are linked."""
+    return link_class(accelerators()[name], 2)

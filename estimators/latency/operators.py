@@ -12,7 +12,8 @@ from functools import cache
 from pathlib import Path
 from statistics import median
 
-from estimators.latency.chip_classes import class_of, kind_of
+from estimators.hardware.catalogue import accelerators
+from estimators.latency.chip_classes import class_of, kind_of, link_of
 from estimators.provenance import read_table
 
 _TABLE = Path(__file__).parent / "data" / "operators.csv"
@@ -45,6 +46,7 @@ class Place:
     chip_class: str
     memory_kind: str
     engine: str
+    link: str = ""  # between its GPUs
 
 
 @cache
@@ -63,6 +65,15 @@ def _rows() -> tuple[tuple[Mapping[str, str], Operator], ...]:
     )  # fmt: skip
 
 
+def _of_one_peak(form: str, chip: str) -> Callable[[str], bool]:
+    """Whether another chip multiplies this format by the same kind of arithmetic: MXFP4 in FP8 where there is FP4, else
+    in 16 bits. What is reached of one peak says nothing of the other."""
+    chips = accelerators()
+    if form != "mx4" or chip not in chips:
+        return lambda other: True
+    return lambda other: (chips[other].flops_fp4 is None) == (chips[chip].flops_fp4 is None)
+
+
 @cache
 def find_operator(operator: str, form: str, place: Place) -> Operator:
     """The middle of the nearest rows: this chip and engine, this chip, its class, its kind of memory, any."""
@@ -77,7 +88,13 @@ def find_operator(operator: str, form: str, place: Place) -> Operator:
     )
     tried = form
     while True:
-        rows = [(row, made) for row, made in _rows() if row["operator"] == operator and row["format"] == tried]
+        alike = _of_one_peak(tried, place.chip)
+        rows = [
+            (row, made) for row, made in _rows()
+            if row["operator"] == operator and row["format"] == tried and alike(row["chip"])
+        ]  # fmt: skip
+        if operator == "all_reduce" and place.link == "pcie":  # of the board's bridges and sockets, not of the chip
+            return _middle([made for row, made in rows if link_of(row["chip"]) == place.link])
         for near in nearness if tried == form else nearness[:4]:
             found = [made for row, made in rows if near(row)]
             if found:

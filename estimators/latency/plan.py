@@ -58,6 +58,11 @@ def calibrated(
     return _CALIBRATED.of((accelerator,), (steps.engine, steps.era, tp, flags, paths), look_up)
 
 
+def in_process(engine: str, workload: Workload) -> bool:
+    """Whether what is asked runs without a server in front of the engine: batches, and generate() always."""
+    return workload.load is Load.BATCH or engine == Engine.TRANSFORMERS
+
+
 def schedule_of(
     engine: str, settings: EngineSettings, accelerator: Accelerator, workload: Workload, mla: bool
 ) -> Schedule:
@@ -130,7 +135,7 @@ def resolve(
     notes = list(check(precision, placement, workload))
     shard = shard or shard_of(precision, accelerator, placement)
     steps = schedule_of(settings.engine, settings, accelerator, workload, shard.has_mla)
-    context, rates = calibrated(accelerator, shard, steps, placement.tp, workload.load is Load.BATCH)
+    context, rates = calibrated(accelerator, shard, steps, placement.tp, in_process(settings.engine, workload))
     capacity = running_capacity(memory, workload, accelerator.memory_bytes)
     if capacity < 1.0:
         notes.append("The KV cache does not hold one request of this length: times are as if it did.")

@@ -52,6 +52,10 @@ class Rates:
     prompt_token_s: Number  # host work per prompt token of a step
     queueing: Number  # how much denser arrivals of a closed population bunch than if they were even
     filling: Number  # share of the steady throughput an offline run keeps, ramp and tail included
+    # Of a generate() loop, from what its libraries do; no served run moves them.
+    calls: Number  # launches a product takes
+    widened: Number  # bytes an element that weights are written and read once more, for more than one token
+    copying: Number  # 1: a step copies the whole cache, and repeats shared heads in memory
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,7 +162,10 @@ class Step:
         windowed = minimum(context, shard.window)
         self.cache_bytes = shard.kv_bytes * context + shard.window_kv_bytes * windowed + shard.state_bytes
         self.cache_pairs = shard.pair_decode * context + shard.window_pair * windowed
-        self.rereads = shard.group**rates.regroup  # kernels that run head by head read a shared head again
+        # Kernels that run head by head read a shared head again. A copied cache is read and written, a repeated one
+        # read, written once per query head and read as often, before attention.
+        copied = 3.0 + 2.0 * shard.group * (shard.group > 1.0)
+        self.rereads = shard.group**rates.regroup * (1.0 - rates.copying) + copied * rates.copying
         self.cache_bandwidth = bandwidth * rates.cache_memory
         self.cache_rate = shard.peak_16bit * rates.cache_compute
         self.cache_start = shard.attentions * starting * rates.cache_start
@@ -170,7 +177,8 @@ class Step:
         self.waits = (shard.collectives + shard.stages - 1.0) * rates.collective_s
         self.link = shard.link * rates.link_share
         self.kernel = shard.kernels * rates.kernel_s
-        launched = shard.products + _OF_EXPERTS * shard.expert_layers + shard.attentions + shard.kernels
+        self.widening = shard.linear.elements * rates.widened / (bandwidth * rates.linear_memory)
+        launched = shard.products * rates.calls + _OF_EXPERTS * shard.expert_layers + shard.attentions + shard.kernels
         self.launches4 = fourth_power(eager * (launched + shard.collectives) * rates.eager_s)
 
     def seconds(self, decode: Number, prefill: Number = 0.0) -> Number:
@@ -197,6 +205,7 @@ class Step:
         linear = self.linear.seconds(tokens) if self.linear else 0.0
         if self.wide:
             linear = linear + self.wide.seconds(tokens)
+        linear = linear + self.widening * (tokens > 1.0)
         expert = self._experts(tokens) if self.has_experts else 0.0
         head = self.head.seconds(computed + self.sampled) if self.head else 0.0
         reread = decode * self.cache_bytes * self.rereads

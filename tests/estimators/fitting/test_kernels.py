@@ -63,6 +63,15 @@ def test_a_chip_without_kernels_stands_where_its_kind_of_memory_does() -> None:
     assert min(l40s.memory, pro.memory) <= kin.memory <= max(l40s.memory, pro.memory)
 
 
+def test_mxfp4_on_a_chip_that_widens_it_is_like_those_that_widen_it_too() -> None:
+    """B200 reaches 11 % of the 4.5 PFLOP/s it has in FP8; H100 and H200 reach 46 % of their 16-bit peak,
+    and so does an A100, whose peak is of 16 bits as well."""
+    a100 = Place(chip="A100-80GB-SXM4", chip_class="sm8.0", memory_kind="hbm", engine="vllm")
+    assert find_operator("expert", "mx4", a100).compute == pytest.approx(0.46, abs=0.02)
+    b200 = Place(chip="B200", chip_class="sm10", memory_kind="hbm", engine="vllm")
+    assert find_operator("expert", "mx4", b200).compute == pytest.approx(0.11, abs=0.01)
+
+
 def test_curves_are_close_to_the_kernels_they_come_from() -> None:
     off: dict[str, list[float]] = {}
     for row in read_table(ROOT / "estimators" / "latency" / "data" / "operators.csv"):

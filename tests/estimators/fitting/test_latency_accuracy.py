@@ -12,27 +12,28 @@ import pytest
 from estimators.fitting import held_out, spread
 from estimators.fitting.latency_accuracy import figures, groups_behind, left_out_otherwise, scatter, targets
 from estimators.fitting.latency_cases import PREDICTORS, CaseBatch, FitCase, make_case
-from estimators.fitting.latency_measured import excluded, rows
+from estimators.fitting.latency_measured import excluded, rows, table
 from estimators.latency.calibration import FAMILIES, constants
 
 # Medians without the publication, every publication weighing alike.
 REACHED = {
-    "single stream": 0.114,
-    "static batch": 0.252,
-    "stated concurrency, TPOT": 0.133,
-    "stated concurrency, TTFT": 0.329,
-    "maximum throughput": 0.184,
+    "single stream": 0.120,
+    "static batch": 0.176,
+    "stated concurrency, TPOT": 0.131,
+    "stated concurrency, TTFT": 0.346,
+    "maximum throughput": 0.146,
 }
 # Of rows whose publication was seen, and of rows whose model was not.
 OF_ROWS = {
-    "single stream": (0.063, 0.077),
-    "static batch": (0.128, 0.156),
+    "single stream": (0.062, 0.078),
+    "static batch": (0.096, 0.120),
     "stated concurrency, TPOT": (0.082, 0.104),
-    "stated concurrency, TTFT": (0.219, 0.287),
-    "maximum throughput": (0.142, 0.150),
+    "stated concurrency, TTFT": (0.230, 0.300),
+    "maximum throughput": (0.136, 0.145),
 }
-# Kinds whose ranges hold less than they say: with their publication goes nearly everything like them.
-SHORT = {("static_batch", "e2e"), ("static_batch", "tpot")}
+# Kinds whose ranges do not keep their word: 63 % of maximum throughput, seven in ten of whose rows are TensorRT-LLM's
+# own and a third faster than the others have it; 88 % of static batches' times per token, which four publications print.
+ASTRAY = {("max_throughput", "throughput"), ("static_batch", "tpot")}
 
 
 @pytest.fixture(scope="module")
@@ -105,7 +106,7 @@ def test_intervals_keep_their_word() -> None:
     """80 % intervals made without the publication they are judged on hold 75 to 85 % of its rows."""
     for entry in held_out.interval_record():
         if entry.rows >= 100:
-            assert (0.75 <= entry.covered <= 0.85) == ((entry.kind, entry.metric) not in SHORT), entry
+            assert (0.75 <= entry.covered <= 0.85) == ((entry.kind, entry.metric) not in ASTRAY), entry
 
 
 def test_the_record_of_the_intervals_is_what_the_committed_errors_give() -> None:
@@ -170,3 +171,11 @@ def test_figures_published_twice_show_what_no_estimator_can_beat() -> None:
     assert first is not None
     assert token is not None
     assert first[1] > 3 * token[1]
+
+
+def test_runs_that_others_print_again_are_left_out_with_whoever_ran_them() -> None:
+    """NVIDIA's estimator and a laboratory print runs of InferenceX beside their own."""
+    copies = [row for row in table() if row["note"].startswith(("InferenceX run", "InferenceX published run"))]
+    assert len(copies) > 1271
+    assert {row["publication"] for row in copies} == {"SemiAnalysisAI/InferenceX"}
+    assert "ai-dynamo/aiconfigurator" in {row["publication"] for row in table()}
