@@ -9,7 +9,7 @@ from pathlib import Path
 
 from estimators.architecture.layouts import TABLE
 from estimators.fitting import held_out, latency_accuracy, memory_accuracy
-from estimators.fitting.latency_accuracy import MissedRows, groups_behind, scatter
+from estimators.fitting.latency_accuracy import MissedRows, groups_behind, noise
 from estimators.fitting.spread import Coverage
 from estimators.provenance import read_table
 
@@ -181,17 +181,11 @@ def misses() -> tuple[Miss, ...]:
         Miss(
             what=target.what,
             reach=target.reach,
-            noise=_noise(scatter(target)),
+            noise=noise(target),
             groups=tuple(groups_behind(target)),
         )
         for target in short
     )
-
-
-def _noise(repeated: tuple[int, float] | None) -> str:
-    if repeated is None:
-        return ""
-    return f"{repeated[0]} of its figures were published more than once and differ by {repeated[1]:.1%}."
 
 
 def figures() -> tuple[held_out.Checked, ...]:

@@ -7,6 +7,7 @@ kind of attention or feed-forward, nothing of the published rows says how fast t
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -145,6 +146,37 @@ def scatter(target: Target) -> tuple[int, float] | None:
     return (len(apart), sorted(apart)[len(apart) // 2]) if len(apart) >= 20 else None
 
 
+_ALIKE = 0.15  # logarithm of lengths within which two requests count as one case
+
+
+def disagreement(target: Target) -> tuple[int, float] | None:
+    """Cases that two publications print, and by how much the larger figure exceeds the smaller, in the middle."""
+    cases: dict[tuple[object, ...], dict[str, list[float]]] = {}
+    for f in target.figures:
+        lengths = (round(math.log(f.prompt_tokens) / _ALIKE), round(math.log(f.output_tokens) / _ALIKE))
+        case = (f.architecture, f.precision, f.accelerator, f.gpus, f.engine, f.kind, *lengths, float(f.load or 0))
+        cases.setdefault(case, {}).setdefault(f.publication, []).append(math.log(f.published))
+    apart: list[float] = []
+    for printed in cases.values():
+        means = [sum(values) / len(values) for values in printed.values()]
+        apart.extend(math.expm1(abs(a - b)) for a, b in itertools.combinations(means, 2))
+    shared = sum(len(printed) > 1 for printed in cases.values())
+    return (shared, sorted(apart)[len(apart) // 2]) if shared else None
+
+
+def noise(target: Target) -> str:
+    """How far figures of one case differ, within publications and between them: what no estimate can be better than."""
+    repeated, between = scatter(target), disagreement(target)
+    said = []
+    if repeated is not None:
+        said.append(f"{repeated[0]} of its figures were published more than once and differ by {repeated[1]:.1%}.")
+    said.append(
+        f"{between[0]} of its cases were printed by two publications, which are {between[1]:.0%} apart."
+        if between else "No case of it was printed by two publications."
+    )  # fmt: skip
+    return " ".join(said)
+
+
 def main() -> None:
     print("Without the publication, every publication weighing alike:")
     print("| what | reach | rows | publications | median | median of rows | within 20 % | within 30 % |")
@@ -170,9 +202,7 @@ def _print_misses() -> None:
         if target.reached:
             continue
         print(f"\nWhere {target.what} misses its {target.reach}:")
-        repeated = scatter(target)
-        if repeated is not None:
-            print(f"{repeated[0]} of its figures were published more than once; they differ by {repeated[1]:.1%}.")
+        print(noise(target))
         print("| model | rows | beyond it | estimate, and what it rests on |")
         print("|---|---|---|---|")
         for g in groups_behind(target):

@@ -10,7 +10,15 @@ import numpy as np
 import pytest
 
 from estimators.fitting import held_out, spread
-from estimators.fitting.latency_accuracy import figures, groups_behind, left_out_otherwise, scatter, targets
+from estimators.fitting.latency_accuracy import (
+    disagreement,
+    figures,
+    groups_behind,
+    left_out_otherwise,
+    noise,
+    scatter,
+    targets,
+)
 from estimators.fitting.latency_cases import PREDICTORS, CaseBatch, FitCase, make_case
 from estimators.fitting.latency_measured import excluded, rows, table
 from estimators.latency.calibration import FAMILIES, constants
@@ -32,7 +40,7 @@ OF_ROWS = {
     "maximum throughput": (0.136, 0.145),
 }
 # Kinds whose ranges do not keep their word: 63 % of maximum throughput, seven in ten of whose rows are TensorRT-LLM's
-# own and a third faster than the others have it; 88 % of static batches' times per token, which four publications print.
+# own and a third faster than the others have it; 88 % of static batches' times per token, printed by four publications.
 ASTRAY = {("max_throughput", "throughput"), ("static_batch", "tpot")}
 
 
@@ -171,6 +179,17 @@ def test_figures_published_twice_show_what_no_estimator_can_beat() -> None:
     assert first is not None
     assert token is not None
     assert first[1] > 3 * token[1]
+
+
+def test_cases_two_publications_print_say_how_far_they_are_apart() -> None:
+    """gpt-oss-120b on one to eight H200: one lab prints twice and thrice the times of the campaign it repeated."""
+    by = {target.what: target for target in targets()}
+    token, first = (disagreement(by[f"stated concurrency, {name}"]) for name in ("TPOT", "TTFT"))
+    assert token is not None
+    assert first is not None
+    assert first[1] > token[1] > 0.0
+    assert disagreement(by["static batch"]) is None
+    assert noise(by["static batch"]).endswith("No case of it was printed by two publications.")
 
 
 def test_runs_that_others_print_again_are_left_out_with_whoever_ran_them() -> None:
