@@ -45,7 +45,7 @@ def worth_building(
         able = np.array([drafting in several for several in draftings])
         rows = np.flatnonzero(plain.runs & able[plain.variant])
         if not everything:
-            least, possible = _least_usd(question, plain, market, drafting, rows)
+            least, possible = least_usd(question, plain, market, drafting, rows)
             rows = rows[possible & ((least < under[rows]) | (least <= level[rows]))]
         found += [(row, drafting) for row in rows.tolist()]
     return sorted(found, key=lambda pair: pair[0])
@@ -70,7 +70,7 @@ def _best_of_group(variants: Sequence[Variant], plain: Weighed, good: Bools) -> 
     return np.where(good, least["passing"], least["speed"])
 
 
-def _least_usd(
+def least_usd(
     question: Question, plain: Weighed, market: Market, drafting: Drafting, rows: Ints
 ) -> tuple[Floats, Bools]:
     """(what drafting costs at least in each of `rows`, whether it could meet the limits at all)."""

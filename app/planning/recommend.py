@@ -6,24 +6,17 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 from app.planning.drafting import matters
-from app.planning.market import Chip, chips_of, market_of, placements
+from app.planning.ground import ground_of
 from app.planning.plan import Candidate, Limit, Plan, p95_of
 from app.planning.planner import Sources, plan
-from app.planning.quality_bar import Judgement, judge, on_one_ruler
+from app.planning.quality_bar import Judgement
 from app.planning.question import Question
 from app.planning.recommendation import Ranked, Recommendation
 from app.planning.sentences import precision_name
-from app.planning.ways import Benches, Variant, benches_of, layouts_of, variants_of
+from app.planning.ways import Benches, Variant
 from app.planning.weigher import Weigher
-from app.scenario import decode
-from estimators.architecture.spec import ModelSpec
-from estimators.architecture.typical import spec_from_parameter_count
-from estimators.hardware.catalogue import read_as
-from estimators.provenance import Refusal
 
 PLANS_SHOWN = 10
-NEARLY = 0.05  # of the reference's quality below the bar: who would loosen it by more asks another question
-MOST_LAYOUTS = 30_000  # at a fifth of a millisecond each; 45 models in the usual precisions are 24,396
 
 
 def recommend(
@@ -41,22 +34,9 @@ def recommend(
     pictures, and how many candidates each limit killed. Raises `Refusal` when nothing
     that was named can be weighed at all.
     """
-    question = replace(question, bar=on_one_ruler(question.bar, question.models))
-    specs, notes = _specs(question, sources)
-    variants, left_out = variants_of(question, specs)
-    chips = chips_of(question)
-    if not variants or not chips:
-        raise Refusal("Nothing is left to weigh.", field="model", remedy="Allow another model, precision or vendor.")
-    _check_size(question, variants, chips)
-    judgements = tuple(judge(v.model, v.precision, v.kv, question.bar) for v in variants)
-    benches = benches_of(question, variants)
-    layouts = layouts_of(question, variants, chips, benches, _hopeless(variants, judgements))
-    if not layouts:
-        raise Refusal("No accelerator runs these precisions.", field="weights", remedy="Allow another precision.")
-    market = market_of(question, chips, sources.book)
-    weigher = Weigher(question, variants, chips, market, judgements)
-    weigher.add(layouts, bounds=any(bench.drafting for bench in benches))
-    weigher.add_drafting(benches)
+    ground = ground_of(question, sources)
+    question, variants, judgements = ground.question, ground.variants, ground.judgements
+    weigher, benches = ground.weighed(sources.book)
     ranked = tuple(_ranked(weigher, sources, shown, enough))
     return Recommendation(
         question=question,
@@ -69,62 +49,8 @@ def recommend(
         loosenings=() if ranked else tuple(weigher.loosenings()),
         points=tuple(weigher.points()) if told else (),
         without_evidence=_without_evidence(variants, judgements),
-        notes=(*notes, *_read_as(question), *left_out, *_about_speculation(question, benches, variants)),
+        notes=(*ground.notes, *_about_speculation(question, benches, variants)),
     )
-
-
-def _check_size(question: Question, variants: Sequence[Variant], chips: Sequence[Chip]) -> None:
-    """Refuses what is too much for one question, before any of it is worked out: V variants over chips of p layouts
-    each are V x sum of p; 60 models in every precision, 1,018 variants, over the 76 layouts of 18 chips are 77,368."""
-    most = len(variants) * sum(len(placements(question.scenario, chip)) for chip in chips)
-    if most > MOST_LAYOUTS:
-        raise Refusal(
-            f"{len(question.models)} models in {len(question.weights)} precisions over {len(chips)} accelerators are "
-            f"{most:,} layouts, and one question weighs up to {MOST_LAYOUTS:,}.",
-            field="models",
-            remedy="Name fewer models or precisions, or fewer vendors.",
-        )
-
-
-def _hopeless(variants: Sequence[Variant], judgements: Sequence[Judgement]) -> frozenset[int]:
-    """Variants that nobody has published a comparison for or that fall far short of the bar, but for one per model: no
-    speed or price makes them pass.
-
-    The one, as published, stays to show what its model would cost; those just short stay to be named as ways out.
-    """
-    return frozenset(
-        index
-        for index, (variant, judged) in enumerate(zip(variants, judgements, strict=True))
-        if not (variant.precision.published and variant.own_cache) and (not judged.known or _far_short(judged))
-    )
-
-
-def _far_short(judged: Judgement) -> bool:
-    margin = judged.result.margin if judged.result is not None else None
-    return margin is not None and margin < -NEARLY
-
-
-def _specs(question: Question, sources: Sources) -> tuple[dict[str, ModelSpec], list[str]]:
-    specs: dict[str, ModelSpec] = {}
-    notes: list[str] = []
-    for model in question.models:
-        try:
-            specs[model] = sources.spec(model) if "/" in model else _typical(model)
-        except Refusal as refusal:
-            notes.append(str(refusal))
-    return specs, notes
-
-
-def _read_as(question: Question) -> Iterator[str]:
-    names = {own.gpu for own in question.owned} | ({question.scenario.gpu} if question.scenario.gpu else set())
-    yield from (f"{read}." for name in sorted(names) if (read := read_as(name)))
-
-
-def _typical(count: str) -> ModelSpec:
-    asked = decode({"model": count}).scenario
-    if asked.params is None:
-        raise Refusal(f"{count[:60]!r} is neither a Hub id nor a size.", field="model")
-    return spec_from_parameter_count(asked.params * 1e9, asked.active * 1e9 if asked.active else None)
 
 
 def _about_speculation(question: Question, benches: Sequence[Benches], variants: Sequence[Variant]) -> Iterator[str]:

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from app.planning.budget import checkpoint
 from app.planning.drafting import Drafting, draftings_for
@@ -92,6 +93,14 @@ class Laid:
 
     def demand(self, requests: int) -> float:
         return float(self.held.demand(requests)) if self.held else self.least_bytes
+
+
+class Cell(NamedTuple):
+    """One layout of a question, by the places of its variant and chip in it."""
+
+    variant: int
+    chip: int
+    placement: Placement
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,17 +204,21 @@ def layouts_of(
     chips: Sequence[Chip],
     benches: Sequence[Benches],
     skipped: frozenset[int] = frozenset(),
+    only: frozenset[Cell] | None = None,
 ) -> tuple[Layout, ...]:
     """Every layout that an engine supports, in order of variant, chip and size; those too big carry no replica.
 
-    Layouts of the variants in `skipped` are counted, not estimated. No load, limit or price changes them.
+    Layouts of the variants in `skipped` are counted, not estimated; with `only`, no others than these are laid. No load,
+    limit or price changes them.
     """
+    if only is not None:
+        return tuple(_layouts(question, variants, chips, benches, skipped, only))
     s = question.scenario
     owners = (*chips, *(part for v in variants for part in (v.precision, v.draft) if part is not None))
     cut = s.instance, s.gpus, s.pp, s.ep, s.dp
     models = tuple((v.model, v.own_cache, v.draft is None) for v in variants)
     key = (one_request(s), settings_of(s), s.kv, cut, models, question.fixed, skipped)
-    return _LAYOUTS.of(owners, key, lambda: tuple(_layouts(question, variants, chips, benches, skipped)))
+    return _LAYOUTS.of(owners, key, lambda: tuple(_layouts(question, variants, chips, benches, skipped, None)))
 
 
 def _layouts(
@@ -214,14 +227,18 @@ def _layouts(
     chips: Sequence[Chip],
     benches: Sequence[Benches],
     skipped: frozenset[int],
+    only: frozenset[Cell] | None,
 ) -> Iterator[Layout]:
     run = runnable(question.scenario, variants)
+    pairs = None if only is None else {(cell.variant, cell.chip) for cell in only}
     for v, variant in enumerate(variants):
         for c, chip in enumerate(chips):
-            if run(variant, chip.machine.accelerator):
+            if (pairs is not None and (v, c) not in pairs) or run(variant, chip.machine.accelerator):
                 continue
             checkpoint()
             for placement in placements(question.scenario, chip):
+                if only is not None and Cell(v, c, placement) not in only:
+                    continue
                 laid = (
                     Laid(placement=placement, skipped=True)
                     if v in skipped

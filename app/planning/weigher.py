@@ -66,8 +66,12 @@ class Weigher:
         """Weigh these layouts too; `served`, where they were served together with others. `bounds`: with what idle
         replicas would do, for every layout, which says what drafting could bring."""
         if served is None:
-            (served,) = serve([Ask(self.question.scenario, layouts, bounds=bounds, highs=self._highs(layouts))])
+            (served,) = serve([self.asking(layouts, bounds=bounds)])
         self.weighed = joined(self.weighed, self._weigh(layouts, served))
+
+    def asking(self, layouts: Sequence[Layout], *, bounds: bool = False) -> Ask:
+        """These layouts to be served under the question's load."""
+        return Ask(self.question.scenario, layouts, bounds=bounds, highs=self._highs(layouts))
 
     def _highs(self, layouts: Sequence[Layout]) -> Floats | None:
         if not self.question.whole_interval:
@@ -129,24 +133,28 @@ class Weigher:
     def add_drafting(self, benches: Sequence[Benches], *, prune: bool = True) -> None:
         """Add the layouts that draft: those that could come out ahead of the plain ones, which were added with their
         bounds; or all of them."""
+        if layouts := self.worth_drafting(benches, prune=prune):
+            self.add(layouts)
+
+    def worth_drafting(self, benches: Sequence[Benches], *, prune: bool = True) -> list[Layout]:
+        """The layouts that draft and are to be added, and how many candidates there are of all that could."""
         draftings = [tuple(bench.drafting) for bench in benches]
         ways = np.array([len(several) for several in draftings], dtype=np.int64)
         plain = self.weighed
         self.drafting = int((plain.offers * (ways[plain.variant] * plain.runs)[plain.layout]).sum())
         if not self.drafting:
-            return
+            return []
         if prune:
             pairs = worth_building(self.question, self.variants, plain, self.market, self.judgements, draftings)
         else:
             pairs = [(row, how) for row in np.flatnonzero(plain.runs).tolist() for how in draftings[plain.variant[row]]]
-        if pairs:
-            layouts = []
-            for row, how in pairs:
-                base = plain.layouts[row]
-                bench = benches[base.variant].drafting[how]
-                laid = bench.laid(self.chips[base.chip].machine, base.laid.placement)
-                layouts.append(Layout(base.variant, base.chip, laid, how))
-            self.add(layouts)
+        layouts = []
+        for row, how in pairs:
+            base = plain.layouts[row]
+            bench = benches[base.variant].drafting[how]
+            laid = bench.laid(self.chips[base.chip].machine, base.laid.placement)
+            layouts.append(Layout(base.variant, base.chip, laid, how))
+        return layouts
 
     def order(self, which: Bools, *, fewest: bool = False) -> Ints:
         """The ways of a mask, in the planner's order."""
