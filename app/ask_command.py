@@ -11,6 +11,7 @@ from typing import Any
 from app.ask_commands import add_keys
 from app.exploring.finding import PageFinding, as_lines
 from app.scenario import KEYS, PAGE_KEYS, Problem, decode, decode_page, with_page_defaults
+from app.vocabulary import CHANGE_KEYS
 from estimators.provenance import Refusal
 
 Answering = Callable[[Mapping[str, str], Mapping[str, Any]], tuple[PageFinding, ...]]
@@ -43,13 +44,14 @@ def add_ask_command(commands: Any, program: str) -> None:
                 own.add_argument(*flags, dest=key, metavar="VALUE", help=PAGE_KEYS[key].words.replace("%", "%%"))
             if name in FILES:
                 own.add_argument(f"--{FILES[name]}", metavar="FILE")
-            add_keys(page, KEYS)
+            asks = CHANGE_KEYS if name in QUESTIONS else KEYS
+            add_keys(page, asks)
             page.add_argument("--json", action="store_true", help="the answer as JSON")
-            page.set_defaults(run=_ask, page=name, keys=keys, answer=answer)
+            page.set_defaults(run=_ask, page=name, keys=keys, answer=answer, asks=asks)
 
 
 def _ask(asked: argparse.Namespace) -> int:
-    given = {key: value for key in KEYS if (value := getattr(asked, key)) is not None}
+    given = {key: value for key in asked.asks if (value := getattr(asked, key)) is not None}
     own, problems = decode_page({key: getattr(asked, key) or "" for key in asked.keys})
     rejected = [problem for problem in (*decode(given).problems, *problems) if not problem.ignored]
     for problem in rejected:
@@ -151,6 +153,21 @@ def _apis(given: Mapping[str, str], own: Mapping[str, Any]) -> tuple[PageFinding
     return (rent_finding(rent_or_run(scenario, volume_of(own), shared_sources())),)
 
 
+def _change(given: Mapping[str, str], own: Mapping[str, Any]) -> tuple[PageFinding, ...]:
+    from app.answers import checked
+    from app.exploring.asking import known_models, read_asking
+    from app.exploring.flip_words import finding_of
+    from app.exploring.flips import decided, how_likely
+    from app.exploring.question_link import question_of
+    from app.sources import shared_sources
+
+    asking = read_asking(given, shared_sources(), CHANGE_KEYS)
+    checked(asking)
+    question = question_of(asking.asked, with_page_defaults(asking.scenario), known_models())
+    found = decided(question, shared_sources())
+    return (finding_of(found, how_likely(question, shared_sources(), own.get("change_traffic", 0))),)
+
+
 PAGES: dict[str, tuple[str, tuple[str, ...], Answering]] = {
     "commit": (
         "the plan's machines under every way to pay",
@@ -188,5 +205,11 @@ PAGES: dict[str, tuple[str, tuple[str, ...], Answering]] = {
         ("api_tokens", "api_peak", "api_models", "api_own"),
         _apis,
     ),
+    "change": (
+        "the value of each assumption at which another plan comes first, and how likely this one is the cheapest",
+        ("change_traffic",),
+        _change,
+    ),
 }  # fmt: skip
+QUESTIONS = {"change"}  # pages that take what may be chosen from, the bar and the budget as well
 FILES = {"load": "log"}  # pages that read a file, which no link may name

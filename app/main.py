@@ -44,6 +44,7 @@ else:
                 st.Page("views/load.py", title="Load", url_path="load"),
                 st.Page("views/apis.py", title="API or machines", url_path="apis"),
                 st.Page("views/commit.py", title="Commit", url_path="commit"),
+                st.Page("views/change.py", title="What would change it", url_path="change"),
                 st.Page("views/pipelines.py", title="Pipelines", url_path="pipelines"),
                 st.Page("views/scaling.py", title="Scaling laws", url_path="scaling"),
             ],

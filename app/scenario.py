@@ -299,6 +299,7 @@ PAGE_KEYS: dict[str, ValueKind] = {
     "own_space": decimal("0", "10000000", above=False),
     "own_staff": decimal("0", "10000000", above=False),
     "own_upkeep": decimal("0", "10000000", above=False),
+    "change_traffic": integer(0, 300),
     "week": matching(_WEEK, "always, or hours, days and the load otherwise such as 8-18x5@20"),
 }
 LONGEST_OF_PAGE = {"pipe_steps": 2_000, "api_own": 1_000}  # characters, where more than `LONGEST_VALUE`

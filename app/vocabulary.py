@@ -214,6 +214,7 @@ def _keys() -> Iterator[Key]:
 
 VOCABULARY: dict[str, Key] = {key.name: key for key in _keys()}
 RECOMMEND_KEYS = (*KEYS, *(key for key in QUESTION_KEYS if key in QUESTION), "plans")
+CHANGE_KEYS = tuple(key for key in RECOMMEND_KEYS if key != "plans")
 LEVERS_KEYS = (*KEYS, "quality_on", "apply")
 DEPLOY_KEYS = (*KEYS, "to")
 

@@ -8,7 +8,7 @@ on evidence of this chip and this model. Plans that coincide are one card.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from enum import StrEnum
@@ -130,10 +130,21 @@ def _wider(question: Question, asked: Scenario) -> bool:
 
 def _as_published(question: Question, asked: Scenario, sources: Sources) -> Ranked | None:
     """The model as published on the cheapest of what the question allows."""
-    model = asked.model or question.models[0]
-    plain = replace(question, models=(model,), weights=(asked.weights,), kv=(asked.kv,), drafting=False, bar=None)
-    found = recommend(plain, sources, shown=1, told=False).plans
+    found = recommend(_plainly(question, asked), sources, shown=1, told=False).plans
     return found[0] if found else None
+
+
+def _plainly(question: Question, asked: Scenario) -> Question:
+    model = asked.model or question.models[0]
+    return replace(question, models=(model,), weights=(asked.weights,), kv=(asked.kv,), drafting=False, bar=None)
+
+
+def narrowed_to(kinds: Collection[Kind], question: Question, asked: Scenario) -> Question:
+    """The question that a card is the answer to: the whole one where it is the cheapest, else the narrower one it was
+    found by. A safe plan also has the nearest evidence, which no question asks for."""
+    if Kind.CHEAPEST in kinds:
+        return question
+    return _plainly(question, asked) if Kind.AS_ASKED in kinds else _surely(question)
 
 
 def _cards(ways: list[tuple[Kind, Plan, Candidate]]) -> Iterator[Card]:
@@ -208,18 +219,22 @@ def _safe(
 
     may_stand = plainly is not None and question.bar is None and plainly.candidate.eligible
     best = plainly if plainly and may_stand and clears(plainly) else None
-    held = replace(question, whole_interval=True, drafting=False)
-    if question.bar is None:  # what an FP8 cache keeps is published for tasks alone
-        held = replace(held, kv=(asked.kv,))
     try:
         with budget.spending():
-            plans = recommend(held, sources, shown=SAFE_SHOWN, enough=clears, told=False).plans
+            plans = recommend(_surely(question), sources, shown=SAFE_SHOWN, enough=clears, told=False).plans
     except Refusal:
         return best, None
     except OutOfBudget as out:
         return best, out.refusal
     found = plans[-1] if plans and clears(plans[-1]) else None
     return (found if found is not None and (best is None or _usd(found) < _usd(best)) else best), None
+
+
+def _surely(question: Question) -> Question:
+    """Limits held for the whole interval, without what is not published for every load."""
+    held = replace(question, whole_interval=True, drafting=False)
+    # what an FP8 cache keeps is published for tasks alone
+    return held if question.bar is not None else replace(held, kv=(question.scenario.kv,))
 
 
 def _usd(ranked: Ranked) -> Decimal:

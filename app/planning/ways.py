@@ -208,8 +208,8 @@ def layouts_of(
 ) -> tuple[Layout, ...]:
     """Every layout that an engine supports, in order of variant, chip and size; those too big carry no replica.
 
-    Layouts of the variants in `skipped` are counted, not estimated; with `only`, no others than these are laid. No load,
-    limit or price changes them.
+    Layouts of the variants in `skipped` are counted, not estimated; with `only`, no others than these are laid. No
+    load, limit or price changes them.
     """
     if only is not None:
         return tuple(_layouts(question, variants, chips, benches, skipped, only))

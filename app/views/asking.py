@@ -111,10 +111,18 @@ def draw_table(finding: PageFinding, *, key: str) -> None:
         st.caption(in_markdown(note))
 
 
-def draw_ending(finding: PageFinding, keys: Sequence[str], *, key: str, also: Sequence[PageFinding] = ()) -> None:
-    """A link to this page as it stands, and the plan's report with this answer and what else the page says."""
+def draw_ending(
+    finding: PageFinding,
+    keys: Sequence[str],
+    *,
+    key: str,
+    also: Sequence[PageFinding] = (),
+    query: str = "",
+) -> None:
+    """A link to this page as it stands, and the plan's report with this answer and what else the page says; `query` in
+    place of the plan's own decision link."""
     plan, question = current.plan(), encode_question(question_inputs.asked())
-    query = "&".join((query_of(plan, question), urlencode(_flat(keys))))
+    query = "&".join((query or query_of(plan, question), urlencode(_flat(keys))))
     left, right = st.columns([1, 3])
     link, today = f"{st.context.url or ''}?{query}", datetime.now(UTC).date()
     report = partial(report_html, plan, link=link, today=today, findings=(finding, *also))

@@ -12,7 +12,7 @@ from app.exploring.levers import Effect, Lever, LeverKind, combined_sentence, ef
 from app.exploring.retraining import TRAINING_INSTANCE, experts, payback, payback_sentence, smaller_model, sparsity
 from app.exploring.sensitivity import swings
 from app.figures.decisions import tornado
-from app.format import GIB, gib, p95, plural, seconds, significant, span, usd
+from app.format import GIB, gib, p95, plural, seconds, span, usd
 from app.planning.plan import Plan
 from app.planning.sentences import load_phrase, precision_name, verdict
 from app.planning.words import name_of
@@ -225,7 +225,7 @@ def _draw_payback(plan: Plan) -> None:
 
 
 def draw_sensitivity(plan: Plan) -> None:
-    """Which assumption matters, on request: it plans some fifty scenarios."""
+    """Which assumption matters, on request: it plans a dozen scenarios."""
     st.markdown("### Which assumption matters")
     if not st.toggle("Move each assumption by half", key="sensitivity", persist_state="session"):
         return
@@ -235,11 +235,7 @@ def draw_sensitivity(plan: Plan) -> None:
         st.markdown("No machine does the job as it is.")
         return
     chart(tornado(found), key="tornado", alt="Cost by assumption.")
-    for swing in found:
-        if swing.flips_at is not None:
-            value = f"{significant(swing.flips_at)} (now {significant(swing.assumption.value)})"
-            said = f"{swing.assumption.name}: at {value} the cheapest machine becomes {swing.flips_to}."
-            st.markdown(f"- {in_markdown(said)}")
+    st.page_link("views/change.py", label="At which value would another plan win? What would change it")
 
 
 def draw_article() -> None:

@@ -10,7 +10,7 @@ from estimators.hardware.accelerator import Accelerator
 from estimators.latency.estimate import Interval, LatencyEstimate
 from estimators.latency.evidence import Evidence, evidence_for
 from estimators.latency.explain import LatencyExplanation
-from estimators.latency.intervals import around, find_spread, rate_around
+from estimators.latency.intervals import Spread, around, find_spread, rate_around
 from estimators.latency.numeric import ARRAYS, FLOATS, Number, Numeric
 from estimators.latency.physical_floor import Floor, physical_floor
 from estimators.latency.plan import ReplicaPlan, resolve
@@ -181,9 +181,18 @@ def _late_ends(
 
 def spread_highs(plan: ReplicaPlan, accelerator: Accelerator, kind: str) -> tuple[float, float, float]:
     """e^q90 of TTFT, TPOT and end to end: by what the upper end of each range exceeds its mean before they accord."""
+    return _spread_highs(kind, *_evidence_of(plan, accelerator))
+
+
+def spread_of(plan: ReplicaPlan, accelerator: Accelerator, kind: str, metric: str) -> Spread:
+    """How far "ttft", "tpot" or "e2e" of such a case was measured from its estimate."""
+    return find_spread(kind, metric, *_evidence_of(plan, accelerator))
+
+
+def _evidence_of(plan: ReplicaPlan, accelerator: Accelerator) -> tuple[str, str]:
+    """(level of evidence, path of its products), as the table of intervals has them."""
     level = evidence_for(accelerator, plan.steps.engine, str(plan.shard.linear.path)).level
-    path = str(plan.shard.expert.path if plan.shard.has_experts else plan.shard.linear.path)
-    return _spread_highs(kind, level, path)
+    return level, str(plan.shard.expert.path if plan.shard.has_experts else plan.shard.linear.path)
 
 
 @cache

@@ -70,6 +70,20 @@ def test_api_or_machines(capsys: pytest.CaptureFixture[str]) -> None:
     assert "Write name, dollars per million in, out" in capsys.readouterr().err
 
 
+def test_what_would_change_the_decision(capsys: pytest.CaptureFixture[str]) -> None:
+    asked = ["ask", "change", "--model", "8B", "--rate", "6", "--ttft", "1", "--precisions", "bf16,fp8"]
+    assert main(asked) == 0
+    assert capsys.readouterr().out.startswith("A typical 8B model in ")
+    assert main([*asked, "--change-traffic", "50", "--json"]) == 0
+    (found,) = json.loads(capsys.readouterr().out)
+    assert "traffic within 50 % of what is asked" in found["answer"]
+    assert {row["Assumption"] for row in found["rows"]} >= {"Requests a second", "Tokens in"}
+    assert main([*asked, "--budget", "1"]) == 1
+    assert "no decision to change" in capsys.readouterr().err
+    assert main([*asked, "--quality", "x"]) == 1
+    assert "quality=x" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("flags", "said"),
     [

@@ -47,7 +47,7 @@ def metrics(page: Page) -> list[str]:
 
 GROUPS = {
     "In detail": ("Memory", "Speed", "Cost", "Levers"),
-    "Decide": ("Load", "API or machines", "Commit", "Pipelines", "Scaling laws"),
+    "Decide": ("Load", "API or machines", "Commit", "What would change it", "Pipelines", "Scaling laws"),
     "Compare and check": ("Compare", "Prices", "Measure", "Accuracy"),
 }
 

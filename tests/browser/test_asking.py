@@ -135,3 +135,23 @@ def test_api_or_machines_at_my_tokens_and_from_where_on(page: Page, base: str, b
     box.fill("nonsense")
     box.press("Control+Enter")
     expect(page.get_by_text("Line 1 of your prices says no input and output price")).to_be_visible(timeout=WAIT_MS)
+
+
+def test_what_would_change_the_decision(page: Page, base: str, browser: Browser) -> None:
+    open_page(page, f"{base}/?model={MODEL}&rate=6&ttft=1&prompt=2048")
+    go_to(page, "What would change it")
+    answer = page.locator("h2", has_text="stays first until")
+    expect(answer).to_contain_text("Llama 3.1 8B in BF16", timeout=2 * WAIT_MS)
+    expect(page.locator(".st-key-change_picture")).to_be_visible()
+    enter(page, "Traffic may be off by, %", "50")
+    expect(page.get_by_text("traffic within 50 % of what is asked")).to_be_visible(timeout=2 * WAIT_MS)
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Report with this answer").click()
+    assert "What would change this decision" in download.value.path().read_text(encoding="utf-8")
+    link = copied(page)
+    assert "change_traffic=50" in link
+    opens_alike(browser, link, answer.inner_text())
+    page.locator(".st-key-choice").get_by_text("cheapest", exact=True).click()
+    ran(page)
+    expect(answer).to_contain_text("Llama 3.1 8B in INT", timeout=2 * WAIT_MS)
+    opens_alike(browser, copied(page), answer.inner_text())

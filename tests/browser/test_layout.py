@@ -9,8 +9,8 @@ from tests.browser.pages import SETTLED, WAIT_MS, settle
 
 pytestmark = pytest.mark.browser
 PAGES = (
-    "", "memory", "speed", "cost", "levers", "load", "apis", "commit", "pipelines", "scaling", "compare", "prices",
-    "measure", "accuracy",
+    "", "memory", "speed", "cost", "levers", "load", "apis", "commit", "change", "pipelines", "scaling", "compare",
+    "prices", "measure", "accuracy",
 )  # fmt: skip
 ASKED = "model=meta-llama%2FLlama-3.3-70B-Instruct&concurrency=50&output=256&prefix=0.5&ttft=1&tpot=0.0333&use=Chat"
 # Text of our own that is wider than the box that shows it. Tables and pictures draw on canvases, code scrolls, the

@@ -19,6 +19,7 @@ PAGES = (
     "apis",
     "pipelines",
     "commit",
+    "change",
     "scaling",
     "compare",
     "prices",

@@ -64,8 +64,8 @@ def test_quality_is_drawn_once_per_model_and_precision_and_never_guessed() -> No
 
 def test_bars_of_the_sensitivity_start_at_the_cost_now_and_reach_to_each_end() -> None:
     """$600 now, $400 a third less, $1,000 half more: 200 to the left and 400 to the right of 600."""
-    assumption = Assumption(key="rate", name="Requests a second", value=2.0, scaled=lambda scenario, _: scenario)
-    swing = Swing(assumption=assumption, usd_low=400.0, usd_high=1000.0, usd_now=600.0, flips_at=None, flips_to="")
+    assumption = Assumption(key="rate", name="Requests a second", value=2.0, at=lambda scenario, _: scenario)
+    swing = Swing(assumption=assumption, usd_low=400.0, usd_high=1000.0, usd_now=600.0)
     less, more = tornado([swing]).data
     assert (less.base[0], less.x[0], less.name) == (600.0, -200.0, "a third less")
     assert (more.base[0], more.x[0], more.name) == (600.0, 400.0, "half more")

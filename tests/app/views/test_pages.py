@@ -92,7 +92,20 @@ def test_a_bare_count_is_labelled_an_approximation() -> None:
 
 @pytest.mark.parametrize(
     "view",
-    ["memory", "speed", "prices", "compare", "profile", "accuracy", "commit", "scaling", "load", "pipelines", "apis"],
+    [
+        "memory",
+        "speed",
+        "prices",
+        "compare",
+        "profile",
+        "accuracy",
+        "commit",
+        "scaling",
+        "load",
+        "pipelines",
+        "apis",
+        "change",
+    ],
 )
 def test_every_other_page_opens(view: str) -> None:
     page = run().switch_page(f"views/{view}.py").run()

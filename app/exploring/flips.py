@@ -1,0 +1,392 @@
+"""What would change a decision: for each assumption the nearest value, down and up, at which another plan comes first.
+
+Every value is the one planner's answer to the same question with that one thing changed. It is looked for outward from
+the present value in even steps of its logarithm, then between the last step that keeps the plan and the first that does
+not. Only ways that a bound leaves standing are weighed again (`_between_ends`). No Streamlit, no own I/O.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from typing import TypeAlias
+
+import numpy as np
+
+from app.exploring.likelihood import Likelihood, likelihood
+from app.exploring.repricing import place_of, repriced
+from app.exploring.sensitivity import MOST_HOURS, Assumption, assumptions_of
+from app.exploring.standing import NEAR, Standing, Winner, slowed, stand, winner_of
+from app.planning.budget import QUESTION_S, Allowance, OutOfBudget
+from app.planning.contenders import PlanKey, cheapest_by_plan, contenders, reweighed
+from app.planning.ground import NEARLY, Ground
+from app.planning.market import market_of
+from app.planning.plan import OBJECTIVES, Candidate
+from app.planning.quality_bar import judge
+from app.planning.question import QualityBar, Question
+from app.planning.remembered import SECONDS_KEPT, VersionedSources
+from app.planning.weigh import SAME_PRICE
+from app.timed_cache import TimedCache
+from estimators.provenance import Refusal
+from pricing.offers import Offer, PurchaseOption
+
+FARTHEST = 4.0  # how far a value is looked for, as a factor of the present one
+STEPS = 8  # of a search before it is divided: 19 % each
+TOGETHER = 4  # values weighed at once
+MOST_S = 2 * QUESTION_S  # for one decision: of one model it takes a third of one, of 37 all of one
+PERMILLE = 1_000  # a quality bar is looked at in tenths of a point
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Flip:
+    """At `value` another plan comes first; at `before`, the nearest number looked at on this side of it, the plan does.
+
+    `to` None: no plan meets every limit there.
+    """
+
+    value: float
+    before: float
+    to: Candidate | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outlook:
+    """One assumption: its value now, the values between which it was looked at, and the flips found on either side.
+
+    `key` is the vocabulary's, or "price" (of the plan's machine, dollars an hour), "rival_price" (of the machine that
+    needs the least discount) or "speed" (what the plan's times are multiplied by; 1 now).
+    """
+
+    key: str
+    name: str
+    now: float
+    low: float
+    high: float
+    down: Flip | None = None
+    up: Flip | None = None
+
+    @property
+    def nearest(self) -> Flip | None:
+        return min((flip for flip in (self.down, self.up) if flip), key=self.distance, default=None)
+
+    def distance(self, flip: Flip) -> float:
+        """How far off, as a share of the factor a value is looked for within; of a quality bar, of its five points."""
+        if self.key == "quality":
+            return abs(flip.value - self.now) / NEARLY
+        return abs(math.log(max(flip.value, 1e-12) / self.now)) / math.log(FARTHEST)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decided:
+    """The plan that comes first and what would change it. `rival` is what would come first without it; `stopped` says
+    why not everything was looked at."""
+
+    question: Question
+    chosen: Candidate
+    key: PlanKey
+    rival: Candidate | None
+    offer: Offer | None
+    rival_offer: Offer | None  # the one of "rival_price"
+    outlooks: tuple[Outlook, ...]
+    stopped: str = ""
+
+    @property
+    def by_nearness(self) -> tuple[Outlook, ...]:
+        """Those that flip, the nearest first."""
+        near = [(outlook.distance(flip), outlook) for outlook in self.outlooks if (flip := outlook.nearest)]
+        return tuple(outlook for _, outlook in sorted(near, key=lambda pair: pair[0]))
+
+
+Asked: TypeAlias = tuple[int, int, Question, float]  # of which book and version of the sources, what, traffic off by
+_standings: TimedCache[Asked, Standing] = TimedCache(entries=4, seconds=SECONDS_KEPT)  # each holds its book
+_decided: TimedCache[Asked, Decided] = TimedCache(entries=40, seconds=SECONDS_KEPT)
+_likely: TimedCache[Asked, Likelihood] = TimedCache(entries=40, seconds=SECONDS_KEPT)
+
+
+def decided(question: Question, sources: VersionedSources) -> Decided:
+    """The decision on a question, or the same as a moment ago. Raises `Refusal` where no plan meets every limit."""
+    standing = _standing(question, sources)
+    return _decided.once(_asked(question, sources), lambda: decide(standing), kept=lambda found: not found.stopped)
+
+
+def how_likely(question: Question, sources: VersionedSources, traffic_percent: float = 0.0) -> Likelihood | None:
+    """How likely what comes first is the cheapest; None where that would take too long. Raises `Refusal`."""
+    standing = _standing(question, sources)
+
+    def made() -> Likelihood:
+        with Allowance().spending():
+            return likelihood(standing, traffic_percent)
+
+    try:
+        return _likely.once(_asked(question, sources, traffic_percent), made)
+    except OutOfBudget:
+        return None
+
+
+def _asked(question: Question, sources: VersionedSources, traffic_percent: float = 0.0) -> Asked:
+    return id(sources.book), sources.version, question, traffic_percent
+
+
+def _standing(question: Question, sources: VersionedSources) -> Standing:
+    def made() -> Standing:
+        with Allowance().spending():
+            return stand(question, sources)
+
+    try:
+        return _standings.once(_asked(question, sources), made)
+    except OutOfBudget as out:
+        raise out.refusal from None
+
+
+def decide(standing: Standing) -> Decided:
+    """What would change what comes first, as far as the time allows."""
+    budget, found, stopped = Allowance(MOST_S), list[Outlook](), ""
+    rival_offer = _rival_offer(standing)
+    try:
+        with budget.spending():
+            for outlook in _outlooks(standing, rival_offer):  # what was found before the time ran out stays
+                found.append(outlook)
+    except OutOfBudget as out:
+        stopped = out.refusal.message
+    winner, rival = standing.winner, standing.rival
+    return Decided(
+        question=standing.question,
+        chosen=winner.candidate(),
+        key=winner.key,
+        rival=None if rival is None else rival.candidate(),
+        offer=winner.offer,
+        rival_offer=rival_offer,
+        outlooks=tuple(found),
+        stopped=stopped,
+    )
+
+
+def _outlooks(standing: Standing, rival_offer: Offer | None) -> Iterator[Outlook]:
+    """What is cheap to find comes first: where the time runs out, the rest is missing."""
+    scenario, bar = standing.question.scenario, standing.question.bar
+    if (own := standing.winner.offer) is not None and own.usd_per_hour > 0:
+        yield _price(standing, own, "price", FARTHEST)
+    if rival_offer is not None:
+        yield _price(standing, rival_offer, "rival_price", 1 / FARTHEST)
+    if slowed(scenario, 2.0) != scenario:
+        yield _speed(standing)
+    if bar is not None:
+        yield _quality(standing, bar)
+    for assumption in assumptions_of(replace(scenario, buy=PurchaseOption.ON_DEMAND)):  # the question has its own ways
+        if assumption.value > 0 and (assumption.key != "hours" or _hours_matter(standing.question)):
+            yield _assumed(standing, assumption)
+
+
+def _hours_matter(question: Question) -> bool:
+    """Where every way to pay is billed by the hour, hours scale every plan alike; where none is, they scale nothing."""
+    mixed = len({option.committed for option in question.options}) > 1
+    return not question.owned and (mixed or question.budget_usd_per_month is not None)
+
+
+def _assumed(standing: Standing, assumption: Assumption) -> Outlook:
+    """A load, a length, a limit or hours, both ways."""
+    now = assumption.value
+    low = max(1.0, now / FARTHEST) if assumption.whole else now / FARTHEST
+    high = min(float(MOST_HOURS), now * FARTHEST) if assumption.key == "hours" else now * FARTHEST
+    found = [_toward(standing, assumption, end) if end != now else None for end in (low, high)]
+    return Outlook(
+        key=assumption.key, name=assumption.name, now=now, low=low, high=high, down=found[0], up=found[1]
+    )  # fmt: skip
+
+
+def _toward(standing: Standing, assumption: Assumption, end: float) -> Flip | None:
+    """The nearest flip between the present value and `end`."""
+
+    def asked(value: float) -> Question:
+        return replace(standing.question, scenario=assumption.at(standing.question.scenario, value))
+
+    ground = _between_ends(standing, asked(end), heavier=(end > assumption.value) == (assumption.key not in OBJECTIVES),
+                           monotone=assumption.key not in ("prompt", "output"))  # fmt: skip
+    return outward(
+        assumption.value,
+        end,
+        lambda values: standing.firsts(ground, [asked(value) for value in values]),
+        lambda found: found is not None and found.key == standing.winner.key,
+        whole=assumption.whole,
+        digits=4 if assumption.whole else 3,
+    )
+
+
+def _between_ends(standing: Standing, end: Question, *, heavier: bool, monotone: bool) -> Ground:
+    """The cells that could come first on the way from the present question to `end`.
+
+    What grows dearer the heavier the load costs at least what it does at the lighter end, and the winner at most what
+    it does at the heavier. Longer prompts and answers weigh more, yet a longer answer takes less time per token: there
+    a cell costs no less than at the cheaper of its two ends, and some plan no more than at the dearer of its own; half
+    as much again is kept, as the plan's layout may change on the way.
+    """
+    if monotone and heavier:
+        (hardest,) = standing.firsts(standing.near, [end])
+        return standing.up_to(math.inf if hardest is None else hardest.usd)
+    try:
+        weigher, benches = standing.ground.asking(end).weighed(standing.book)
+    except Refusal:  # no engine takes a request of that length
+        return standing.up_to(math.inf)
+    if monotone:
+        return standing.ground.narrowed(contenders(weigher, benches, standing.winner.usd))
+    there = cheapest_by_plan(weigher)
+    most = NEAR * min((max(usd, there[key]) for key, usd in standing.costs.items() if key in there), default=math.inf)
+    now = contenders(standing.winner.weigher, standing.benches, most)
+    return standing.ground.narrowed(now | contenders(weigher, benches, most))
+
+
+def outward(
+    now: float,
+    end: float,
+    firsts: Callable[[Sequence[float]], Sequence[Winner | None]],
+    stays: Callable[[Winner | None], bool],
+    *,
+    whole: bool = False,
+    digits: int = 3,
+) -> Flip | None:
+    """The nearest flip from `now` towards `end`, in numbers of so many digits.
+
+    In `STEPS` even steps of the logarithm, `TOGETHER` weighed at once, then in as many parts of the first step that
+    changes, and so on: from 1 to 8, what fails from 5 on is found between 4.76 and 6.17, 4.76 and 5.08, at last at 5.
+    What comes and goes within a step is not seen.
+    """
+    before, value, there = now, now, None
+    path = _between(now, end, STEPS, whole, digits, closed=True)
+    while path and value == now:
+        points, path = path[:TOGETHER], path[TOGETHER:]
+        before, value, there = _first_change(before, now, points, firsts(points), stays)
+    while value != now and (points := _between(before, value, TOGETHER, whole, digits)):
+        before, changed, other = _first_change(before, value, points, firsts(points), stays)
+        there = there if changed == value else other
+        value = changed
+    return None if value == now else Flip(value=value, before=before, to=None if there is None else there.candidate())
+
+
+def _first_change(
+    before: float,
+    value: float,
+    points: Sequence[float],
+    found: Sequence[Winner | None],
+    stays: Callable[[Winner | None], bool],
+) -> tuple[float, float, Winner | None]:
+    """(the last point that stays, the first that does not, what comes first there); `value` where all stay."""
+    for point, winner in zip(points, found, strict=True):
+        if not stays(winner):
+            return before, point, winner
+        before = point
+    return before, value, None
+
+
+def _between(before: float, value: float, parts: int, whole: bool, digits: int, *, closed: bool = False) -> list[float]:
+    """Numbers that divide the way into even parts by its logarithm, its end among them where it is `closed`."""
+    points = []
+    for step in range(1, parts + closed):
+        point = before * (value / before) ** (step / parts)
+        point = float(max(1, round(point))) if whole and point < 10**digits else float(f"{point:.{digits}g}")
+        inside = min(before, value) < point < max(before, value) or (closed and point == value)
+        if inside and point not in points:
+            points.append(point)
+    return points
+
+
+def _price(standing: Standing, offer: Offer, key: str, times: float) -> Outlook:
+    """One price moves: nothing is served anew."""
+    now = float(offer.usd_per_hour)
+    elsewhere = [
+        usd for plan, usd in standing.costs.items() if (plan.machine, plan.region, plan.option) != place_of(offer)
+    ]
+    most = min(elsewhere, default=math.inf) if key == "price" else _least_on(standing, offer)
+    scales = standing.up_to(max(most, standing.winner.usd)).laid(standing.book)
+    weigher = scales.weigher
+    weigher.add(scales.layouts, bounds=any(bench.drafting for bench in scales.benches))
+    weigher.add_drafting(scales.benches, prune=False)
+
+    def firsts(values: Sequence[float]) -> list[Winner | None]:
+        found = []
+        for value in values:
+            question, book = repriced(standing.question, standing.book, offer, Decimal(repr(value)))
+            chips = standing.ground.asking(question).chips
+            found.append(winner_of(reweighed(weigher, question, chips, market_of(question, chips, book))))
+        return found
+
+    flip = outward(
+        now, times * now, firsts, lambda found: found is not None and found.key == standing.winner.key, digits=4
+    )
+    up = times > 1
+    return Outlook(
+        key=key, name=offer.instance_type, now=now, low=now if up else now * times, high=now * times if up else now,
+        down=None if up else flip, up=flip if up else None,
+    )  # fmt: skip
+
+
+def _least_on(standing: Standing, offer: Offer) -> float:
+    """Dollars a month of the cheapest plan at this price."""
+    costs = standing.costs.items()
+    return min(usd for plan, usd in costs if (plan.machine, plan.region, plan.option) == place_of(offer))
+
+
+def _rival_offer(standing: Standing) -> Offer | None:
+    """The price of another machine whose plan costs least: the one that needs the least discount to come first."""
+    own = standing.winner.offer
+    for key in sorted(standing.costs, key=lambda key: standing.costs[key]):
+        place = (key.machine, key.region, key.option)
+        if standing.costs[key] > 0 and key.option is not None and (own is None or place != place_of(own)):
+            purchases = (purchase for several in standing.winner.weigher.market.sold for purchase in several)
+            return next(p.offer for p in purchases if p.offer is not None and place_of(p.offer) == place)
+    return None
+
+
+def _speed(standing: Standing) -> Outlook:
+    """The plan's accelerator is slower than estimated for everything, all others are as estimated."""
+    winner, weigher = standing.winner, standing.winner.weigher
+    names = np.array([chip.machine.accelerator.name for chip in weigher.chips])
+    own = weigher.purchase(winner.way).machine.accelerator.name
+    rival = winner_of(weigher, names[weigher.weighed.chip[weigher.weighed.layout]] != own)
+    usd = math.inf if rival is None else rival.usd
+    ground = standing.up_to(usd)
+    alone = ground.narrowed({cell for cell in ground.cells or () if names[cell.chip] == own})
+
+    def firsts(values: Sequence[float]) -> list[Winner | None]:
+        scenario = standing.question.scenario
+        asked = [replace(standing.question, scenario=slowed(scenario, times)) for times in values]
+        found = standing.firsts(alone, asked)
+        return [rival if one is None or one.usd > usd * (1 + SAME_PRICE) else one for one in found]
+
+    flip = outward(1.0, FARTHEST, firsts, lambda found: found is not None and found.key == winner.key)
+    return Outlook(key="speed", name=own, now=1.0, low=1.0, high=FARTHEST, up=flip)
+
+
+def _quality(standing: Standing, bar: QualityBar) -> Outlook:
+    """The bar moves: nothing is served anew. It matters where the plan's own quality falls short of it, and where one
+    that is as cheap begins to pass; downwards as far as variants were weighed."""
+    weigher, now, key = standing.winner.weigher, bar.minimum_ratio, standing.winner.key
+    w = weigher.weighed
+    cheap = set(w.variant[w.layout[w.speed & (w.usd <= standing.winner.usd * (1 + SAME_PRICE))]].tolist())
+    own = {v for v, variant in enumerate(weigher.variants) if (variant.model, variant.precision.weights) == key[:2]}
+    values = [
+        (v, now + judged.result.margin)
+        for v, judged in enumerate(weigher.judgements)
+        if judged.known and judged.result is not None and judged.result.margin is not None
+        and abs(judged.result.margin) <= NEARLY
+    ]  # fmt: skip
+    short = sorted({math.floor(value * PERMILLE) + 1 for v, value in values if v in own and value >= now})
+    enough = sorted({math.floor(value * PERMILLE) for v, value in values if v in cheap and value < now}, reverse=True)
+    return Outlook(
+        key="quality", name="Quality bar", now=now, low=now - NEARLY, high=now + NEARLY,
+        down=next(filter(None, (_moved(standing, bar, step, step + 1) for step in enough)), None),
+        up=next(filter(None, (_moved(standing, bar, step, step - 1) for step in short)), None),
+    )  # fmt: skip
+
+
+def _moved(standing: Standing, bar: QualityBar, step: int, before: int) -> Flip | None:
+    """The flip with the bar at `step` thousandths of the reference, if it is one."""
+    weigher, there = standing.winner.weigher, replace(bar, minimum_ratio=step / PERMILLE)
+    judgements = tuple(judge(v.model, v.precision, v.kv, there) for v in weigher.variants)
+    question = replace(standing.question, bar=there)
+    found = winner_of(reweighed(weigher, question, weigher.chips, weigher.market, judgements))
+    if found is not None and found.key == standing.winner.key:
+        return None
+    to = None if found is None else found.candidate()
+    return Flip(value=step / PERMILLE, before=before / PERMILLE, to=to)
