@@ -17,6 +17,8 @@ from app.documents import shown
 from app.exploring.asking import NO_MODEL, Asking, asked_question
 from app.exploring.compare import Compared, ComparedRow, cheapest_sentence, rows
 from app.exploring.deployment import deployment
+from app.exploring.flip_words import flips_as_json
+from app.exploring.flips import decided, how_likely
 from app.exploring.levers import Effect, Lever, combined_sentence, effect_of, levers_for
 from app.exploring.report_page import plans_csv, plans_json
 from app.format import gib, seconds, usd
@@ -155,6 +157,14 @@ def _ranked_lines(found: Recommendation, most: int) -> Iterator[str]:
     yield from (f"  {line}" for line in ways_out(found.loosenings))
     yield f"  {weighed_sentence(found)}"
     yield from (f"  note: {note}" for note in found.notes)
+
+
+def change(asking: Asking, sources: LocalSources) -> dict[str, object]:
+    """What would change the decision on a question. Raises `Refusal` for faults and where no plan meets every limit."""
+    checked(asking)
+    question = asked_question(asking, sources)
+    found, likely = decided(question, sources), how_likely(question, sources)
+    return flips_as_json(found, likely) | {"problems": [problem.message for problem in asking.problems]}
 
 
 def compare(compared: Sequence[Compared]) -> Answered:

@@ -263,6 +263,11 @@ def _deploy(asked: Incoming, sources: LocalSources) -> Response:
     return _answered(answers.deploy(asking, sources, to=answers.deploy_to(flat)))
 
 
+def _change(asked: Incoming, sources: LocalSources) -> Response:
+    flat = _flat(asked, OPERATIONS["change"])
+    return as_response(answers.change(read_asking(flat, sources, OPERATIONS["change"].keys), sources))
+
+
 def _compare(asked: Incoming, sources: LocalSources) -> Response:
     links = [text for name, text in asked.pairs if name == "link"]
     if others := [name for name, _ in asked.pairs if name != "link"]:
@@ -327,6 +332,7 @@ _ENDPOINTS = (
     ApiPath(OPERATIONS["compare"], _compare),
     ApiPath(OPERATIONS["levers"], _levers),
     ApiPath(OPERATIONS["deploy"], _deploy),
+    ApiPath(OPERATIONS["change"], _change),
     ApiPath(OPERATIONS["batch"], _batch),
     ApiPath(OPERATIONS["openapi"], lambda _asked, _sources: as_response(as_document())),
 )

@@ -11,7 +11,7 @@ from app.batch import CALL_SECONDS, MOST_ROWS, MOST_UNLISTED_MODELS
 from app.columns import COLUMNS
 from app.exploring.compare import LONGEST_LINK, MOST_SCENARIOS
 from app.scenario import KEYS, VERSION
-from app.vocabulary import DEPLOY_KEYS, LEVERS_KEYS, RECOMMEND_KEYS, VOCABULARY, Key
+from app.vocabulary import CHANGE_KEYS, DEPLOY_KEYS, LEVERS_KEYS, RECOMMEND_KEYS, VOCABULARY, Key
 
 Json: TypeAlias = dict[str, Any]
 
@@ -52,6 +52,11 @@ OPERATIONS: dict[str, Operation] = {
         Operation(
             name="deploy", path="/api/v1/deploy", methods=("GET", "POST"), keys=DEPLOY_KEYS,
             says="A plan as a file that starts it: Docker compose, Kubernetes or Terraform.",
+        ),
+        Operation(
+            name="change", path="/api/v1/change", methods=("GET", "POST"), keys=CHANGE_KEYS,
+            says="What would change a decision: the value of each assumption at which another plan comes first, and in "
+            "what share of the ranges of speed the plan is the cheapest.",
         ),
         Operation(
             name="batch", path="/api/v1/batch", methods=("POST",), takes=(JSON_TYPE, CSV_TYPE),
@@ -174,6 +179,7 @@ _ANSWERS = {
     "compare": "Comparison",
     "levers": "Levers",
     "deploy": "Deployment",
+    "change": "Change",
     "batch": "Batch",
 }
 
@@ -240,6 +246,17 @@ def _schemas() -> Json:
             "type": "object",
             "required": ["file", "text", "verdict"],
             "properties": {"file": sentence, "text": sentence, "verdict": sentence},
+        },
+        "Change": {
+            "type": "object",
+            "required": ["verdict", "plan", "flips", "cheapest_in", "notes"],
+            "properties": {
+                "verdict": sentence,
+                "plan": {"type": "object"},
+                "flips": objects,
+                "cheapest_in": {"type": ["object", "null"]},
+                "notes": _TEXTS,
+            },
         },
         "Batch": {"type": "object", "required": ["rows"], "properties": {"rows": objects}},
     }

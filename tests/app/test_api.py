@@ -147,6 +147,19 @@ def test_levers_of_a_plan(client: TestClient) -> None:
     assert {"int8", "kv-fp8", "eagle", "prefix"} <= {lever["key"] for lever in body["levers"]}
 
 
+def test_what_would_change_a_decision(client: TestClient) -> None:
+    asked = {"model": "8B", "rate": 6, "ttft": 1, "precisions": ["bf16", "fp8"]}
+    body = client.post("/api/v1/change", json=asked).json()
+    assert {"price", "rate", "prompt", "output", "ttft"} <= {flip["key"] for flip in body["flips"]}
+    price = next(flip["up"] for flip in body["flips"] if flip["key"] == "price")
+    assert price["before"] < price["value"]
+    assert price["to"]["machine"] != body["plan"]["machine"]
+    assert 0 <= body["cheapest_in"]["apart"] <= 1
+    reply = client.post("/api/v1/change", json={**asked, "budget": 1})
+    assert reply.status_code == 422
+    assert "no decision to change" in reply.json()["error"]
+
+
 def test_a_plan_as_a_file_that_starts_it(client: TestClient) -> None:
     body = client.get("/api/v1/deploy", params={"model": LLAMA, "to": "kubernetes"}).json()
     assert body["file"] == "kubernetes.yaml"

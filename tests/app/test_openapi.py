@@ -14,7 +14,7 @@ from app.batch import MOST_ROWS
 from app.columns import COLUMNS
 from app.openapi import OPERATIONS, as_document
 from app.scenario import KEYS
-from app.vocabulary import DEPLOY_KEYS, LEVERS_KEYS, RECOMMEND_KEYS, VOCABULARY
+from app.vocabulary import CHANGE_KEYS, DEPLOY_KEYS, LEVERS_KEYS, RECOMMEND_KEYS, VOCABULARY
 
 DOCUMENT = json.loads(json.dumps(as_document()))
 
@@ -25,6 +25,7 @@ def test_every_key_is_a_parameter_with_the_vocabularys_bounds() -> None:
         ("recommend", RECOMMEND_KEYS),
         ("levers", LEVERS_KEYS),
         ("deploy", DEPLOY_KEYS),
+        ("change", CHANGE_KEYS),
     ):
         parameters = DOCUMENT["paths"][f"/api/v1/{name}"]["get"]["parameters"]
         assert [parameter["name"] for parameter in parameters] == list(keys)
