@@ -57,7 +57,7 @@ def harness_task_of(task: Task, benchmark: str | None = None) -> HarnessTask | N
 
     Of instruction following it is `ifeval`; of tool use none.
     """
-    if benchmark in harness_tasks():
+    if benchmark is not None and benchmark in harness_tasks():
         return harness_tasks()[benchmark]
     own = [entry for entry in benchmarks().values() if entry.task is task and entry.id in harness_tasks()]
     nearest = min(own, key=_preference, default=None)

@@ -17,6 +17,8 @@ from estimators.measuring.foreign import ForeignInput, number, text
 from estimators.measuring.jobs.job_state import LONGEST_DEVICE, OPEN, JobState, MeasurementsUnavailable, Status
 from estimators.measuring.measurement import Measurement, as_dict, from_dict
 from estimators.provenance import Refusal
+from estimators.quality import kept_scores
+from estimators.quality.kept_scores import KeptScore
 
 measurements = sa.Table(
     "measurement",
@@ -28,6 +30,14 @@ measurements = sa.Table(
     sa.Column("accelerator", sa.String(80), nullable=False),
     sa.Column("body", sa.Text, nullable=False),
     sa.Index("measurement_engine", "engine", "accelerator", "measured_at"),
+)
+
+scores = sa.Table(
+    "quality_score",
+    metadata,
+    sa.Column("id", sa.String(32), primary_key=True),
+    sa.Column("kept_at", sa.String(32), nullable=False),  # ISO 8601, UTC
+    sa.Column("body", sa.Text, nullable=False),
 )
 
 profiles = sa.Table(
@@ -123,6 +133,35 @@ class MeasurementStore(Store):
     def remove(self, measurement_id: str) -> None:
         with self._transaction() as connection:
             connection.execute(measurements.delete().where(measurements.c.id == measurement_id))
+
+    # scores of the LM Evaluation Harness
+
+    def keep_scores(self, made: Sequence[KeptScore]) -> int:
+        """Keeps scores that are not there yet; returns how many were new."""
+        added = 0
+        with self._transaction() as connection:
+            for kept in made:
+                if connection.execute(sa.select(scores.c.id).where(scores.c.id == kept.id)).first() is None:
+                    body = json.dumps(kept_scores.as_dict(kept), allow_nan=False)
+                    row = {"id": kept.id, "kept_at": _text(kept.kept_at), "body": body}
+                    connection.execute(scores.insert().values(**row))
+                    added += 1
+        return added
+
+    def quality_scores(self) -> tuple[KeptScore, ...]:
+        """The newest `MOST_SHOWN` that can be read, newest first."""
+        statement = sa.select(scores.c.body).order_by(scores.c.kept_at.desc(), scores.c.id).limit(MOST_SHOWN)
+        with self._transaction() as connection:
+            bodies = connection.execute(statement).scalars().all()
+        found: list[KeptScore] = []
+        for body in bodies:
+            with suppress(*ODD_ROW):
+                found.append(kept_scores.from_dict(json.loads(body)))
+        return tuple(found)
+
+    def remove_score(self, score_id: str) -> None:
+        with self._transaction() as connection:
+            connection.execute(scores.delete().where(scores.c.id == score_id))
 
     # device micro-benchmarks
 

@@ -33,7 +33,7 @@ CREATE TABLE price_reading (
 INSERT INTO price_reading VALUES
     ('us-east-1', 'price_list', '2026-11-21T10:00:00+00:00', '2026-11-21T10:00:00+00:00', 'AWS', '[]')
 """
-TABLES = {"price", "price_reading", "measurement", "device_profile", "profile_job"}
+TABLES = {"price", "price_reading", "measurement", "quality_score", "device_profile", "profile_job"}
 
 
 @pytest.fixture

@@ -16,7 +16,10 @@ from estimators.measuring.jobs.job_state import MeasurementsUnavailable, Status
 from estimators.measuring.jobs.store import MOST_OPEN, MeasurementStore
 from estimators.measuring.measurement import as_dict
 from estimators.provenance import Refusal
+from estimators.quality.kept_scores import as_dict as kept_as_dict
+from estimators.quality.kept_scores import read_for
 from tests.estimators.measuring.device.test_device_profile import PROFILE
+from tests.estimators.quality.test_kept_scores import LLAMA, NOW, results
 from tests.profiling_samples import measurement
 
 
@@ -51,6 +54,21 @@ def test_the_last_micro_benchmark_of_a_device_counts(store: MeasurementStore) ->
     assert found is not None
     assert found.layer_s == 9e-4
     assert store.profile("toy", "float32", 1) is None
+
+
+def test_scores_are_kept_once_and_a_damaged_row_is_left_out(store: MeasurementStore, tmp_path: Path) -> None:
+    (kept,) = read_for(results(), LLAMA, "int4", NOW)
+    assert store.keep_scores([kept, kept]) == 1
+    assert store.keep_scores([kept]) == 0
+    assert store.quality_scores() == (kept,)
+    for number, body in enumerate(("{", "[]", "{}", json.dumps(kept_as_dict(kept) | {"score": 1e9}))):
+        with sa.create_engine(f"sqlite:///{tmp_path / 'm.db'}").begin() as connection:
+            connection.execute(
+                sa.text("INSERT INTO quality_score VALUES (:id, '2026', :body)"), {"id": str(number), "body": body}
+            )
+    assert store.quality_scores() == (kept,)
+    store.remove_score(kept.id)
+    assert store.quality_scores() == ()
 
 
 def test_a_closed_job_stays_as_it_ended(store: MeasurementStore) -> None:
