@@ -9,18 +9,21 @@ import csv
 import io
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
-from app.columns import as_json
 from app.documents import shown
 from app.exploring.asking import NO_MODEL, Asking, asked_question
 from app.exploring.compare import Compared, ComparedRow, cheapest_sentence, rows
 from app.exploring.deployment import deployment
+from app.exploring.finding import as_lines as finding_lines
 from app.exploring.flip_words import flips_as_json
 from app.exploring.flips import decided, how_likely
 from app.exploring.levers import Effect, Lever, combined_sentence, effect_of, levers_for
-from app.exploring.report_page import plans_csv, plans_json
+from app.exploring.missing_score import evidence_of, score_finding
+from app.exploring.report_page import plan_json, plans_csv, plans_json
+from app.exploring.validated import validated, validated_finding
 from app.format import gib, seconds, usd
 from app.kinds import Rejected
 from app.planning.plan import OBJECTIVES, Plan
@@ -34,6 +37,8 @@ from app.sources import LocalSources
 from app.text import in_spreadsheet
 from app.vocabulary import MOST_PLANS, VOCABULARY, DeployTo
 from estimators.provenance import Refusal
+from estimators.quality.checkpoints import deployed
+from estimators.quality.kept_scores import read_for, scores_in
 
 
 class BadInput(Refusal):
@@ -101,7 +106,7 @@ def estimate(asking: Asking, sources: LocalSources) -> Answered:
     if asking.scenario.model is None and asking.scenario.params is None:
         raise NO_MODEL
     plan = remembered_plan(asking.scenario, sources)
-    body = as_json(plan, asking.problems) | {"verdict": verdict(plan)}
+    body = plan_json(plan, asking.problems) | {"verdict": verdict(plan)}
     if plan.refusal is not None:
         body["field"] = plan.refusal.field
     return Answered(
@@ -174,7 +179,7 @@ def compare(compared: Sequence[Compared]) -> Answered:
     refusal = next((plan.refusal for plan in plans if plan.refusal is not None), None)
     body: dict[str, object] = {
         "verdict": cheapest_sentence(compared),
-        "plans": [as_json(entry.plan, entry.problems) for entry in compared],
+        "plans": [plan_json(entry.plan, entry.problems) for entry in compared],
         "rows": [
             {"name": row.name, "cells": list(row.cells), "differs": row.differs, "best": list(row.best)}
             for row in table
@@ -257,6 +262,37 @@ def deploy(asking: Asking, sources: LocalSources, *, to: DeployTo) -> Answered:
         return Answered(body=body, plans=base.plans, lines=lambda: (said,), csv=base.csv, refusal=refusal)
     body = {"file": made.name, "text": made.text, "verdict": base.body["verdict"], "error": None}
     return Answered(body=body, plans=base.plans, lines=lambda: made.text.splitlines(), csv=base.csv)
+
+
+def is_validated(asking: Asking, sources: LocalSources, *, results: str | bytes | None = None) -> Answered:
+    """Whose checkpoint the plan serves, and whether its quality on the task of the bar is measured; with the runs that
+    would measure it. Asks the Hub, where it is there to be asked. `results` is a file of a run of this plan.
+
+    Raises `Refusal` for faults, for a plan without a named model, and for a results file that is none.
+    """
+    base = estimate(asking, sources)
+    plan, asked = base.plans[0], asking.asked
+    if plan.asked.model is None or plan.precision is None:
+        raise plan.refusal or NO_MODEL
+    model = plan.asked.model.partition("@")[0]
+    listing, silent = None, ""
+    try:
+        listing = sources.made_of(deployed(model, "as-published")[0])
+    except Refusal as refusal:
+        silent = f"The Hub was not asked: {refusal}"
+    published = validated(plan, listing)
+    own = scores_in(read_for(results, model, plan.precision.weights.value, datetime.now(UTC))) if results else ()
+    reference = asked.reference if asked.percent is not None else model
+    known = evidence_of(plan, asked.task, reference, sources, own=own)
+    findings = [validated_finding(published)] if published else []
+    findings += [score_finding(known)] if known else []
+    notes = [silent] if silent else []
+    return Answered(
+        body={"verdict": base.body["verdict"], "findings": [found.as_json() for found in findings], "notes": notes},
+        plans=base.plans,
+        lines=lambda: (*(line for found in findings for line in finding_lines(found)), *notes),
+        csv=base.csv,
+    )
 
 
 _HEADS = ("lever", "a month", "memory per GPU", "first token", "a token", "request", "quality kept")

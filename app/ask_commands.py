@@ -10,13 +10,14 @@ import json
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlsplit
 
 from app.scenario import FROZEN, KEYS, QUESTION_KEYS, Problem
-from app.vocabulary import DEPLOY_KEYS, LEVERS_KEYS, RECOMMEND_KEYS, VOCABULARY
+from app.vocabulary import DEPLOY_KEYS, LEVERS_KEYS, RECOMMEND_KEYS, VALIDATED_KEYS, VOCABULARY
 from estimators.provenance import Refusal
 
 if TYPE_CHECKING:
@@ -62,6 +63,16 @@ def add_ask_commands(commands: Any, program: str) -> None:
         ],
     )  # fmt: skip
     deploy.set_defaults(run=lambda asked: _run(asked, DEPLOY_KEYS, _deploy))
+    validated = _command(
+        commands, program, "validated", "whose checkpoint a plan serves, and what of its quality is measured",
+        VALIDATED_KEYS,
+        [
+            f"{program} validated --model meta-llama/Llama-3.1-8B-Instruct --weights int4 --quality-on knowledge",
+            f"{program} validated --model 'org/name' --weights fp8 --results results_2026-11-28.json",
+        ],
+    )  # fmt: skip
+    validated.add_argument("--results", type=Path, metavar="FILE", help="of a run of this plan by lm_eval, to count")
+    validated.set_defaults(run=lambda asked: _run(asked, VALIDATED_KEYS, partial(_validated, asked.results)))
     compare = commands.add_parser(
         "compare",
         help="up to six scenarios side by side",
@@ -185,6 +196,20 @@ def _levers(flat: Mapping[str, str]) -> Answered:
     asking = read_asking(flat, shared_sources(), LEVERS_KEYS)
     _note(asking.problems)
     return levers(asking, shared_sources(), apply=levers_to_apply(flat))
+
+
+def _validated(results: Path | None, flat: Mapping[str, str]) -> Answered:
+    from app.answers import is_validated
+    from app.exploring.asking import read_asking
+    from app.sources import shared_sources
+
+    asking = read_asking(flat, shared_sources(), VALIDATED_KEYS)
+    _note(asking.problems)
+    try:
+        document = results.read_bytes() if results else None
+    except OSError as fault:
+        raise Refusal(f"{results} cannot be read: {fault.strerror}.", field="results") from None
+    return is_validated(asking, shared_sources(), results=document)
 
 
 def _deploy(flat: Mapping[str, str]) -> Answered:

@@ -70,6 +70,11 @@ OPERATIONS: dict[str, Operation] = {
 _TEXT_COLUMNS = ("accelerator", "instance", "price_source", "price_as_of", "engine_starts_reason", "error")
 _TRUTH_COLUMNS = ("fits", "engine_starts")
 _TEXTS: Json = {"type": "array", "items": {"type": "string"}}
+_CHECKPOINT: Json = {
+    **{name: {"type": ["string", "null"]} for name in ("checkpoint", "publisher", "validated")},
+    "drafting_heads": _TEXTS,
+    "said": {"type": "string"},
+}
 _REFUSED = "#/components/schemas/Refused"
 _FAULTS = {
     "400": "Too many parameters.",
@@ -218,6 +223,7 @@ def _schemas() -> Json:
             "notes": _TEXTS,
             "problems": _TEXTS,
             "verdict": {"type": "string"},
+            "checkpoint": {"type": ["object", "null"], "properties": _CHECKPOINT},
         },
     }
     plans: Json = {"type": "array", "items": {"$ref": "#/components/schemas/Plan"}}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from app.exploring.validated import validated
 from app.format import count, gib, plural, seconds, span, usd
 from app.planning.plan import Candidate, Plan
 from app.planning.sentences import conditions, load_phrase, source_phrase, verdict
@@ -23,6 +24,8 @@ def as_lines(plan: Plan) -> Iterator[str]:
     yield f"  config: {plan.spec.source_note}"
     if plan.precision is not None:
         yield f"  weights: {gib(plan.precision.weights_bytes)}"
+    if (published := validated(plan)) is not None and published.quantized:
+        yield f"  checkpoint: {published.sentence}"
     if plan.chosen is not None:
         yield from _machine(plan.chosen)
     others = [c for c in plan.candidates if c.eligible and c is not plan.chosen][:3]

@@ -216,6 +216,7 @@ VOCABULARY: dict[str, Key] = {key.name: key for key in _keys()}
 RECOMMEND_KEYS = (*KEYS, *(key for key in QUESTION_KEYS if key in QUESTION), "plans")
 CHANGE_KEYS = tuple(key for key in RECOMMEND_KEYS if key != "plans")
 LEVERS_KEYS = (*KEYS, "quality_on", "apply")
+VALIDATED_KEYS = (*KEYS, "quality", "quality_of", "quality_on")
 DEPLOY_KEYS = (*KEYS, "to")
 
 

@@ -11,6 +11,7 @@ from decimal import Decimal
 from app.columns import as_json, as_text, columns_of
 from app.exploring.calibration import formula_version
 from app.exploring.finding import PageFinding
+from app.exploring.validated import validated
 from app.format import MEMORY_PER_GPU, MONTHLY_COST, PER_MILLION, gib, seconds, span, usd
 from app.planning.drafting import Drafting, bound_words
 from app.planning.plan import Candidate, Plan
@@ -28,7 +29,7 @@ from app.planning.words import (
     ways_out,
     weighed_sentence,
 )
-from app.scenario import KEYS, encode
+from app.scenario import KEYS, Problem, encode
 from app.text import in_html, in_spreadsheet
 from estimators.latency.estimate import TIMES
 from estimators.provenance import Term
@@ -67,6 +68,7 @@ def report_html(
     if answer is not None and chosen is not None:
         parts.append(_limits(chosen))
     parts.append(_figures(plan))
+    parts.append(_checkpoint(plan))
     if answer is not None:
         parts.append(_others(answer))
     if chosen is not None and chosen.quality.verdict is not None:
@@ -148,6 +150,15 @@ def _how(terms: Sequence[Term]) -> str:
     return "; ".join(f"{term.formula} ({term.source})" for term in terms)
 
 
+def _checkpoint(plan: Plan) -> str:
+    """Of a quantized plan: whose checkpoint it serves, and when that was validated."""
+    found = validated(plan)
+    if found is None or not found.quantized:
+        return ""
+    source = f" {found.serves.source}." if found.serves else ""
+    return f'<h2>Is it validated?</h2><p>{in_html(found.sentence)}</p><p class="small">{in_html(source.strip())}</p>'
+
+
 def _others(answer: Recommendation) -> str:
     heading = f"<h2>Other plans that meet every limit</h2><p>{in_html(weighed_sentence(answer))}</p>"
     if not answer.plans:
@@ -195,9 +206,15 @@ def _cells(plan: Plan) -> dict[str, str]:
     return {key: as_text(value) for key, value in columns_of(plan).items()}
 
 
+def plan_json(plan: Plan, problems: tuple[Problem, ...] = ()) -> dict[str, object]:
+    """One plan for a program: its keys and columns, and whose checkpoint it serves."""
+    found = validated(plan)
+    return as_json(plan, problems) | {"checkpoint": found.as_json() if found else None}
+
+
 def plans_json(plans: Sequence[Plan], answer: Recommendation | None = None) -> dict[str, object]:
     """The plans as the JSON interface gives them, with what was weighed."""
-    body: dict[str, object] = {"formula": formula_version(), "plans": [as_json(plan) for plan in plans]}
+    body: dict[str, object] = {"formula": formula_version(), "plans": [plan_json(plan) for plan in plans]}
     if answer is not None:
         body |= {
             "weighed": answer.weighed,

@@ -11,6 +11,7 @@ import streamlit as st
 from app.exploring.alternatives import alternatives
 from app.exploring.model_sizes import SizedCost, cost_by_model_size
 from app.exploring.question_link import encode_question
+from app.exploring.validated import validated
 from app.figures.base import CostPoint, cost_by_size, memory_bar
 from app.format import MEMORY_PER_GPU, MONTHLY_COST, PER_MILLION, count, gib, plural, seconds, span, usd
 from app.planning.plan import Candidate, Holding, Plan
@@ -34,6 +35,8 @@ def draw_verdict(plan: Plan) -> None:
         st.markdown(in_markdown(f"{conditions(plan)}. Load: {load_phrase(plan.asked)}."))
         if plan.refusal is not None and str(plan.refusal) not in verdict(plan):
             st.error(in_markdown(str(plan.refusal)), icon=":material/error:")
+        if (published := validated(plan)) is not None and published.quantized:
+            st.markdown(f"**Checkpoint:** {in_markdown(published.sentence)}")
         for note in plan.chosen.notes if plan.chosen else ():
             st.markdown(f"**Note:** {in_markdown(note)}")
         if (card := current.card()) is not None and card.candidate.drafting is not None:

@@ -11,6 +11,7 @@ import pytest
 
 from app.__main__ import main
 from app.vocabulary import RECOMMEND_KEYS, VOCABULARY
+from tests.estimators.quality.test_kept_scores import LLAMA, results
 
 
 def run(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
@@ -102,3 +103,24 @@ def test_a_plan_is_written_as_a_file_or_refused(capsys: pytest.CaptureFixture[st
         1,
         "A size names no checkpoint to serve. Name a model of the Hub.\n",
     )
+
+
+def test_is_it_validated(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    words = ("validated", "--model", LLAMA, "--weights", "mxfp4")
+    status, body, _ = run(capsys, *words, "--json")
+    found = json.loads(body)
+    assert status == 0
+    assert found["findings"][0]["answer"].startswith("Nobody is known to have published Llama 3.1 8B in MXFP4")
+    assert found["findings"][1]["notes"][0].startswith("Run this plan as it would be served: lm_eval --model vllm")
+    assert found["notes"][0].startswith("The Hub was not asked: HF_HUB_OFFLINE is set, so checkpoints cannot be")
+    kept = tmp_path / "results.json"
+    kept.write_text(results(0.741), encoding="utf-8")
+    _, said, _ = run(capsys, *words, "--results", str(kept))
+    assert f"  {LLAMA}  mxfp4         IFEval     74.1 " in said
+    assert "Run this plan" not in said
+    kept.write_text(results(7.41), encoding="utf-8")
+    status, _, problem = run(capsys, *words, "--results", str(kept))
+    assert (status, "is 7.41, which is no share from 0 to 1" in problem) == (2, True)
+    status, _, problem = run(capsys, *words, "--results", str(tmp_path / "none"))
+    assert (status, "none cannot be read" in problem) == (2, True)
+    assert run(capsys, "validated", "--model", "8B")[0] == 2
