@@ -75,7 +75,7 @@ else:
         found, shown = None, None
         result = Plan(asked=scenario, resolved=scenario, refusal=unknown)
     else:
-        found = current.answered(scenario, asked, sources, st.session_state.get("own_scores", ()))
+        found = current.answered(scenario, asked, sources, current.own_scores())
         shown = current.chosen_card(found, asked, st.session_state.get("choice"))
         result = current.plan_of(shown, found, scenario, sources, whole=page.url_path in FIRST)
     result = current.with_measurements(result)

@@ -19,14 +19,15 @@ from app.sources import LocalSources
 from estimators.architecture import catalogue
 from estimators.precision import Weights
 from estimators.provenance import Refusal
+from estimators.quality.scores import Score
 
 
-def answered(scenario: Scenario, asked: Asked, sources: LocalSources, own: Sequence[object] = ()) -> Answer | None:
+def answered(scenario: Scenario, asked: Asked, sources: LocalSources, own: Sequence[Score] = ()) -> Answer | None:
     """The cards of what is asked; None for a link's own price, and for loads that ask how much a machine can do."""
     if scenario.price is not None or scenario.load is not None:
         return None
     try:
-        question = question_of(asked, scenario, model_ids(), tuple(own))  # type: ignore[arg-type]
+        question = question_of(asked, scenario, model_ids(), tuple(own))
     except Refusal as refusal:
         return Answer(asked=remembered_plan(scenario, sources), cards=(), found=None, refusal=refusal)
     plain = scenario
@@ -107,6 +108,26 @@ def with_measurements(plan: Plan) -> Plan:
         return with_own_measurements(plan, measurement_store().find(chosen))
     except Refusal:  # the database is away: the estimate stands as published rows made it
         return plan
+
+
+def own_scores() -> tuple[Score, ...]:
+    """Scores of this person's own runs that count in the plan: read in this visit, or kept and chosen."""
+    read: tuple[Score, ...] = tuple(st.session_state.get("own_scores", ()))
+    chosen: list[str] = st.session_state.get("used_scores") or []
+    if not chosen:
+        return read
+    from app.measuring.jobs import measurement_store
+
+    try:
+        kept = measurement_store().quality_scores()
+    except Refusal:  # the database is away: what is published decides
+        return read
+    return (*read, *(entry.score for entry in kept if entry.id in chosen and entry.score not in read))
+
+
+def hub_question(plan: Plan) -> str:
+    """What a checkpoint that was seen on the Hub is remembered by, on every page."""
+    return f"{plan.asked.model} {plan.precision.weights if plan.precision else ''}"
 
 
 @lru_cache(maxsize=1)

@@ -11,7 +11,7 @@ import streamlit as st
 from app.exploring.alternatives import alternatives
 from app.exploring.model_sizes import SizedCost, cost_by_model_size
 from app.exploring.question_link import encode_question
-from app.exploring.validated import validated
+from app.exploring.validated import validated as published_of
 from app.figures.base import CostPoint, cost_by_size, memory_bar
 from app.format import MEMORY_PER_GPU, MONTHLY_COST, PER_MILLION, count, gib, plural, seconds, span, usd
 from app.planning.plan import Candidate, Holding, Plan
@@ -19,7 +19,7 @@ from app.planning.remembered import remembered_plan, remembered_recommendation
 from app.planning.sentences import conditions, load_phrase, model_name, precision_name, source_phrase, verdict
 from app.sources import dashboard_sources
 from app.text import in_markdown
-from app.views import cards, current, good_enough, plans, question_inputs
+from app.views import cards, current, good_enough, plans, question_inputs, validated
 from app.views.decision import draw_exports
 from app.views.parts import chart, how, old_price
 from estimators.latency.estimate import TIMES
@@ -35,7 +35,7 @@ def draw_verdict(plan: Plan) -> None:
         st.markdown(in_markdown(f"{conditions(plan)}. Load: {load_phrase(plan.asked)}."))
         if plan.refusal is not None and str(plan.refusal) not in verdict(plan):
             st.error(in_markdown(str(plan.refusal)), icon=":material/error:")
-        if (published := validated(plan)) is not None and published.quantized:
+        if (published := published_of(plan)) is not None and published.quantized:
             st.markdown(f"**Checkpoint:** {in_markdown(published.sentence)}")
         for note in plan.chosen.notes if plan.chosen else ():
             st.markdown(f"**Note:** {in_markdown(note)}")
@@ -318,6 +318,7 @@ if (answered := current.answer()) is not None:
 draw_verdict(result)
 draw_plans(result)
 good_enough.draw()
+validated.draw(result)
 if result.chosen is not None and result.spec is not None:
     draw_metrics(result, result.chosen)
     draw_memory(result, result.chosen)

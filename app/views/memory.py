@@ -60,7 +60,7 @@ def draw(plan: Plan, chosen: Candidate, memory: MemoryEstimate) -> None:
 
 def _draw_start(plan: Plan, memory: MemoryEstimate) -> None:
     """The command, what it stands on, and what its log should show."""
-    key = f"{plan.asked.model} {plan.precision.weights if plan.precision else ''}"  # what the Hub was asked for
+    key = current.hub_question(plan)
     found = st.session_state.get("hub_checkpoint", {}).get(key)
     start = launch_of(plan, found)
     if start.command:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from decimal import Decimal
 
 import streamlit as st
@@ -13,20 +12,14 @@ from app.planning.question import USUAL_WEIGHTS
 from app.planning.sentences import option_name, precision_name
 from app.scenario import FROZEN, QUESTION_KEYS, Scenario, encode
 from app.sources import dashboard_sources
-from app.text import in_markdown
 from app.views import current
 from estimators.hardware.catalogue import accelerators
 from estimators.precision import Weights
-from estimators.provenance import Refusal
-from estimators.quality.lm_eval_results import parse_results, scores_of
-from estimators.quality.schemes import Scheme
 from estimators.quality.tasks import Task
 from pricing.offers import PurchaseOption
 from pricing.regions import region_label, regions_within
 from pricing.regions import regions as all_regions
 
-MOST_RESULTS = 2_000_000  # characters of one results file
-MOST_SCORES = 400
 PRICE = ("price", "price_as_of")
 SHOWN_IN_WORDS = ("region", "buy")
 BOXES = (
@@ -42,9 +35,6 @@ def draw(models: list[str], regions: list[str]) -> None:
             return  # the session keeps what the boxes hold, and `carry` the address
         _draw_bar(models)
         _draw_choices(models, regions)
-        st.divider()
-        st.markdown("**Your own LM Evaluation Harness results**")
-        _draw_harness(models)
 
 
 def carry(scenario: Scenario) -> dict[str, str]:
@@ -222,45 +212,6 @@ def _spread_areas() -> None:
     sold = dashboard_sources().book.regions
     within = (sorted(regions_within(frozenset({option})) & set(sold)) or [option] for option in chosen)
     st.session_state.q_regions = list(dict.fromkeys(region for group in within for region in group))
-
-
-def _draw_harness(models: list[str]) -> None:
-    """A box for results files; what was read joins the published evidence and comes before it."""
-    st.caption("Paste a results_*.json per model and precision. Runs compare only when task, shots and filter agree.")
-    st.text_area("Results", key="harness_json", height=120, max_chars=MOST_RESULTS, placeholder='{"results": ...}')
-    left, middle, right = st.columns([3, 2, 1], vertical_alignment="bottom")
-    left.selectbox("of the model", models, key="harness_model", persist_state="session")
-    middle.selectbox("in", list(Scheme), key="harness_scheme", persist_state="session")
-    right.button("Add", on_click=_add_results, width="stretch")
-    if problem := st.session_state.pop("harness_problem", ""):
-        st.warning(in_markdown(problem), icon=":material/info:")
-    held = st.session_state.get("own_scores", ())
-    if held:
-        counted = sorted({f"{score.model} {score.scheme}: {score.benchmark} {score.score:.1f}" for score in held})
-        st.caption(in_markdown("; ".join(counted)))
-        st.button("Forget them", on_click=_forget_results)
-
-
-def _add_results() -> None:
-    state = st.session_state
-    try:
-        run = parse_results(state.harness_json or "")
-        today = datetime.now(UTC).date().isoformat()
-        scheme = Scheme(state.harness_scheme)
-        added = scores_of(run, state.harness_model, scheme, source="your results file", as_of=today)
-    except Refusal as refusal:
-        state.harness_problem = str(refusal)
-        return
-    if not added:
-        state.harness_problem = "No task of this file is one of the benchmarks known here."
-        return
-    held = tuple(state.get("own_scores", ()))
-    state.own_scores = (*held, *(score for score in added if score not in held))[-MOST_SCORES:]
-    state.harness_json = ""
-
-
-def _forget_results() -> None:
-    st.session_state.own_scores = ()
 
 
 def _task_name(task: Task) -> str:

@@ -223,8 +223,8 @@ def test_prices_of_aws_and_of_the_database(monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_results_of_a_harness() -> None:
     reference = json.loads((ROOT / "tests/reference/lm_eval_0.4.13_results.json").read_text())
-    page = unfolded(opened(), "choices")
+    page = unfolded(opened(), "validated_fold")
     for text in PAYLOADS:
         changed = json.dumps(reference).replace("gsm8k", json.dumps(f"gsm8k {text}")[1:-1])
         page.text_area(key="harness_json").set_value(changed).run()
-        check(next(button for button in page.button if button.label == "Add").click().run(), told=False)
+        check(page.button(key="use_results").click().run(), told=False)
