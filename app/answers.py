@@ -36,9 +36,11 @@ from app.scenario import Problem
 from app.sources import LocalSources
 from app.text import in_spreadsheet
 from app.vocabulary import MOST_PLANS, VOCABULARY, DeployTo
+from estimators.precision import Precision, Weights
 from estimators.provenance import Refusal
 from estimators.quality.checkpoints import deployed
-from estimators.quality.kept_scores import read_for, scores_in
+from estimators.quality.kept_scores import KeptScore, read_for, scores_in
+from estimators.quality.scores import Score
 
 
 class BadInput(Refusal):
@@ -118,10 +120,13 @@ def estimate(asking: Asking, sources: LocalSources) -> Answered:
     )
 
 
-def recommend(asking: Asking, sources: LocalSources, *, most: int = MOST_PLANS) -> Answered:
-    """The plans that meet every limit, the best first. Raises `Refusal` for faults and where nothing can be weighed."""
+def recommend(asking: Asking, sources: LocalSources, *, most: int = MOST_PLANS, own: Sequence[Score] = ()) -> Answered:
+    """The plans that meet every limit, the best first; `own` scores count in the bar before published ones.
+
+    Raises `Refusal` for faults and where nothing can be weighed.
+    """
     checked(asking)
-    found = remembered_recommendation(asked_question(asking, sources), sources)
+    found = remembered_recommendation(asked_question(asking, sources, own), sources)
     ranked = found.plans[:most]
     plans = tuple(entry.plan for entry in ranked)
     refusal = None if plans else Refusal(headline(found), field=_missed(found))
@@ -264,9 +269,16 @@ def deploy(asking: Asking, sources: LocalSources, *, to: DeployTo) -> Answered:
     return Answered(body=body, plans=base.plans, lines=lambda: made.text.splitlines(), csv=base.csv)
 
 
-def is_validated(asking: Asking, sources: LocalSources, *, results: str | bytes | None = None) -> Answered:
+def is_validated(
+    asking: Asking,
+    sources: LocalSources,
+    *,
+    results: str | bytes | None = None,
+    keep: Callable[[Sequence[KeptScore]], object] = lambda made: None,
+) -> Answered:
     """Whose checkpoint the plan serves, and whether its quality on the task of the bar is measured; with the runs that
-    would measure it. Asks the Hub, where it is there to be asked. `results` is a file of a run of this plan.
+    would measure it. Asks the Hub, where it is there to be asked. `results` is a file of a run of this plan, whose
+    scores go to `keep`.
 
     Raises `Refusal` for faults, for a plan without a named model, and for a results file that is none.
     """
@@ -281,7 +293,9 @@ def is_validated(asking: Asking, sources: LocalSources, *, results: str | bytes 
     except Refusal as refusal:
         silent = f"The Hub was not asked: {refusal}"
     published = validated(plan, listing)
-    own = scores_in(read_for(results, model, plan.precision.weights.value, datetime.now(UTC))) if results else ()
+    made = read_for(results, model, _scheme(plan.precision), datetime.now(UTC)) if results else ()
+    keep(made)
+    own = scores_in(made)
     reference = asked.reference if asked.percent is not None else model
     known = evidence_of(plan, asked.task, reference, sources, own=own)
     findings = [validated_finding(published)] if published else []
@@ -293,6 +307,11 @@ def is_validated(asking: Asking, sources: LocalSources, *, results: str | bytes 
         lines=lambda: (*(line for found in findings for line in finding_lines(found)), *notes),
         csv=base.csv,
     )
+
+
+def _scheme(precision: Precision) -> str:
+    """What scores of the plan are filed under."""
+    return Weights.AS_PUBLISHED.value if precision.published else precision.weights.value
 
 
 _HEADS = ("lever", "a month", "memory per GPU", "first token", "a token", "request", "quality kept")

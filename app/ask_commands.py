@@ -22,6 +22,7 @@ from estimators.provenance import Refusal
 
 if TYPE_CHECKING:
     from app.answers import Answered
+    from estimators.measuring.jobs.store import MeasurementStore
 
 EXIT_CODES = """exit codes:
   0  answered
@@ -47,7 +48,8 @@ def add_ask_commands(commands: Any, program: str) -> None:
             f"{program} recommend question.yaml --plans 3 --json",
         ],
     )  # fmt: skip
-    recommend.set_defaults(run=lambda asked: _run(asked, RECOMMEND_KEYS, _recommend))
+    recommend.add_argument("--kept-scores", action="store_true", help="let kept results of lm_eval count in the bar")
+    recommend.set_defaults(run=lambda asked: _run(asked, RECOMMEND_KEYS, partial(_recommend, asked.kept_scores)))
     _add_keep(recommend)
     levers = _command(
         commands, program, "levers", "what would make a plan cheaper or faster", LEVERS_KEYS,
@@ -72,7 +74,10 @@ def add_ask_commands(commands: Any, program: str) -> None:
         ],
     )  # fmt: skip
     validated.add_argument("--results", type=Path, metavar="FILE", help="of a run of this plan by lm_eval, to count")
-    validated.set_defaults(run=lambda asked: _run(asked, VALIDATED_KEYS, partial(_validated, asked.results)))
+    validated.add_argument("--keep-scores", action="store_true", help="keep them in the database, like measurements")
+    validated.set_defaults(
+        run=lambda asked: _run(asked, VALIDATED_KEYS, partial(_validated, asked.results, asked.keep_scores))
+    )
     compare = commands.add_parser(
         "compare",
         help="up to six scenarios side by side",
@@ -178,14 +183,21 @@ def _estimate(flat: Mapping[str, str]) -> Answered:
     return estimate(asking, shared_sources())
 
 
-def _recommend(flat: Mapping[str, str]) -> Answered:
+def _recommend(kept_scores: bool, flat: Mapping[str, str]) -> Answered:
     from app.answers import most_plans, recommend
     from app.exploring.asking import read_asking
     from app.sources import shared_sources
 
     asking = read_asking(flat, shared_sources(), RECOMMEND_KEYS)
     _note(asking.problems)
-    return recommend(asking, shared_sources(), most=most_plans(flat))
+    own = _store().quality_scores() if kept_scores else ()
+    return recommend(asking, shared_sources(), most=most_plans(flat), own=[entry.score for entry in own])
+
+
+def _store() -> MeasurementStore:
+    from app.measuring.jobs import measurement_store
+
+    return measurement_store()
 
 
 def _levers(flat: Mapping[str, str]) -> Answered:
@@ -198,7 +210,7 @@ def _levers(flat: Mapping[str, str]) -> Answered:
     return levers(asking, shared_sources(), apply=levers_to_apply(flat))
 
 
-def _validated(results: Path | None, flat: Mapping[str, str]) -> Answered:
+def _validated(results: Path | None, keep: bool, flat: Mapping[str, str]) -> Answered:
     from app.answers import is_validated
     from app.exploring.asking import read_asking
     from app.sources import shared_sources
@@ -209,7 +221,9 @@ def _validated(results: Path | None, flat: Mapping[str, str]) -> Answered:
         document = results.read_bytes() if results else None
     except OSError as fault:
         raise Refusal(f"{results} cannot be read: {fault.strerror}.", field="results") from None
-    return is_validated(asking, shared_sources(), results=document)
+    if not keep:
+        return is_validated(asking, shared_sources(), results=document)
+    return is_validated(asking, shared_sources(), results=document, keep=_store().keep_scores)
 
 
 def _deploy(flat: Mapping[str, str]) -> Answered:

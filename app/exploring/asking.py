@@ -6,7 +6,7 @@ the key, rather than answered for another question than it asked.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -20,6 +20,7 @@ from app.vocabulary import ANSWER, VOCABULARY
 from estimators.architecture import catalogue
 from estimators.hardware.catalogue import accelerators
 from estimators.provenance import Refusal
+from estimators.quality.scores import Score
 
 NO_MODEL = Refusal(
     "No model is named.", field="model", remedy="Give model, a size such as 8B, models, or a quality bar."
@@ -59,12 +60,15 @@ def _with_preset(flat: Mapping[str, str]) -> Mapping[str, str]:
     return {**usual, **flat}
 
 
-def asked_question(asking: Asking, sources: LocalSources) -> Question:
-    """The question to weigh. Raises `Refusal` where no model is named and no bar chooses one, or nothing is allowed."""
+def asked_question(asking: Asking, sources: LocalSources, own: Sequence[Score] = ()) -> Question:
+    """The question to weigh, with a person's own scores for its bar.
+
+    Raises `Refusal` where no model is named and no bar chooses one, or nothing is allowed.
+    """
     scenario, asked = asking.scenario, asking.asked
     if scenario.model is None and scenario.params is None and not asked.models and asked.percent is None:
         raise NO_MODEL
-    return question_of(asked, scenario, known_models())
+    return question_of(asked, scenario, known_models(), tuple(own))
 
 
 @lru_cache(maxsize=1)

@@ -21,7 +21,7 @@ from app.sources import dashboard_sources
 from app.text import in_markdown
 from app.uploads import show_uploader
 from app.views import current, question_inputs
-from app.views.asking import draw_table
+from app.views.asking import draw_ending, draw_table
 from app.views.authority import may_measure
 from estimators.architecture.hub.pages import HubListing
 from estimators.precision import Weights
@@ -101,6 +101,7 @@ def _draw_score(plan: Plan, found: str | None) -> None:
     st.markdown(f"**{in_markdown(known.sentence)}**")
     draw_table(replace(score_finding(known), notes=()), key="score_table")
     _draw_runs(known)
+    draw_ending(score_finding(known), (), key="validated")
 
 
 def _name(task: Task) -> str:

@@ -118,6 +118,14 @@ def test_is_it_validated(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> 
     _, said, _ = run(capsys, *words, "--results", str(kept))
     assert f"  {LLAMA}  mxfp4         IFEval     74.1 " in said
     assert "Run this plan" not in said
+    bar = ("recommend", "--models", LLAMA, "--precisions", "mxfp4", "--quality", "94", "--quality-of", LLAMA)
+    assert run(capsys, *bar)[0] == 1
+    assert run(capsys, *words, "--results", str(kept), "--keep-scores")[0] == 0
+    kept.write_text(results(0.779), encoding="utf-8")
+    assert run(capsys, "validated", "--model", LLAMA, "--results", str(kept), "--keep-scores")[0] == 0
+    assert run(capsys, *bar)[0] == 1  # nobody has said that they count
+    status, said, _ = run(capsys, *bar, "--kept-scores")
+    assert (status, "Llama 3.1 8B in MXFP4" in said) == (0, True)
     kept.write_text(results(7.41), encoding="utf-8")
     status, _, problem = run(capsys, *words, "--results", str(kept))
     assert (status, "is 7.41, which is no share from 0 to 1" in problem) == (2, True)
