@@ -124,7 +124,8 @@ def _load(given: Mapping[str, str], own: Mapping[str, Any]) -> tuple[PageFinding
         except OSError as error:
             raise Refusal(f"{path} cannot be read: {error.strerror}.", field="log") from None
     scenario = unpinned(with_page_defaults(decode(given).scenario))
-    return (load_finding(serve_load(scenario, load_of(traffic_of(own), log), shared_sources()), log),)
+    timed = not {"load_unit", "load_amount", "load_each", "load_peak"} & set(own)  # a load that is named is meant
+    return (load_finding(serve_load(scenario, load_of(traffic_of(own), log, timed=timed), shared_sources()), log),)
 
 
 def _pipeline(given: Mapping[str, str], own: Mapping[str, Any]) -> tuple[PageFinding, ...]:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
+from app.exploring.arrivals import WINDOW, Arrivals
 from app.exploring.finding import PageFinding
 from app.exploring.traffic_log import LoggedRequest, TrafficLog
 from app.format import percent, seconds, significant, usd
@@ -28,6 +29,7 @@ from pricing.cost import HOURS_PER_MONTH, SECONDS_PER_HOUR
 from pricing.hours import HOURS_PER_WEEK
 
 ENTERED = "entered on the page"
+LOGGED = "timestamps of the log"
 CLASSES = 20  # of equal share that a log's lengths are put into: the longest twentieth is what a p95 leaves out
 SHARES = (0.25, 0.5, 0.25)  # of short, typical and long
 MOST_TIGHTENINGS = 8  # times that the limits at the mean lengths are tightened for the long requests
@@ -126,16 +128,18 @@ class PlannedLoad:
         }
 
 
-def load_of(traffic: PeopleLoad, log: TrafficLog | None = None) -> PlannedLoad:
-    """The planner's load. Raises `Refusal`, naming the key, for what is out of range.
+def load_of(traffic: PeopleLoad, log: TrafficLog | None = None, *, timed: bool = True) -> PlannedLoad:
+    """The planner's load; its rate is a log's where its requests have moments, unless `timed` is off.
 
+    Raises `Refusal`, naming the key, for what is out of range.
     500 people at 12 requests an hour, twice that at the peak: 500 x 12 / 3600 x 2 = 3.33 requests a second.
     """
     lengths = _of_log(log) if log is not None else lengths_of(traffic)
     load = PlannedLoad(rate=0.0, mean_rate=0.0, lengths=lengths, terms=())
-    mean = _busy_rate(traffic, load.output)
+    came = log.arrivals if log is not None and timed else None
+    mean = _busy_rate(traffic, load.output) if came is None else _logged_hour(came)
     busy = mean.value
-    rate = busy * traffic.peak
+    rate = busy * traffic.peak if came is None else came.peak_rate
     if not 1e-6 <= rate <= 1e6:
         raise Refusal(
             f"That is {rate:.3g} requests a second.",
@@ -146,6 +150,8 @@ def load_of(traffic: PeopleLoad, log: TrafficLog | None = None) -> PlannedLoad:
         raise Refusal(
             f"The longest request has {load.longest:,} tokens.", field="load_in", remedy=f"Up to {LONGEST_CONTEXT:,}."
         )
+    if came is not None:
+        return replace(load, rate=rate, mean_rate=came.mean_rate, terms=(mean, _logged_peak(came)))
     at_peak = Term(
         label="At the peak",
         value=rate,
@@ -154,6 +160,16 @@ def load_of(traffic: PeopleLoad, log: TrafficLog | None = None) -> PlannedLoad:
         source=ENTERED,
     )
     return replace(load, rate=rate, mean_rate=busy * week_of(traffic.week).mean, terms=(mean, at_peak))
+
+
+def _logged_hour(came: Arrivals) -> Term:
+    formula = f"requests of the busiest hour / 3600 = {came.in_hour:,} / 3600"
+    return Term(label="In a busy hour", value=came.hour_rate, unit="requests/s", formula=formula, source=LOGGED)
+
+
+def _logged_peak(came: Arrivals) -> Term:
+    formula = f"requests of the busiest {WINDOW} minutes / {60 * WINDOW} = {came.in_window:,} / {60 * WINDOW}"
+    return Term(label="At the peak", value=came.peak_rate, unit="requests/s", formula=formula, source=LOGGED)
 
 
 def _busy_rate(traffic: PeopleLoad, output: int) -> Term:

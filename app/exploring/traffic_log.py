@@ -1,4 +1,4 @@
-"""Lengths of requests from a log: two columns of a CSV, or JSON lines that say them under any of their usual names.
+"""Lengths of requests from a log, and when they arrived: columns of a CSV, or JSON lines under any of the usual names.
 
 Everything in a log is hostile: lines are read one at a time, of bounded length, and of many a sample is kept. Pure.
 """
@@ -11,6 +11,7 @@ import random
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
+from app.exploring.arrivals import ArrivalCounter, Arrivals, moment_of
 from estimators.memory.footprint import LONGEST_CONTEXT
 from estimators.provenance import Refusal
 
@@ -25,20 +26,25 @@ PROMPT_NAMES = ("prompt_tokens", "input_tokens", "prompt_token_count", "prompt_l
 OUTPUT_NAMES = ("completion_tokens", "output_tokens", "output_token_count", "output_len", "output_length",
                 "generatedtokens", "num_output_tokens", "num_generated_tokens", "tokens_out", "output",
                 "out")  # fmt: skip
+STAMP_NAMES = ("timestamp", "created_at", "created", "arrival_time", "arrived_at", "start_time", "request_start_time",
+               "datetime", "date", "time", "ts")  # fmt: skip
 CACHED_NAMES = ("cached_tokens", "cache_read_input_tokens")
 FORMATS = (
     "Give a CSV of two columns, tokens in and out, or JSON lines with prompt_tokens and completion_tokens "
-    "(or input_length and output_length)."
+    "(or input_length and output_length); a column or a field named timestamp gives the rate."
 )
+
+_Columns = tuple[int, int, int | None]  # of tokens in, tokens out and the moment
 
 
 @dataclass(frozen=True, slots=True)
 class LoggedRequest:
-    """One request: tokens in, of them served from a cache, and tokens out."""
+    """One request: tokens in, of them served from a cache, tokens out, and the moment it came where the log says it."""
 
     prompt: int
     output: int
     cached: int = 0
+    at: float | None = None  # seconds since 1970
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,19 +54,21 @@ class TrafficLog:
     exchanges: tuple[LoggedRequest, ...]
     requests: int  # in the log
     unread: int  # lines without both lengths
+    arrivals: Arrivals | None = None  # where its requests have moments, over ten minutes or more
 
     @property
     def said(self) -> str:
         sample = f"an even sample of {len(self.exchanges):,} of " if len(self.exchanges) < self.requests else ""
         unread = f"; {self.unread:,} lines without both lengths were left out" if self.unread else ""
-        return f"Lengths of {sample}{self.requests:,} requests of the log{unread}."
+        came = f" {self.arrivals.said}" if self.arrivals else ""
+        return f"Lengths of {sample}{self.requests:,} requests of the log{unread}.{came}"
 
 
 def read_log(lines: Iterable[str]) -> TrafficLog:
     """The requests of a log, streamed. Raises `Refusal` for one that says no lengths."""
     chance = random.Random(0)  # noqa: S311 - no secret: the same log is sampled alike
     kept: list[LoggedRequest] = []
-    requests = unread = 0
+    requests, unread, came = 0, 0, ArrivalCounter()
     for found in _exchanges(lines):
         if found is None:
             unread += 1
@@ -68,18 +76,19 @@ def read_log(lines: Iterable[str]) -> TrafficLog:
                 break
             continue
         requests += 1
+        came.add(found.at)
         if len(kept) < KEPT:
             kept.append(found)
         elif (place := chance.randrange(requests)) < KEPT:
             kept[place] = found
     if not kept:
         raise Refusal("The log says no lengths of requests.", field="log", remedy=FORMATS)
-    return TrafficLog(exchanges=tuple(kept), requests=requests, unread=unread)
+    return TrafficLog(exchanges=tuple(kept), requests=requests, unread=unread, arrivals=came.arrivals())
 
 
 def _exchanges(lines: Iterable[str]) -> Iterator[LoggedRequest | None]:
     """An exchange a request; None for a line without. A CSV's header says its columns, else the first two count."""
-    columns: tuple[int, int] | None = None
+    columns: _Columns | None = None
     for number, line in enumerate(lines):
         if number >= MOST_LINES:
             raise Refusal(f"The log has more than {MOST_LINES:,} lines.", field="log", remedy="Give a part of it.")
@@ -98,7 +107,7 @@ def _exchanges(lines: Iterable[str]) -> Iterator[LoggedRequest | None]:
             columns = _columns(cells)
             if columns is not None and not _is_count(cells[columns[0]]):
                 continue  # the header
-        yield _of_cells(cells, columns or (0, 1))
+        yield _of_cells(cells, columns or (0, 1, None))
 
 
 def _cells(text: str) -> list[str]:
@@ -112,24 +121,27 @@ def _delimiter(text: str) -> str:
     return next((mark for mark in ("\t", ";") if mark in text), ",")
 
 
-def _columns(cells: list[str]) -> tuple[int, int] | None:
+def _columns(cells: list[str]) -> _Columns | None:
     names = [cell.lower() for cell in cells]
     found = [
-        next((names.index(name) for name in known if name in names), None) for known in (PROMPT_NAMES, OUTPUT_NAMES)
+        next((names.index(name) for name in known if name in names), None)
+        for known in (PROMPT_NAMES, OUTPUT_NAMES, STAMP_NAMES)
     ]
     if found[0] is not None and found[1] is not None:
-        return found[0], found[1]
-    return (0, 1) if len(cells) >= 2 and all(_is_count(cell) for cell in cells[:2]) else None
+        return found[0], found[1], found[2]
+    return (0, 1, None) if len(cells) >= 2 and all(_is_count(cell) for cell in cells[:2]) else None
 
 
 def _is_count(cell: str) -> bool:
     return cell.isascii() and cell.isdigit() and len(cell) <= 9
 
 
-def _of_cells(cells: list[str], columns: tuple[int, int]) -> LoggedRequest | None:
-    if max(columns) >= len(cells) or not all(_is_count(cells[column]) for column in columns):
+def _of_cells(cells: list[str], columns: _Columns) -> LoggedRequest | None:
+    lengths, stamp = columns[:2], columns[2]
+    if max(lengths) >= len(cells) or not all(_is_count(cells[column]) for column in lengths):
         return None
-    return _exchange(int(cells[columns[0]]), int(cells[columns[1]]), 0)
+    at = moment_of(cells[stamp]) if stamp is not None and stamp < len(cells) else None
+    return _exchange(int(cells[lengths[0]]), int(cells[lengths[1]]), 0, at)
 
 
 def _of_json(text: str) -> Iterator[LoggedRequest | None]:
@@ -144,7 +156,10 @@ def _of_json(text: str) -> Iterator[LoggedRequest | None]:
     for item in value if isinstance(value, list) else [value]:
         prompt = _found(item, PROMPT_NAMES)
         output = _found(item, OUTPUT_NAMES)
-        yield None if prompt is None or output is None else _exchange(prompt, output, _found(item, CACHED_NAMES) or 0)
+        if prompt is None or output is None:
+            yield None
+        else:
+            yield _exchange(prompt, output, _found(item, CACHED_NAMES) or 0, _stamp(item))
 
 
 def _paired(value: Mapping[str, object]) -> list[LoggedRequest | None] | None:
@@ -169,8 +184,18 @@ def _found(value: object, names: tuple[str, ...], depth: int = 0) -> int | None:
     return next((item for item in inside if item is not None), None)
 
 
-def _exchange(prompt: int, output: int, cached: int) -> LoggedRequest | None:
+def _stamp(value: object, depth: int = 0) -> float | None:
+    """The first moment under one of the names, in this object before those inside it."""
+    if not isinstance(value, dict) or depth > DEEPEST:
+        return None
+    lowered = {str(key).lower(): item for key, item in value.items()}
+    own = (moment_of(lowered.get(name)) for name in STAMP_NAMES)
+    inside = (_stamp(item, depth + 1) for item in value.values() if isinstance(item, dict))
+    return next((moment for moment in (*own, *inside) if moment is not None), None)
+
+
+def _exchange(prompt: int, output: int, cached: int, at: float | None = None) -> LoggedRequest | None:
     """None for lengths no engine serves; a request that failed has no output."""
     if not (1 <= prompt <= LONGEST_CONTEXT and 1 <= output <= LONGEST_CONTEXT):
         return None
-    return LoggedRequest(prompt, output, min(max(0, cached), prompt - 1))
+    return LoggedRequest(prompt, output, min(max(0, cached), prompt - 1), at)

@@ -88,8 +88,11 @@ def draw_log() -> TrafficLog | None:
 
 
 def draw(asked: PeopleLoad, log: TrafficLog | None) -> None:
+    timed = (
+        log is None or log.arrivals is None or st.toggle("Take the rate from the log's timestamps", True, key="timed")
+    )
     try:
-        load = load_of(asked, log)
+        load = load_of(asked, log, timed=timed)
         served = serve_load(unpinned(current.plan().asked), load, dashboard_sources())
     except Refusal as refusal:
         st.error(in_markdown(str(refusal)), icon=":material/error:")

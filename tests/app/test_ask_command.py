@@ -37,6 +37,12 @@ def test_a_log_on_disk(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> No
     log.write_text("1000,100\n3000,300\n", encoding="utf-8")
     assert main(["ask", "load", "--log", str(log)]) == 0
     assert "on average 2,000 tokens in and 200 out" in capsys.readouterr().out
+    stamped = "\n".join(f"{1_793_577_600 + 2 * number},1000,100" for number in range(601))
+    log.write_text(f"ts,in,out\n{stamped}\n", encoding="utf-8")
+    assert main(["ask", "load", "--log", str(log)]) == 0
+    assert "0.501 requests a second" in capsys.readouterr().out
+    assert main(["ask", "load", "--log", str(log), "--load-amount", "500"]) == 0  # a load that is named is meant
+    assert "3.33 requests a second" in capsys.readouterr().out
     assert main(["ask", "load", "--log", str(tmp_path / "none")]) == 1
     assert "none cannot be read: No such file or directory." in capsys.readouterr().err
 

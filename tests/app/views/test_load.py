@@ -36,6 +36,18 @@ def test_lengths_of_a_pasted_log() -> None:
     assert ["says no lengths" in box.value for box in page.error] == [True]
 
 
+def test_a_pasted_log_with_timestamps_gives_the_rate_until_it_is_told_not_to() -> None:
+    """One request each two seconds for 20 minutes: half a request a second, at the peak as well."""
+    lines = [f"{1_793_577_600 + 2 * number},1000,100" for number in range(601)]
+    page = opened("load")
+    page.text_area(key="load_pasted").set_value("\n".join(["timestamp,in,out", *lines])).run()
+    assert not page.exception
+    assert "0.501 requests a second" in text_of(page)
+    assert "601 requests from 2026-11-02 00:00 to 2026-11-02 00:20 UTC" in text_of(page)
+    page.toggle(key="timed").set_value(False).run()
+    assert "3.33 requests a second" in text_of(page)  # 500 people, as the boxes say
+
+
 def test_what_a_link_may_not_ask_is_named_with_its_range() -> None:
     page = opened("load", load_peak="101", load_turns="0", load_unit="cats")
     said = " ".join(box.value for box in page.warning).replace("\\", "")
