@@ -212,7 +212,7 @@ def _chosen(
     question = Question(
         scenario=load, models=models, regions=(scenario.region,), options=(scenario.buy,), bar=bar, drafting=False
     )
-    found = remembered_recommendation(question, sources)
+    found = remembered_recommendation(question, sources, first=True)
     if not found.plans:
         raise Refusal(f"{step.name}: {headline(found)}", field="pipe_steps", remedy="Lower the bar or name a model.")
     best = found.plans[0].candidate.scenario

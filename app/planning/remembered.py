@@ -21,7 +21,7 @@ from estimators.architecture.hub.errors import HubPending
 SECONDS_KEPT = 300.0  # a refreshed price or a Hub answer shows within five minutes at the latest
 
 _plans: TimedCache[tuple[int, Scenario, bool], Plan] = TimedCache(entries=400, seconds=SECONDS_KEPT)
-_answers: TimedCache[tuple[int, Question], Recommendation] = TimedCache(entries=40, seconds=SECONDS_KEPT)
+_answers: TimedCache[tuple[int, Question, bool], Recommendation] = TimedCache(entries=40, seconds=SECONDS_KEPT)
 _cards: TimedCache[tuple[int, Question, Scenario], Answer] = TimedCache(entries=100, seconds=SECONDS_KEPT)
 
 
@@ -49,15 +49,18 @@ def _settled(plan: Plan) -> bool:
     return not isinstance(plan.refusal, HubPending)
 
 
-def remembered_recommendation(question: Question, sources: VersionedSources) -> Recommendation:
-    """`recommend`, or the same answer as a moment ago. Raises `Refusal`, for what takes too long as well."""
+def remembered_recommendation(question: Question, sources: VersionedSources, *, first: bool = False) -> Recommendation:
+    """`recommend`, or the same answer as a moment ago; with `first` its best plan alone, and nothing told beside it.
+
+    Raises `Refusal`, for what takes too long as well.
+    """
 
     def made() -> Recommendation:
         with Allowance().spending():
-            return recommend(question, sources)
+            return recommend(question, sources, shown=1, told=False) if first else recommend(question, sources)
 
     try:
-        return _answers.once((sources.version, question), made)
+        return _answers.once((sources.version, question, first), made)
     except OutOfBudget as stopped:
         raise stopped.refusal from None
 

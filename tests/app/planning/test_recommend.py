@@ -14,9 +14,10 @@ from app.planning.plan import Limit
 from app.planning.planner import plan
 from app.planning.question import OwnedHardware, QualityBar, Question
 from app.planning.recommend import recommend
+from app.planning.remembered import remembered_recommendation
 from app.planning.words import cautions, headline, left_text, weighed_sentence
 from app.scenario import Scenario, decode, encode
-from app.sources import LocalSources
+from app.sources import LocalSources, shared_sources
 from estimators.architecture.hub.client import HubClient
 from estimators.precision import KvPrecision, Weights
 from estimators.provenance import Refusal
@@ -160,6 +161,15 @@ def test_a_score_taken_while_reasoning_does_not_count_unless_asked() -> None:
     question = Question(scenario=RAG, models=("openai/gpt-oss-20b",), bar=WITHIN_ONE_PERCENT)
     assert best(question) is None
     assert best(replace(question, bar=replace(WITHIN_ONE_PERCENT, reasoning=True))) is not None
+
+
+def test_the_first_plan_alone_is_the_first_of_all() -> None:
+    question = Question(scenario=RAG, models=(SMALL, LARGE), weights=(Weights.BF16, Weights.FP8, Weights.INT4))
+    (alone,) = remembered_recommendation(question, shared_sources(), first=True).plans
+    told = remembered_recommendation(question, shared_sources())
+    assert alone.candidate.scenario == told.plans[0].candidate.scenario
+    assert len(told.plans) > 1
+    assert told.points
 
 
 def test_ones_own_harness_runs_come_before_published_scores() -> None:

@@ -13,4 +13,5 @@ def upgrade() -> None:
         sa.Column("id", sa.String(32), primary_key=True),
         sa.Column("kept_at", sa.String(32), nullable=False),
         sa.Column("body", sa.Text, nullable=False),
+        if_not_exists=True,
     )
