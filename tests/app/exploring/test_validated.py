@@ -90,6 +90,7 @@ def test_what_the_hub_lists_stands_behind_the_tables_and_only_by_known_publisher
     quantized = tuple(
         QuantizedCheckpoint(id=name, label="int4", declared=declared, downloads=1) for name, declared in listed.items()
     )
+    quantized += (QuantizedCheckpoint(id="RedHatAI/gemma-3-12b-it-FP8", label="fp8", declared=True, downloads=9),)
     known = found(HubListing(quantized=quantized, heads=("someone/EAGLE3-gemma",)), model=GEMMA, weights="int4")
     assert [copy.id for copy in known.copies] == [
         "RedHatAI/gemma-3-12b-it-quantized.w4a16",

@@ -91,8 +91,11 @@ def test_the_month_of_the_collection_that_names_it(checkpoint, month):
 
 
 def test_what_is_validated_comes_before_the_rest_of_its_publisher_and_then_the_maker():
-    order = [entry.id for entry in published_checkpoints("google/gemma-4-31B-it", "nvfp4")]
-    assert order[0] == "RedHatAI/gemma-4-31B-it-NVFP4"
+    llama = [entry.id for entry in published_checkpoints(LLAMA_8B, "fp8")]
+    assert llama[:2] == [
+        "RedHatAI/Meta-Llama-3.1-8B-Instruct-FP8-dynamic",  # of May 2025
+        "RedHatAI/Llama-3.1-8B-Instruct-FP8-block",
+    ]
     fp8 = [entry.id for entry in published_checkpoints("Qwen/Qwen3-235B-A22B", "fp8")]
     assert fp8 == ["RedHatAI/Qwen3-235B-A22B-FP8-dynamic", "Qwen/Qwen3-235B-A22B-FP8", "nvidia/Qwen3-235B-A22B-FP8"]
 
