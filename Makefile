@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SET_UP := -m estimators.measuring.jobs.set_up
 
-.PHONY: run test test-fast browser lint format bench pictures calibrate accuracy layouts profile-setup serving-setup ray-setup bench-profile lock container clean
+.PHONY: run test test-fast browser lint format bench pictures calibrate accuracy layouts profile-setup serving-setup ray-setup bench-profile lock update container clean
 
 run: $(VENV)/run.stamp
 	$(BIN)/python -m app serve --port $(PORT)
@@ -53,12 +53,15 @@ layouts: profile-setup
 	.venv-profile/bin/python -m tools.layouts
 	.venv-profile/bin/python -m tools.config_defaults
 
-# Resolves requirements*.in into pinned requirements*.txt for every platform and Python from 3.11.
-lock: $(VENV)/dev.stamp
+# Resolves requirements*.in into pinned requirements*.txt for every platform and Python from 3.11. `update` takes the
+# newest versions they allow; after it: make test, and make layouts where transformers rose.
+lock: UPGRADE :=
+update: UPGRADE := --upgrade
+lock update: $(VENV)/dev.stamp
 	$(BIN)/python -m pip install -q uv
-	$(BIN)/uv pip compile --universal --python-version 3.11 -q requirements.in -o requirements.txt
-	$(BIN)/uv pip compile --universal --python-version 3.11 -q requirements-dev.in -o requirements-dev.txt
-	$(BIN)/uv pip compile --universal --python-version 3.11 -q requirements-ray.in -o requirements-ray.txt
+	for file in requirements requirements-dev requirements-ray; do \
+		$(BIN)/uv pip compile $(UPGRADE) --universal --python-version 3.11 -q $$file.in -o $$file.txt || exit 1; \
+	done
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; set PYTHON=..."; exit 1; }

@@ -38,7 +38,8 @@ def test_yaml_keeps_the_text_that_stands_there() -> None:
         ("a: 1\n---\nb: 2", "more than one document"),
         ("a: [1", "not YAML at line"),
         ("[" * 9 + "]" * 9, "nests deeper"),
-        ("[" * 20_000, "nests deeper"),
+        ("[" * 900, "nests deeper"),
+        ("[" * 20_000, "nests deeper|not YAML at line 1"),  # newer parsers count by themselves
         ("? [a]\n: b", "a list or a mapping"),
         ("a: \x00", "not YAML"),
         ("x" * (MOST_YAML_BYTES + 1), "larger than 64 KiB"),
