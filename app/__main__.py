@@ -34,12 +34,14 @@ def main(arguments: list[str] | None = None) -> int:
     serve.set_defaults(run=lambda asked: _serve(asked.address, asked.port))
 
     from app.ask_command import add_ask_command
+    from app.calculator_command import add_calculator_command
     from app.describe_command import add_describe_command
     from app.measuring.command import add_profile_command
     from app.migrate_command import add_migrate_command
     from app.prices_command import add_prices_command
 
     add_ask_command(commands, program)
+    add_calculator_command(commands, program)
     add_describe_command(commands)
     add_prices_command(commands)
     add_profile_command(commands)

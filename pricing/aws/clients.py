@@ -5,9 +5,9 @@ from __future__ import annotations
 import threading
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from pricing.aws.errors import aws_call
+from pricing.aws.errors import aws_call, documented_form
 
 if TYPE_CHECKING:
     from boto3 import Session
@@ -21,6 +21,7 @@ PRICING_ENDPOINTS = ("us-east-1", "eu-central-1", "ap-south-1")
 CHINA_PRICING_ENDPOINT = "cn-northwest-1"
 MOST_EC2_CLIENTS = 4  # of some 5 MB each; regions are read one after the other
 SAVINGS_PLANS_REGION = "us-east-1"  # one global endpoint, signed for this region
+CALCULATOR_REGION = "us-east-1"  # the only endpoint
 
 
 def pricing_endpoint_region(near: str | None) -> str:
@@ -115,6 +116,20 @@ class AwsClients:
                     "savingsplans", region_name=SAVINGS_PLANS_REGION, config=self._config()
                 )
             return self._savings_plans
+
+    def calculator(self) -> Any:
+        """The Pricing Calculator, which has one endpoint for all regions; boto3's stubs do not have it."""
+        with self._lock, aws_call("bcm-pricing-calculator", "bcm-pricing-calculator:CreateWorkloadEstimate"):
+            opened: Any = self._opened()
+            return opened.client("bcm-pricing-calculator", region_name=CALCULATOR_REGION, config=self._config())
+
+    def account(self) -> str:
+        """The twelve digits of the account that the credentials are of."""
+        call = "sts GetCallerIdentity"
+        with self._lock, aws_call(call, "sts:GetCallerIdentity"), documented_form(call):
+            opened: Any = self._opened()
+            client = opened.client("sts", region_name=CALCULATOR_REGION, config=self._config())
+            return str(client.get_caller_identity()["Account"])
 
     def _opened(self) -> Session:
         import boto3

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from pricing.aws.collected import Collected
-from pricing.aws.errors import UnexpectedReply, Unreachable, aws_call
+from pricing.aws.errors import UnexpectedReply, Unreachable, aws_call, documented_form
 from pricing.aws.products import (
     BARE_METAL_FAMILY,
     LINUX_BARE_METAL,
@@ -93,6 +94,18 @@ def _read_missing_families(clients: AwsClients, collected: Collected, progress: 
         except UnexpectedReply as error:
             collected.leave_out(f"{family} could not be asked for: {error.message}")
             return
+
+
+def usage_of(clients: AwsClients, instance_type: str, region: str) -> tuple[str, str]:
+    """(usage type, operation) under which a region bills a type of Linux on demand. Raises `AwsError` for none."""
+    wanted = {"regionCode": region, **LINUX_ON_DEMAND, "instanceType": instance_type}
+    for page in _pages(clients, _filters(wanted)):
+        for text in page:
+            with documented_form(CALL):
+                said = json.loads(text)["product"]["attributes"]
+                if not str(said["operation"]).endswith(":CB"):
+                    return str(said["usagetype"]), str(said["operation"])
+    raise UnexpectedReply(f"The price list has no on-demand {instance_type} in {region}.")
 
 
 def read_price_list(clients: AwsClients, region: str, progress: Progress = no_progress) -> PriceReading:

@@ -126,6 +126,9 @@ class AwsServer:
         self.page_size = 100
         self.filters_work = True
         self.repeat_token = False
+        self.workloads: dict[str, list[dict[str, object]]] = {}  # usage by the id of an estimate of the calculator
+        self.pricing_takes = 0  # looks at an estimate until it is priced
+        self.refuses_usage = False
 
     @property
     def url(self) -> str:
@@ -322,7 +325,12 @@ class _Handler(BaseHTTPRequestHandler):
             return
         if fault == "slow":
             threading.Event().wait(1)
-        reply = self._products(request) if operation == "GetProducts" else self._rates(request)
+        reply = {
+            "GetProducts": self._products,
+            "CreateWorkloadEstimate": self._workload,
+            "BatchCreateWorkloadEstimateUsage": self._usage,
+            "GetWorkloadEstimate": self._priced,
+        }.get(operation, self._rates)(request)
         self._send(200, json.dumps(reply).encode(), "application/x-amz-json-1.1", cut=fault == "cut")
 
     def _products(self, request: dict[str, object]) -> dict[str, object]:
@@ -336,6 +344,28 @@ class _Handler(BaseHTTPRequestHandler):
             reply["NextToken"] = "1" if self.aws.repeat_token else str(start + size)
         return reply
 
+    def _workload(self, request: dict[str, object]) -> dict[str, object]:
+        made = f"{len(self.aws.workloads):08d}-0000-4000-8000-000000000000"
+        self.aws.workloads[made] = []
+        return {"id": made, "name": request["name"], "status": "VALID"}
+
+    def _usage(self, request: dict[str, object]) -> dict[str, object]:
+        usage: list[dict[str, object]] = request["usage"]  # type: ignore[assignment]
+        if self.aws.refuses_usage:
+            return {"items": [], "errors": [{"key": usage[0]["key"], "errorCode": "BAD_REQUEST"}]}
+        self.aws.workloads[str(request["workloadEstimateId"])] += usage
+        return {"items": [{"id": request["workloadEstimateId"], **entry} for entry in usage], "errors": []}
+
+    def _priced(self, request: dict[str, object]) -> dict[str, object]:
+        made = {"id": request["identifier"], "costCurrency": "USD"}
+        if self.aws.pricing_takes:
+            self.aws.pricing_takes -= 1
+            return {**made, "status": "UPDATING"}
+        hourly = {product.attributes["usagetype"]: float(product.hourly) for product in self.aws.products}
+        usage = self.aws.workloads[str(request["identifier"])]
+        cost = sum(float(str(entry["amount"])) * hourly[str(entry["usageType"])] for entry in usage)
+        return {**made, "status": "VALID", "totalCost": cost}
+
     def _rates(self, request: dict[str, object]) -> dict[str, object]:
         start, size = int(str(request.get("nextToken") or 0)), self.aws.page_size
         reply: dict[str, object] = {"searchResults": self.aws.rates[start : start + size]}
@@ -348,6 +378,10 @@ class _Handler(BaseHTTPRequestHandler):
         if fault in XML_ERRORS:
             status, code = XML_ERRORS[fault]
             self._send(status, XML_ERROR.format(code=code).encode(), "text/xml")
+            return
+        if action == "GetCallerIdentity":
+            said = "<GetCallerIdentityResult><Account>111122223333</Account></GetCallerIdentityResult>"
+            self._send(200, f"<GetCallerIdentityResponse>{said}</GetCallerIdentityResponse>".encode(), "text/xml")
             return
         inner = {"DescribeSpotPriceHistory": self._spot, "DescribeCapacityBlockOfferings": self._blocks}.get(action)
         if inner is None:
