@@ -175,7 +175,7 @@ def serve(asks: Sequence[Ask]) -> list[Served]:
         fleet = Fleet([asks[n].layouts[i] for n, i in places], [ask.scenario for ask in asks], owner, kind)
         fleet.hold_upper_ends([None if (highs := asks[n].highs) is None else highs[:, i] for n, i in places])
         made = fleet.answer(partial(_caps, asks, owner, row))
-        for number in np.unique(owner).tolist():
+        for number in sorted(set(owner.tolist())):
             mine = owner == number
             answers[number] = _placed(answers[number], taken(made, np.flatnonzero(mine)), row[mine])
     return answers
@@ -184,7 +184,7 @@ def serve(asks: Sequence[Ask]) -> list[Served]:
 def _caps(asks: Sequence[Ask], owner: Ints, row: Ints, least: Ints, meets: Bools) -> Ints:
     """Copies up to which each layout is searched."""
     caps = np.full(len(owner), NO_CAP, dtype=np.int64)
-    for number in np.unique(owner).tolist():
+    for number in sorted(set(owner.tolist())):
         ask, mine = asks[number], np.flatnonzero(owner == number)
         if ask.affordable is not None:
             copies, does = np.zeros(len(ask.layouts), dtype=np.int64), np.zeros(len(ask.layouts), dtype=np.bool_)

@@ -58,6 +58,8 @@ class Weigher:
         self.market, self.judgements = market, tuple(judgements)
         self.weighed = self._weigh((), unserved(Ask(question.scenario, ())))
         self.drafting = 0  # candidates that draft, whether they were worth building or not
+        self._holdings: dict[int, Holding | None] = {}
+        self._asked: dict[tuple[int, str, PurchaseOption], Scenario] = {}
 
     def _weigh(self, layouts: Sequence[Layout], served: Served) -> Weighed:
         return weigh(self.question, layouts, served, self.market, self.judgements)
@@ -235,6 +237,11 @@ class Weigher:
             yield f"the engine does not start: {held.engine_starts_reason}"
 
     def holding(self, row: int) -> Holding | None:
+        if row not in self._holdings:
+            self._holdings[row] = self._held(row)
+        return self._holdings[row]
+
+    def _held(self, row: int) -> Holding | None:
         laid = self.weighed.layouts[row].laid
         if laid.refusal is not None or laid.skipped:
             return None
@@ -268,21 +275,10 @@ class Weigher:
     def _scenario(self, layout: Layout, purchase: Purchase, replicas: int) -> Scenario:
         asked, variant = self.question.scenario, self.variants[layout.variant]
         placement, drafted = layout.laid.placement, layout.drafting.drafted if layout.drafting else None
-        named = asked if self.question.fixed else decode({"model": variant.model}).scenario  # an id, or a count
+        region = purchase.offer.region if purchase.offer else asked.region
+        buy = purchase.offer.option if purchase.offer else self._unsold
         made = resolved(
-            replace(
-                asked,
-                model=named.model,
-                params=named.params,
-                active=named.active,
-                method=asked.method if self.question.fixed else Method.AUTO,
-                region=purchase.offer.region if purchase.offer else asked.region,
-                buy=purchase.offer.option if purchase.offer else self._unsold,
-            ),
-            variant,
-            purchase.machine,
-            tp=placement.tp,
-            replicas=replicas,
+            self._bought(layout.variant, region, buy), variant, purchase.machine, tp=placement.tp, replicas=replicas
         )
         if drafted is not None:
             made = replace(made, spec=drafted.method, spec_tokens=drafted.tokens, accept=drafted.per_token)
@@ -290,6 +286,24 @@ class Weigher:
             price = placement.gpus * self.question.owned[layout.chip].usd_per_gpu_hour
             made = replace(made, price=price, price_as_of=None)
         return made
+
+    def _bought(self, variant: int, region: str, buy: PurchaseOption) -> Scenario:
+        """What was asked, of this variant's model, in this region under this way to pay."""
+        key = (variant, region, buy)
+        if key not in self._asked:
+            asked = self.question.scenario
+            named = asked if self.question.fixed else decode({"model": self.variants[variant].model}).scenario
+            method = asked.method if self.question.fixed else Method.AUTO
+            self._asked[key] = replace(
+                asked,
+                model=named.model,  # an id, or a count
+                params=named.params,
+                active=named.active,
+                method=method,
+                region=region,
+                buy=buy,
+            )
+        return self._asked[key]
 
     @property
     def _unsold(self) -> PurchaseOption:
