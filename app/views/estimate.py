@@ -21,7 +21,7 @@ from app.sources import dashboard_sources
 from app.text import in_markdown
 from app.views import cards, current, good_enough, plans, question_inputs, validated
 from app.views.decision import draw_exports
-from app.views.parts import chart, how, old_price
+from app.views.parts import chart, how, old_price, table_of
 from estimators.latency.estimate import TIMES
 
 
@@ -130,10 +130,8 @@ def draw_latency(chosen: Candidate) -> None:
     rows = []
     for key, name in TIMES.items():
         mean, late = latency.of(key)
-        rows.append((name, span(mean.low, mean.high), seconds(late)))
-    st.dataframe(
-        pd.DataFrame(rows, columns=["", "mean, 80 % interval", "95th percentile"]), hide_index=True, key="latency_table"
-    )
+        rows.append({"": name, "mean, 80 % interval": span(mean.low, mean.high), "95th percentile": seconds(late)})
+    st.dataframe(table_of(rows), hide_index=True, key="latency_table")
     for note in latency.notes:
         st.caption(in_markdown(note))
 
@@ -193,7 +191,7 @@ def _rank(candidate: Candidate) -> tuple[bool, float]:
 
 def _machines_table(candidates: Sequence[Candidate], key: str) -> None:
     st.dataframe(
-        pd.DataFrame([_machine_row(candidate) for candidate in candidates]),
+        table_of([_machine_row(candidate) for candidate in candidates]),
         key=key,
         hide_index=True,
         height=36 + 35 * min(len(candidates), 9),

@@ -84,7 +84,7 @@ def read_link() -> Asked:
 
 def asked() -> Asked:
     """What the boxes hold now."""
-    state = st.session_state.to_dict()
+    state = st.session_state
     return Asked(
         use=state.get("task") or "",
         models=tuple(state.get("q_models") or ()),
@@ -96,7 +96,7 @@ def asked() -> Asked:
         reference=state.get("bar_reference") or REFERENCE,
         task=Task(state.get("bar_task") or Task.INSTRUCTION_FOLLOWING),
         reasoning=bool(state.get("bar_reasoning")),
-        budget=Decimal(str(state["bar_budget"])) if state.get("bar_budget") else None,
+        budget=Decimal(str(state.bar_budget)) if state.get("bar_budget") else None,
         owned=state.get("q_owned") or "",
     )
 
