@@ -52,7 +52,7 @@ def styled(figure: go.Figure, *, height: int) -> go.Figure:
     return figure
 
 
-class Drawn(BaseFigure):
+class Drawn(BaseFigure):  # type: ignore[misc]  # plotly has no types
     """A figure ready to be sent, which whoever draws it takes for plotly's own and does not look through again."""
 
     def __init__(self, plain: Json) -> None:

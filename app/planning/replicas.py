@@ -488,14 +488,15 @@ class Fleet:
 
     def _server(self, which: Ints, flight: Floats | None) -> Server:
         """The servers of `which`; drafting is timed at `flight` requests, or, as in one estimate, at a full server."""
-        stack, whole_batch = self._stack(), self._kind.whole_batch and flight is not None
-        if len(which) == len(self._plans) and not whole_batch and stack.draft is None and (np.diff(which) == 1).all():
+        stack, flights = self._stack(), flight if self._kind.whole_batch else None
+        every = len(which) == len(self._plans) and bool((np.diff(which) == 1).all())
+        if every and flights is None and stack.draft is None:
             return stack.server
         shard, rates, scheduler, request = (
             taken(part, which) for part in (stack.shard, stack.rates, stack.scheduler, stack.request)
         )
-        if whole_batch:
-            scheduler = replace(scheduler, running=np.maximum(1.0, flight))
+        if flights is not None:
+            scheduler = replace(scheduler, running=np.maximum(1.0, flights))
         if stack.draft is not None:
             draft = taken(stack.draft, which)
             running = scheduler.running if flight is None else np.minimum(flight, scheduler.running)

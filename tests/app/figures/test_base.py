@@ -1,4 +1,4 @@
-"""Figures are sent as they are: they have to be what plotly's own object, which checks every property, makes of them."""
+"""Figures are sent as they are: they have to be what plotly's own object, which checks all, makes of them."""
 
 from __future__ import annotations
 
