@@ -32,6 +32,7 @@ THINK_S = 5.0
 THINK_ALONE_S = 1.0
 CHANGES, CHANGES_ALONE = 3, 12  # of each person; of one who is alone
 LONGEST_S = 300.0
+VISITS, VISITS_BEFORE, VISITS_AT_ONCE = 1_000, 300, 10  # Streamlit keeps 128 that have left for those who come back
 
 
 @dataclass(slots=True)
@@ -50,6 +51,10 @@ class Person:
         if value is not None:
             self.boxes[self.moved].double_value = value
             asked.rerun_script.query_string = f"concurrency={value}"
+        return await self.ask(asked)
+
+    async def ask(self, asked: BackMsg) -> float:
+        """Send this with what is in the boxes; returns the seconds until the run it asks for has ended."""
         asked.rerun_script.widget_states.widgets.extend(self.boxes.values())
         asked.rerun_script.cached_message_hashes.extend(self.cached)
         started = time.perf_counter()
@@ -80,11 +85,11 @@ class Person:
             self.moved = drawn.id
         box = self.boxes.setdefault(drawn.id, WidgetState(id=drawn.id))
         if kind == "selectbox" and drawn.options:
-            box.string_value = drawn.options[drawn.default]
+            box.string_value = drawn.raw_value if drawn.set_value else drawn.options[drawn.default]
         elif kind in ("text_input", "text_area"):
-            box.string_value = drawn.default
-        elif kind == "number_input" and drawn.id != self.moved and drawn.HasField("default"):
-            box.double_value = drawn.default
+            box.string_value = drawn.value if drawn.set_value else drawn.default
+        elif kind == "number_input" and drawn.id != self.moved and (drawn.set_value or drawn.HasField("default")):
+            box.double_value = drawn.value if drawn.set_value else drawn.default
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,6 +149,30 @@ def crowd(sizes: Sequence[int], script: str = "app/server.py", *, boxes: int = 0
         server = psutil.Process().children()[-1]
         asyncio.run(serve(base, 1, fresh, server))  # what only the first visitor waits for
         return [asyncio.run(serve(base, people, fresh, server)) for people in sizes]
+
+
+async def come_and_go(base: str, visits: int) -> None:
+    """So many people open the page and leave, a few at a time."""
+    address = f"{base.replace('http', 'ws', 1)}/_stcore/stream"
+
+    async def visit() -> None:
+        async with connect(address, max_size=None, compression=None, ping_interval=None) as socket:
+            await Person(socket).run()
+
+    for _ in range(visits // VISITS_AT_ONCE):
+        await asyncio.gather(*(visit() for _ in range(VISITS_AT_ONCE)))
+
+
+def bench_visits(visits: int = VISITS) -> tuple[str, str]:
+    """(what, by how much the process grows over so many visits that come and go)."""
+    with tempfile.TemporaryDirectory() as folder, dashboard(Path(folder)) as base:
+        server = psutil.Process().children()[-1]
+        asyncio.run(come_and_go(base, VISITS_BEFORE))
+        before = server.memory_info().rss
+        asyncio.run(come_and_go(base, visits))
+        after = server.memory_info().rss
+    grown = f"{(after - before) / 1e6:+.0f} MB, from {before / 1e6:.0f} to {after / 1e6:.0f} MB"
+    return f"memory over {visits:,} visits opened and closed", grown
 
 
 def bench_people(sizes: Sequence[int] = PEOPLE) -> Iterator[tuple[str, str]]:
