@@ -18,7 +18,7 @@ import numpy as np
 from app.exploring.likelihood import Likelihood, likelihood
 from app.exploring.repricing import place_of, repriced
 from app.exploring.sensitivity import MOST_HOURS, Assumption, assumptions_of
-from app.exploring.standing import NEAR, Standing, Winner, slowed, stand, winner_of
+from app.exploring.standing import NEAR, Standings, Winner, slowed, stand, winner_of
 from app.planning.budget import QUESTION_S, Allowance, OutOfBudget
 from app.planning.contenders import PlanKey, cheapest_by_plan, contenders, reweighed
 from app.planning.ground import NEARLY, Ground
@@ -100,7 +100,7 @@ class Decided:
 
 
 Asked: TypeAlias = tuple[int, int, Question, float]  # of which book and version of the sources, what, traffic off by
-_standings: TimedCache[Asked, Standing] = TimedCache(entries=4, seconds=SECONDS_KEPT)  # each holds its book
+_standings: TimedCache[Asked, Standings] = TimedCache(entries=4, seconds=SECONDS_KEPT)  # each holds its book
 _decided: TimedCache[Asked, Decided] = TimedCache(entries=40, seconds=SECONDS_KEPT)
 _likely: TimedCache[Asked, Likelihood] = TimedCache(entries=40, seconds=SECONDS_KEPT)
 
@@ -129,8 +129,8 @@ def _asked(question: Question, sources: VersionedSources, traffic_percent: float
     return id(sources.book), sources.version, question, traffic_percent
 
 
-def _standing(question: Question, sources: VersionedSources) -> Standing:
-    def made() -> Standing:
+def _standing(question: Question, sources: VersionedSources) -> Standings:
+    def made() -> Standings:
         with Allowance().spending():
             return stand(question, sources)
 
@@ -140,7 +140,7 @@ def _standing(question: Question, sources: VersionedSources) -> Standing:
         raise out.refusal from None
 
 
-def decide(standing: Standing) -> Decided:
+def decide(standing: Standings) -> Decided:
     """What would change what comes first, as far as the time allows."""
     budget, found, stopped = Allowance(MOST_S), list[Outlook](), ""
     rival_offer = _rival_offer(standing)
@@ -163,7 +163,7 @@ def decide(standing: Standing) -> Decided:
     )
 
 
-def _outlooks(standing: Standing, rival_offer: Offer | None) -> Iterator[Outlook]:
+def _outlooks(standing: Standings, rival_offer: Offer | None) -> Iterator[Outlook]:
     """What is cheap to find comes first: where the time runs out, the rest is missing."""
     scenario, bar = standing.question.scenario, standing.question.bar
     if (own := standing.winner.offer) is not None and own.usd_per_hour > 0:
@@ -185,7 +185,7 @@ def _hours_matter(question: Question) -> bool:
     return not question.owned and (mixed or question.budget_usd_per_month is not None)
 
 
-def _assumed(standing: Standing, assumption: Assumption) -> Outlook:
+def _assumed(standing: Standings, assumption: Assumption) -> Outlook:
     """A load, a length, a limit or hours, both ways."""
     now = assumption.value
     low = max(1.0, now / FARTHEST) if assumption.whole else now / FARTHEST
@@ -196,7 +196,7 @@ def _assumed(standing: Standing, assumption: Assumption) -> Outlook:
     )  # fmt: skip
 
 
-def _toward(standing: Standing, assumption: Assumption, end: float) -> Flip | None:
+def _toward(standing: Standings, assumption: Assumption, end: float) -> Flip | None:
     """The nearest flip between the present value and `end`."""
 
     def asked(value: float) -> Question:
@@ -214,7 +214,7 @@ def _toward(standing: Standing, assumption: Assumption, end: float) -> Flip | No
     )
 
 
-def _between_ends(standing: Standing, end: Question, *, heavier: bool, monotone: bool) -> Ground:
+def _between_ends(standing: Standings, end: Question, *, heavier: bool, monotone: bool) -> Ground:
     """The cells that could come first on the way from the present question to `end`.
 
     What grows dearer the heavier the load costs at least what it does at the lighter end, and the winner at most what
@@ -291,7 +291,7 @@ def _between(before: float, value: float, parts: int, whole: bool, digits: int, 
     return points
 
 
-def _price(standing: Standing, offer: Offer, key: str, times: float) -> Outlook:
+def _price(standing: Standings, offer: Offer, key: str, times: float) -> Outlook:
     """One price moves: nothing is served anew."""
     now = float(offer.usd_per_hour)
     elsewhere = [
@@ -321,13 +321,13 @@ def _price(standing: Standing, offer: Offer, key: str, times: float) -> Outlook:
     )  # fmt: skip
 
 
-def _least_on(standing: Standing, offer: Offer) -> float:
+def _least_on(standing: Standings, offer: Offer) -> float:
     """Dollars a month of the cheapest plan at this price."""
     costs = standing.costs.items()
     return min(usd for plan, usd in costs if (plan.machine, plan.region, plan.option) == place_of(offer))
 
 
-def _rival_offer(standing: Standing) -> Offer | None:
+def _rival_offer(standing: Standings) -> Offer | None:
     """The price of another machine whose plan costs least: the one that needs the least discount to come first."""
     own = standing.winner.offer
     for key in sorted(standing.costs, key=lambda key: standing.costs[key]):
@@ -338,7 +338,7 @@ def _rival_offer(standing: Standing) -> Offer | None:
     return None
 
 
-def _speed(standing: Standing) -> Outlook:
+def _speed(standing: Standings) -> Outlook:
     """The plan's accelerator is slower than estimated for everything, all others are as estimated."""
     winner, weigher = standing.winner, standing.winner.weigher
     names = np.array([chip.machine.accelerator.name for chip in weigher.chips])
@@ -358,7 +358,7 @@ def _speed(standing: Standing) -> Outlook:
     return Outlook(key="speed", name=own, now=1.0, low=1.0, high=FARTHEST, up=flip)
 
 
-def _quality(standing: Standing, bar: QualityBar) -> Outlook:
+def _quality(standing: Standings, bar: QualityBar) -> Outlook:
     """The bar moves: nothing is served anew. It matters where the plan's own quality falls short of it, and where one
     that is as cheap begins to pass; downwards as far as variants were weighed."""
     weigher, now, key = standing.winner.weigher, bar.minimum_ratio, standing.winner.key
@@ -380,7 +380,7 @@ def _quality(standing: Standing, bar: QualityBar) -> Outlook:
     )  # fmt: skip
 
 
-def _moved(standing: Standing, bar: QualityBar, step: int, before: int) -> Flip | None:
+def _moved(standing: Standings, bar: QualityBar, step: int, before: int) -> Flip | None:
     """The flip with the bar at `step` thousandths of the reference, if it is one."""
     weigher, there = standing.winner.weigher, replace(bar, minimum_ratio=step / PERMILLE)
     judgements = tuple(judge(v.model, v.precision, v.kv, there) for v in weigher.variants)

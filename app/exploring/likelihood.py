@@ -17,7 +17,7 @@ from statistics import NormalDist
 
 import numpy as np
 
-from app.exploring.standing import Standing, slowed
+from app.exploring.standing import Standings, slowed
 from app.planning.contenders import PlanKey, cheapest_by_plan, contenders, key_of
 from app.planning.ground import weighed_together
 from app.planning.loads import workload_of
@@ -60,7 +60,7 @@ class Likelihood:
         return min(self.apart, self.together), max(self.apart, self.together)
 
 
-def likelihood(standing: Standing, traffic_percent: float = 0.0) -> Likelihood:
+def likelihood(standing: Standings, traffic_percent: float = 0.0) -> Likelihood:
     """`traffic_percent`: with 80 % certainty traffic is within that of what was said, up or down: 50 is from two thirds
     to half more."""
     scenario, own = standing.question.scenario, standing.winner.key
@@ -90,7 +90,7 @@ def likelihood(standing: Standing, traffic_percent: float = 0.0) -> Likelihood:
 
 
 def _weighed(
-    standing: Standing, factors: Floats, traffics: Sequence[float]
+    standing: Standings, factors: Floats, traffics: Sequence[float]
 ) -> tuple[Mapping[PlanKey, Floats], Mapping[PlanKey, Spread], Mapping[PlanKey, str]]:
     """(dollars a month by traffic and factor, range of speed, accelerator) of each plan that could be the cheapest."""
     lightest = _asked(standing.question, float(factors[0]), min(traffics))

@@ -50,7 +50,7 @@ class Winner:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Standing:
+class Standings:
     """The question weighed once, with the plan that comes first."""
 
     ground: Ground
@@ -102,7 +102,7 @@ def winner_of(weigher: Weigher, which: Bools | None = None) -> Winner | None:
     return None if way is None else Winner(weigher=weigher, way=way)
 
 
-def stand(question: Question, sources: Sources) -> Standing:
+def stand(question: Question, sources: Sources) -> Standings:
     """Raises `Refusal` where nothing can be weighed, or no plan meets every limit."""
     ground = ground_of(question, sources)
     weigher, benches = ground.weighed(sources.book)
@@ -113,7 +113,7 @@ def stand(question: Question, sources: Sources) -> Standing:
             field="model",
             remedy="The first screen says which limit would have to give.",
         )
-    return Standing(ground=ground, benches=benches, book=sources.book, winner=winner)
+    return Standings(ground=ground, benches=benches, book=sources.book, winner=winner)
 
 
 def slowed(scenario: Scenario, times: float) -> Scenario:
