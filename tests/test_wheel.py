@@ -15,11 +15,13 @@ import pytest
 
 from app.exploring.calibration import formula_version, tables
 from app.public import DISTRIBUTION, __version__, estimate, recommend
+from estimators.database.schema import newest
 from estimators.provenance import Refusal
 from tests.conftest import ROOT
 from tools import wheel_backend
 
 NEEDED = ("numpy", "numpy.libs", "yaml", "sqlalchemy", "regex", "typing_extensions.py")  # to answer; no dashboard
+TO_MIGRATE = ("alembic", "mako", "markupsafe")
 QUESTION = {"model": "8B", "rate": 5, "ttft": 1, "precisions": ["bf16", "fp8"]}
 
 
@@ -41,7 +43,7 @@ def empty(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     install = [sys.executable, "-m", "pip", "--python", str(python), "install", "--quiet", "--no-deps", "--no-index"]
     subprocess.run([*install, str(wheel)], check=True)
     site = home / "lib" / f"python{sys.version_info.major}.{sys.version_info.minor}" / "site-packages"
-    for name in NEEDED:
+    for name in (*NEEDED, *TO_MIGRATE):
         there = Path(sysconfig.get_paths()["platlib"]) / name
         if there.exists():
             (site / name).symlink_to(there)
@@ -85,6 +87,7 @@ def test_the_command_answers_in_an_empty_environment(empty: Path) -> None:
     kept = empty / "plan.yaml"
     assert run(empty, command, "estimate", "--model", "8B", "--keep", str(kept)).returncode == 0
     assert run(empty, command, "check", str(kept)).returncode == 0
+    assert run(empty, command, "migrate").stdout == f"The database is at revision {newest()}, before none.\n"
 
 
 @pytest.mark.slow
