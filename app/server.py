@@ -24,6 +24,7 @@ from app.base_path import UnderBasePath
 from app.gate import HOSTS, Gate, hosts
 from app.headers import FRAME_ANCESTORS, SecurityHeaders, frame_ancestors
 from app.logs import LOGS, set_up_logs
+from app.memory_kept import give_memory_back
 from app.sockets import answer_without_delay
 from app.sources import dashboard_sources
 from app.start_link import StartLink
@@ -66,6 +67,7 @@ def _prepare_hub() -> None:
 @asynccontextmanager
 async def lifespan(_app: st.App) -> AsyncIterator[None]:
     set_up_logs(os.environ.get(LOGS))
+    give_memory_back()
     answer_without_delay()
     await anyio.to_thread.run_sync(_warm)
     threading.Thread(target=_prepare_hub, name="hub-preload", daemon=True).start()

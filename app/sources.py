@@ -239,7 +239,7 @@ class LocalSources:
             found = self._hub.fetch(model_id, revision)
         except Refusal as refusal:
             if not self._resting:
-                self._refusals.put(key, refusal)
+                self._refusals.put(key, refusal.kept())
                 self._judge(model_id, refusal)
             raise
         except Exception as fault:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 
 class Refusal(ValueError):
@@ -21,6 +22,11 @@ class Refusal(ValueError):
         self.field = field
         self.message = message
         self.remedy = remedy
+
+    def kept(self) -> Self:
+        """Itself, fit to be kept: a traceback holds every frame it passed, and those all that was worked out there."""
+        self.__context__ = None
+        return self.with_traceback(None)
 
 
 @contextmanager

@@ -103,7 +103,7 @@ def answer(question: Question, asked: Scenario, sources: Sources) -> Answer:
             found = recommend(question, sources, shown=1, told=False)
             own = _as_published(question, asked, sources) if _wider(question, asked) else None
     except Refusal as refused:
-        refusal, own = refused, None
+        refusal, own = refused.kept(), None
     except OutOfBudget as out:
         refusal = stopped = out.refusal
         own = None

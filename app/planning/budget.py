@@ -16,7 +16,7 @@ from contextvars import ContextVar
 
 from estimators.provenance import Refusal
 
-QUESTION_S = 2.4  # of one processor; 37 models against a quality bar take 1.5 at first, every later question less
+QUESTION_S = 2.2  # of one processor; 37 models against a quality bar take 1.5 at first, every later question less
 LARGE_S = 0.1  # what one run of a page has taken so far, from which on it makes way; a usual page's plan takes this
 DEAR_S = 1.0  # what takes longer goes on alone; a question of one model takes a third
 WAIT_S = 10.0  # for another's dear work to end

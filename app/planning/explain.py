@@ -57,7 +57,7 @@ def explain(scenario: Scenario, variant: Variant, way: Deployment) -> Candidate:
             instances=0,
             offer=way.offer,
             reasons=(*reasons, refusal.message),
-            refusal=refusal,
+            refusal=refusal.kept(),
         )
     limits = tuple(_limits(scenario, latency))
     reasons += misses(scenario, memory.fits, memory.memory_bytes_per_gpu, memory.memory_budget_bytes_per_gpu, limits)

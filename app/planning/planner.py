@@ -104,7 +104,7 @@ def _planning(scenario: Scenario, sources: Sources, whole: bool) -> Planning:
         )
         return (yield from _place(replace(result, draft=draft), variant, sources.book, whole))
     except Refusal as refusal:
-        return replace(result, refusal=refusal)
+        return replace(result, refusal=refusal.kept())
 
 
 def _spec(scenario: Scenario, sources: Sources) -> ModelSpec:

@@ -362,7 +362,7 @@ class Bench:
                 self._draft,
             )
         except Refusal as refusal:
-            return Laid(placement=placement, refusal=refusal)
+            return Laid(placement=placement, refusal=refusal.kept())
         return Laid(placement=placement, held=held, budget_bytes=budget, replica=replica)
 
     def _check_cut(self, placement: Placement) -> None:
@@ -372,7 +372,7 @@ class Bench:
                 check_cut(self._precision.spec, layout(placement, self._settings.engine))
                 self._cuts[placement] = None
             except Refusal as refusal:
-                self._cuts[placement] = refusal
+                self._cuts[placement] = refusal.kept()
         if (known := self._cuts[placement]) is not None:
             raise known
 
@@ -404,7 +404,7 @@ class Bench:
             try:
                 self._sweep = Sweep(self._precision, self._workload, self._settings, self._draft)
             except Refusal as refusal:
-                self._sweep = refusal
+                self._sweep = refusal.kept()
         if isinstance(self._sweep, Refusal):
             raise self._sweep
         return self._sweep

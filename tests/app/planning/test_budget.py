@@ -90,6 +90,14 @@ def test_many_layouts_that_need_thousands_of_copies_are_searched_by_doubling(mon
     assert next(rounds) < 100
 
 
+def test_a_refusal_that_is_kept_holds_nothing_of_what_was_worked_out() -> None:
+    """Its traceback once held the frames it had passed, and they all 200,000 objects of a question."""
+    refused = remembered_plan(Scenario(model=MODEL, gpu="H100", gpus=7), SOURCES)
+    kept = [refused.refusal, *(candidate.refusal for candidate in refused.candidates)]
+    assert any(kept)
+    assert [one.__traceback__ or one.__context__ for one in kept if one is not None] == [None] * sum(map(bool, kept))
+
+
 def test_work_is_stopped_when_its_seconds_are_spent_and_says_the_way_out() -> None:
     with pytest.raises(OutOfBudget, match=r"stopped after 2\.5 s of work") as stopped:
         working(Allowance(2.5, clock(0.1).__next__))
