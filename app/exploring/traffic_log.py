@@ -12,13 +12,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from app.exploring.arrivals import ArrivalCounter, Arrivals, moment_of
+from app.planning.budget import checkpoint
 from estimators.memory.footprint import LONGEST_CONTEXT
 from estimators.provenance import Refusal
 
 KEPT = 20_000  # requests of a sample
 LONGEST_LINE = 20_000_000  # characters; a detailed report of `vllm bench serve` is one line
 MOST_LINES = 50_000_000
-LOOKED_AT = 1_000  # lines before a log without a length is given up
+LOOKED_AT = 1_000  # lines before a log without a length is given up, and between two looks at what it has cost
 DEEPEST = 6  # objects inside objects that a length is looked for in
 # What OpenAI's usage, vLLM's and GuideLLM's files, Mooncake's and Azure's traces call them, in lower case.
 PROMPT_NAMES = ("prompt_tokens", "input_tokens", "prompt_token_count", "prompt_len", "input_len", "input_length",
@@ -69,7 +70,9 @@ def read_log(lines: Iterable[str]) -> TrafficLog:
     chance = random.Random(0)  # noqa: S311 - no secret: the same log is sampled alike
     kept: list[LoggedRequest] = []
     requests, unread, came = 0, 0, ArrivalCounter()
-    for found in _exchanges(lines):
+    for number, found in enumerate(_exchanges(lines)):
+        if number % LOOKED_AT == 0:
+            checkpoint()
         if found is None:
             unread += 1
             if unread >= LOOKED_AT and not requests:
@@ -111,6 +114,8 @@ def _exchanges(lines: Iterable[str]) -> Iterator[LoggedRequest | None]:
 
 
 def _cells(text: str) -> list[str]:
+    if '"' not in text:
+        return [cell.strip() for cell in text.split(_delimiter(text))]
     try:
         return [cell.strip() for cell in next(csv.reader([text], delimiter=_delimiter(text)), [])]
     except csv.Error:  # a cell without end

@@ -19,6 +19,7 @@ from app.exploring.load_units import (
 )
 from app.exploring.traffic_log import FORMATS, TrafficLog, read_log
 from app.figures.loads import lengths_and_times
+from app.planning.budget import Allowance, OutOfBudget
 from app.sources import dashboard_sources
 from app.text import in_markdown
 from app.views import current
@@ -80,11 +81,21 @@ def draw_log() -> TrafficLog | None:
         if file is None and not pasted:
             return None
         lines = io.TextIOWrapper(file, encoding="utf-8", errors="replace") if file else io.StringIO(pasted)
+        mark = file.file_id if file else hash(pasted)
+        known: tuple[object, TrafficLog] | None = st.session_state.get("load_log_read")
+        if known is not None and known[0] == mark:
+            return known[1]
         try:
-            return read_log(lines)
+            with Allowance().spending():
+                log = read_log(lines)
         except Refusal as refusal:
             st.error(in_markdown(str(refusal)), icon=":material/error:")
             return None
+        except OutOfBudget:
+            st.error("This log takes too long to read here. Give a part of it.", icon=":material/error:")
+            return None
+        st.session_state["load_log_read"] = mark, log
+        return log
 
 
 def draw(asked: PeopleLoad, log: TrafficLog | None) -> None:

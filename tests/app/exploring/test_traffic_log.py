@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from itertools import count
 
 import pytest
 
 from app.exploring import traffic_log
 from app.exploring.traffic_log import KEPT, LoggedRequest, read_log
+from app.planning.budget import Allowance, OutOfBudget
 from estimators.provenance import Refusal
 
 USAGE = {"prompt_tokens": 900, "completion_tokens": 50, "prompt_tokens_details": {"cached_tokens": 512}}
@@ -91,3 +93,9 @@ def test_a_line_without_end_and_objects_without_end_are_refused(monkeypatch: pyt
     monkeypatch.setattr(traffic_log, "LONGEST_LINE", 10)
     with pytest.raises(Refusal, match="longer than 10 characters"):
         read_log(["1" * 11])
+
+
+def test_a_log_without_end_is_stopped_where_its_reader_has_a_budget() -> None:
+    ticks = count()
+    with pytest.raises(OutOfBudget), Allowance(5.0, lambda: float(next(ticks))).spending():
+        read_log("7,8" for _ in count())
