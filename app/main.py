@@ -75,9 +75,10 @@ else:
         found, shown = None, None
         result = Plan(asked=scenario, resolved=scenario, refusal=unknown)
     else:
-        found = current.answered(scenario, asked, sources, current.own_scores())
+        whole = page.url_path in FIRST
+        found = current.answered(scenario, asked, sources, current.own_scores(), whole=whole)
         shown = current.chosen_card(found, asked, st.session_state.get("choice"))
-        result = current.plan_of(shown, found, scenario, sources, whole=page.url_path in FIRST)
+        result = current.plan_of(shown, found, scenario, sources, whole=whole)
     result = current.with_measurements(result)
     current.remember(result, decoded.problems, found, shown)
     if unknown is None:

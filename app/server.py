@@ -45,12 +45,11 @@ def _warm() -> None:
     import plotly.graph_objects  # noqa: F401
 
     from app.exploring.question_link import Asked, question_of
-    from app.planning.remembered import remembered_answer, remembered_plan
+    from app.planning.remembered import remembered_answer
     from app.scenario import PAGE_MODEL, Scenario, with_page_defaults
 
     first = with_page_defaults(Scenario())
-    remembered_answer(question_of(Asked(), first, (PAGE_MODEL,), ()), first, dashboard_sources())
-    remembered_plan(first, dashboard_sources(), whole=True)
+    remembered_answer(question_of(Asked(), first, (PAGE_MODEL,), ()), first, dashboard_sources(), whole=True)
     gc.collect()
     gc.freeze()
     gc.set_threshold(*COLLECT)

@@ -8,7 +8,7 @@ on evidence of this chip and this model. Plans that coincide are one card.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from enum import StrEnum
@@ -94,8 +94,11 @@ class Answer:
         return next((card for card in self.cards if kind in card.kinds), None)
 
 
-def answer(question: Question, asked: Scenario, sources: Sources) -> Answer:
-    """The cards of `question`, whose model as published is what `asked` says. Raises nothing."""
+def answer(
+    question: Question, asked: Scenario, sources: Sources, planned: Callable[[Scenario], Plan] | None = None
+) -> Answer:
+    """The cards of `question`, whose model as published is what `asked` says: its plan by `planned`, where the caller
+    has its own way to make it. Raises nothing."""
     budget = Allowance()
     found, own, refusal, stopped = None, None, None, None
     try:
@@ -109,7 +112,7 @@ def answer(question: Question, asked: Scenario, sources: Sources) -> Answer:
         own = None
     if own is None and not question.owned:
         asked = replace(asked, region=question.regions[0], buy=question.options[0])
-    plain = own.plan if own else plan(asked, sources, whole=False)
+    plain = own.plan if own else planned(asked) if planned else plan(asked, sources, whole=False)
     ways: list[tuple[Kind, Plan, Candidate]] = []
     named = question.bar is not None or asked.model is None or asked.model in question.models
     if named and plain.chosen is not None and plain.chosen.memory is not None:

@@ -22,7 +22,7 @@ SECONDS_KEPT = 300.0  # a refreshed price or a Hub answer shows within five minu
 
 _plans: TimedCache[tuple[int, Scenario, bool], Plan] = TimedCache(entries=400, seconds=SECONDS_KEPT)
 _answers: TimedCache[tuple[int, Question, bool], Recommendation] = TimedCache(entries=40, seconds=SECONDS_KEPT)
-_cards: TimedCache[tuple[int, Question, Scenario], Answer] = TimedCache(entries=100, seconds=SECONDS_KEPT)
+_cards: TimedCache[tuple[int, Question, Scenario, bool], Answer] = TimedCache(entries=100, seconds=SECONDS_KEPT)
 
 
 class VersionedSources(Sources, Protocol):
@@ -65,11 +65,16 @@ def remembered_recommendation(question: Question, sources: VersionedSources, *, 
         raise stopped.refusal from None
 
 
-def remembered_answer(question: Question, asked: Scenario, sources: VersionedSources) -> Answer:
-    """`answer`, or the same cards as a moment ago."""
+def remembered_answer(
+    question: Question, asked: Scenario, sources: VersionedSources, *, whole: bool = False
+) -> Answer:
+    """`answer`, or the same cards as a moment ago; `whole` for whoever shows the machines weighed beside them, too:
+    the plan as asked is then the one that `remembered_plan` has of them."""
     return _cards.once(
-        (sources.version, question, asked),
-        lambda: answer(question, asked, sources),
+        (sources.version, question, asked, whole),
+        lambda: answer(
+            question, asked, sources, (lambda one: remembered_plan(one, sources, whole=True)) if whole else None
+        ),
         kept=lambda found: _settled(found.asked) and (found.found is not None or found.stopped is None),
     )
 

@@ -69,7 +69,8 @@ class Weigher:
         replicas would do, for every layout, which says what drafting could bring."""
         if served is None:
             (served,) = serve([self.asking(layouts, bounds=bounds)])
-        self.weighed = joined(self.weighed, self._weigh(layouts, served))
+        new = self._weigh(layouts, served)
+        self.weighed = joined(self.weighed, new) if self.weighed.layouts else new
 
     def asking(self, layouts: Sequence[Layout], *, bounds: bool = False) -> Ask:
         """These layouts to be served under the question's load."""

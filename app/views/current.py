@@ -22,8 +22,11 @@ from estimators.provenance import Refusal
 from estimators.quality.scores import Score
 
 
-def answered(scenario: Scenario, asked: Asked, sources: LocalSources, own: Sequence[Score] = ()) -> Answer | None:
-    """The cards of what is asked; None for a link's own price, and for loads that ask how much a machine can do."""
+def answered(
+    scenario: Scenario, asked: Asked, sources: LocalSources, own: Sequence[Score] = (), *, whole: bool = False
+) -> Answer | None:
+    """The cards of what is asked, `whole` with the machines beside them weighed; None for a link's own price, and for
+    loads that ask how much a machine can do."""
     if scenario.price is not None or scenario.load is not None:
         return None
     try:
@@ -39,7 +42,7 @@ def answered(scenario: Scenario, asked: Asked, sources: LocalSources, own: Seque
     for model in question.models:  # all at once, so that a slow Hub is waited for once
         if "/" in model:
             sources.coming(model)
-    return remembered_answer(question, plain, sources)
+    return remembered_answer(question, plain, sources, whole=whole)
 
 
 def chosen_card(found: Answer | None, asked: Asked, choice: str | None) -> Card | None:
