@@ -1,4 +1,5 @@
-"""How many people one process serves: `python -m tests.bench_people 1 20 50 100`. Figures to read, not assertions.
+"""How many people one process serves: `python -m tests.bench_people 1 20 50 100`. Figures to read, not assertions;
+with `--keep` before the numbers they are kept, with their date, in people.csv and in the README.
 
 Each person is what a browser is to the server: a socket that speaks Streamlit's own protocol. All open the same link
 at once; then each changes "People at once" every five seconds, to a number nobody had before, and waits for the end of
@@ -8,7 +9,9 @@ the run. The same people then use a bare page of as many boxes and texts, so tha
 from __future__ import annotations
 
 import asyncio
+import csv
 import itertools
+import os
 import random
 import statistics
 import sys
@@ -16,6 +19,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 
 import psutil
@@ -24,7 +28,9 @@ from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from streamlit.proto.WidgetStates_pb2 import WidgetState
 from websockets.asyncio.client import ClientConnection, connect
 
+from app.measuring.accuracy import between
 from tests.browser.conftest import dashboard
+from tests.conftest import ROOT
 
 PEOPLE = (1, 20, 50, 100)
 MOVED = "People at once"
@@ -175,10 +181,34 @@ def bench_visits(visits: int = VISITS) -> tuple[str, str]:
     return f"memory over {visits:,} visits opened and closed", grown
 
 
-def bench_people(sizes: Sequence[int] = PEOPLE) -> Iterator[tuple[str, str]]:
-    """(what, figures of the first screen and of the bare page) for each number of people."""
+KEPT = Path(__file__).with_name("people.csv")
+COLUMNS = (
+    "people",
+    "page",
+    "p50_ms",
+    "p95_ms",
+    "opened_p50_ms",
+    "opened_p95_ms",
+    "cpu_ms",
+    "memory_mb",
+    "source",
+    "as_of",
+)
+BEGIN, END = "<!-- people:begin -->", "<!-- people:end -->"
+
+
+def both_pages(sizes: Sequence[int]) -> tuple[list[Served], list[Served]]:
+    """Ours, then a bare page of as many boxes and texts."""
     ours = crowd(sizes)
-    bare = crowd(sizes, "tests/bench_bare_page.py", boxes=ours[0].boxes, texts=ours[0].texts)
+    return ours, crowd(sizes, "tests/bench_bare_page.py", boxes=ours[0].boxes, texts=ours[0].texts)
+
+
+def bench_people(sizes: Sequence[int] = PEOPLE, *, keep: bool = False) -> Iterator[tuple[str, str]]:
+    """(what, figures of the first screen and of the bare page) for each number of people."""
+    busy = os.getloadavg()[0]  # by others, before this begins
+    ours, bare = both_pages(sizes)
+    if keep:
+        keep_figures(ours, bare, busy)
     yield "the first screen", f"{ours[0].boxes} boxes, {ours[0].texts} other elements; the bare page has as many"
     for own, plain in zip(ours, bare, strict=True):
         people = f"{own.people} {'person' if own.people == 1 else 'people'}"
@@ -194,9 +224,54 @@ def _pair(own: tuple[float, ...], plain: tuple[float, ...]) -> str:
     return f"{said[0]} (bare {said[1]}, ratio {statistics.median(own) / statistics.median(plain):.1f})"
 
 
+def keep_figures(ours: Sequence[Served], bare: Sequence[Served], busy: float) -> None:
+    """Into people.csv and the README, in place of those that were there."""
+    source = f"python -m tests.bench_people; {os.cpu_count()} cores, load average {busy:.1f} before it began"
+    with KEPT.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(COLUMNS)
+        for page, several in (("ours", ours), ("bare", bare)):
+            for served in several:
+                times = (quantile(t, q) for t in (served.changed_s, served.opened_s) for q in (0.5, 0.95))
+                figures = [f"{value:.0f}" for value in (*(1e3 * t for t in times), 1e3 * served.cpu_s)]
+                memory = f"{served.memory_bytes / 1e6:.0f}"
+                writer.writerow((served.people, page, *figures, memory, source, datetime.now(UTC).date().isoformat()))
+    readme = ROOT / "README.md"
+    readme.write_text(into_readme(readme.read_text(encoding="utf-8")), encoding="utf-8")
+
+
+def as_markdown() -> str:
+    """The figures that are kept, those of the bare page in brackets."""
+    with KEPT.open(newline="", encoding="utf-8") as file:
+        rows = {(row["page"], row["people"]): row for row in csv.DictReader(file)}
+    lines = [
+        "| people | a change, p50 / p95 | opened at once, p50 / p95 | CPU of a change | memory |",
+        "|---|---|---|---|---|",
+    ]
+    for (page, people), own in rows.items():
+        if page == "bare":
+            continue
+        plain = rows["bare", people]
+        changed, opened = (
+            f"{own[one]} / {own[other]} ms ({plain[one]} / {plain[other]})"
+            for one, other in (("p50_ms", "p95_ms"), ("opened_p50_ms", "opened_p95_ms"))
+        )
+        cpu, memory = f"{own['cpu_ms']} ms ({plain['cpu_ms']})", f"{own['memory_mb']} MB ({plain['memory_mb']})"
+        lines.append(f"| {people} | {changed} | {opened} | {cpu} | {memory} |")
+    made = next(iter(rows.values()))
+    return "\n".join((*lines, "", f"{made['as_of']}, {made['source'].partition('; ')[2]}."))
+
+
+def into_readme(text: str) -> str:
+    """The README with its table of these figures made anew."""
+    return between(text, BEGIN, END, as_markdown())
+
+
 def main() -> None:
-    for what, figures in bench_people(tuple(map(int, sys.argv[1:])) or PEOPLE):
+    sizes = tuple(int(text) for text in sys.argv[1:] if text != "--keep") or PEOPLE
+    for what, figures in bench_people(sizes, keep="--keep" in sys.argv):
         print(f"{what:<52} {figures}", flush=True)
+    print("{:<52} {}".format(*bench_visits()), flush=True)
 
 
 if __name__ == "__main__":
