@@ -65,9 +65,7 @@ def remembered_recommendation(question: Question, sources: VersionedSources, *, 
         raise stopped.refusal from None
 
 
-def remembered_answer(
-    question: Question, asked: Scenario, sources: VersionedSources, *, whole: bool = False
-) -> Answer:
+def remembered_answer(question: Question, asked: Scenario, sources: VersionedSources, *, whole: bool = False) -> Answer:
     """`answer`, or the same cards as a moment ago; `whole` for whoever shows the machines weighed beside them, too:
     the plan as asked is then the one that `remembered_plan` has of them."""
     return _cards.once(
