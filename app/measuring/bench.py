@@ -24,8 +24,10 @@ from pathlib import Path
 from app.measuring.accuracy import between
 from app.measuring.estimates import device_estimates
 from app.measuring.jobs import ROOT, device_assignment, measurement_store, start
+from app.measuring.models import SAMPLE, config_of_measured
 from estimators.architecture import catalogue
 from estimators.measuring.comparison import compare
+from estimators.measuring.device.machine import cpu_name
 from estimators.measuring.jobs.job_request import DeviceJob, spare_threads
 from estimators.measuring.jobs.job_state import JobState, Status
 from estimators.measuring.jobs.process import device_key, lock_path, try_lock
@@ -35,17 +37,6 @@ from estimators.precision import Weights
 
 TABLE = ROOT / "estimators" / "measuring" / "data" / "figures.csv"
 COLUMNS = ("figure", "case", "value", "unit", "target", "source", "as_of")
-SMALL = "a Llama of 50M parameters"
-SMALL_CONFIG = {
-    "model_type": "llama",
-    "architectures": ["LlamaForCausalLM"],
-    "hidden_size": 512,
-    "num_hidden_layers": 8,
-    "intermediate_size": 1408,
-    "num_attention_heads": 8,
-    "num_key_value_heads": 4,
-    "vocab_size": 32000,
-}
 MODELS = ("HuggingFaceTB/SmolLM2-135M-Instruct", "HuggingFaceTB/SmolLM2-360M-Instruct", "Qwen/Qwen2.5-0.5B-Instruct")
 REPEATS = 5
 REQUESTS = 200
@@ -57,7 +48,7 @@ Row = dict[str, object]
 
 
 def job(model: str, weights: Weights = Weights.BF16, **more: object) -> DeviceJob:
-    config = SMALL_CONFIG if model == SMALL else catalogue.load_config(model)
+    config = config_of_measured(model, catalogue.load_config)
     shape = {"prompt_tokens": 256, "output_tokens": 32, "threads": spare_threads()} | more
     return DeviceJob(model=model, config=config, weights=weights, **shape)  # type: ignore[arg-type]
 
@@ -77,17 +68,10 @@ def measured(store: MeasurementStore, asked: DeviceJob) -> Measurement:
 
 def row(figure: str, case: str, value: float, unit: str, target: str) -> Row:
     busy = os.getloadavg()[0]
-    source = f"python -m app.measuring.bench; {_cpu()}, {os.cpu_count()} cores, load average {busy:.1f}"
+    source = f"python -m app.measuring.bench; {cpu_name()}, {os.cpu_count()} cores, load average {busy:.1f}"
     made = (figure, case, f"{value:.4g}", unit, target, source, f"{datetime.now(UTC):%Y-%m-%d}")
     print(f"{figure:<44} {case:<52} {value:8.3g} {unit:<8} target {target} (load {busy:.1f})", flush=True)
     return dict(zip(COLUMNS, made, strict=True))
-
-
-def _cpu() -> str:
-    for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
-        if line.startswith("model name"):
-            return line.partition(":")[2].strip()
-    return "CPU"
 
 
 def repeated_medians(store: MeasurementStore) -> Iterator[Row]:
@@ -101,10 +85,10 @@ def repeated_medians(store: MeasurementStore) -> Iterator[Row]:
 
 def first_figure(store: MeasurementStore) -> Iterator[Row]:
     """From the click to the measurement in the store, micro-benchmark of the device included."""
-    asked = job(SMALL, prompt_tokens=512, output_tokens=64)
+    asked = job(SAMPLE, prompt_tokens=512, output_tokens=64)
     started = time.monotonic()
     measured(store, asked)
-    yield row("click to first figure", f"{SMALL}, bf16, 512 + 64 tokens", time.monotonic() - started, "second", "30")
+    yield row("click to first figure", f"{SAMPLE}, bf16, 512 + 64 tokens", time.monotonic() - started, "second", "30")
 
 
 def estimates(store: MeasurementStore) -> Iterator[Row]:

@@ -2,106 +2,47 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from decimal import Decimal
 from functools import partial
 
 import pandas as pd
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from app.format import gib, plural, seconds, significant, usd
 from app.measuring.estimates import device_estimates
-from app.measuring.jobs import device_assignment, endpoint_assignment, measurement_store, start
+from app.measuring.hourly import hourly
+from app.measuring.jobs import endpoint_assignment, measurement_store, set_up_assignment, start
+from app.measuring.models import SAMPLE, config_of_measured
 from app.measuring.overlay import beside_plan, effects, memory_effect, sentences, with_own_measurements
 from app.planning.plan import Plan
 from app.sources import dashboard_sources
 from app.text import in_markdown
 from app.views import current
 from app.views.authority import may_measure
+from app.views.measure_here import draw_here, go_on, own_job_open
 from app.views.parts import uploader
 from estimators.architecture import catalogue
 from estimators.hardware.catalogue import find_accelerator
 from estimators.latency.estimate import Interval
 from estimators.measuring.comparison import Comparison, compare, verdict, vllm_serve_line
-from estimators.measuring.jobs.environment import is_set_up, ray_address
-from estimators.measuring.jobs.job_request import DeviceJob, spare_threads
 from estimators.measuring.jobs.store import MeasurementStore
 from estimators.measuring.measurement import Measurement, Way, export_json, import_json
 from estimators.measuring.server.guard import EndpointPolicy
+from estimators.measuring.server.guidellm import find_guidellm
 from estimators.measuring.server.reports import read_guidellm
 from estimators.measuring.server.sweep import SweepPlan
 from estimators.precision import Weights
 from estimators.provenance import Refusal
-from estimators.workload import Engine
-
-DTYPES = ["bf16", "fp32", "fp16", "int8", "int4", "nf4"]
-
-
-def draw_device(store: MeasurementStore, plan: Plan) -> None:
-    cluster = bool(ray_address())
-    if not cluster and not is_set_up():
-        st.info("Measuring on this machine needs its own environment: run `make profile-setup` once.")
-        return
-    st.markdown(
-        "The model is built from its configuration with random weights: nothing is downloaded, gated models work too."
-    )
-    first, second, third, fourth, fifth = st.columns(5)
-    if cluster:
-        said = "An accelerator of the Ray cluster, such as L4; empty measures on a CPU of any node."
-        chip = first.text_input("Accelerator", key="job_chip", max_chars=60, placeholder="CPU", help=said)
-        device = "cuda" if chip else "cpu"
-    else:
-        chip, said = "", "cpu, cuda or cuda:1"
-        device = first.text_input("Device", "cpu", key="job_device", max_chars=12, help=said)
-    dtype = second.selectbox("Precision", DTYPES, key="job_dtype")
-    batch = third.number_input("Batch", 1, 256, 1, key="job_batch")
-    layers = fourth.number_input(
-        "Layers", 1, 500, None, key="job_layers", placeholder="all", help="Fewer run shallow and scale."
-    )
-    gpus = fifth.number_input(
-        "GPUs",
-        1,
-        16,
-        1,
-        key="job_gpus",
-        disabled=device != "cuda",
-        help="Layers are laid over several, one after another.",
-    )
-    left, middle, right = st.columns(3)
-    prompt = left.number_input("Tokens in", 1, 131_072, min(plan.asked.prompt, 512), key="job_prompt")
-    output = middle.number_input("Tokens out", 2, 4_096, min(plan.asked.output, 64), key="job_output")
-    draft = right.text_input(
-        "Draft model", key="job_draft", max_chars=200, placeholder="none", help="Its step costs only: no speed-up."
-    ).strip()
-    model = (plan.asked.model or "").partition("@")[0]
-    if st.button(
-        f"Measure {in_markdown(model) or 'a model'}", type="primary", key="measure_device", disabled=not model
-    ):
-        if own_job_open(store):
-            return
-        try:
-            job = DeviceJob(
-                model=model,
-                config=dashboard_sources().config(plan.asked.model or ""),
-                weights=Weights(dtype),
-                prompt_tokens=prompt,
-                output_tokens=output,
-                batch=batch,
-                device=device,
-                gpus=gpus if device == "cuda" else 1,
-                layers=layers,
-                threads=spare_threads(),
-                draft=draft,
-                draft_config=dashboard_sources().config(draft) if draft else None,
-            )
-            assignment = device_assignment(job, find_accelerator(chip).name if chip else "")
-            st.session_state.job = start(store, assignment, "the page")
-        except Refusal as refusal:
-            st.error(in_markdown(str(refusal)))
+from pricing.cost import usd_per_million_tokens
 
 
 def draw_endpoint(store: MeasurementStore, plan: Plan) -> None:
     model = (plan.asked.model or "").partition("@")[0]
     st.markdown(
-        "Start a server with random weights, then measure it. It must be on this dashboard's list of allowed hosts."
+        "Start a server with random weights, then measure it. It must be on this dashboard's list of allowed hosts "
+        "(`RIGHTSIZE_ENDPOINT_HOSTS`)."
     )
     chosen = plan.chosen.placement if plan.chosen else None
     if model:
@@ -119,14 +60,20 @@ def draw_endpoint(store: MeasurementStore, plan: Plan) -> None:
     key = right.text_input(
         "API key", type="password", key="endpoint_key", max_chars=300, help="Stays in memory; in no log, link or store."
     )
-    left, right = st.columns(2)
+    left, middle, right = st.columns(3)
     levels = left.multiselect("Requests at a time", [1, 2, 4, 8, 16, 32, 64, 128], [1, 4, 16], key="endpoint_levels")
+    said = "As the server calls it; empty takes the only one it lists."
+    served = middle.text_input(
+        "Served name", key="endpoint_model", placeholder="its only model", max_chars=200, help=said
+    )
     chip = right.text_input("Accelerator of the server", key="endpoint_chip", placeholder="such as L4", max_chars=60)
-    if st.button("Measure the server", type="primary", key="measure_endpoint", disabled=not url):
-        if own_job_open(store):
-            return
+    here, there = st.columns(2)
+    ours = here.button("Measure the server", type="primary", key="measure_endpoint", disabled=not url)
+    theirs = _guidellm_button(there, store, url)
+    if (ours or theirs) and not own_job_open(store):
         try:
             sweep = SweepPlan(
+                model=served.strip(),
                 prompt_tokens=plan.asked.prompt,
                 output_tokens=plan.asked.output,
                 concurrencies=tuple(sorted(levels)) or (1,),
@@ -134,10 +81,24 @@ def draw_endpoint(store: MeasurementStore, plan: Plan) -> None:
                 weights=plan.precision.weights if plan.precision else Weights.BF16,
                 accelerator=find_accelerator(chip).name if chip else "",
             )
-            assignment = endpoint_assignment(url, sweep, EndpointPolicy.from_environment(), key)
+            assignment = endpoint_assignment(url, sweep, EndpointPolicy.from_environment(), key, guidellm=theirs)
             st.session_state.job = start(store, assignment, "the page")
         except Refusal as refusal:
             st.error(in_markdown(str(refusal)))
+
+
+def _guidellm_button(place: DeltaGenerator, store: MeasurementStore, url: str) -> bool:
+    """Whether GuideLLM is to send the requests; where there is none, a button that installs it."""
+    if find_guidellm() is not None:
+        said = "The same prompts and loads; its report is read like one you bring."
+        return place.button("Measure with GuideLLM", key="measure_guidellm", disabled=not url, help=said)
+    said = "Makes an environment with GuideLLM and transformers serve, 1.6 GB; `make serving-setup` does the same."
+    if place.button("Set GuideLLM up", key="set_up_guidellm", help=said) and not own_job_open(store):
+        try:
+            st.session_state.job = start(store, set_up_assignment("serving"), "the page")
+        except Refusal as refusal:
+            st.error(in_markdown(str(refusal)))
+    return False
 
 
 def draw_report(store: MeasurementStore, plan: Plan) -> None:
@@ -170,16 +131,6 @@ def _keep(store: MeasurementStore, plan: Plan, document: str | bytes, chip: str,
     return f"{store.add(made)} of {len(made)} measurements were new and are kept."
 
 
-def own_job_open(store: MeasurementStore) -> bool:
-    """Whether this visit's last job is still open: one at a time, however often a button is pressed."""
-    mine = st.session_state.get("job")
-    state = store.job(mine) if mine is not None else None
-    if state is None or not state.open:
-        return False
-    st.info("Your measurement is waiting or running; the next can start when it has ended.")
-    return True
-
-
 @st.fragment(run_every=1.0)
 def draw_queue() -> None:
     """Jobs of everybody, with progress; redraws itself once a second."""
@@ -200,6 +151,8 @@ def draw_queue() -> None:
         return
     ended = store.job(mine)
     del st.session_state["job"]
+    if go_on(store, ended):
+        st.rerun()
     st.session_state.ended = None if ended is None else f"{ended.status.value.replace('_', ' ')}: {ended.message}"
     if ended is not None and ended.results:
         st.session_state.shown_measurement = ended.results[0]
@@ -244,13 +197,32 @@ def _title(made: Measurement) -> str:
 def _rows(store: MeasurementStore, plan: Plan, made: Measurement) -> tuple[Comparison, ...]:
     asked = plan.asked.model or ""
     mine = asked.partition("@")[0].casefold() == made.model.casefold()
-    if made.engine is Engine.TRANSFORMERS and (mine or catalogue.find(made.model) is not None):
-        try:
-            config = dashboard_sources().config(asked if mine else made.model)
-            return compare(made, **device_estimates(store, made, config))
-        except Refusal as refusal:
-            st.caption(in_markdown(str(refusal)))
-    return beside_plan(plan, made)
+    known = mine or made.model == SAMPLE or catalogue.find(made.model) is not None
+    if made.way is not Way.ATTACHED or not known:
+        return beside_plan(plan, made)
+    price = _price(plan, made)
+    try:
+        config = config_of_measured(asked if mine else made.model, dashboard_sources().config)
+        return compare(made, **device_estimates(store, made, config), usd_per_million=price)
+    except Refusal as refusal:
+        st.caption(in_markdown(str(refusal)))
+        return compare(made, usd_per_million=price)
+
+
+def _price(plan: Plan, made: Measurement) -> Callable[[float], Decimal] | None:
+    """Dollars per million tokens at a rate, on the machine that was measured: as sold, or as somebody says."""
+    sold = hourly(dashboard_sources().book, made.accelerator, made.gpus, plan.asked.region)
+    said = (
+        f"Empty: {usd(sold.usd, cents=True)}, {sold.said}."
+        if sold
+        else "Nobody sells this machine by its name: say what it costs you."
+    )
+    given = st.number_input(
+        "Dollars an hour of this machine", 0.0, 10_000.0, None, key=f"usd_{made.accelerator}_{made.gpus}",
+        placeholder=usd(sold.usd, cents=True) if sold else "none: no dollars per token", help=said, width=280,
+    )  # fmt: skip
+    dollars = Decimal(str(given)) if given else sold.usd if sold else None
+    return None if dollars is None else partial(usd_per_million_tokens, dollars)
 
 
 def _text(row: Comparison, value: float) -> str:
@@ -330,7 +302,7 @@ def draw(plan: Plan) -> None:
         return
     device, server, report = st.tabs(["On this machine", "A running server", "A report you have"])
     with device:
-        draw_device(store, plan)
+        draw_here(store, plan)
     with server:
         draw_endpoint(store, plan)
     with report:

@@ -23,6 +23,7 @@ from estimators.measuring.device.assembly import Depth, assemble
 from estimators.measuring.device.bench import DeviceBench
 from estimators.measuring.device.building import GPU_SHARE, build, dtype_of, libraries, out_of_memory
 from estimators.measuring.device.fit_check import refuse_too_big
+from estimators.measuring.device.machine import cpu_name, proc_bytes
 from estimators.measuring.device.timing import Run, repeat
 from estimators.measuring.jobs.job_request import DeviceJob, from_json, total_layers
 from estimators.measuring.jobs.process import end_with_parent
@@ -109,7 +110,7 @@ def run_job(job: DeviceJob, tell: Tell) -> None:
 
 def free_bytes(torch: Any, job: DeviceJob) -> int | None:
     if job.device == "cpu":
-        return _proc("/proc/meminfo", "MemAvailable")
+        return proc_bytes("/proc/meminfo", "MemAvailable")
     if job.gpus == 1:
         return int(torch.cuda.mem_get_info(job.device)[0])
     return int(GPU_SHARE * sum(torch.cuda.mem_get_info(number)[0] for number in range(job.gpus)))
@@ -148,7 +149,7 @@ def device_facts(job: DeviceJob) -> DeviceFacts:
     """Name, driver and memory: by NVML on CUDA, by /proc on the CPU."""
     if job.device == "cpu":
         return DeviceFacts(
-            name=_cpu_name(), kind="cpu", memory_bytes=_proc("/proc/meminfo", "MemTotal"), threads=job.threads
+            name=cpu_name(), kind="cpu", memory_bytes=proc_bytes("/proc/meminfo", "MemTotal"), threads=job.threads
         )
     import pynvml
     import torch
@@ -159,23 +160,6 @@ def device_facts(job: DeviceJob) -> DeviceFacts:
     memory = int(torch.cuda.get_device_properties(number).total_memory)
     name = str(torch.cuda.get_device_name(number))
     return DeviceFacts(name=name, kind="cuda", driver=f"{driver}, CUDA {torch.version.cuda}", memory_bytes=memory)
-
-
-def _cpu_name() -> str:
-    with contextlib.suppress(OSError):
-        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()[:80]
-    return "CPU"
-
-
-def _proc(path: str, key: str) -> int | None:
-    """Bytes from a "Key:  123 kB" line, None where there is no such file."""
-    with contextlib.suppress(OSError):
-        for line in Path(path).read_text(encoding="ascii", errors="replace").splitlines():
-            if line.startswith(key + ":"):
-                return int(line.split()[1]) * 1024
-    return None
 
 
 def give_back_memory() -> None:
@@ -206,7 +190,7 @@ class RunningModel:
         give_back_memory()
         if self.bench.cuda:
             return sum(int(self.torch.cuda.memory_allocated(number)) for number in self.numbers())
-        return _proc("/proc/self/status", "VmRSS") or 0
+        return proc_bytes("/proc/self/status", "VmRSS") or 0
 
     def reset_peak(self) -> None:
         give_back_memory()
@@ -227,7 +211,7 @@ class RunningModel:
         if self.bench.cuda:
             peak = sum(int(self.torch.cuda.max_memory_allocated(number)) for number in self.numbers())
         else:
-            peak = _proc("/proc/self/status", "VmHWM") or 0
+            peak = proc_bytes("/proc/self/status", "VmHWM") or 0
         return peak - self.before if peak > self.before else None
 
     def measure(self, seconds: float, told: Any) -> Depth:

@@ -75,7 +75,11 @@ def run(command: Sequence[str], said: Callable[[str], None], settings: Mapping[s
 
 def set_up(folder: Path, requirements: Path, told: Told) -> None:
     """The environment at `folder`, with what `requirements` lists. Raises `Failed`; begun anew, it goes on."""
-    (folder / STAMP).unlink(missing_ok=True)
+    stamp = folder / STAMP
+    if stamp.exists() and stamp.stat().st_mtime >= requirements.stat().st_mtime:
+        told(1.0, "it is there already")
+        return
+    stamp.unlink(missing_ok=True)
     python = folder / "bin" / "python"
     told(0.01, "making the environment")
     uv = _uv()
@@ -95,7 +99,7 @@ def set_up(folder: Path, requirements: Path, told: Told) -> None:
             installer.install(["--no-deps", "--index-url", index, torch], lambda line: told(0.1, f"torch: {line}"))
     told(0.6 if torch else 0.1, "installing the libraries")
     installer.install(["-r", str(requirements)], lambda line: told(0.7, line))
-    (folder / STAMP).touch()
+    stamp.touch()
     told(1.0, "done")
 
 

@@ -51,8 +51,15 @@ def test_steady_runs_end_after_two_warm_ups_and_five() -> None:
 
 def test_restless_runs_go_on_to_fifteen() -> None:
     clock = Clock()
-    kept = repeat(clock.run(steps(1, 1, *[1.0, 2.0] * 10)), clock, 1000, silent)
+    kept = repeat(clock.run(steps(1, 1, *[0.5, 1.0] * 10)), clock, 1000, silent)
     assert len(kept) == 15
+
+
+def test_what_twenty_seconds_do_not_settle_is_left_unsettled() -> None:
+    """Two warm-ups of 1 s, then 2 and 4 s in turn: 16 s after five, 20 s after six, 22 s after seven."""
+    clock = Clock()
+    kept = repeat(clock.run(steps(1, 1, *[2.0, 4.0] * 10)), clock, 1000, silent)
+    assert len(kept) == 7
 
 
 def test_a_slow_case_gives_one_run_rather_than_none() -> None:
