@@ -9,12 +9,21 @@ from playwright.sync_api import Page, expect
 
 from estimators.measuring.jobs.environment import is_set_up
 from tests.browser.conftest import dashboard
+from tests.browser.pages import enter
 from tests.conftest import REFERENCE
 from tests.servers.openai import openai_server
 
 pytestmark = pytest.mark.browser
 TOKEN = "a-token-of-enough-characters"
+MAY = {"RIGHTSIZE_PROFILING": "1", "RIGHTSIZE_PROFILING_TOKEN": TOKEN}
 WAIT_MS = 60_000
+
+
+def open_measuring(page: Page, base: str, question: str = "") -> None:
+    """The page as whoever holds the start line's link sees it."""
+    page.set_viewport_size({"width": 1300, "height": 1600})
+    page.goto(f"{base}/measure?{question}&token={TOKEN}")
+    expect(page.get_by_role("tab", name="A running server")).to_be_visible(timeout=WAIT_MS)
 
 
 def test_without_the_switch_nothing_can_be_started(page: Page, base: str) -> None:
@@ -35,7 +44,7 @@ def test_the_link_of_the_start_line_lets_its_browser_measure(
     page: Page, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     folder = tmp_path_factory.mktemp("measure")
-    with dashboard(folder, RIGHTSIZE_PROFILING="1", RIGHTSIZE_PROFILING_TOKEN=TOKEN) as base:
+    with dashboard(folder, **MAY) as base:
         page.goto(f"{base}/measure?prompt=64&token={TOKEN}")
         for _ in range(2):
             expect(page.get_by_role("tab", name="A running server")).to_be_visible(timeout=WAIT_MS)
@@ -55,28 +64,18 @@ def test_the_link_of_the_start_line_lets_its_browser_measure(
 
 def test_a_running_server_is_measured_end_to_end(page: Page, tmp_path_factory: pytest.TempPathFactory) -> None:
     folder = tmp_path_factory.mktemp("measure")
-    settings = {
-        "RIGHTSIZE_PROFILING": "1",
-        "RIGHTSIZE_PROFILING_TOKEN": TOKEN,
-        "RIGHTSIZE_ENDPOINT_HOSTS": "127.0.0.1",
-        "RIGHTSIZE_ENDPOINT_PRIVATE": "1",
-    }
+    settings = MAY | {"RIGHTSIZE_ENDPOINT_HOSTS": "127.0.0.1", "RIGHTSIZE_ENDPOINT_PRIVATE": "1"}
     with openai_server(ttft_s=0.03, itl_s=0.005) as (address, _), dashboard(folder, **settings) as base:
         page.set_viewport_size({"width": 1300, "height": 1400})
         page.goto(f"{base}/measure?prompt=64&output=16")
-        token = page.get_by_label("Profiling token")
-        token.fill("not the token, but as long as one")
-        token.press("Enter")
+        enter(page, "Profiling token", "not the token, but as long as one")
         expect(page.get_by_text("That is not the profiling token")).to_be_visible(timeout=WAIT_MS)
-        token.fill(TOKEN)
-        token.press("Enter")
+        enter(page, "Profiling token", TOKEN)
         page.get_by_role("tab", name="A running server").click()
-        page.get_by_label("Address").fill("http://169.254.169.254/")
-        page.get_by_label("Address").press("Enter")
+        enter(page, "Address", "http://169.254.169.254/")
         page.get_by_role("button", name="Measure the server").click()
         expect(page.get_by_test_id("stAlert").filter(has_text="169.254.169.254")).to_be_visible(timeout=WAIT_MS)
-        page.get_by_label("Address").fill(address)
-        page.get_by_label("Address").press("Enter")
+        enter(page, "Address", address)
         page.get_by_role("button", name="Measure the server").click()
         expect(page.get_by_role("button", name="Use this measurement in the plan")).to_be_visible(timeout=WAIT_MS)
         expect(page.get_by_label("Measurement", exact=True)).to_have_value(re.compile("toy"))
@@ -89,13 +88,10 @@ def test_a_running_server_is_measured_end_to_end(page: Page, tmp_path_factory: p
 def test_a_report_is_chosen_as_a_file_and_kept(page: Page, tmp_path_factory: pytest.TempPathFactory) -> None:
     """Uploads go without Streamlit's cookie: app/gate.py answers for where they come from."""
     folder = tmp_path_factory.mktemp("report")
-    settings = {"RIGHTSIZE_PROFILING": "1", "RIGHTSIZE_PROFILING_TOKEN": TOKEN}
-    with dashboard(folder, **settings) as base:
+    with dashboard(folder, **MAY) as base:
         page.set_viewport_size({"width": 1300, "height": 1400})
         page.goto(f"{base}/measure")
-        token = page.get_by_label("Profiling token")
-        token.fill(TOKEN)
-        token.press("Enter")
+        enter(page, "Profiling token", TOKEN)  # and no cookie, as where no start line gave one
         page.get_by_role("tab", name="A report you have").click()
         page.get_by_test_id("stFileUploaderDropzoneInput").set_input_files(REFERENCE / "guidellm" / "v0.7.4.json")
         keep = page.get_by_role("button", name="Keep it")
@@ -112,20 +108,21 @@ def test_a_report_is_chosen_as_a_file_and_kept(page: Page, tmp_path_factory: pyt
 def test_a_small_model_is_measured_on_the_cpu_and_stands_beside_its_estimate(
     page: Page, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    folder = tmp_path_factory.mktemp("measure-cpu")
-    settings = {"RIGHTSIZE_PROFILING": "1", "RIGHTSIZE_PROFILING_TOKEN": TOKEN}
-    with dashboard(folder, **settings) as base:
-        page.set_viewport_size({"width": 1300, "height": 1600})
-        page.goto(f"{base}/measure?model=HuggingFaceTB/SmolLM2-135M-Instruct&prompt=32&output=8")
-        token = page.get_by_label("Profiling token")
-        token.fill(TOKEN)
-        token.press("Enter")
-        page.get_by_role("button", name="Measure HuggingFaceTB/SmolLM2-135M-Instruct").click()
+    with dashboard(tmp_path_factory.mktemp("measure-cpu"), **MAY) as base:
+        open_measuring(page, base, "model=HuggingFaceTB/SmolLM2-1.7B-Instruct&prompt=32&output=8")
+        expect(page.get_by_text(re.compile("Attached: .+ cores?"))).to_be_visible()
+        # The largest of the family that is quick on whatever CPU this is.
+        measure = page.locator(".st-key-measure_device button")
+        expect(measure).to_have_text(re.compile("^Measure (HuggingFaceTB.SmolLM|a Llama of 50M)"))
+        measure.click()
         use = page.get_by_role("button", name="Use this measurement in the plan")
-        expect(use).to_be_visible(timeout=2 * WAIT_MS)
+        expect(use).to_be_visible(timeout=5 * WAIT_MS)
         expect(page.get_by_text(re.compile("The estimate holds|times the estimate"))).to_be_visible()
         # The plan is of vLLM on a GPU: plain transformers on a CPU has nothing to say about it.
         expect(page.get_by_text("It says nothing of the plan above")).to_be_visible()
+        enter(page, "Dollars an hour of this machine", "0.2")
+        table = page.get_by_test_id("stDataFrame").first
+        expect(table).to_contain_text("Dollars per million output tokens", timeout=WAIT_MS)
         use.click()
         expect(page.get_by_role("button", name="Stop using it in the plan")).to_be_visible(timeout=WAIT_MS)
         expect(page.get_by_test_id("stException")).to_have_count(0)
