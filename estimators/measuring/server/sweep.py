@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-import re
+import random
 import threading
 import time
 import uuid
@@ -14,6 +13,7 @@ from datetime import UTC, datetime
 from estimators.measuring.measurement import DeviceFacts, Measurement, RepeatedReadings, Way
 from estimators.measuring.server.connection import ServerFailure
 from estimators.measuring.server.endpoint import Client, Reply
+from estimators.measuring.server.exposition import kv_usage_share, own_words
 from estimators.measuring.server.prompts import synthetic_prompt, words_for
 from estimators.precision import Weights
 from estimators.provenance import Refusal
@@ -22,12 +22,6 @@ from estimators.workload import Engine
 PROBE_WORDS = (32, 160)
 POLL_S = 1.0  # vLLM refreshes its gauges about once a second
 MOST_REQUESTS = 5_000  # of one sweep
-MAX_METRICS_BYTES = 4 << 20
-# The second name is of releases before vLLM's V1 engine.
-KV_USAGE = ("vllm:kv_cache_usage_perc", "vllm:gpu_cache_usage_perc")
-_SAMPLE = re.compile(
-    r"^([a-zA-Z_:][a-zA-Z0-9_:]*)(?:\{[^\n]*\})?[ \t]+([0-9.eE+-]{1,30})(?:[ \t]+\d+)?[ \t]*$", re.MULTILINE
-)
 
 Progress = Callable[[float, str], None]
 
@@ -50,7 +44,8 @@ class SweepPlan:
     weights: Weights = Weights.AS_PUBLISHED
     accelerator: str = ""
     gpus: int = 1
-    seed: int = 1
+    # Another each time: a server that caches prompts would know them from the last.
+    seed: int = field(default_factory=lambda: random.randrange(1, 1_000_000))  # noqa: S311
 
 
 @dataclass
@@ -61,6 +56,7 @@ class _Level:
     failures: list[str] = field(default_factory=list)
     drained: float | None = None  # when the first stream found no request left
     kv_share: float | None = None
+    own_words: str = ""  # of the server on itself
     lock: threading.Lock = field(default_factory=threading.Lock)
 
 
@@ -152,6 +148,7 @@ def _run_level(client: Client, plan: SweepPlan, model: str, words: int, concurre
             with level.lock:
                 level.readings.append(reading)
 
+    before = client.metrics()
     threads = [threading.Thread(target=stream, daemon=True) for _ in range(concurrency)]
     for thread in threads:
         thread.start()
@@ -162,6 +159,7 @@ def _run_level(client: Client, plan: SweepPlan, model: str, words: int, concurre
         until = time.perf_counter() + POLL_S
         for thread in threads:
             thread.join(max(0.0, until - time.perf_counter()))
+    level.own_words = own_words(before, client.metrics()) if before else ""
     return level
 
 
@@ -221,19 +219,6 @@ def _notes(plan: SweepPlan, level: _Level, served_prompt: int | None) -> tuple[s
         notes.append("The server does not count prompt tokens: a word was taken for a token.")
     if any(reading.output_tokens < plan.output_tokens for reading in level.readings):
         notes.append(f"Some answers ended before the {plan.output_tokens} tokens they were asked for.")
+    if level.own_words:
+        notes.append(level.own_words)
     return tuple(notes)
-
-
-def kv_usage_share(exposition: str) -> float | None:
-    """Share of the KV cache in use, 0 to 1, as vLLM tells on /metrics: of the fullest engine, None when none does."""
-    found = []
-    for name, value in _SAMPLE.findall(exposition[:MAX_METRICS_BYTES]):
-        if name not in KV_USAGE:
-            continue
-        try:
-            share = float(value)
-        except ValueError:
-            continue
-        if math.isfinite(share) and 0.0 <= share <= 1.0:
-            found.append(share)
-    return max(found, default=None)

@@ -1,4 +1,6 @@
-"""Real programs on both sides: `transformers serve` measured by our client and by GuideLLM (`make serving-setup`).
+"""Real programs on both sides: `transformers serve` and llama.cpp's server, measured by our client and by GuideLLM.
+
+They need the environment of `make serving-setup`.
 
 What is held: of twelve requests one after another the quickest first token, the least time between tokens and the
 output rate of GuideLLM lie within a quarter of what our client found just before or just after. What else the machine
@@ -19,7 +21,7 @@ from estimators.measuring.server.guard import EndpointPolicy
 from estimators.measuring.server.sweep import SweepPlan
 from estimators.workload import Engine
 from tests.servers.openai import openai_server
-from tests.servers.transformers_serve import IS_SET_UP, transformers_serve
+from tests.servers.real import IS_SET_UP, llama_cpp, transformers_serve
 
 pytestmark = [
     pytest.mark.slow,
@@ -40,6 +42,12 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]
         yield found
 
 
+@pytest.fixture(scope="module")
+def llama(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with llama_cpp(tmp_path_factory.mktemp("llama")) as found:
+        yield found
+
+
 def measured(assignment: Assignment) -> tuple[tuple[Measurement, ...], list[JobState]]:
     """What a job kept, and everything it told on its way."""
     store = measurement_store()
@@ -57,32 +65,59 @@ def figures(made: Measurement) -> tuple[float, float, float]:
     return made.ttft_s.low, made.itl_s.low, made.output_tok_per_s.median
 
 
-@pytest.mark.flaky(reruns=2)
-def test_our_client_and_guidellm_agree_on_a_real_server(
-    served: tuple[str, str], capsys: pytest.CaptureFixture[str]
-) -> None:
-    address, model = served
-    plan = SweepPlan(
-        model=model,
-        prompt_tokens=128,
-        output_tokens=64,
-        concurrencies=(1,),
-        requests_per_stream=12,
-        engine=Engine.TRANSFORMERS,
-    )
-    ours = [measured(endpoint_assignment(address, plan, LOCAL))[0][0]]
-    (theirs,), told = measured(endpoint_assignment(address, plan, LOCAL, guidellm=True))
-    ours += measured(endpoint_assignment(address, plan, LOCAL))[0]
+def agreed(address: str, model: str, engine: Engine, capsys: pytest.CaptureFixture[str]) -> None:
+    """Ours, GuideLLM's, ours again, each with prompts of its own: printed, and held to each other."""
+    ours = [measured(endpoint_assignment(address, twelve(model, engine), LOCAL))[0][0]]
+    (theirs,), told = measured(endpoint_assignment(address, twelve(model, engine), LOCAL, guidellm=True))
+    ours += measured(endpoint_assignment(address, twelve(model, engine), LOCAL))[0]
     with capsys.disabled():
         for who, made in (("our client", ours[0]), ("GuideLLM", theirs), ("our client", ours[1])):
             first, gap, rate = figures(made)
             print(f"\n{who}: {1e3 * first:.1f} ms to the first token, {1e3 * gap:.2f} ms a token, {rate:.1f} tokens/s")
-    assert (theirs.way, theirs.model, theirs.batch) == (Way.REPORT, model, 1)
+    assert (theirs.way, theirs.batch) == (Way.REPORT, 1)
+    assert {made.model for made in ours} == {theirs.model}
     for made in (*ours, theirs):
-        assert (made.prompt_tokens, made.output_tokens, made.notes) == (128, 64, ())
+        assert (made.prompt_tokens, made.output_tokens) == (128, 64)
     for found, before, after in zip(figures(theirs), figures(ours[0]), figures(ours[1]), strict=True):
         assert (1 - TOLERANCE) * min(before, after) <= found <= (1 + TOLERANCE) * max(before, after)
     assert [state.message for state in told if state.message.startswith("GuideLLM, 1 in flight: 12 of 12")]
+
+
+def twelve(model: str, engine: Engine) -> SweepPlan:
+    return SweepPlan(
+        model=model, prompt_tokens=128, output_tokens=64, concurrencies=(1,), requests_per_stream=12, engine=engine
+    )
+
+
+@pytest.mark.flaky(reruns=2)
+def test_our_client_and_guidellm_agree_on_transformers_serve(
+    served: tuple[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    agreed(*served, Engine.TRANSFORMERS, capsys)
+
+
+@pytest.mark.flaky(reruns=2)
+def test_our_client_and_guidellm_agree_on_llama_cpp(llama: str, capsys: pytest.CaptureFixture[str]) -> None:
+    agreed(llama, "", Engine.VLLM, capsys)
+
+
+@pytest.mark.flaky(reruns=2)
+def test_llama_cpp_says_itself_what_we_measured_of_it_and_knows_no_prompt_from_the_last_time(llama: str) -> None:
+    """Measured twice: a prompt it remembered would have its first token at once."""
+    made = [measured(endpoint_assignment(llama, twelve("", Engine.VLLM), LOCAL))[0][0] for _ in range(2)]
+    (firsts, gaps, _) = zip(*map(figures, made), strict=True)
+    assert min(firsts) > 0.5 * max(firsts)
+    for found, gap in zip(made, gaps, strict=True):
+        (said,) = [note for note in found.notes if note.startswith("By its own /metrics the server took ")]
+        own_ms = float(said.split(" took ")[1].split(" ms a token")[0])
+        assert found.itl_s is not None
+        assert (1 - TOLERANCE) * 1e3 * gap <= own_ms <= (1 + TOLERANCE) * 1e3 * found.itl_s.high
+
+
+def test_two_at_a_time_are_served_together_by_llama_cpp(llama: str) -> None:
+    plan = SweepPlan(prompt_tokens=64, output_tokens=32, concurrencies=(1, 2))
+    made, _ = measured(endpoint_assignment(llama, plan, LOCAL))
+    assert [(found.batch, found.prompt_tokens, found.output_tokens) for found in made] == [(1, 64, 32), (2, 64, 32)]
 
 
 def test_a_server_that_lists_no_model_of_ours_asks_for_its_name(served: tuple[str, str]) -> None:
