@@ -67,9 +67,9 @@ def draw_endpoint(store: MeasurementStore, plan: Plan) -> None:
         "Served name", key="endpoint_model", placeholder="its only model", max_chars=200, help=said
     )
     chip = right.text_input("Accelerator of the server", key="endpoint_chip", placeholder="such as L4", max_chars=60)
-    here, there = st.columns(2)
-    ours = here.button("Measure the server", type="primary", key="measure_endpoint", disabled=not url)
-    theirs = _guidellm_button(there, store, url)
+    buttons = st.container(horizontal=True)
+    ours = buttons.button("Measure the server", type="primary", key="measure_endpoint", disabled=not url)
+    theirs = _guidellm_button(buttons, store, url)
     if (ours or theirs) and not own_job_open(store):
         try:
             sweep = SweepPlan(
@@ -240,11 +240,11 @@ def _draw_comparison(store: MeasurementStore, plan: Plan, made: Measurement) -> 
         {
             "": row.label,
             "Estimated": _text(row, row.estimated.value) if row.estimated else "",
+            "Measured": _text(row, row.measured) if row.measured is not None else "",
+            "Ratio": row.ratio,
             "80 % interval": f"{_text(row, row.estimated.low)} to {_text(row, row.estimated.high)}"
             if row.estimated
             else "",
-            "Measured": _text(row, row.measured) if row.measured is not None else "",
-            "Ratio": row.ratio,
             "Spread": "unstable" if row.unstable else "",
         }
         for row in rows

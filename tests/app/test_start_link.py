@@ -16,6 +16,7 @@ from starlette.testclient import TestClient
 from app.__main__ import main
 from app.start_link import StartLink
 from estimators.measuring.jobs.authority import SWITCH, TICKET, TOKEN, NotAuthorised, authorise, ticket
+from estimators.measuring.server.guard import EndpointPolicy, EndpointRefused, check_endpoint
 from tests.conftest import ROOT
 
 SECRET = "a-token-of-enough-characters"
@@ -129,3 +130,15 @@ def test_elsewhere_and_where_the_operator_has_spoken_nothing_is_switched_on(
     start("--address", address)
     assert {name: started.environment[name] for name in HELD if name in started.environment} == said
     assert capsys.readouterr().out == ""
+
+
+def test_on_this_machine_its_own_servers_may_be_measured(started: Started, monkeypatch: pytest.MonkeyPatch) -> None:
+    start()
+    policy = EndpointPolicy.from_environment(started.environment)
+    assert check_endpoint("http://localhost:8000", policy).port == 8000
+    for elsewhere in ("http://192.168.1.7:8000", "http://169.254.169.254", "http://example.com"):
+        with pytest.raises(EndpointRefused):
+            check_endpoint(elsewhere, policy)
+    monkeypatch.setenv("RIGHTSIZE_ENDPOINT_HOSTS", "models.example")
+    start()
+    assert EndpointPolicy.from_environment(started.environment) == EndpointPolicy(hosts=frozenset({"models.example"}))

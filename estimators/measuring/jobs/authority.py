@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 
+from estimators.measuring.server.guard import HOSTS, PRIVATE
 from estimators.provenance import Refusal
 
 log = logging.getLogger("rightsize")
@@ -76,10 +77,12 @@ def ticket_matches(given: str, environment: Mapping[str, str] = os.environ) -> b
 
 
 def for_this_machine(environment: Mapping[str, str]) -> dict[str, str]:
-    """The switch and a token for a dashboard that only this machine reaches; nothing where the operator has spoken."""
+    """The switch, a token, and servers of this machine as what may be measured, for a dashboard that only this machine
+    reaches; nothing where the operator has spoken."""
     if SWITCH in environment:
         return {}
-    return {SWITCH: "1", TOKEN: environment.get(TOKEN) or secrets.token_urlsafe(24)}
+    servers = {} if HOSTS in environment else {HOSTS: "localhost,127.0.0.1", PRIVATE: "1"}
+    return {SWITCH: "1", TOKEN: environment.get(TOKEN) or secrets.token_urlsafe(24), **servers}
 
 
 def person_matches(claims: Mapping[str, object], environment: Mapping[str, str] = os.environ) -> bool:
