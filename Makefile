@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SET_UP := -m estimators.measuring.jobs.set_up
 
-.PHONY: run test test-fast browser lint format bench pictures calibrate accuracy layouts profile-setup serving-setup ray-setup bench-profile lock update container bench-gpu clean
+.PHONY: run test test-fast browser lint format bench pictures calibrate accuracy layouts profile-setup serving-setup ray-setup bench-profile lock update container bench-gpu bench-newcomer clean
 
 run: $(VENV)/run.stamp
 	$(BIN)/python -m app serve --port $(PORT)
@@ -95,6 +95,10 @@ bench-profile: $(VENV)/run.stamp profile-setup
 # Builds the container without a Docker daemon and tries it: as root, with Debian's buildah and debootstrap; minutes.
 container:
 	sh tests/container/try.sh
+
+# From `make run` in a fresh clone to the first measured figure on the page.
+bench-newcomer: $(VENV)/dev.stamp browser
+	$(BIN)/python -m tests.bench_newcomer
 
 # Measures eight models on the attached NVIDIA GPU beside their estimates, for MINUTES (10), and keeps them as data.
 bench-gpu: $(VENV)/run.stamp profile-setup
