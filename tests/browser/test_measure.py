@@ -12,6 +12,8 @@ from tests.browser.conftest import dashboard
 from tests.browser.pages import enter
 from tests.conftest import REFERENCE
 from tests.servers.openai import openai_server
+from tests.servers.real import IS_SET_UP as SERVING
+from tests.servers.real import llama_cpp
 
 pytestmark = pytest.mark.browser
 TOKEN = "a-token-of-enough-characters"
@@ -83,6 +85,22 @@ def test_a_running_server_is_measured_end_to_end(page: Page, tmp_path_factory: p
         assert TOKEN not in page.url
     log = (folder / "dashboard.log").read_text(encoding="utf-8", errors="replace")
     assert TOKEN not in log
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not SERVING, reason="no .venv-serving: run make serving-setup")
+def test_a_button_drives_guidellm_against_a_real_server(page: Page, tmp_path_factory: pytest.TempPathFactory) -> None:
+    folder = tmp_path_factory.mktemp("guidellm")
+    settings = MAY | {"RIGHTSIZE_ENDPOINT_HOSTS": "127.0.0.1", "RIGHTSIZE_ENDPOINT_PRIVATE": "1"}
+    with llama_cpp(folder) as address, dashboard(folder, **settings) as base:
+        open_measuring(page, base, "prompt=64&output=16")
+        page.get_by_role("tab", name="A running server").click()
+        enter(page, "Address", address)
+        page.get_by_role("button", name="Measure with GuideLLM").click()
+        expect(page.get_by_text(re.compile("GuideLLM, (1|4|16) in flight: [0-9]+ of"))).to_be_visible(timeout=WAIT_MS)
+        expect(page.get_by_label("Measurement", exact=True)).to_have_value(re.compile("tiny"), timeout=5 * WAIT_MS)
+        expect(page.get_by_text(re.compile("GuideLLM 0.8"))).to_be_visible(timeout=WAIT_MS)
+        expect(page.get_by_test_id("stException")).to_have_count(0)
 
 
 def test_a_report_is_chosen_as_a_file_and_kept(page: Page, tmp_path_factory: pytest.TempPathFactory) -> None:
