@@ -6,7 +6,6 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 import streamlit as st
-from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from app.exploring.decision_link import unpinned
 from app.exploring.good_enough import tasks_of
@@ -19,10 +18,10 @@ from app.planning.remembered import remembered_plan
 from app.planning.sentences import precision_name
 from app.sources import dashboard_sources
 from app.text import in_markdown
-from app.uploads import show_uploader
 from app.views import current, question_inputs
 from app.views.asking import draw_ending, draw_table
 from app.views.authority import may_measure
+from app.views.parts import uploader
 from estimators.architecture.hub.pages import HubListing
 from estimators.precision import Weights
 from estimators.provenance import Refusal
@@ -129,9 +128,7 @@ def _draw_results(plan: Plan) -> None:
     st.caption(
         "A results_*.json of lm_eval per model and precision. Runs compare only when task, shots and filter agree."
     )
-    if (run := get_script_run_ctx()) is not None:
-        show_uploader(run.session_id)
-    file = st.file_uploader("File", type=["json"], key="harness_file", max_upload_size=5)
+    file = uploader("File", ["json"], key="harness_file")
     st.text_area("Or paste it", key="harness_json", height=100, max_chars=MOST_RESULTS, placeholder='{"results": ...}')
     bar = question_inputs.asked()
     models = dict.fromkeys([(plan.asked.model or "").partition("@")[0], bar.reference, *current.model_ids()])

@@ -77,15 +77,20 @@ class _Handler(BaseHTTPRequestHandler):
         with manners.lock:
             manners.concurrent += 1
             manners.most_concurrent = max(manners.most_concurrent, manners.concurrent)
+        ended = False
         try:
             with suppress(BrokenPipeError, ConnectionResetError):
-                self._stream(asked)
+                ended = self._stream(asked)
         finally:
             with manners.lock:
                 manners.concurrent -= 1
+        if ended:  # once it is counted no more: who reads this may ask again at once
+            with suppress(BrokenPipeError, ConnectionResetError):
+                self._write(b"data: [DONE]\n\n")
         self.close_connection = True
 
-    def _stream(self, asked: dict) -> None:
+    def _stream(self, asked: dict) -> bool:
+        """Whether all was said but the end."""
         manners = self.server.manners
         self.send_response(200)
         self.send_header("Content-Type", "text/event-stream")
@@ -94,18 +99,18 @@ class _Handler(BaseHTTPRequestHandler):
         fault = manners.behaviour
         if fault == "silent":
             self.server.closing.wait(30)
-            return
+            return False
         if fault == "drips":  # a byte now and then: never idle for long, never done
             while not self.server.closing.wait(0.05):
                 self._write(b"d")
-            return
+            return False
         if fault == "html":
             self._write(b"<html><body>Welcome to the proxy</body></html>\n" * 3)
-            return
+            return False
         if fault == "long line":
             while not self.server.closing.is_set():
                 self._write(b"data: " + b"x" * (1 << 20))
-            return
+            return False
         time.sleep(manners.ttft_s)
         self._event({"choices": [{"index": 0, "delta": {"role": "assistant", "content": ""}}]})
         wanted = asked.get("max_tokens") or asked["max_completion_tokens"]
@@ -116,15 +121,15 @@ class _Handler(BaseHTTPRequestHandler):
                 time.sleep(manners.itl_s if fault != "endless" else 0)
             if pieces == 2 and fault == "hangs mid-stream":
                 self.server.closing.wait(30)
-                return
+                return False
             if pieces == 2 and fault == "closes early":
-                return
+                return False
             if pieces == 1 and fault == "not json":
                 self._write(b"data: {{{ not json\n\n")
-                return
+                return False
             if pieces == 1 and fault == "error event":
                 self._event({"error": {"message": "CUDA out of memory", "code": 500}})
-                return
+                return False
             content = "" if fault == "no text" else "word " * tokens
             self._event({"choices": [{"index": 0, "delta": {"content": content}, "finish_reason": None}]})
             sent += tokens
@@ -133,7 +138,7 @@ class _Handler(BaseHTTPRequestHandler):
             words = len(_prompt(asked).split())
             counted = 1_000_000 if fault == "million tokens" else sent
             self._event({"choices": [], "usage": {"prompt_tokens": words + 11, "completion_tokens": counted}})
-        self._write(b"data: [DONE]\n\n")
+        return True
 
     def _pieces(self, tokens: int) -> Iterator[int]:
         step = self.server.manners.tokens_per_piece
