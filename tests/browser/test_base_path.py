@@ -16,7 +16,7 @@ pytestmark = pytest.mark.browser
 def test_the_plan_on_ones_own_machine_opens_below_the_path(page: Page, tmp_path: Path) -> None:
     with dashboard(tmp_path, path="/tools/sizes") as base:
         page.goto(f"{base}/cost")
-        price = page.get_by_role("spinbutton", name="Price of a machine with")
+        price = page.get_by_role("spinbutton", name="A machine with")
         price.fill("30000", timeout=WAIT_MS)
         price.press("Enter")
         link = page.get_by_role("link", name="Open the plan on this machine")
