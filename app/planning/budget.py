@@ -44,6 +44,7 @@ class Turn:
         self.spent, self.given = 0.0, 0.0
         self._thread, self.ended = threading.current_thread(), False
         with _LOCK:
+            _forget_ended()
             _RUNS.add(self)
 
     @property
@@ -56,12 +57,17 @@ class Turn:
         if self.spent <= LARGE_S or self.given >= MOST_GIVEN * self.spent:
             return False
         with _LOCK:
-            _RUNS.difference_update([run for run in _RUNS if run.over])
+            _forget_ended()
             return any(run.spent < SMALLER * self.spent for run in _RUNS)
 
 
 _RUNS: set[Turn] = set()
 _LOCK = threading.Lock()
+
+
+def _forget_ended() -> None:
+    """With each goes the thread of its page, and so all of a visit that has left."""
+    _RUNS.difference_update([run for run in _RUNS if run.over])
 
 
 class Allowance:

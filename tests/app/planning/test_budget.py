@@ -295,3 +295,13 @@ def test_whose_thread_has_ended_is_no_longer_at_work() -> None:
     large.spent = 1.0
     assert not large.is_in_the_way
     assert {large} == budgets._RUNS
+
+
+def test_the_runs_of_visits_that_left_are_forgotten_with_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(budgets, "_RUNS", set())
+    for _ in range(3):
+        visit = threading.Thread(target=budgets.Turn)
+        visit.start()
+        visit.join()
+    here = budgets.Turn()
+    assert {here} == budgets._RUNS
