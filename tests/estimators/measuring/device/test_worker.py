@@ -101,10 +101,8 @@ def test_other_precisions_are_measured_and_name_their_library(store: Measurement
 def hub_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A local Hub cache that holds acme/tiny with real files."""
     snapshot = tmp_path / "hub" / "models--acme--tiny" / "snapshots" / ("a" * 40)
-    program = ROOT / "tests" / "building_checks.py"
-    subprocess.run(
-        [str(profiling_python()), str(program), str(snapshot)], cwd=ROOT, env=worker_environment(), check=True
-    )
+    program = [str(profiling_python()), "-m", "tests.building_checks", str(snapshot)]
+    subprocess.run(program, cwd=ROOT, env=worker_environment(), check=True)
     refs = snapshot.parents[1] / "refs"
     refs.mkdir()
     (refs / "main").write_text("a" * 40)
