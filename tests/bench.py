@@ -19,7 +19,7 @@ import time
 from pathlib import Path
 
 from tests.bench_decisions import bench_decisions
-from tests.bench_people import PEOPLE, bench_people
+from tests.bench_people import PEOPLE, bench_people, quantile
 from tests.browser.conftest import ROOT, dashboard
 from tests.browser.pages import SETTLED, open_page
 
@@ -29,10 +29,6 @@ CHANGES = 30
 
 def say(what: str, figure: str) -> None:
     print(f"{what:<58} {figure}", flush=True)
-
-
-def quantile(values: list[float], share: float) -> float:
-    return sorted(values)[min(len(values) - 1, int(share * len(values)))]
 
 
 def bench_commands() -> None:

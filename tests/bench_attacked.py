@@ -17,13 +17,10 @@ from pathlib import Path
 
 from tests import attacks
 from tests.attacks import Target
+from tests.bench_people import quantile
 from tests.browser.conftest import dashboard
 
 SPELLS, SPELL_S = 4, 8.0
-
-
-def quantile(values: list[float], share: float) -> float:
-    return sorted(values)[min(len(values) - 1, int(share * len(values)))]
 
 
 def spell(base: str) -> list[float]:

@@ -111,7 +111,7 @@ class Served:
     texts: int
 
 
-def quantile(values: tuple[float, ...], share: float) -> float:
+def quantile(values: Sequence[float], share: float) -> float:
     return sorted(values)[min(len(values) - 1, int(share * len(values)))]
 
 

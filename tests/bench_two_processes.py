@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 
 from tests.app.test_two_processes import nginx
-from tests.bench_people import Served, serve
+from tests.bench_people import Served, quantile, serve
 from tests.browser.conftest import dashboard, free_port
 
 PEOPLE = (100, 150)
@@ -41,14 +41,10 @@ def served(base: str) -> list[Served]:
     return [asyncio.run(serve(base, people, fresh, process)) for people in PEOPLE]
 
 
-def quantile_ms(seconds: tuple[float, ...], share: float) -> float:
-    return 1e3 * sorted(seconds)[int(share * (len(seconds) - 1))]
-
-
 def main() -> None:
     for name, measured in (("one process", one_process), ("two behind nginx", two_processes)):
         for found in measured():
-            p50, p95 = (quantile_ms(found.changed_s, share) for share in (0.5, 0.95))
+            p50, p95 = (1e3 * quantile(found.changed_s, share) for share in (0.5, 0.95))
             print(f"{name}, {found.people} people, a change, p50 / p95   {p50:.0f} / {p95:.0f} ms", flush=True)
 
 

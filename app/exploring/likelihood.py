@@ -23,7 +23,7 @@ from app.planning.ground import weighed_together
 from app.planning.loads import workload_of
 from app.planning.plan import OBJECTIVES
 from app.planning.question import Question
-from app.planning.replicas import Floats, Ints
+from app.planning.stacks import Floats, Ints
 from app.planning.weigh import SAME_PRICE
 from app.planning.weigher import Weigher
 from app.scenario import Scenario

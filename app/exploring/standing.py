@@ -14,7 +14,7 @@ from app.planning.ground import Ground, ground_of, weighed_together
 from app.planning.plan import Candidate
 from app.planning.planner import Sources
 from app.planning.question import Question
-from app.planning.replicas import Bools
+from app.planning.stacks import Bools
 from app.planning.ways import Benches
 from app.planning.weigher import Weigher
 from app.scenario import Scenario

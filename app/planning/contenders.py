@@ -15,7 +15,7 @@ from app.planning.draft_bounds import least_usd
 from app.planning.market import Chip, Market
 from app.planning.quality_bar import Judgement
 from app.planning.question import Question
-from app.planning.replicas import Bools
+from app.planning.stacks import Bools
 from app.planning.ways import Benches, Cell
 from app.planning.weigh import SAME_PRICE, ordered, taken, undominated, weigh
 from app.planning.weigher import Weigher

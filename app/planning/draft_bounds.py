@@ -21,7 +21,8 @@ from app.planning.loads import searches_replicas
 from app.planning.market import Market
 from app.planning.quality_bar import Judgement
 from app.planning.question import Question
-from app.planning.replicas import MOST_REPLICAS, SLACK, Bools, Floats, Ints
+from app.planning.replicas import MOST_REPLICAS, SLACK
+from app.planning.stacks import Bools, Floats, Ints
 from app.planning.ways import Variant
 from app.planning.weigh import Weighed, buy
 from estimators.latency.speculative import tokens_per_step

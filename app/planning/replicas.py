@@ -7,15 +7,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, fields, is_dataclass, replace
-from functools import cached_property, partial
+from dataclasses import dataclass, fields, replace
+from functools import partial
 from typing import Any, cast
 
 import numpy as np
-from numpy.typing import NDArray
 
 from app.planning.budget import checkpoint
 from app.planning.loads import searches_replicas, workload_of
+from app.planning.stacks import ARRAY_LENGTH, Bools, Floats, Ints, Stack, stack_of, taken
 from app.planning.ways import Laid, Layout
 from app.scenario import Scenario
 from estimators.latency.model import solve, upper_factors
@@ -23,67 +23,17 @@ from estimators.latency.numeric import ARRAYS
 from estimators.latency.plan import ReplicaPlan
 from estimators.latency.quantiles import alone, among_others, p95
 from estimators.latency.serving import Scheduler, Server, Steady
-from estimators.latency.sharding import Product, Shard
-from estimators.remembered import Remembered
 from estimators.workload import Engine, Load, Workload
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
-Bools = NDArray[np.bool_]
 
 MOST_REPLICAS = 10_000  # beyond this a population is refused rather than searched
 MOST_DOUBLED = 2**14  # and a rate, which is searched by doubling
 IDLE_RUNNING = 0.05  # requests in flight below which a replica is called idle
-ARRAY_LENGTH = 2048  # below this, numpy spends its time on calls rather than on numbers
 FEW = 6  # layouts that are sooner solved one by one
 MOST_TRIES = 8
 NO_CAP = 2**62
 ENDLESS = 1e12  # requests a second no replica serves
 SLACK = 0.999  # of a bound from another solution of the same steady state, which is found to 1e-4
-STACKS_KEPT = 16  # of up to ARRAY_LENGTH servers each
 PACES_KEPT = 20_000  # of half a kilobyte
-
-
-def stacked(items: Sequence[Any]) -> Any:
-    """The dataclass whose numbers are arrays over `items`; names and flags, which no formula reads, are the first's."""
-    first = items[0]
-    if is_dataclass(first) and not isinstance(first, type):
-        return replace(first, **{f.name: stacked([getattr(item, f.name) for item in items]) for f in fields(first)})
-    if isinstance(first, (int, float)) and not isinstance(first, bool):
-        return np.array(items, dtype=np.float64)
-    return first
-
-
-def taken(stack: Any, which: Ints) -> Any:
-    """The elements `which` of every array of a stack."""
-    if is_dataclass(stack) and not isinstance(stack, type):
-        return replace(stack, **{f.name: taken(getattr(stack, f.name), which) for f in fields(stack)})
-    return stack[which] if isinstance(stack, np.ndarray) else stack
-
-
-class Stack:
-    """The numbers of many servers as arrays, and, where none drafts, the server they make."""
-
-    def __init__(self, plans: Sequence[ReplicaPlan]) -> None:
-        self.shard = stacked([plan.shard for plan in plans])
-        self.rates = stacked([plan.server.rates for plan in plans])
-        self.scheduler = stacked([plan.scheduler for plan in plans])
-        self.request = stacked([plan.request for plan in plans])
-        self.draft = _drafts(plans, self.rates) if any(plan.draft for plan in plans) else None
-
-    @cached_property
-    def server(self) -> Server:
-        return Server(self.shard, self.rates, self.scheduler, self.request, ARRAYS)
-
-
-_STACKS: Remembered[Stack] = Remembered(STACKS_KEPT)
-
-
-def _stack_of(plans: Sequence[ReplicaPlan]) -> Stack:
-    """The stack of these servers, which another load, limit or price does not change."""
-    if len(plans) > ARRAY_LENGTH:
-        return Stack(plans)
-    return _STACKS.of(tuple(plans), None, lambda: Stack(plans))
 
 
 class Paces:
@@ -505,7 +455,7 @@ class Fleet:
 
     def _stack(self) -> Stack:
         if self._parts is None:
-            self._parts = _stack_of(self._plans)
+            self._parts = stack_of(self._plans)
         return self._parts
 
     def _percentiles(self, state: Steady, which: Ints, flight: Floats) -> Pace:
@@ -545,21 +495,6 @@ def _joined(rows: Sequence[tuple[float | bool, ...]]) -> Pace:
         name: np.array(column, dtype=np.float64) for name, column in zip(_NAMES, columns, strict=True)
     }
     return Pace(**made | {"saturated": made["saturated"].astype(np.bool_)})
-
-
-def _drafts(plans: Sequence[ReplicaPlan], rates: Any) -> Any:
-    """What drafts, over all plans: one without drafting drafts no token, in no time, and gains one a step."""
-    first = next(plan.draft for plan in plans if plan.draft is not None)
-    nothing = Product()
-    empty = Shard(linear=nothing, wide=nothing, expert=nothing, head=nothing)
-    none = replace(first, tokens=0, acceptance=0.0, gained=1.0, shard=empty, host_s=0.0)
-    drafts = [plan.draft or none for plan in plans]
-    shards = stacked([draft.shard or empty for draft in drafts])
-    numbers: dict[str, Any] = {
-        name: np.array([getattr(draft, name) for draft in drafts], dtype=np.float64)
-        for name in ("tokens", "acceptance", "gained", "host_s")
-    }
-    return replace(first, shard=shards, rates=rates, **numbers)
 
 
 def _probes(low: Ints, high: Ints, tries: int, *, begun: bool = False) -> Ints:

@@ -15,7 +15,8 @@ from app.planning.loads import workload_of
 from app.planning.market import Market
 from app.planning.quality_bar import Judgement
 from app.planning.question import Question
-from app.planning.replicas import Bools, Floats, Ints, Served
+from app.planning.replicas import Served
+from app.planning.stacks import Bools, Floats, Ints
 from app.planning.ways import Layout
 from app.scenario import Scenario
 from estimators.latency.model import kind_of, spread_highs, upper_factors

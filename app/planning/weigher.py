@@ -18,19 +18,9 @@ from app.planning.plan import Candidate, Holding, Limit, Machine
 from app.planning.quality_bar import Judgement, kept_share
 from app.planning.question import Question
 from app.planning.recommendation import Loosening, Point
-from app.planning.replicas import (
-    MOST_REPLICAS,
-    NO_CAP,
-    Ask,
-    Bools,
-    Floats,
-    Ints,
-    Served,
-    most_held,
-    serve,
-    unserved,
-)
+from app.planning.replicas import MOST_REPLICAS, NO_CAP, Ask, Served, most_held, serve, unserved
 from app.planning.sentences import precision_name
+from app.planning.stacks import Bools, Floats, Ints
 from app.planning.ways import Benches, Layout, Variant
 from app.planning.weigh import SAME_PRICE, Weighed, joined, ordered, taken, undominated, weigh
 from app.scenario import LoadMode, Scenario, decode

@@ -288,22 +288,18 @@ def loop(c: Section, count: int) -> Loop:
     if c.has("n_recurrent_loops"):
         one = 2 if paired(c) else 1
         first, last = (c.count(name, low=0) // one for name in ("n_input_layers", "n_output_layers"))
-        passes, caches = c.count("n_recurrent_loops", high=MAX_PASSES), c.get("recurrent_kv_cache_mode") != "last_loop"
-        return looping(c, "n_input_layers", range(first, count - last), passes, caches=caches)
-    if c.has("loop_num_passes"):
-        layers = range(c.count("loop_layer_index_start", low=0), c.count("loop_layer_index_end"))
-        return looping(c, "loop_layer_index_end", layers, c.count("loop_num_passes", high=MAX_PASSES), within=count)
-    if c.has("total_ut_steps"):
-        return looping(c, "total_ut_steps", range(count), c.count("total_ut_steps", high=MAX_PASSES))
-    return Loop()
-
-
-def looping(
-    c: Section, field: str, layers: range, passes: int, *, caches: bool = True, within: int | None = None
-) -> Loop:
-    if not layers or (within is not None and layers.stop > within):
+        field, passes, layers = "n_input_layers", "n_recurrent_loops", range(first, count - last)
+    elif c.has("loop_num_passes"):
+        field, passes = "loop_layer_index_end", "loop_num_passes"
+        layers = range(c.count("loop_layer_index_start", low=0), c.count(field))
+    elif c.has("total_ut_steps"):
+        field, passes, layers = "num_hidden_layers", "total_ut_steps", range(count)
+    else:
+        return Loop()
+    if not layers or layers.stop > count:
         raise c.error(field, f"loops the layers from {layers.start} to {layers.stop}, which do not all exist")
-    return Loop(layers=layers, passes=passes, caches=caches)
+    caches = c.get("recurrent_kv_cache_mode") != "last_loop"
+    return Loop(layers=layers, passes=c.count(passes, high=MAX_PASSES), caches=caches)
 
 
 def one_layer(

@@ -18,7 +18,8 @@ from app.planning.budget import DEAR_S, LARGE_S, MOST_GIVEN, Allowance, OutOfBud
 from app.planning.question import Question
 from app.planning.recommend import recommend
 from app.planning.remembered import remembered_answer, remembered_plan, remembered_recommendation
-from app.planning.replicas import Fleet, Ints, Pace
+from app.planning.replicas import Fleet, Pace
+from app.planning.stacks import Ints
 from app.scenario import Scenario, decode, with_page_defaults
 from app.sources import LocalSources
 from estimators.architecture import catalogue
