@@ -6,7 +6,6 @@ from collections.abc import Callable
 from decimal import Decimal
 from functools import partial
 
-import pandas as pd
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
@@ -22,7 +21,7 @@ from app.text import in_markdown
 from app.views import current
 from app.views.authority import may_measure
 from app.views.measure_here import draw_here, go_on, own_job_open
-from app.views.parts import uploader
+from app.views.parts import table_of, uploader
 from estimators.architecture import catalogue
 from estimators.hardware.catalogue import find_accelerator
 from estimators.latency.estimate import Interval
@@ -241,7 +240,7 @@ def _draw_comparison(store: MeasurementStore, plan: Plan, made: Measurement) -> 
             "": row.label,
             "Estimated": _text(row, row.estimated.value) if row.estimated else "",
             "Measured": _text(row, row.measured) if row.measured is not None else "",
-            "Ratio": row.ratio,
+            "Ratio": "" if row.ratio is None else f"{row.ratio:.2f}",
             "80 % interval": f"{_text(row, row.estimated.low)} to {_text(row, row.estimated.high)}"
             if row.estimated
             else "",
@@ -249,9 +248,7 @@ def _draw_comparison(store: MeasurementStore, plan: Plan, made: Measurement) -> 
         }
         for row in rows
     ]
-    st.dataframe(
-        pd.DataFrame(table), hide_index=True, column_config={"Ratio": st.column_config.NumberColumn(format="%.2f")}
-    )
+    st.dataframe(table_of(table), hide_index=True)
     st.caption(in_markdown(f"{made.provenance}. " + " ".join(made.notes)))
     _draw_effect(plan, made)
     used: list[str] = st.session_state.setdefault("own_measurements", [])
