@@ -48,7 +48,7 @@ def _after_the_fall(found: WaysToPay, best: WayToPay) -> str:
     term = "year" if best.option.years == 1 else f"{best.option.years} years"
     if risk.needed >= risk.committed:
         return (
-            f"If traffic falls {found.asked.fall} %, the same {plural(found.now, 'machine')} are needed: nothing idles."
+            f"If traffic falls {found.asked.fall} %, as many machines are needed as now ({found.now}): nothing idles."
         )
     idle = f"{risk.committed - risk.needed} of {plural(risk.committed, 'machine')}"
     end = (

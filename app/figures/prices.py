@@ -17,13 +17,14 @@ MOST_DAYS_NAMED = 3
 
 
 def region_ranking(offers: Sequence[Offer], current: str) -> go.Figure:
-    """Hourly price by region, cheapest at the top, the scenario's own region marked."""
+    """Hourly price by region in the order given, the scenario's own region marked, old prices faint."""
     figure = go.Figure(
         go.Bar(
             x=[float(offer.usd_per_hour) for offer in offers],
             y=[in_figure(offer.region) for offer in offers],
             orientation="h",
             marker_color=[ORANGE if offer.region == current else BLUE for offer in offers],
+            marker_opacity=[0.45 if offer.stale else 1 for offer in offers],
             text=[f"{usd(offer.usd_per_hour)}" for offer in offers],
             textposition="outside",
             cliponaxis=False,

@@ -134,9 +134,8 @@ def draw_machine(sources: LocalSources, plan: Plan) -> None:
         if ranked:
             figure = region_ranking(ranked[:12], plan.asked.region)
             chart(figure, key="region_prices", alt=f"Hourly price of {name} by region.")
-            st.caption(
-                f"{option_name(option)}; {plural(len(ranked), 'region')} known to offer it. Dates differ by region."
-            )
+            faint = " Faint bars, behind the others, are old prices." if any(offer.stale for offer in ranked) else ""
+            st.caption(f"{option_name(option)}; {plural(len(ranked), 'region')} known to offer it.{faint}")
         else:
             st.info(in_markdown(f"{name} is not offered as {option_name(option)} in any known region."))
     with right:
