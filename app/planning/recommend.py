@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from app.planning.drafting import matters
 from app.planning.ground import ground_of
+from app.planning.misses import Misses
 from app.planning.plan import Candidate, Limit, Plan, p95_of
 from app.planning.planner import Sources, plan
 from app.planning.quality_bar import Judgement
@@ -37,16 +38,16 @@ def recommend(
     ground = ground_of(question, sources)
     question, variants, judgements = ground.question, ground.variants, ground.judgements
     weigher, benches = ground.weighed(sources.book)
-    ranked = tuple(_ranked(weigher, sources, shown, enough))
+    ranked, misses = tuple(_ranked(weigher, sources, shown, enough)), Misses(weigher)
     return Recommendation(
         question=question,
         plans=ranked,
         weighed=weigher.total,
         drafting=weigher.drafting,
         layouts=len(weigher.layouts),
-        killed=weigher.killed() if told or not ranked else {},
-        nearest=None if ranked else weigher.nearest(),
-        loosenings=() if ranked else tuple(weigher.loosenings()),
+        killed=misses.killed() if told or not ranked else {},
+        nearest=None if ranked else misses.nearest(),
+        loosenings=() if ranked else tuple(misses.loosenings()),
         points=tuple(weigher.points()) if told else (),
         without_evidence=_without_evidence(variants, judgements),
         notes=(*ground.notes, *_about_speculation(question, benches, variants)),

@@ -3,34 +3,30 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
 
-from app.planning.budget import checkpoint
 from app.planning.draft_bounds import worth_building
-from app.planning.loads import searches_replicas, workload_of
+from app.planning.limits import holding, limits_of
+from app.planning.loads import workload_of
 from app.planning.market import Chip, Market, Purchase, instances_needed
 from app.planning.plan import Candidate, Holding, Limit, Machine
 from app.planning.quality_bar import Judgement, kept_share
 from app.planning.question import Question
-from app.planning.recommendation import Loosening, Point
-from app.planning.replicas import MOST_REPLICAS, NO_CAP, Ask, Served, most_held, serve, unserved
+from app.planning.recommendation import Point
+from app.planning.replicas import NO_CAP, Ask, Served, serve, unserved
 from app.planning.sentences import precision_name
 from app.planning.stacks import Bools, Floats, Ints
 from app.planning.ways import Benches, Layout, Variant
 from app.planning.weigh import SAME_PRICE, Weighed, joined, ordered, taken, undominated, weigh
-from app.scenario import LoadMode, Scenario, decode
+from app.scenario import Scenario, decode
 from estimators.latency.model import kind_of, spread_highs
 from estimators.precision import KvPrecision, Method, Weights
-from estimators.workload import Engine
 from pricing.cost import monthly_cost
 from pricing.offers import PurchaseOption
-
-LOOSENED = ("ttft", "tpot", "e2e", "quality", "budget")  # limits that a person sets and can move
 
 
 class Weigher:
@@ -173,10 +169,10 @@ class Weigher:
     def rejected_below(self, usd: float) -> int | None:
         """The costliest way that runs without drafting, would be cheaper than `usd` and fails."""
         w = self.weighed
-        rows = self._best_of_layouts(~w.passing & (w.usd < usd) & w.runs[w.layout] & ~w.drafts[w.layout])
+        rows = self.best_of_layouts(~w.passing & (w.usd < usd) & w.runs[w.layout] & ~w.drafts[w.layout])
         return int(rows[np.argmax(w.usd[rows])]) if len(rows) else None
 
-    def _best_of_layouts(self, which: Bools) -> Ints:
+    def best_of_layouts(self, which: Bools) -> Ints:
         """The cheapest way of each layout among those of a mask; of an equal price the first."""
         w = self.weighed
         rows = np.flatnonzero(which)
@@ -210,7 +206,7 @@ class Weigher:
             ttft_p95_s=float(pace.ttft_p95[row]) if timed else None,
             tpot_p95_s=float(pace.tpot_p95[row]) if timed else None,
             e2e_p95_s=float(pace.e2e_p95[row]) if timed else None,
-            limits=tuple(self._limits(way)),
+            limits=tuple(self.limits(way)),
             quality=self.judgements[layout.variant],
             drafting=layout.drafting,
             reasons=tuple(self._remarks(layout)),
@@ -229,39 +225,15 @@ class Weigher:
 
     def holding(self, row: int) -> Holding | None:
         if row not in self._holdings:
-            self._holdings[row] = self._held(row)
+            self._holdings[row] = holding(self.question.scenario, self.weighed, row)
         return self._holdings[row]
 
-    def _held(self, row: int) -> Holding | None:
-        laid = self.weighed.layouts[row].laid
-        if laid.refusal is not None or laid.skipped:
-            return None
-        share = self.share(row)
-        return Holding(
-            memory_bytes=laid.demand(share),
-            budget_bytes=laid.budget_bytes,
-            max_concurrency=laid.max_concurrency,
-            fits=laid.starts and share <= most_held(laid, searches_replicas(self.question.scenario)),
-        )
-
-    def share(self, row: int) -> int:
-        """Requests in flight that one replica's memory has to hold."""
-        scenario, served = self.question.scenario, self.weighed.served
-        held = most_held(self.weighed.layouts[row].laid, searches_replicas(scenario))
-        if scenario.load is LoadMode.MAX:
-            return 1
-        if scenario.rate is not None:
-            running = served.pace.running[row]
-            return max(1, min(int(np.ceil(running)), held)) if np.isfinite(running) else 1
-        flight = scenario.requests_in_flight or 1
-        share = math.ceil(flight / int(served.replicas[row]))
-        if scenario.max_num_seqs is not None:  # what is more queues
-            share = min(share, scenario.max_num_seqs * scenario.dp)
-        if scenario.load is LoadMode.BATCH:  # in waves, but for plain transformers
-            return share if scenario.engine is Engine.TRANSFORMERS else max(1, min(share, held))
-        if share > held and searches_replicas(scenario):  # no number of copies holds it: the least that was tried
-            return math.ceil(flight / min(flight, MOST_REPLICAS))
-        return share
+    def limits(self, way: int, *, best: bool = False) -> Iterator[Limit]:
+        """Where the way stands; with `best`, in as many copies as help."""
+        row = int(self.weighed.layout[way])
+        judged = self.judgements[self.layouts[row].variant]
+        bought, held = self.purchase(way), self.holding(row)
+        return limits_of(self.question, self.weighed, way, judged=judged, bought=bought, held=held, best=best)
 
     def _scenario(self, layout: Layout, purchase: Purchase, replicas: int) -> Scenario:
         asked, variant = self.question.scenario, self.variants[layout.variant]
@@ -300,117 +272,16 @@ class Weigher:
     def _unsold(self) -> PurchaseOption:
         return self.question.scenario.buy if self.question.fixed else PurchaseOption.ON_DEMAND
 
-    def _limits(self, way: int, *, best: bool = False) -> Iterator[Limit]:
-        """Where the way stands; with `best`, in as many copies as help."""
-        checkpoint()
-        w = self.weighed
-        row = int(w.layout[way])
-        layout = w.layouts[row]
-        if layout.laid.refusal is not None:
-            return
-        if not layout.laid.skipped:
-            yield from self._speed_limits(row, best)
-        judged = self.judgements[layout.variant]
-        if self.question.bar is not None and judged.result is not None:
-            bar = self.question.bar.minimum_ratio
-            known = judged.known and judged.result.margin is not None
-            value = bar + (judged.result.margin or 0.0) if known else None
-            yield Limit(key="quality", limit=bar, value=value, floor=True)
-        usd = float(w.usd[way])
-        if not np.isfinite(usd):
-            if self.purchase(way).machine.instance is not None or self.question.owned:
-                yield Limit(key="offer", limit=1.0, value=0.0, floor=True)
-        elif self.question.budget_usd_per_month is not None:
-            yield Limit(key="budget", limit=float(self.question.budget_usd_per_month), value=usd)
-
-    def _speed_limits(self, row: int, best: bool) -> Iterator[Limit]:
-        w, asked = self.weighed, self.question.scenario
-        layout, held = w.layouts[row], self.holding(row)
-        if held is not None:
-            yield Limit(key="memory", limit=held.budget_bytes, value=held.memory_bytes)
-        if layout.laid.replica is None:
-            return
-        pace = w.served.best if best else w.served.pace
-        for key, values in (("ttft", pace.ttft_p95), ("tpot", pace.tpot_p95), ("e2e", pace.e2e_p95)):
-            limit = getattr(asked, key)
-            if limit is not None:
-                yield Limit(key=key, limit=limit, value=float(values[row]))
-        if asked.rate is not None:
-            able = float(w.served.most_requests_per_s[row]) * int(w.served.replicas[row])
-            yield Limit(key="rate", limit=asked.rate, value=able, floor=True)
-        yield from self._capacity_limit(row)
-        if layout.drafting is not None:
-            running = float(np.ceil(pace.running[row] - 1e-9))
-            yield Limit(key="speculation", limit=layout.drafting.pays_until, value=running)
-
-    def _capacity_limit(self, row: int) -> Iterator[Limit]:
-        """Of a population, the share of one replica against what it holds and runs at once."""
-        asked, laid = self.question.scenario, self.weighed.layouts[row].laid
-        if asked.requests_in_flight is None or asked.load is LoadMode.BATCH or laid.replica is None:
-            return
-        held = most_held(laid, searches_replicas(asked))
-        most = min(float(held), float(np.floor(laid.replica.scheduler.running)))
-        yield Limit(key="capacity", limit=most, value=float(self.share(row)))
-
-    @cached_property
-    def _failed(self) -> tuple[tuple[int, tuple[Limit, ...]], ...]:
-        """Per layout, its cheapest way and the limits that misses; none for one that passes, or could not be laid."""
-        w = self.weighed
-        ways = self._best_of_layouts(np.ones(len(w.layout), dtype=np.bool_)).tolist()
-        return tuple(
-            (
-                way,
-                ()
-                if w.passing[way] or w.layouts[w.layout[way]].laid.refusal
-                else tuple(limit for limit in self._limits(way, best=True) if not limit.met),
-            )
-            for way in ways
-        )
-
     @property
     def total(self) -> int:
         """Candidates weighed: every layout once per way to buy it, and once more per way to draft."""
         w = self.weighed
         return int(w.offers[~w.drafts[w.layout]].sum()) + self.drafting
 
-    def killed(self) -> dict[str, int]:
-        """Candidates without drafting (ways to buy included) that miss each limit; under "offer" the layouts that
-        nobody sells here, which are no candidates."""
-        w = self.weighed
-        counts: Counter[str] = Counter()
-        offers = np.zeros(len(w.layouts), dtype=np.int64)
-        np.add.at(offers, w.layout, w.offers)
-        for way, failed in self._failed:
-            row = int(w.layout[way])
-            if w.drafts[row]:
-                continue
-            missed = ["layout"] if w.layouts[row].laid.refusal else [limit.key for limit in failed]
-            for key in missed if offers[row] else ["offer"]:
-                counts[key] += int(offers[row]) or 1
-        return dict(counts.most_common())
-
-    def nearest(self) -> Candidate | None:
-        """The candidate that misses fewest limits, by the least: what stands last. One that is not sold comes after all
-        that are; a limit nothing could be held against, for want of a speed, counts as missed."""
-        asked, w = self.question.scenario, self.weighed
-        untimed = sum(limit is not None for limit in (asked.ttft, asked.tpot, asked.e2e))
-        best: tuple[bool, int, float, float, int] | None = None
-        for way, failed in self._failed:
-            laid = w.layouts[w.layout[way]].laid
-            if laid.refusal or laid.skipped:
-                continue
-            worst = max((limit.shortfall for limit in failed), default=0.0)
-            usd = float(w.usd[way])
-            missed = len(failed) + (0 if laid.replica is not None else untimed)
-            key = (not np.isfinite(usd), missed, worst, usd, way)
-            if best is None or key < best:
-                best = key
-        return self.at_best(best[-1]) if best else None
-
     def at_best(self, way: int) -> Candidate:
         """The candidate with its limits as they stand in as many copies as help."""
         pace, row = self.weighed.served.best, int(self.weighed.layout[way])
-        found = replace(self.candidate(way), limits=tuple(self._limits(way, best=True)))
+        found = replace(self.candidate(way), limits=tuple(self.limits(way, best=True)))
         if found.ttft_p95_s is None:
             return found
         return replace(
@@ -419,20 +290,6 @@ class Weigher:
             tpot_p95_s=float(pace.tpot_p95[row]),
             e2e_p95_s=float(pace.e2e_p95[row]),
         )
-
-    def loosenings(self) -> Iterable[Loosening]:
-        """For each limit, the candidate that misses only it and by the least."""
-        best: dict[str, tuple[float, float, int, Limit]] = {}
-        w = self.weighed
-        for way, failed in self._failed:
-            fixed = len(failed) != 1 or failed[0].value is None or failed[0].key not in LOOSENED
-            if fixed or w.layouts[w.layout[way]].laid.skipped:
-                continue
-            key = (failed[0].shortfall, float(w.usd[way]), way, failed[0])
-            if failed[0].key not in best or key[:3] < best[failed[0].key][:3]:
-                best[failed[0].key] = key
-        for name, (_, _, way, limit) in best.items():
-            yield Loosening(key=name, limit=limit.limit, needed=limit.value or 0.0, candidate=self.at_best(way))
 
     def points(self) -> Iterator[Point]:
         w, pace = self.weighed, self.weighed.served.pace

@@ -15,10 +15,10 @@ from app.planning import answer as answering
 from app.planning import budget as budgets
 from app.planning.answer import answer
 from app.planning.budget import DEAR_S, LARGE_S, MOST_GIVEN, Allowance, OutOfBudget, Turn, checkpoint, watch
+from app.planning.fleet import Fleet, Pace
 from app.planning.question import Question
 from app.planning.recommend import recommend
 from app.planning.remembered import remembered_answer, remembered_plan, remembered_recommendation
-from app.planning.replicas import Fleet, Pace
 from app.planning.stacks import Ints
 from app.scenario import Scenario, decode, with_page_defaults
 from app.sources import LocalSources

@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 
 from app.planning import weigh
+from app.planning.fleet import Pace
 from app.planning.market import Market, Purchase, machine_of
 from app.planning.plan import Machine, p95_of
 from app.planning.planner import plan
 from app.planning.question import Question
-from app.planning.replicas import Pace, Served
+from app.planning.replicas import Served
 from app.planning.ways import Laid, Layout
 from app.planning.weigh import Weighed, buy, clears, ordered, undominated
 from app.scenario import Scenario
