@@ -131,7 +131,6 @@ def canonicalise() -> None:
     st.session_state.linked_decision = decision
     st.session_state.frozen = {key: text for key, text in raw.items() if key in FROZEN} if decision else {}
     st.session_state.problems = problems
-    st.session_state.from_link = decoded.version is not None
     flat = _flat(decoded.scenario)
     for key, value in _widget_values(flat).items():
         st.session_state[key] = value

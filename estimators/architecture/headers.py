@@ -13,7 +13,6 @@ WIDE = {"BF16": "bfloat16", "F16": "float16", "F32": "float32"}
 NARROW = ("F8_E4M3", "F8_E5M2")  # one element a parameter; scales beside it
 SCALE = re.compile(r"(scale|scale_inv|scales|input_scale|zero_point|zeros|g_idx|absmax|quant_map|nested_\w+)$")
 FEW = 2  # numbered children of a path that still count as parts of their own
-MAX_TENSORS = 2_000_000
 
 Header = tuple[str, str, tuple[int, ...]]  # name, dtype, shape
 

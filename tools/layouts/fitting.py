@@ -20,7 +20,6 @@ from estimators.architecture.fields import ConfigError
 from tools.layouts.sampling import Sample, Study
 
 Unit = str  # a name with {0}, {1} for the numbers that repeat
-Seen = Mapping[tuple[int, ...], tuple[tuple[int, ...], bool]]  # numbers -> shape, buffer
 NUMBER = re.compile(r"(?<![^.])\d+(?=\.|$)")
 
 

@@ -159,10 +159,6 @@ class MeasurementStore(Store):
                 found.append(kept_scores.from_dict(json.loads(body)))
         return tuple(found)
 
-    def remove_score(self, score_id: str) -> None:
-        with self._transaction() as connection:
-            connection.execute(scores.delete().where(scores.c.id == score_id))
-
     # device micro-benchmarks
 
     def keep_profile(self, profile: DeviceProfile) -> None:
