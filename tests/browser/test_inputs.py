@@ -10,7 +10,7 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.pages import GROUPS, SETTLED, WAIT_MS, go_to
+from tests.browser.pages import GROUPS, WAIT_MS, go_to, ran
 
 pytestmark = pytest.mark.browser
 
@@ -33,12 +33,6 @@ def asked_by(page: Page) -> dict[str, str]:
     return {key: values[-1] for key, values in parse_qs(urlsplit(page.url).query).items()}
 
 
-def ran(page: Page) -> None:
-    page.locator(SETTLED).wait_for(timeout=WAIT_MS)
-    page.wait_for_timeout(100)
-    page.locator(SETTLED).wait_for(timeout=WAIT_MS)
-
-
 def kept(page: Page, step: str) -> None:
     """The address holds all that was asked, and the boxes show it."""
     for label, text in (("First token, s", "1"), ("Reads at least", "30 tokens/s"), ("People at once", "50")):
@@ -58,7 +52,7 @@ def walk(first: int = 0) -> list[str]:
     return [*there_and_back, TITLES[first + 1], *walk(first + 1), TITLES[first]]
 
 
-PARTS = 3
+PARTS = 6  # two processes share them
 
 
 @pytest.mark.parametrize("part", range(PARTS))

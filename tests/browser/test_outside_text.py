@@ -23,7 +23,7 @@ from pricing.offers import Listing, Offer, PriceSource, PurchaseOption
 from pricing.reading import PriceReading
 from pricing.store import PriceStore
 from tests.browser.conftest import dashboard, free_port, wait_until_healthy
-from tests.browser.pages import SETTLED, open_page
+from tests.browser.pages import open_page, ran
 from tests.conftest import ROOT
 from tests.hostile import ALL, PAYLOADS
 from tests.profiling_samples import measurement
@@ -126,9 +126,7 @@ def test_eighty_hostile_pages_hold_nothing_that_acts(page: Page, tmp_path: Path)
             said = 0
             for query in queries:
                 page.goto(f"{base}/{query}")
-                page.locator(SETTLED).wait_for(timeout=60_000)
-                page.wait_for_timeout(300)
-                page.locator(SETTLED).wait_for(timeout=60_000)
+                ran(page)
                 assert page.evaluate(ACTING) == [], query
                 assert page.get_by_test_id("stException").count() == 0, query
                 said += "zqx" in page.locator("body").inner_text()

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.pages import SETTLED, WAIT_MS, go_to, settle, unfold
+from tests.browser.pages import WAIT_MS, go_to, quiet, settle, unfold
 
 pytestmark = pytest.mark.browser
 QUESTIONS: list[dict[str, Any]] = json.loads((Path(__file__).parent / "questions.json").read_text(encoding="utf-8"))
@@ -40,10 +40,7 @@ def do(page: Page, what: str, *said: str) -> None:
             go_to(page, said[0])
         case _:
             raise ValueError(what)
-    page.wait_for_timeout(300)
-    page.locator(SETTLED).wait_for(timeout=WAIT_MS)
-    page.wait_for_timeout(150)
-    page.locator(SETTLED).wait_for(timeout=WAIT_MS)
+    quiet(page)
 
 
 def enter(page: Page, label: str, text: str) -> None:

@@ -25,7 +25,8 @@ def test_two_results_files_settle_what_nobody_has_published(page: Page, base: st
     for score, scheme in ((0.741, "mxfp4"), (0.779, "as-published")):
         file = tmp_path / f"results_{scheme}.json"
         file.write_text(results(score), encoding="utf-8")
-        panel.locator("input[type=file]").set_input_files(file)
+        with page.expect_response(lambda reply: "/upload_file/" in reply.url and reply.request.method == "PUT"):
+            panel.locator("input[type=file]").set_input_files(file)
         ran(page)
         box = panel.get_by_role("combobox", name="In", exact=True)
         box.fill(scheme)
