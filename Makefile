@@ -13,7 +13,7 @@ run: $(VENV)/run.stamp
 
 test: $(VENV)/dev.stamp browser
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not browser"
-	$(BIN)/python -m pytest -m browser
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m browser
 
 test-fast: $(VENV)/dev.stamp
 	$(BIN)/python -m pytest -m "not browser and not slow"
