@@ -28,7 +28,7 @@ from app.format import gib, seconds, usd
 from app.kinds import Rejected
 from app.planning.plan import OBJECTIVES, Plan
 from app.planning.recommendation import Recommendation
-from app.planning.remembered import remembered_plan, remembered_recommendation
+from app.planning.remembered import VersionedSources, remembered_plan, remembered_recommendation
 from app.planning.sentences import conditions, verdict
 from app.planning.words import cautions, cheaper_sentence, headline, name_of, purchase_of, ways_out, weighed_sentence
 from app.report import as_lines
@@ -102,7 +102,7 @@ def _own(key: str, flat: Mapping[str, str]) -> Any:
         raise BadInput([Problem(key, f"{key}={shown(text)}", str(fault))]) from None
 
 
-def estimate(asking: Asking, sources: LocalSources) -> Answered:
+def estimate(asking: Asking, sources: VersionedSources) -> Answered:
     """One plan. Raises `Refusal` for faults and where no model is named."""
     checked(asking)
     if asking.scenario.model is None and asking.scenario.params is None:
@@ -120,7 +120,9 @@ def estimate(asking: Asking, sources: LocalSources) -> Answered:
     )
 
 
-def recommend(asking: Asking, sources: LocalSources, *, most: int = MOST_PLANS, own: Sequence[Score] = ()) -> Answered:
+def recommend(
+    asking: Asking, sources: VersionedSources, *, most: int = MOST_PLANS, own: Sequence[Score] = ()
+) -> Answered:
     """The plans that meet every limit, the best first; `own` scores count in the bar before published ones.
 
     Raises `Refusal` for faults and where nothing can be weighed.

@@ -22,6 +22,7 @@ from estimators.provenance import Refusal
 
 if TYPE_CHECKING:
     from app.answers import Answered
+    from app.sources import LocalSources, MeasuredSources
     from estimators.measuring.jobs.store import MeasurementStore
 
 EXIT_CODES = """exit codes:
@@ -38,7 +39,8 @@ def add_ask_commands(commands: Any, program: str) -> None:
         commands, program, "estimate", "print one plan", KEYS,
         [f"{program} estimate --model 8B --concurrency 40", f"{program} estimate --model 8B --gpu L4 --json"],
     )  # fmt: skip
-    estimate.set_defaults(run=lambda asked: _run(asked, KEYS, _estimate))
+    _add_kept_logs(estimate)
+    estimate.set_defaults(run=lambda asked: _run(asked, KEYS, partial(_estimate, asked.kept_logs)))
     _add_keep(estimate)
     recommend = _command(
         commands, program, "recommend", "rank the plans that meet every limit", RECOMMEND_KEYS,
@@ -49,7 +51,10 @@ def add_ask_commands(commands: Any, program: str) -> None:
         ],
     )  # fmt: skip
     recommend.add_argument("--kept-scores", action="store_true", help="let kept results of lm_eval count in the bar")
-    recommend.set_defaults(run=lambda asked: _run(asked, RECOMMEND_KEYS, partial(_recommend, asked.kept_scores)))
+    _add_kept_logs(recommend)
+    recommend.set_defaults(
+        run=lambda asked: _run(asked, RECOMMEND_KEYS, partial(_recommend, asked.kept_scores, asked.kept_logs))
+    )
     _add_keep(recommend)
     levers = _command(
         commands, program, "levers", "what would make a plan cheaper or faster", LEVERS_KEYS,
@@ -105,6 +110,12 @@ def _command(
     add_keys(command, keys)
     _add_formats(command)
     return command
+
+
+def _add_kept_logs(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--kept-logs", action="store_true", help="let kept start-up logs narrow the memory of the servers they are of"
+    )
 
 
 def _epilog(examples: Iterable[str]) -> str:
@@ -173,17 +184,24 @@ def _run_compare(asked: argparse.Namespace) -> int:
     return show(compare(found), asked)
 
 
-def _estimate(flat: Mapping[str, str]) -> Answered:
+def _estimate(kept_logs: bool, flat: Mapping[str, str]) -> Answered:
     from app.answers import estimate
     from app.exploring.asking import read_asking
     from app.sources import shared_sources
 
     asking = read_asking(flat, shared_sources(), KEYS)
     _note(asking.problems)
-    return estimate(asking, shared_sources())
+    return estimate(asking, _sources(kept_logs))
 
 
-def _recommend(kept_scores: bool, flat: Mapping[str, str]) -> Answered:
+def _sources(kept_logs: bool) -> LocalSources | MeasuredSources:
+    """What a command plans from: with the start-up logs of the database, where they are asked for."""
+    from app.sources import MeasuredSources, shared_sources
+
+    return MeasuredSources(shared_sources(), _store().history()) if kept_logs else shared_sources()
+
+
+def _recommend(kept_scores: bool, kept_logs: bool, flat: Mapping[str, str]) -> Answered:
     from app.answers import most_plans, recommend
     from app.exploring.asking import read_asking
     from app.sources import shared_sources
@@ -191,7 +209,8 @@ def _recommend(kept_scores: bool, flat: Mapping[str, str]) -> Answered:
     asking = read_asking(flat, shared_sources(), RECOMMEND_KEYS)
     _note(asking.problems)
     own = _store().quality_scores() if kept_scores else ()
-    return recommend(asking, shared_sources(), most=most_plans(flat), own=[entry.score for entry in own])
+    scores = [entry.score for entry in own]
+    return recommend(asking, _sources(kept_logs), most=most_plans(flat), own=scores)
 
 
 def _store() -> MeasurementStore:

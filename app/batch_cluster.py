@@ -21,6 +21,7 @@ from app.planning.planner import Sources
 from app.scenario import decode
 from estimators.architecture.spec import ModelSpec
 from estimators.measuring.jobs.environment import ROOT, cluster_environment, ray_address, ray_python
+from estimators.measuring.measurement import Measurement
 from estimators.provenance import Refusal
 from estimators.workload import NAMED_DRAFTERS
 from pricing.offers import PriceQuery
@@ -66,6 +67,7 @@ class RecordedSources:
     specs: Mapping[str, ModelSpec]
     refusals: Mapping[str, Mapping[str, str]]  # arguments of a `Refusal`, which cannot travel itself
     sizes: Mapping[str, int | None]
+    logs: tuple[Measurement, ...] = ()
 
     def spec(self, model: str) -> ModelSpec:
         if model in self.specs:

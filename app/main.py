@@ -71,15 +71,17 @@ else:
     sources.watch(scenario.region)
     if scenario.model is not None:
         sources.check_hub(scenario.model)
+    own = current.own_measurements()
+    planned_from = current.with_logs_of(sources, own)
     if (unknown := inputs.unknown_model()) is not None:
         found, shown = None, None
         result = Plan(asked=scenario, resolved=scenario, refusal=unknown)
     else:
         whole = page.url_path in FIRST
-        found = current.answered(scenario, asked, sources, current.own_scores(), whole=whole)
+        found = current.answered(scenario, asked, planned_from, current.own_scores(), whole=whole)
         shown = current.chosen_card(found, asked, st.session_state.get("choice"))
-        result = current.plan_of(shown, found, scenario, sources, whole=whole)
-    result = current.with_measurements(result)
+        result = current.plan_of(shown, found, scenario, planned_from, whole=whole)
+    result = current.with_measurements(result, own)
     current.remember(result, decoded.problems, found, shown)
     if unknown is None:
         header.draw_actions(top, result, asked)

@@ -9,7 +9,7 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeout
 from contextlib import AbstractContextManager, nullcontext, suppress
@@ -38,6 +38,7 @@ from pricing.reading import PriceReader
 from pricing.refresh import Refresher
 
 if TYPE_CHECKING:
+    from estimators.measuring.measurement import Measurement
     from pricing.store import PriceStore
 
 log = logging.getLogger("rightsize")
@@ -86,6 +87,11 @@ class LocalSources:
     @property
     def book(self) -> Book:
         return self._book
+
+    @property
+    def logs(self) -> tuple[Measurement, ...]:
+        """None: start-up logs are somebody's own, as `MeasuredSources` has them."""
+        return ()
 
     @property
     def version(self) -> int:
@@ -272,6 +278,34 @@ class LocalSources:
             log.warning("the Hub is left alone for %.0f s: %s", HUB_REST_S, refusal.message)
             self._failing.clear()
             self._hub_rests_until = time.monotonic() + HUB_REST_S
+
+
+class MeasuredSources:
+    """The same sources with start-up logs of one person's servers, on which plans made from them then stand."""
+
+    def __init__(self, sources: LocalSources, logs: Sequence[Measurement]) -> None:
+        self._sources = sources
+        self.logs = tuple(made for made in logs if made.logged is not None)
+
+    @property
+    def book(self) -> Book:
+        return self._sources.book
+
+    @property
+    def version(self) -> int:
+        return hash((self._sources.version, tuple(made.id for made in self.logs)))
+
+    def spec(self, model: str) -> ModelSpec:
+        return self._sources.spec(model)
+
+    def file_bytes(self, model: str) -> int | None:
+        return self._sources.file_bytes(model)
+
+    def made_of(self, model_id: str) -> HubListing:
+        return self._sources.made_of(model_id)
+
+    def coming(self, model: str) -> Future[HubModel] | None:
+        return self._sources.coming(model)
 
 
 def _key(model_id: str, revision: str | None) -> str:

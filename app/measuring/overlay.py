@@ -8,21 +8,17 @@ from functools import partial
 
 from app.measuring.estimates import measured_roofline
 from app.planning.costs import plan_cost
+from app.planning.explain import holding_of
 from app.planning.loads import settings_of, workload_of
-from app.planning.plan import Candidate, Holding, Plan
+from app.planning.logged import logged_estimate, narrowed, spec_of
+from app.planning.plan import Candidate, Plan
 from app.scenario import LoadMode
-from estimators.architecture import catalogue
-from estimators.architecture.spec import ModelSpec
-from estimators.hardware.catalogue import find_accelerator
 from estimators.latency.estimate import TIMES, Interval, LatencyEstimate
 from estimators.measuring.comparison import Comparison, compare
-from estimators.measuring.logged_memory import StartedServer
 from estimators.measuring.measurement import Measurement
-from estimators.measuring.narrowing import EstimatedCase, Narrowed, roofline, with_logs, with_measurements
-from estimators.memory import MemoryEstimate, estimate_memory
-from estimators.precision import resolve_precision
-from estimators.provenance import Refusal
-from estimators.workload import Engine, Workload
+from estimators.measuring.narrowing import EstimatedCase, Narrowed, roofline, with_measurements
+from estimators.memory import MemoryEstimate
+from estimators.workload import Engine
 from pricing.cost import usd_per_million_tokens
 
 METRICS = {"ttft_s": "ttft_s", "tpot_s": "itl_s", "e2e_s": "e2e_s"}  # field of the estimate -> of a measurement
@@ -57,7 +53,7 @@ def with_own_measurements(plan: Plan, measurements: Sequence[Measurement]) -> Pl
     case = case_of(plan)
     if not measurements or case is None:
         return plan
-    return _with_memory(_with_times(plan, measurements, case), measurements, case)
+    return _with_memory(_with_times(plan, measurements, case), measurements)
 
 
 def _with_times(plan: Plan, measurements: Sequence[Measurement], case: EstimatedCase) -> Plan:
@@ -65,7 +61,7 @@ def _with_times(plan: Plan, measurements: Sequence[Measurement], case: Estimated
     if chosen is None or chosen.latency is None:
         return plan
     rooflines = _rooflines(plan, chosen, case)
-    narrowed = {
+    found = {
         field: with_measurements(
             getattr(chosen.latency, field),
             measurements,
@@ -76,49 +72,32 @@ def _with_times(plan: Plan, measurements: Sequence[Measurement], case: Estimated
         )
         for field, metric in METRICS.items()
     }
-    told = dict.fromkeys(found.sentence for found in narrowed.values() if found.changed)
+    told = dict.fromkeys(one.sentence for one in found.values() if one.changed)
     if not told:
         return plan
-    latency = _narrowed(chosen.latency, narrowed)
+    latency = _narrowed(chosen.latency, found)
     return replace(plan, chosen=_repriced(plan, chosen, latency, tuple(told)))
 
 
-def _with_memory(plan: Plan, measurements: Sequence[Measurement], case: EstimatedCase) -> Plan:
+def _with_memory(plan: Plan, measurements: Sequence[Measurement]) -> Plan:
     chosen, precision = plan.chosen, plan.precision
     if chosen is None or chosen.memory is None or chosen.placement is None or precision is None:
         return plan
-    server = StartedServer(kv=precision.kv, placement=chosen.placement, settings=settings_of(plan.asked))
-    memory, said = with_logs(
-        chosen.memory, measurements, case=case, server=server, estimate_of=partial(logged_estimate, plan)
+    memory = narrowed(
+        chosen.memory,
+        measurements,
+        model=plan.asked.model or "",
+        precision=precision,
+        accelerator=chosen.machine.accelerator,
+        placement=chosen.placement,
+        settings=settings_of(plan.asked),
     )
-    if not said:
+    if memory is chosen.memory:
         return plan
-    if chosen.memory.fits and not memory.fits:
-        said += " By that it does not fit."
-    holding = Holding(
-        memory_bytes=memory.memory_bytes_per_gpu,
-        budget_bytes=memory.memory_budget_bytes_per_gpu,
-        max_concurrency=memory.max_concurrency,
-        fits=memory.fits,
+    return replace(
+        plan,
+        chosen=replace(chosen, memory=memory, holding=holding_of(memory), notes=(*chosen.notes, memory.measured)),
     )
-    return replace(plan, chosen=replace(chosen, memory=memory, holding=holding, notes=(*chosen.notes, said)))
-
-
-def logged_estimate(plan: Plan, made: Measurement) -> MemoryEstimate | None:
-    """Of the server whose log was kept, when its model is the plan's or an embedded one."""
-    spec = _spec_of(plan, made)
-    if spec is None or made.logged is None:
-        return None
-    server = made.logged.server
-    try:
-        precision = plan.precision
-        if precision is None or precision.spec is not spec or precision.weights is not made.weights:
-            precision = resolve_precision(spec, made.weights, kv=server.kv)
-        load = Workload(prompt_tokens=made.prompt_tokens, output_tokens=made.output_tokens)
-        where = (find_accelerator(made.accelerator), server.placement)
-        return estimate_memory(precision, *where, load, server.settings, memory_bytes=made.device.memory_bytes)
-    except Refusal:
-        return None
 
 
 def _rooflines(plan: Plan, chosen: Candidate, case: EstimatedCase) -> dict[str, float]:
@@ -140,15 +119,8 @@ def _rooflines(plan: Plan, chosen: Candidate, case: EstimatedCase) -> dict[str, 
 
 def _roofline_of(plan: Plan, measurement: Measurement, *, metric: str) -> float | None:
     """Of a measured case, when its model is the plan's or an embedded one: nothing is asked of the Hub here."""
-    spec = _spec_of(plan, measurement)
+    spec = spec_of(plan.asked.model or "", plan.spec, measurement)
     return None if spec is None else measured_roofline(spec, measurement, metric)
-
-
-def _spec_of(plan: Plan, measurement: Measurement) -> ModelSpec | None:
-    same = measurement.model.casefold() == (plan.asked.model or "").partition("@")[0].casefold()
-    if same:
-        return plan.spec
-    return catalogue.load_spec(measurement.model) if catalogue.find(measurement.model) else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -218,7 +190,8 @@ def _repriced(plan: Plan, chosen: Candidate, latency: LatencyEstimate, told: tup
 def beside_plan(plan: Plan, measurement: Measurement) -> tuple[Comparison, ...]:
     """Each measured quantity beside the plan's estimate, when it measured what the plan asks; else without one."""
     if measurement.logged is not None:
-        return _beside_log(logged_estimate(plan, measurement), measurement.logged.pool_bytes_per_gpu)
+        estimated = logged_estimate(plan.asked.model or "", plan.precision, measurement)
+        return _beside_log(estimated, measurement.logged.pool_bytes_per_gpu)
     chosen, case = plan.chosen, case_of(plan)
     same = (
         case is not None

@@ -10,6 +10,7 @@ from app.format import gib, plural, seconds
 from app.planning import refusals
 from app.planning.costs import plan_cost
 from app.planning.loads import settings_of, workload_of
+from app.planning.logged import narrowed
 from app.planning.market import instances_needed
 from app.planning.plan import OBJECTIVES, Candidate, Holding, Limit, Machine, p95_of
 from app.planning.sentences import model_name, precision_name
@@ -22,7 +23,7 @@ from estimators.launch.heads import head_for
 from estimators.memory import estimate_memory
 from estimators.memory.estimate import MemoryEstimate
 from estimators.provenance import Refusal
-from estimators.workload import Load, Placement
+from estimators.workload import EngineSettings, Load, Placement, Workload
 from pricing.offers import Offer
 
 
@@ -72,12 +73,7 @@ def explain(scenario: Scenario, variant: Variant, way: Deployment) -> Candidate:
         instances=instances,
         offer=way.offer,
         cost=plan_cost(scenario, way.offer, instances, way.replicas, latency),
-        holding=Holding(
-            memory_bytes=memory.memory_bytes_per_gpu,
-            budget_bytes=memory.memory_budget_bytes_per_gpu,
-            max_concurrency=memory.max_concurrency,
-            fits=memory.fits,
-        ),
+        holding=holding_of(memory),
         ttft_p95_s=latency.ttft_p95_s if latency else None,
         tpot_p95_s=latency.tpot_p95_s if latency else None,
         e2e_p95_s=latency.e2e_p95_s if latency else None,
@@ -93,12 +89,19 @@ def explain(scenario: Scenario, variant: Variant, way: Deployment) -> Candidate:
     )
 
 
+def holding_of(memory: MemoryEstimate) -> Holding:
+    return Holding(
+        memory_bytes=memory.memory_bytes_per_gpu,
+        budget_bytes=memory.memory_budget_bytes_per_gpu,
+        max_concurrency=memory.max_concurrency,
+        fits=memory.fits,
+    )
+
+
 def estimate(scenario: Scenario, variant: Variant, way: Deployment) -> tuple[MemoryEstimate, LatencyEstimate | None]:
     """Memory of the load's share of one replica, and its speed where one request fits."""
     workload, settings = workload_of(scenario, way.replicas), settings_of(scenario)
-    precision, machine = variant.precision, way.machine
-    place = (precision, machine.accelerator, way.placement)
-    memory = estimate_memory(*place, workload, settings, memory_bytes=machine.memory_bytes, draft=variant.draft)
+    memory = _memory(variant, way, workload, settings)
     if memory.max_concurrency < 1:
         return memory, None
     latency = _rank_by_rank(scenario, variant, way, memory)
@@ -106,8 +109,24 @@ def estimate(scenario: Scenario, variant: Variant, way: Deployment) -> tuple[Mem
         # Never more than the engine holds: what comes beyond waits, and `saturated` says so.
         running = max(1, min(math.ceil(latency.running_requests), memory.max_concurrency))
         flight = replace(workload, load=Load.CONCURRENCY, concurrency=running)
-        memory = estimate_memory(*place, flight, settings, memory_bytes=machine.memory_bytes, draft=variant.draft)
+        memory = _memory(variant, way, flight, settings)
     return memory, latency
+
+
+def _memory(variant: Variant, way: Deployment, load: Workload, settings: EngineSettings) -> MemoryEstimate:
+    """Of the layout under this load, as kept start-up logs of such servers narrow it."""
+    precision, chip, placement = variant.precision, way.machine.accelerator, way.placement
+    memory_bytes = way.machine.memory_bytes
+    memory = estimate_memory(precision, chip, placement, load, settings, memory_bytes=memory_bytes, draft=variant.draft)
+    return narrowed(
+        memory,
+        variant.logs,
+        model=variant.model,
+        precision=precision,
+        accelerator=chip,
+        placement=placement,
+        settings=settings,
+    )
 
 
 def _rank_by_rank(scenario: Scenario, variant: Variant, way: Deployment, memory: MemoryEstimate) -> LatencyEstimate:
@@ -162,6 +181,8 @@ def _caveats(scenario: Scenario, variant: Variant, machine: Machine, memory: Mem
     """What a careful reader should know of a machine that fits."""
     if memory.fits and memory.memory_bytes_per_gpu_high > memory.memory_budget_bytes_per_gpu:
         yield "It is tight: the interval of the memory estimate reaches above the limit, so try it before committing."
+    if memory.measured:
+        yield memory.measured
     if memory.engine_starts is False:
         yield f"The engine does not start with these settings: {memory.engine_starts_reason}"
     precision = variant.precision

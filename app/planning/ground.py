@@ -111,7 +111,7 @@ def ground_of(question: Question, sources: Sources) -> Ground:
     """The ground of a question. Raises `Refusal` when nothing that was named can be weighed, or it is too much."""
     question = replace(question, bar=on_one_ruler(question.bar, question.models))
     specs, notes = _specs(question, sources)
-    variants, left_out = variants_of(question, specs)
+    variants, left_out = variants_of(question, specs, sources.logs)
     chips = chips_of(question)
     if not variants or not chips:
         raise Refusal("Nothing is left to weigh.", field="model", remedy="Allow another model, precision or vendor.")

@@ -30,6 +30,7 @@ from estimators.architecture.spec import ModelSpec
 from estimators.architecture.typical import spec_from_parameter_count
 from estimators.engines.support import precision_in
 from estimators.hardware.catalogue import read_as
+from estimators.measuring.measurement import Measurement
 from estimators.memory import draft_precision
 from estimators.precision import Precision
 from estimators.provenance import Refusal
@@ -52,6 +53,11 @@ class Sources(Protocol):
 
     def file_bytes(self, model: str) -> int | None:
         """Bytes of the model's weight files as its repository lists them, when known."""
+        ...
+
+    @property
+    def logs(self) -> tuple[Measurement, ...]:
+        """Start-up logs that narrow the memory of the servers they are of."""
         ...
 
 
@@ -101,6 +107,7 @@ def _planning(scenario: Scenario, sources: Sources, whole: bool) -> Planning:
             kv=precision.kv,
             own_kv=precision.kv,
             draft=draft,
+            logs=sources.logs,
         )
         return (yield from _place(replace(result, draft=draft), variant, sources.book, whole))
     except Refusal as refusal:

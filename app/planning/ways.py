@@ -11,6 +11,7 @@ from typing import NamedTuple
 from app.planning.budget import checkpoint
 from app.planning.drafting import Drafting, draftings_for
 from app.planning.loads import searches_replicas, settings_of, workload_of
+from app.planning.logged import narrowed
 from app.planning.market import Chip, placements
 from app.planning.plan import Machine
 from app.planning.question import Question
@@ -20,7 +21,8 @@ from estimators.engines.support import Support, kv_support, precision_in, suppor
 from estimators.hardware.accelerator import Accelerator
 from estimators.latency.plan import ReplicaPlan, resolve
 from estimators.latency.sharding import Shard, cache_form
-from estimators.memory import Held, Sweep
+from estimators.measuring.measurement import Measurement
+from estimators.memory import Held, Sweep, estimate_memory
 from estimators.memory.assemble import check as check_request
 from estimators.memory.drafting import check as check_drafting
 from estimators.memory.engine import start
@@ -45,6 +47,7 @@ class Variant:
     kv: KvPrecision
     own_kv: KvPrecision  # the cache it has when none is asked for
     draft: Precision | None = None  # of the model that drafts, where the scenario names one
+    logs: tuple[Measurement, ...] = ()  # start-up logs that somebody kept, of any server
 
     @property
     def own_cache(self) -> bool:
@@ -119,7 +122,9 @@ class Layout:
         return math.inf if self.drafting is None else self.drafting.pays_until
 
 
-def variants_of(question: Question, specs: Mapping[str, ModelSpec]) -> tuple[tuple[Variant, ...], tuple[str, ...]]:
+def variants_of(
+    question: Question, specs: Mapping[str, ModelSpec], logs: tuple[Measurement, ...] = ()
+) -> tuple[tuple[Variant, ...], tuple[str, ...]]:
     """(each model in each precision, each once; notes on what was left out).
 
     A checkpoint that is quantized already is taken as it is: quantizing it again is not something people publish.
@@ -143,7 +148,14 @@ def variants_of(question: Question, specs: Mapping[str, ModelSpec]) -> tuple[tup
                     asked = Weights.AS_PUBLISHED if precision.published else precision.weights
                     own = precision_in(question.scenario.engine, spec, weights).kv
                     found.append(
-                        Variant(model=model, precision=precision, asked_weights=asked, kv=precision.kv, own_kv=own)
+                        Variant(
+                            model=model,
+                            precision=precision,
+                            asked_weights=asked,
+                            kv=precision.kv,
+                            own_kv=own,
+                            logs=logs,
+                        )
                     )
     return tuple(found), tuple(dict.fromkeys(notes))
 
@@ -172,16 +184,14 @@ def benches_of(question: Question, variants: Sequence[Variant]) -> tuple[Benches
     wider: dict[tuple[str, Weights], Bench] = {}  # the first cache a model and precision is weighed with
     for variant in variants:
         key = (variant.model, variant.precision.weights)
-        plain = Bench(
-            variant.precision, workload, settings, sibling=wider.get(key), draft=variant.draft, every=question.fixed
-        )
+        plain = Bench(variant, workload, settings, sibling=wider.get(key), every=question.fixed)
         wider.setdefault(key, plain)
         drafting: dict[Drafting, Bench] = {}
         for how in draftings_for(scenario, variant.model) if opened else ():
             with suppress(Refusal):
                 check_drafting(how.speculation, variant.precision.spec)
                 drafts = replace(settings, speculation=how.speculation)
-                drafting[how] = Bench(variant.precision, workload, drafts, plain)
+                drafting[how] = Bench(variant, workload, drafts, plain)
         made.append(Benches(plain, drafting))
     return tuple(made)
 
@@ -216,7 +226,7 @@ def layouts_of(
     s = question.scenario
     owners = (*chips, *(part for v in variants for part in (v.precision, v.draft) if part is not None))
     cut = s.instance, s.gpus, s.pp, s.ep, s.dp
-    models = tuple((v.model, v.own_cache, v.draft is None) for v in variants)
+    models = tuple((v.model, v.own_cache, v.draft is None, _ids(v.logs)) for v in variants)
     key = (one_request(s), settings_of(s), s.kv, cut, models, question.fixed, skipped)
     return _LAYOUTS.of(owners, key, lambda: tuple(_layouts(question, variants, chips, benches, skipped, None)))
 
@@ -310,20 +320,23 @@ class Bench:
 
     def __init__(
         self,
-        precision: Precision,
+        variant: Variant,
         workload: Workload,
         settings: EngineSettings,
         plain: Bench | None = None,
         sibling: Bench | None = None,
-        draft: Precision | None = None,
         every: bool = False,
     ) -> None:
-        self._precision, self._workload, self._settings, self._draft = precision, workload, settings, draft
+        precision, draft = variant.precision, variant.draft
+        self._variant, self._workload, self._settings = variant, workload, settings
+        self._precision, self._draft = precision, draft
         self._every = every  # those that cannot hold the weights are sized in full as well
         self._plain, self._sibling = plain, None if _has_index(precision) else sibling
         owners = (precision,) if draft is None else (precision, draft)
-        self._known: dict[tuple[str, int, Placement], Laid] = _LAID.of(owners, (workload, settings, False), dict)
-        self._sized: dict[tuple[str, int, Placement], Laid] = _LAID.of(owners, (workload, settings, True), dict)
+        # whose log it is matters by the model's name, where there are logs
+        of = (workload, settings, variant.model if variant.logs else "", _ids(variant.logs))
+        self._known: dict[tuple[str, int, Placement], Laid] = _LAID.of(owners, (*of, False), dict)
+        self._sized: dict[tuple[str, int, Placement], Laid] = _LAID.of(owners, (*of, True), dict)
         self._sweep: Sweep | Refusal | None = None
         self._cuts: dict[Placement, Refusal | None] = {}
 
@@ -347,7 +360,8 @@ class Bench:
             self._check_cut(placement)
             if least > machine.memory_bytes and not sized:
                 return Laid(placement=placement, least_bytes=least, budget_bytes=self._budget(machine))
-            held = self._memory().held(machine.accelerator, placement, machine.memory_bytes)
+            ratio = self._logged_over_estimated(machine, placement)
+            held = self._memory().held(machine.accelerator, placement, machine.memory_bytes, fixed_ratio=ratio)
             budget = float(held.memory_budget_bytes_per_gpu)
             if held.max_concurrency < 1:
                 return Laid(placement=placement, held=held, budget_bytes=budget)
@@ -364,6 +378,32 @@ class Bench:
         except Refusal as refusal:
             return Laid(placement=placement, refusal=refusal.kept())
         return Laid(placement=placement, held=held, budget_bytes=budget, replica=replica)
+
+    def _logged_over_estimated(self, machine: Machine, placement: Placement) -> float:
+        """Of everything but the cache, where start-up logs of such servers are kept; 1 where none are."""
+        spoken = (self._settings.engine.value, machine.accelerator.name, placement.gpus)
+        logs = [made for made in self._variant.logs if (made.engine.value, made.accelerator, made.gpus) == spoken]
+        if not logs:
+            return 1.0
+        memory = estimate_memory(
+            self._precision,
+            machine.accelerator,
+            placement,
+            self._workload,
+            self._settings,
+            memory_bytes=machine.memory_bytes,
+            draft=self._draft,
+        )
+        found = narrowed(
+            memory,
+            logs,
+            model=self._variant.model,
+            precision=self._precision,
+            accelerator=machine.accelerator,
+            placement=placement,
+            settings=self._settings,
+        )
+        return found.fixed_bytes_per_gpu / memory.fixed_bytes_per_gpu
 
     def _check_cut(self, placement: Placement) -> None:
         """Raises the refusal of a cut the engine would refuse, whatever the chip."""
@@ -408,6 +448,10 @@ class Bench:
         if isinstance(self._sweep, Refusal):
             raise self._sweep
         return self._sweep
+
+
+def _ids(logs: Sequence[Measurement]) -> tuple[str, ...]:
+    return tuple(made.id for made in logs)
 
 
 def _has_index(precision: Precision) -> bool:

@@ -11,7 +11,6 @@ from app.exploring.decision_link import unpinned
 from app.figures.apis import over_volume
 from app.planning.answer import Kind
 from app.scenario import Scenario
-from app.sources import dashboard_sources
 from app.text import in_markdown
 from app.views import current
 from app.views.asking import amount, choice, draw_ending, draw_table, held
@@ -52,7 +51,7 @@ def recommended() -> Scenario:
 
 def draw(asked: Volume) -> None:
     try:
-        found = rent_or_run(recommended(), asked, dashboard_sources())
+        found = rent_or_run(recommended(), asked, current.sources())
     except Refusal as refusal:
         st.error(in_markdown(str(refusal)), icon=":material/error:")
         return

@@ -8,7 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from app.exploring.named_models import MOST, named_models, usd_of
-from app.format import plural, seconds, usd
+from app.format import gib, plural, seconds, usd
 from app.planning.answer import Answer, Card, Grade, Kind, owned_accelerators
 from app.planning.plan import OBJECTIVES, p95_of
 from app.planning.question import owned_from
@@ -16,7 +16,6 @@ from app.planning.remembered import remembered_recommendation
 from app.planning.sentences import model_name
 from app.planning.words import LIMITS, drafting_of, headline, machine_of, precision_of, purchase_of, ways_out
 from app.scenario import Scenario, decode
-from app.sources import dashboard_sources
 from app.text import in_markdown
 from app.views import current, question_inputs
 from estimators.hardware.catalogue import find_accelerator
@@ -82,7 +81,7 @@ def _draw_named(found: Answer) -> None:
     """Where several models were named: each one's cheapest plan, or why it has none."""
     if found.found is None or not 1 < len(question_inputs.asked().models) <= MOST:
         return
-    sources = dashboard_sources()
+    sources = current.sources()
     rows = [
         {
             "Model": model_name(decode({"model": row.model}).scenario),
@@ -101,7 +100,7 @@ def _measured(card: Card) -> Card:
     """The card that is shown, with the times this person's measurements of its case gave it."""
     after = current.plan()
     latency = after.chosen.latency if after.chosen else None
-    if latency is None or after is current.estimated():
+    if latency is None or not current.timed():
         return card
     return replace(card, times={key: p95_of(latency, key) for key in OBJECTIVES}, speed=Grade.MEASURED)
 
@@ -112,7 +111,7 @@ def _draw_card(card: Card, *, chosen: bool) -> None:
     price = "not priced" if usd_month is None else f"{usd(usd_month)} a month"
     st.markdown(f"**{name}**{' (shown below)' if chosen else ''}", help=" ".join(TOLD[kind] for kind in card.kinds))
     st.markdown(f"### {in_markdown(price)}")
-    lines = [_saving(card), _what(card), _where(card), *_times(card), _quality(card), _misses(card)]
+    lines = [_saving(card), _what(card), _where(card), *_times(card), _memory(card), _quality(card), _misses(card)]
     st.markdown("\n".join(f"- {in_markdown(line)}" for line in lines if line))
 
 
@@ -146,6 +145,15 @@ def _times(card: Card) -> list[str]:
         if (time := card.times.get(key)) is not None
     ]
     return [f"95 of 100 within: {', '.join(said)}{grade}"] if said else []
+
+
+def _memory(card: Card) -> str:
+    """Where a start-up log that this person kept is of this very server."""
+    memory = card.plan.chosen.memory if card.plan.chosen else None
+    if memory is None or not memory.measured_here:
+        return ""
+    low, high = gib(memory.memory_bytes_per_gpu_low), gib(memory.memory_bytes_per_gpu_high)
+    return f"memory of a GPU {gib(memory.memory_bytes_per_gpu)} ({low} to {high}); {Grade.MEASURED.value}"
 
 
 def _quality(card: Card) -> str:

@@ -14,7 +14,6 @@ from app.figures.flips import Reach, reaches_to_flips
 from app.planning.answer import narrowed_to
 from app.planning.question import Question
 from app.scenario import with_page_defaults
-from app.sources import dashboard_sources
 from app.text import in_markdown
 from app.views import current, inputs, question_inputs
 from app.views.asking import draw_ending, draw_table, held, number
@@ -52,7 +51,7 @@ def asked_question() -> Question:
 
 
 def draw(traffic: float) -> None:
-    sources = dashboard_sources()
+    sources = current.sources()
     try:
         question = asked_question()
         with st.spinner("Moving each assumption"):

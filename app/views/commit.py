@@ -8,7 +8,6 @@ from app.exploring.commit import Commitment, WaysToPay, asked_of, compare
 from app.exploring.commit_words import finding_of, mix_sentence, week_words
 from app.figures.commitments import over_hours_used
 from app.planning.sentences import option_name, verdict
-from app.sources import dashboard_sources
 from app.text import in_markdown
 from app.views import current
 from app.views.asking import draw_ending, draw_table, held, number, text
@@ -39,7 +38,7 @@ def draw_boxes() -> Commitment:
 def draw(asked: Commitment) -> None:
     plan = current.plan()
     try:
-        found = compare(plan, asked, dashboard_sources())
+        found = compare(plan, asked, current.sources())
     except Refusal as refusal:
         st.error(in_markdown(str(refusal)), icon=":material/error:")
         return

@@ -15,15 +15,18 @@ from app.planning.answer import Answer, Card, Kind
 from app.planning.plan import Plan
 from app.planning.remembered import remembered_answer, remembered_plan
 from app.scenario import Problem, Scenario, decode
-from app.sources import LocalSources
+from app.sources import LocalSources, MeasuredSources, dashboard_sources
 from estimators.architecture import catalogue
+from estimators.measuring.measurement import Measurement
 from estimators.precision import Weights
 from estimators.provenance import Refusal
 from estimators.quality.scores import Score
 
+PageSources = LocalSources | MeasuredSources
+
 
 def answered(
-    scenario: Scenario, asked: Asked, sources: LocalSources, own: Sequence[Score] = (), *, whole: bool = False
+    scenario: Scenario, asked: Asked, sources: PageSources, own: Sequence[Score] = (), *, whole: bool = False
 ) -> Answer | None:
     """The cards of what is asked, `whole` with the machines beside them weighed; None for a link's own price, and for
     loads that ask how much a machine can do."""
@@ -54,7 +57,7 @@ def chosen_card(found: Answer | None, asked: Asked, choice: str | None) -> Card 
     return found.card(wanted) or found.cards[0]
 
 
-def plan_of(card: Card | None, found: Answer | None, scenario: Scenario, sources: LocalSources, *, whole: bool) -> Plan:
+def plan_of(card: Card | None, found: Answer | None, scenario: Scenario, sources: PageSources, *, whole: bool) -> Plan:
     """The plan every page speaks of: that of the card; of the scenario where there is none. `whole` with the machines
     beside it weighed."""
     if card is not None and not (Kind.AS_ASKED in card.kinds and card.plan.asked.instance == scenario.instance):
@@ -99,18 +102,44 @@ def estimated() -> Plan:
     return result
 
 
-def with_measurements(plan: Plan) -> Plan:
-    """The plan narrowed by the measurements this person chose to use; as it is without any."""
-    st.session_state["_estimated"] = plan
+def own_measurements() -> tuple[Measurement, ...]:
+    """The measurements this person chose to use."""
     chosen: list[str] = st.session_state.get("own_measurements", [])
     if not chosen:
-        return plan
+        return ()
     from app.measuring.jobs import measurement_store
 
     try:
-        return with_own_measurements(plan, measurement_store().find(chosen))
+        return measurement_store().find(chosen)
     except Refusal:  # the database is away: the estimate stands as published rows made it
-        return plan
+        return ()
+
+
+def with_logs_of(sources: LocalSources, own: Sequence[Measurement]) -> PageSources:
+    """What this run plans from: with the start-up logs among this person's measurements, where there are some."""
+    logs = [made for made in own if made.logged is not None]
+    st.session_state["_sources"] = found = MeasuredSources(sources, logs) if logs else sources
+    return found
+
+
+def sources() -> PageSources:
+    """What this run plans from, for pages that ask what else could be done."""
+    found: PageSources = st.session_state["_sources"]
+    return found
+
+
+def with_measurements(plan: Plan, own: Sequence[Measurement]) -> Plan:
+    """The plan narrowed by these measurements of speed; as it is without any. Logs of memory were in what made it."""
+    logged = isinstance(sources(), MeasuredSources)
+    st.session_state["_estimated"] = remembered_plan(plan.resolved, dashboard_sources()) if logged else plan
+    timed = with_own_measurements(plan, [made for made in own if made.logged is None])
+    st.session_state["_timed"] = timed is not plan
+    return timed
+
+
+def timed() -> bool:
+    """Whether this person's measurements moved the times of the plan."""
+    return bool(st.session_state.get("_timed"))
 
 
 def own_scores() -> tuple[Score, ...]:

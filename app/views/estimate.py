@@ -42,7 +42,7 @@ def draw_verdict(plan: Plan) -> None:
         if (card := current.card()) is not None and card.candidate.drafting is not None:
             st.markdown(f"**Note:** its speed counts on {in_markdown(card.candidate.drafting.name)}.")
         if current.card() is None:
-            for line in alternatives(plan, dashboard_sources()):
+            for line in alternatives(plan, current.sources()):
                 st.markdown(f"- {in_markdown(line)}")
 
 
@@ -145,7 +145,7 @@ def draw_machines(plan: Plan) -> None:
         weighed = plan
     else:  # a card names its machine: the others are those of the same model and precision
         opened = replace(plan.asked, instance=None, gpu=None, gpus=None, replicas=None, price=None, price_as_of=None)
-        weighed = remembered_plan(opened, dashboard_sources(), whole=True)
+        weighed = remembered_plan(opened, current.sources(), whole=True)
     named = plan.chosen if plan.chosen and plan.chosen.cost else None
     near, others = by_accelerator(weighed.candidates, named)
     if not near and not others:
@@ -302,7 +302,7 @@ def draw_plans(result: Plan) -> None:
     with st.expander(label, key="plans_fold", on_change="rerun") as fold:
         if not fold.open:
             return
-        recommendation = remembered_recommendation(recommendation.question, dashboard_sources())
+        recommendation = remembered_recommendation(recommendation.question, current.sources())
         chosen = card.candidate if card is not None else recommendation.plans[0].candidate
         draw_exports(current.estimated(), chosen, recommendation, encode_question(question_inputs.asked()))
         plans.draw_plans(recommendation)

@@ -14,7 +14,6 @@ from app.planning.recommendation import Recommendation
 from app.planning.remembered import remembered_recommendation
 from app.planning.sentences import model_name
 from app.scenario import Scenario
-from app.sources import dashboard_sources
 from app.text import in_markdown
 from app.views import current, question_inputs
 from estimators.provenance import Refusal
@@ -41,7 +40,7 @@ def draw() -> None:
 
 
 def _remembered(question: Question) -> Recommendation:
-    return remembered_recommendation(question, dashboard_sources())
+    return remembered_recommendation(question, current.sources())
 
 
 def _draw_table(table: GoodEnough) -> None:

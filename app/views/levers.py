@@ -52,7 +52,7 @@ def _time(effect: Effect, key: str) -> str:
 
 
 def draw_table(plan: Plan, levers: tuple[Lever, ...]) -> None:
-    sources = dashboard_sources()
+    sources = current.sources()
     base = effect_of(plan, (), sources)
     effects = [(lever, effect_of(plan, (lever,), sources)) for lever in levers]
     rows = [_row("As it is", base, None), *(_row(lever.name, effect, lever) for lever, effect in effects)]
@@ -98,7 +98,7 @@ def draw_combined(plan: Plan, levers: tuple[Lever, ...]) -> None:
     )
     if not chosen:
         return
-    sources = dashboard_sources()
+    sources = current.sources()
     before, effect = effect_of(plan, (), sources), effect_of(plan, [names[key] for key in chosen], sources)
     with st.container(border=True, key="combined"):
         st.markdown(f"## {in_markdown(combined_sentence(before, effect))}")
@@ -173,7 +173,7 @@ def _draw_smaller(plan: Plan, task: Task) -> None:
     st.markdown("**A smaller model at equal quality**")
     try:
         with st.spinner("Weighing smaller models"):
-            found = smaller_model(plan, task, dashboard_sources())
+            found = smaller_model(plan, task, current.sources())
     except Refusal as refusal:  # too much for one question, or nothing to weigh
         st.info(in_markdown(str(refusal)))
         return
@@ -204,7 +204,7 @@ def _draw_payback(plan: Plan) -> None:
     )
     cost = Decimal(str(own)) if own is not None else None
     try:
-        found = payback(plan, plan.spec.resident_params * share / 100, dashboard_sources(), one_off_usd=cost)
+        found = payback(plan, plan.spec.resident_params * share / 100, current.sources(), one_off_usd=cost)
     except Refusal as refusal:
         st.markdown(in_markdown(str(refusal)))
         return
@@ -230,7 +230,7 @@ def draw_sensitivity(plan: Plan) -> None:
     if not st.toggle("Move each assumption by half", key="sensitivity", persist_state="session"):
         return
     with st.spinner("Moving each assumption"):
-        found = swings(plan, dashboard_sources())
+        found = swings(plan, current.sources())
     if not found:
         st.markdown("No machine does the job as it is.")
         return

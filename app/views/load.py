@@ -20,7 +20,6 @@ from app.exploring.load_units import (
 from app.exploring.traffic_log import FORMATS, TrafficLog, read_log
 from app.figures.loads import lengths_and_times
 from app.planning.budget import Allowance, OutOfBudget
-from app.sources import dashboard_sources
 from app.text import in_markdown
 from app.views import current
 from app.views.asking import amount, choice, draw_ending, draw_table, held, number, text
@@ -104,7 +103,7 @@ def draw(asked: PeopleLoad, log: TrafficLog | None) -> None:
     )
     try:
         load = load_of(asked, log, timed=timed)
-        served = serve_load(unpinned(current.plan().asked), load, dashboard_sources())
+        served = serve_load(unpinned(current.plan().asked), load, current.sources())
     except Refusal as refusal:
         st.error(in_markdown(str(refusal)), icon=":material/error:")
         return

@@ -6,7 +6,6 @@ import streamlit as st
 
 from app.exploring.scaling import Training, finding_of, known_of, sizes, training_of
 from app.figures.scaling import smaller_trained_longer
-from app.sources import dashboard_sources
 from app.text import in_markdown
 from app.views import current
 from app.views.asking import draw_ending, draw_table, held, number, text
@@ -44,7 +43,7 @@ def draw_boxes() -> Training:
 
 def draw(asked: Training) -> None:
     try:
-        found = sizes(current.plan(), asked, dashboard_sources())
+        found = sizes(current.plan(), asked, current.sources())
     except Refusal as refusal:
         st.error(in_markdown(str(refusal)), icon=":material/error:")
         return

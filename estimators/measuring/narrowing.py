@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
@@ -141,8 +141,8 @@ def with_logs(
     case: EstimatedCase,
     server: StartedServer,
     estimate_of: Callable[[Measurement], MemoryEstimate | None],
-) -> tuple[MemoryEstimate, str]:
-    """The memory of a server narrowed by start-up logs of this engine and these GPUs, and a sentence on them.
+) -> MemoryEstimate:
+    """The memory of a server narrowed by start-up logs of this engine and these GPUs; `measured` says by which.
 
     A log says what everything but the cache takes, budget - pool. One of the very server (`server`: placement, cache
     and settings) says it for this one; one of another model or setting by the ratio logged / estimated there.
@@ -151,18 +151,22 @@ def with_logs(
     same, siblings = _logged(estimate, measurements, case, server, estimate_of)
     evidence = same or siblings[:MOST_SIBLINGS]
     if not evidence or estimate.fixed_bytes_per_gpu <= 0:
-        return estimate, ""
+        return estimate
     fixed, load = estimate.fixed_bytes_per_gpu, estimate.memory_bytes_per_gpu - estimate.fixed_bytes_per_gpu
     low, high = estimate.memory_bytes_per_gpu_low - load, estimate.memory_bytes_per_gpu_high - load
     found = _combined(Interval(value=fixed, low=low, high=high), evidence, 0.0)
     # The engine's range is longer to one side, and stays so as it shrinks.
     shrunk = math.log(found.high / found.low) / math.log(high / low) if high > low > 0 else 1.0
     least, most = found.value * (low / fixed) ** shrunk, found.value * (high / fixed) ** shrunk
-    many, where = len(evidence) > 1, f"{case.engine} on {case.accelerator}"
-    said = f"Memory narrowed by {len(evidence)} start-up log{'s' if many else ''} of this server: {where}."
+    logs = f"{len(evidence)} start-up log{'s' if len(evidence) > 1 else ''}"
+    where = f"{case.engine} on {case.accelerator}"
+    said = f"Memory measured here: narrowed by {logs} of this server, {where}."
     if not same:
-        said = f"Memory carried over from {len(evidence)} start-up log{'s' if many else ''} of other servers: {where}."
-    return with_fixed(estimate, math.ceil(found.value), math.floor(least), math.ceil(most)), said
+        said = f"Memory carried over from {logs} of other servers: {where}."
+    moved = with_fixed(estimate, math.ceil(found.value), math.floor(least), math.ceil(most))
+    if estimate.fits and not moved.fits:
+        said += " By that it does not fit."
+    return replace(moved, measured=said, measured_here=bool(same))
 
 
 def _logged(

@@ -57,15 +57,23 @@ def with_fixed(estimate: MemoryEstimate, fixed: int, low: int, high: int) -> Mem
     made = estimate.explanation
     if not isinstance(made, MemoryExplanation) or made.share.fixed <= 0:
         return estimate
-    ratio, load, running, where = fixed / made.share.fixed, made.workload, made.running, made.accelerator
-    shares = tuple(_refixed(share, math.ceil(share.fixed * ratio)) for share in made.replica.shares)
-    requests = footprint.at_once(load, made.placement, made.settings)
-    replica = _in_waves(replace(made.replica, shares=shares, requests=requests), load, running, where)
+    load, running, where = made.workload, made.running, made.accelerator
+    replica = replace(
+        refixed(made.replica, fixed / made.share.fixed),
+        requests=footprint.at_once(load, made.placement, made.settings),
+    )
+    replica = _in_waves(replica, load, running, where)
     moved = _assemble(made.precision, where, made.placement, load, made.settings, running, replica, made.draft)
     demand = moved.memory_bytes_per_gpu
     return replace(
         moved, memory_bytes_per_gpu_low=demand - (fixed - low), memory_bytes_per_gpu_high=demand + (high - fixed)
     )
+
+
+def refixed(replica: Replica, ratio: float) -> Replica:
+    """The replica with `ratio` times the bytes of everything but the cache on each of its GPUs."""
+    shares = tuple(_refixed(share, math.ceil(share.fixed * ratio)) for share in replica.shares)
+    return replace(replica, shares=shares)
 
 
 def _refixed(share: Share, fixed: int) -> Share:

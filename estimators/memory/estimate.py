@@ -70,6 +70,8 @@ class MemoryEstimate:
     kv_logged_tokens: int | None = None  # of one rank, as vLLM prints it
     kv_logged_concurrency: float | None = None
     outside_bytes_per_gpu: int = 0  # CUDA context and graphs the engine's budget does not count
+    measured: str = ""  # the start-up logs that narrowed it, said
+    measured_here: bool = False  # by a log of this very server
     kv_known: bool = True  # false when nobody has described the layers: the cache figures are then 0
     explanation: ExplainsMemory = field(compare=False, repr=False)
 

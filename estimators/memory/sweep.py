@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from estimators.hardware.accelerator import Accelerator
 from estimators.memory import drafting, footprint
-from estimators.memory.assemble import check
+from estimators.memory.assemble import check, refixed
 from estimators.memory.engine import Running, held_at_once, start
 from estimators.memory.footprint import RequestBytes, Share
 from estimators.memory.starting import start_of
@@ -77,17 +77,22 @@ class Sweep:
         self._longest = settings.max_model_len or workload.tokens_per_request
         self._mla = footprint.has_mla(precision)
         self._known = bool(precision.spec.groups)
-        self._laid: dict[tuple[Placement, int, int, int, bool, float, float], _Laid] = {}
+        self._laid: dict[tuple[Placement, int, int, int, bool, float, float, float], _Laid] = {}
         self._running: dict[tuple[str, int, int], Running] = {}
 
-    def held(self, accelerator: Accelerator, placement: Placement, memory_bytes: int) -> Held:
-        """The layout's memory on this machine; Llama-3.1-8B in bf16 needs 16.1 GB of weights on one H100."""
+    def held(
+        self, accelerator: Accelerator, placement: Placement, memory_bytes: int, *, fixed_ratio: float = 1.0
+    ) -> Held:
+        """The layout's memory on this machine; Llama-3.1-8B in bf16 needs 16.1 GB of weights on one H100.
+
+        `fixed_ratio` is what everything but the cache takes there, measured over estimated.
+        """
         running = self._started(accelerator, memory_bytes, placement.dp)
         steps = running.batched_tokens, running.sampled_seqs, running.max_seqs
-        key = (placement, *steps, running.samples, running.utilization, running.value("graph_base_share"))
+        key = (placement, *steps, running.samples, running.utilization, running.value("graph_base_share"), fixed_ratio)
         laid = self._laid.get(key)
         if laid is None:
-            laid = self._laid[key] = self._lay(placement, running, memory_bytes)
+            laid = self._laid[key] = self._lay(placement, running, memory_bytes, fixed_ratio)
         budget = footprint.budget_of(memory_bytes, running, [share for share, _ in laid.stages])
         most, most_longest = _most(laid.stages, budget), _most(laid.longest, budget)
         longest = max(share.fixed + request.load(1) for share, request in laid.longest)
@@ -130,10 +135,12 @@ class Sweep:
             )
         return self._running[key]
 
-    def _lay(self, placement: Placement, running: Running, memory_bytes: int) -> _Laid:
+    def _lay(self, placement: Placement, running: Running, memory_bytes: int, fixed_ratio: float) -> _Laid:
         replica = footprint.build(
             self._precision, placement, self._workload, self._settings, running, memory_bytes, self._draft
         )
+        if fixed_ratio != 1.0:
+            replica = refixed(replica, fixed_ratio)
         full, request = replica.fullest()
         prompt = max(1, self._longest - (replica.tokens - replica.prompt))  # the output stays
         return _Laid(

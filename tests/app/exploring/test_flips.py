@@ -19,6 +19,7 @@ from app.scenario import Scenario
 from app.sources import LocalSources
 from estimators.architecture.hub.client import HubClient
 from estimators.architecture.spec import ModelSpec
+from estimators.measuring.measurement import Measurement
 from estimators.precision import Weights
 from estimators.provenance import Refusal
 from pricing.offers import Offer, PriceBook, PurchaseOption
@@ -40,6 +41,7 @@ class At:
     """The sources of a test with other prices."""
 
     book: PriceBook
+    logs: tuple[Measurement, ...] = ()
 
     def spec(self, model: str) -> ModelSpec:
         return SOURCES.spec(model)

@@ -70,7 +70,9 @@ def test_a_log_of_the_server_narrows_its_memory() -> None:
     assert value == pytest.approx(55.41, abs=0.05)
     assert value_after == pytest.approx(55.72 + 0.24, abs=0.05)
     assert high_after - low_after < 0.3 * (high - low)
-    assert sentences(before, after) == ("Memory narrowed by 1 start-up log of this server: vllm on H200-SXM.",)
+    assert sentences(before, after) == (
+        "Memory measured here: narrowed by 1 start-up log of this server, vllm on H200-SXM.",
+    )
     assert after.chosen is not None
     assert before.chosen is not None
     memory, holding, old = after.chosen.memory, after.chosen.holding, before.chosen.memory
@@ -104,7 +106,9 @@ def test_sglang_prints_tokens_and_they_are_taken_for_its_pool() -> None:
     assert made.logged is not None
     assert made.logged.pool_bytes_per_gpu == pytest.approx(40_000 * 65_536, rel=0.001)
     after = with_own_measurements(before, [made])
-    assert sentences(before, after) == ("Memory narrowed by 1 start-up log of this server: sglang on A10G.",)
+    assert sentences(before, after) == (
+        "Memory measured here: narrowed by 1 start-up log of this server, sglang on A10G.",
+    )
     assert demand(after)[1] - demand(before)[1] == pytest.approx((46_631 - 40_000) * 65_536 / GIB, abs=0.02)
 
 

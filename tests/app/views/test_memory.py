@@ -69,7 +69,7 @@ def test_a_pasted_log_is_kept_and_narrows_the_plan(monkeypatch: pytest.MonkeyPat
     page = opened("memory", **LINK)
     before = text_of(page)
     page.text_area(key="startup_log").set_value("Available KV cache memory: 4.00 GiB").run()
-    assert "Memory narrowed by 1 start-up log of this server: vllm on L4." in text_of(page)
+    assert "Memory measured here: narrowed by 1 start-up log of this server, vllm on L4." in text_of(page)
     assert not [button for button in page.button if button.key == "keep_log"]
     page.text_input(key="profiling_token").set_value(TOKEN).run()
     page.button(key="keep_log").click().run()
