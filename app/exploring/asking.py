@@ -13,6 +13,7 @@ from functools import lru_cache
 from app.exploring.model_search import in_order
 from app.exploring.question_link import Asked, decode_question, question_of
 from app.planning.question import Question
+from app.planning.remembered import VersionedSources
 from app.presets import PRESETS
 from app.scenario import Problem, Scenario, decode
 from app.sources import LocalSources
@@ -60,7 +61,7 @@ def _with_preset(flat: Mapping[str, str]) -> Mapping[str, str]:
     return {**usual, **flat}
 
 
-def asked_question(asking: Asking, sources: LocalSources, own: Sequence[Score] = ()) -> Question:
+def asked_question(asking: Asking, sources: VersionedSources, own: Sequence[Score] = ()) -> Question:
     """The question to weigh, with a person's own scores for its bar.
 
     Raises `Refusal` where no model is named and no bar chooses one, or nothing is allowed.
