@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cache, lru_cache
@@ -201,12 +201,23 @@ class Values:
             found, value = at(self._config, spelled)
             if found and (value is not None or path not in self._of.fills):
                 return value
+        older = respelled(path, lambda name: at(self._config, name)[1], self._kinds)
+        if older is not None:
+            return older
         if path in self._of.fills:
             return self._filled(path, self._of.fills[path])
         rules = self._of.lists.get(path)
         if rules is not None:
             return self._list(path, rules)
         return self.usual(path)
+
+    def _kinds(self, path: str) -> list[object]:
+        """What the class makes of each layer by itself."""
+        rules = self._of.lists.get(path)
+        if rules is not None:
+            return self._list(path, rules)
+        usual = self.usual(path)
+        return list(usual) if isinstance(usual, list) else []
 
     def _entry(self, path: str, index: str) -> object:
         """Of a list with a number per layer; where there is none, what it would be per layer: "heads_per_layer[3]" of
@@ -257,6 +268,47 @@ class Values:
             field=field,
             remedy="Use the config.json of a published model.",
         )
+
+
+# What MiniMax-M3's files call the sizes of its index.
+INDEX_NAMES = {
+    "index_n_heads": "sparse_num_index_heads",
+    "index_head_dim": "sparse_index_dim",
+    "index_block_size": "sparse_block_size",
+    "index_topk_blocks": "sparse_topk_blocks",
+    "index_local_blocks": "sparse_local_block",
+}
+EXPERT_NAMES = ("n_routed_experts", "num_experts", "num_local_experts", "moe_num_experts")
+
+
+def respelled(path: str, stated: Callable[[str], object], usual: Callable[[str], list[object]]) -> object:
+    """A field that a config says in the words of published files from before transformers named it so: which layers
+    are dense and which sparse, the sizes of an index, the experts under another name. None where it says nothing."""
+    section, dot, name = path.rpartition(".")
+
+    def told(other: str) -> object:
+        return stated(f"{section}{dot}{other}")
+
+    if name == "mlp_layer_types":
+        first, every = told("first_k_dense_replace"), told("moe_layer_freq")
+        if isinstance(every, list | tuple):
+            return ["sparse" if sparse else "dense" for sparse in every]
+        if type(first) is not int and (type(every) is not int or every <= 1):
+            return None
+        kinds = usual(path)
+        if type(first) is int:
+            kinds = ["dense" if i < first else "sparse" for i in range(len(kinds))]
+        period = every if type(every) is int and every > 0 else 1
+        return [kind if i % period == 0 else "dense" for i, kind in enumerate(kinds)]
+    indexed = told("sparse_attention_config.sparse_attention_freq")
+    if name == "layer_types" and isinstance(indexed, list | tuple):
+        return ["minimax_m3_sparse" if sparse else "full_attention" for sparse in indexed]
+    if name in INDEX_NAMES:
+        return told(f"sparse_attention_config.{INDEX_NAMES[name]}")
+    if name in EXPERT_NAMES:
+        others = [told(other) for other in EXPERT_NAMES if other != name]
+        return next((count for count in others if type(count) is int), None)
+    return None
 
 
 def at(config: object, path: str) -> tuple[bool, object]:

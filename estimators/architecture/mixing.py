@@ -11,6 +11,8 @@ from estimators.architecture.roles import CROSS
 from estimators.architecture.spec import Attention, AttentionKind, FeedForward, RecurrentState, Role, Tensor
 
 QUERY = re.compile(r"(^|\.)(q_proj|to_q|query|wq|q|query_proj|q_b_proj|wq_b|q_lin|q_up_proj|wq_du)(\.dense|\.linear)?$")
+INDEXED = re.compile(r"indexer|(^|\.)index_[qk]_")
+INDEX_KEY = re.compile(r"(indexer\.(wk|k_proj)|index_k_proj)$")
 KEY = re.compile(r"(^|\.)(k_proj|to_k|key|wk|k|key_proj|k_lin|wk_dv)(\.dense|\.linear)?$")
 VALUE = re.compile(r"(^|\.)(v_proj|to_v|value|wv|v|value_proj|v_lin|wv_dv)(\.dense|\.linear)?$")
 FUSED = re.compile(r"(^|\.)(g?qkv_proj|query_key_value|c_attn|W?_?qkv|in_proj|att_proj|wqkv|Wqkv|qkv_linear)$")
@@ -47,8 +49,8 @@ def matching(tensors: Sequence[Tensor], pattern: re.Pattern[str]) -> Tensor | No
 def attention(tensors: Sequence[Tensor], c: Fields, *, kind: str, index: int) -> Attention | None:
     """Heads of K x H keys and K x Hv values: the rows of the projections; None where a layer has none."""
     own = [t for t in tensors if t.role in (Role.ATTENTION, Role.FFN) and not CROSS.search(t.name)]
-    indexed = [t for t in own if "indexer" in t.name]
-    own = [t for t in own if "indexer" not in t.name]
+    indexed = [t for t in own if INDEXED.search(t.name)]
+    own = [t for t in own if not INDEXED.search(t.name)]
     out = matching(own, OUT)
     latent = matching(own, LATENT)
     q_heads = per_layer(c, HEADS, index) or 1
@@ -64,6 +66,7 @@ def attention(tensors: Sequence[Tensor], c: Fields, *, kind: str, index: int) ->
     q_heads = max(into // max(values // kv_heads, 1), 1)
     c.shares("num_attention_heads", q_heads, "num_key_value_heads", kv_heads)
     window, chunk = window_of(c, kind)
+    index_keys = matching(indexed, INDEX_KEY)
     return Attention(
         kind=AttentionKind.SLIDING if window else AttentionKind.CHUNKED if chunk else AttentionKind.FULL,
         q_heads=q_heads,
@@ -71,7 +74,15 @@ def attention(tensors: Sequence[Tensor], c: Fields, *, kind: str, index: int) ->
         head_dim=keys // kv_heads,
         value_dim=values // kv_heads,
         window=window or chunk,
+        indexer_dim=index_keys.shape[0] if index_keys is not None else 0,
+        indexer_topk=chosen_tokens(c) if index_keys is not None else 0,
     )
+
+
+def chosen_tokens(c: Fields) -> int:
+    """Tokens that an index lets attention read: so many, or so many blocks of so many (MiniMax-M3: 16 of 128)."""
+    blocks, size = (first_of(c, (name,)) or 0 for name in ("index_topk_blocks", "index_block_size"))
+    return first_of(c, ("index_topk",)) or blocks * size
 
 
 def stated(c: Fields, index: int) -> Attention:
@@ -133,7 +144,7 @@ def latent_attention(
     rank, rows = first_of(c, ("kv_lora_rank",)), latent.shape[0]
     # Layers without positions have no rotary key in it.
     rope = rows - rank if rank is not None and rank <= rows else first_of(c, ("qk_rope_head_dim",)) or 0
-    keys = matching(indexed, re.compile(r"indexer\.(wk|k_proj)$"))
+    keys = matching(indexed, INDEX_KEY)
     return Attention(
         kind=AttentionKind.MLA,
         q_heads=q_heads,

@@ -240,9 +240,14 @@ def _latent_bytes(precision: Precision, attention: Attention, multiple: int) -> 
 
 
 def _index_bytes(attention: Attention) -> int:
-    """Keys of the sparse-attention indexer, in FP8 with float32 scales. DeepSeek V3.2: 128 + 4."""
+    """Keys of the sparse-attention indexer, in FP8 with float32 scales beside a latent, else in 16 bits.
+
+    DeepSeek V3.2: 128 + 4; MiniMax-M3: 2 x 128 (vLLM minimax_m3/common/indexer.py).
+    """
     if not attention.indexer_dim or attention.compression:  # the compressed entries hold their own index
         return 0
+    if attention.kind is not AttentionKind.MLA:
+        return 2 * attention.indexer_dim
     return attention.indexer_dim + 4 * math.ceil(attention.indexer_dim / _INDEXER_SCALE_ELEMENTS)
 
 

@@ -7,9 +7,11 @@ from dataclasses import replace
 
 import pytest
 
-from estimators.architecture import layouts
+from estimators.architecture import catalogue, layouts
 from estimators.architecture.fields import ConfigError
 from estimators.architecture.layouts import ClassLayout, Values, composed, count, decoded, holds, quantity, stored
+from estimators.architecture.parse import parse_config
+from estimators.architecture.spec import SpecSource
 from tests.conftest import REFERENCE
 
 TINY = decoded(
@@ -173,3 +175,37 @@ def test_a_layout_counts_the_default_config_as_the_class_does(row: dict[str, obj
     of = layouts.layout(str(row["model_type"]))
     assert of is not None
     assert count(composed(of, row["config"])) == pytest.approx(row["params"], rel=of.miss, abs=0)  # type: ignore[arg-type]
+
+
+def test_minimax_m3_says_its_layers_and_index_in_its_own_words() -> None:
+    """427,040,132,864 as transformers 5.24 builds its config: 3 dense layers, 57 sparse ones with an index of 128.
+
+    A token keeps 60 x 2 x 4 x 128 elements, and 128 of the index in each sparse layer.
+    """
+    spec = catalogue.load_spec("MiniMaxAI/MiniMax-M3")
+    assert spec.resident_params == 427_040_132_864
+    dense, sparse = spec.groups
+    assert (dense.count, dense.ffn.experts if dense.ffn else None) == (3, 0)
+    assert (sparse.count, sparse.ffn.experts if sparse.ffn else None) == (57, 128)
+    assert dense.attention is not None
+    assert sparse.attention is not None
+    assert (dense.attention.indexer_dim, dense.attention.indexer_topk) == (0, 0)
+    assert (sparse.attention.indexer_dim, sparse.attention.indexer_topk) == (128, 16 * 128)
+    assert sparse.attention.cached_elements_per_token == 1024
+
+
+@pytest.mark.parametrize(
+    ("model_type", "said", "params"),
+    [
+        ("axk1", {"first_k_dense_replace": 2}, 510_878_273_536),
+        ("axk1", {"moe_layer_freq": 2}, 275_839_689_728),
+        ("deepseek_v32", {"n_routed_experts": None, "num_experts": 64}, 181_366_528_256),
+    ],
+)
+def test_what_files_of_before_call_otherwise_is_read(model_type: str, said: dict[str, object], params: int) -> None:
+    """As torch's meta device builds these configs with transformers 5.24."""
+    row = next(row for row in ROWS if row["model_type"] == model_type)
+    config = {**row["config"], **said}
+    config = {name: value for name, value in config.items() if value is not None and name != "mlp_layer_types"}
+    spec = parse_config(config, model_id="acme/one", source=SpecSource.FILE, source_note="a test")
+    assert spec.resident_params == params
