@@ -197,6 +197,8 @@ class Values:
             return len(listed) if isinstance(listed, list | tuple) else None
         if path.endswith("]"):
             return self._entry(*path[:-1].split("["))
+        if (width := self._exchanged(path)) is not None:
+            return width
         for spelled in (path, *(alias for alias, meant in self._of.aliases.items() if meant == path)):
             found, value = at(self._config, spelled)
             if found and (value is not None or path not in self._of.fills):
@@ -210,6 +212,19 @@ class Values:
         if rules is not None:
             return self._list(path, rules)
         return self.usual(path)
+
+    def _exchanged(self, path: str) -> object:
+        """The widths of Inkling's files, which call its experts' `intermediate_size` and the other one dense."""
+        section, dot, name = path.rpartition(".")
+        dense = at(self._config, f"{section}{dot}dense_intermediate_size")[1]
+        if dense is None or f"{section}{dot}dense_intermediate_size" in self._of.fields():
+            return None
+        both = f"{section}{dot}moe_intermediate_size" in self._of.fields()
+        if both and name == "intermediate_size":
+            return dense
+        if both and name == "moe_intermediate_size":
+            return at(self._config, f"{section}{dot}intermediate_size")[1]
+        return None
 
     def _kinds(self, path: str) -> list[object]:
         """What the class makes of each layer by itself."""
@@ -291,6 +306,7 @@ def respelled(path: str, stated: Callable[[str], object], usual: Callable[[str],
 
     if name == "mlp_layer_types":
         first, every = told("first_k_dense_replace"), told("moe_layer_freq")
+        first = told("dense_mlp_idx") if first is None else first
         if isinstance(every, list | tuple):
             return ["sparse" if sparse else "dense" for sparse in every]
         if type(first) is not int and (type(every) is not int or every <= 1):

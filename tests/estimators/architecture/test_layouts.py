@@ -199,6 +199,7 @@ def test_minimax_m3_says_its_layers_and_index_in_its_own_words() -> None:
     [
         ("axk1", {"first_k_dense_replace": 2}, 510_878_273_536),
         ("axk1", {"moe_layer_freq": 2}, 275_839_689_728),
+        ("inkling_text", {"dense_mlp_idx": 2}, 947_025_547_842),
         ("deepseek_v32", {"n_routed_experts": None, "num_experts": 64}, 181_366_528_256),
     ],
 )
