@@ -104,7 +104,7 @@ def mllama(c: Fields) -> Body:
 
 def llava_next(c: Fields) -> Body:
     """LLaVA with a learned line break between rows of tiles."""
-    body = decoder_of(c, "language_model.model")
+    body = decoder_of(c, "language_model.model", tied_by="whole")
     tower, width = encoder(c)
     bias = c.flag("multimodal_projector_bias", instead=True)
     tower += towers.plain("image_newline", (body.hidden_size,))
@@ -115,7 +115,7 @@ def paligemma(c: Fields) -> Body:
     """SigLIP before Gemma 1 or 2; the decoder's embeddings have a row per location and segment token."""
     kind = c.section("text_config").optional_text("model_type") or "gemma"
     text = text_part(c, f"{kind}_text")
-    tied = text.having("tie_word_embeddings", True)
+    tied = text.having("tie_word_embeddings", c.flag("tie_word_embeddings", instead=True))
     body = part_of(tied, "gemma2" if kind == "gemma2" else "gemma", "language_model.model")
     v = part(c, "vision_config", "siglip_vision_model")
     tower = towers.siglip(v, "vision_tower.vision_model")

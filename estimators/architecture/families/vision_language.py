@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from estimators.architecture.blocks import Body, Tensors
 from estimators.architecture.conventions import part_of
-from estimators.architecture.defaults import part, text_part
+from estimators.architecture.defaults import TiedBy, part, text_part
 from estimators.architecture.families import deepseek, gemma, llama4, moe, qwen_next, towers
 from estimators.architecture.fields import Fields
 
@@ -17,10 +17,10 @@ def joined(body: Body, tower: Tensors) -> Body:
     return replace(body, tensors=body.tensors + tower)
 
 
-def decoder_of(c: Fields, root: str) -> Body:
+def decoder_of(c: Fields, root: str, *, tied_by: TiedBy = "whole, else text") -> Body:
     """The text part, by its own model type."""
     model_type = c.section("text_config").optional_text("model_type") or "llama"
-    text = text_part(c, f"{model_type}_text")
+    text = text_part(c, f"{model_type}_text", tied_by=tied_by)
     return moe.gpt_oss(text, root) if model_type == "gpt_oss" else part_of(text, model_type, root)
 
 
@@ -45,7 +45,7 @@ def encoder(c: Fields, prefix: str = "vision_tower") -> tuple[Tensors, int]:
 
 def llava(c: Fields) -> Body:
     """LLaVA and Pixtral 12B: a projector of two matrices."""
-    body = decoder_of(c, "language_model.model")
+    body = decoder_of(c, "language_model.model", tied_by="either")
     tower, width = encoder(c)
     bias = c.flag("multimodal_projector_bias", instead=True)
     return joined(body, tower + two_layers(c, width, body.hidden_size, bias=bias))
@@ -64,29 +64,31 @@ def mistral3(c: Fields) -> Body:
 
 def qwen2_5_vl(c: Fields) -> Body:
     v = part(c, "vision_config", "qwen2_5_vl_vision")
-    return joined(part_of(text_part(c, "qwen2_5_vl_text"), "qwen2", "model"), towers.qwen2_5_vision(v, "visual"))
+    body = part_of(text_part(c, "qwen2_5_vl_text", tied_by="either"), "qwen2", "model")
+    return joined(body, towers.qwen2_5_vision(v, "visual"))
 
 
 def qwen2_vl(c: Fields) -> Body:
     v = part(c, "vision_config", "qwen2_vl_vision")
-    return joined(part_of(text_part(c, "qwen2_vl_text"), "qwen2", "model"), towers.qwen2_vision(v, "visual"))
+    body = part_of(text_part(c, "qwen2_vl_text", tied_by="either"), "qwen2", "model")
+    return joined(body, towers.qwen2_vision(v, "visual"))
 
 
 def qwen3_vl(c: Fields) -> Body:
     v = part(c, "vision_config", "qwen3_vl_vision")
-    body = part_of(text_part(c, "qwen3_vl_text"), "qwen3", "model.language_model")
+    body = part_of(text_part(c, "qwen3_vl_text", tied_by="whole"), "qwen3", "model.language_model")
     return joined(body, towers.qwen3_vision(v, "model.visual"))
 
 
 def qwen3_vl_moe(c: Fields) -> Body:
     v = part(c, "vision_config", "qwen3_vl_moe_vision")
-    body = part_of(text_part(c, "qwen3_vl_moe_text"), "qwen3_moe", "model.language_model")
+    body = part_of(text_part(c, "qwen3_vl_moe_text", tied_by="whole"), "qwen3_moe", "model.language_model")
     return joined(body, towers.qwen3_vision(v, "model.visual"))
 
 
 def qwen3_5(c: Fields) -> Body:
     v = part(c, "vision_config", "qwen3_5_vision")
-    body = qwen_next.qwen3_5(text_part(c, "qwen3_5_text"), "model.language_model")
+    body = qwen_next.qwen3_5(text_part(c, "qwen3_5_text", tied_by="whole"), "model.language_model")
     return joined(body, towers.qwen3_vision(v, "model.visual"))
 
 
@@ -149,7 +151,7 @@ def gemma4_unified(c: Fields) -> Body:
 
 
 def llama4_vl(c: Fields) -> Body:
-    body = llama4.llama4(text_part(c, "llama4_text"), "language_model.model")
+    body = llama4.llama4(text_part(c, "llama4_text", tied_by="text"), "language_model.model")
     v = part(c, "vision_config", "llama4_vision_model")
     tower = towers.llama4_vision(v, "vision_model")
     project = towers.dense("multi_modal_projector.linear_1", body.hidden_size, v.count("vision_output_dim"), bias=False)
@@ -171,7 +173,7 @@ def kimi_k25(c: Fields) -> Body:
 
 def step3p7(c: Fields) -> Body:
     """Step 3.5 and 3.7 Flash: the fields of the decoder may stand at the top."""
-    body = moe.step3(text_part(c, "step3p5"), "model")
+    body = moe.step3(text_part(c, "step3p5", tied_by="whole"), "model")
     v = part(c, "vision_config", "step3p5_vision")
     width = v.count("hidden_size")
     inner = v.optional_count("intermediate_size")

@@ -210,3 +210,28 @@ def test_what_files_of_before_call_otherwise_is_read(model_type: str, said: dict
     config = {name: value for name, value in config.items() if value is not None and name != "mlp_layer_types"}
     spec = parse_config(config, model_id="acme/one", source=SpecSource.FILE, source_note="a test")
     assert spec.resident_params == params
+
+
+@pytest.mark.parametrize(
+    ("model_type", "whole", "text", "params"),
+    [
+        ("llava", False, True, 6_931_830_784),
+        ("llava_next", None, True, 7_062_906_880),
+        ("llama4", True, False, 108_225_039_360),
+        ("muse_glimmer", True, False, 28_431_795_200),
+        ("glm_ocr", False, True, 746_662_400),
+        ("qwen2_5_vl", False, True, 74_543_520_512),
+        ("qwen3_vl", None, True, 12_616_410_352),
+        ("paligemma", False, True, 3_437_037_824),
+    ],
+)
+def test_where_a_model_and_its_text_contradict_each_other_its_class_decides(
+    model_type: str, whole: bool | None, text: bool, params: int
+) -> None:
+    """Whether the head is the embedding, as torch's meta device builds these configs with transformers 5.24."""
+    config = next(row for row in ROWS if row["model_type"] == model_type)["config"]
+    config = {**config, "text_config": {**config["text_config"], "tie_word_embeddings": text}}
+    config.pop("tie_word_embeddings", None)
+    config |= {} if whole is None else {"tie_word_embeddings": whole}
+    spec = parse_config(config, model_id="acme/one", source=SpecSource.FILE, source_note="a test")
+    assert spec.resident_params == params
