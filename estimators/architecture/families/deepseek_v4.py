@@ -111,7 +111,8 @@ def mixture(c: Fields, *, hashed: bool) -> tuple[Tensors, FeedForward]:
     made += gated_experts(experts, width, inner, prefix="ffn.experts.{e}", names=names)
     if shared:
         prefix = "ffn.shared_experts"
-        made += gated_mlp(width, inner * shared, prefix=prefix, names=names, role=Role.SHARED_EXPERT)
+        bias = c.flag("mlp_bias", instead=False)
+        made += gated_mlp(width, inner * shared, prefix=prefix, names=names, role=Role.SHARED_EXPERT, bias=bias)
     ffn = FeedForward(width=inner, experts=experts, experts_per_token=chosen, shared_experts=shared, shared_width=inner)
     return made, ffn
 

@@ -95,7 +95,7 @@ def delta_attention(c: Fields) -> tuple[Tensors, RecurrentState]:
 def kimi_linear(c: Fields, root: str = "model") -> Body:
     """Kimi Linear: three delta layers to one of latent attention, DeepSeek's mixture."""
     width = c.count("hidden_size")
-    first = c.count("first_k_dense_replace", low=0, instead=1)
+    first, bias = c.count("first_k_dense_replace", low=0, instead=1), c.flag("attention_bias", instead=False)
     named = renamed(c)
 
     def layer(kind: tuple[str, bool]) -> LayerGroup:
@@ -103,7 +103,9 @@ def kimi_linear(c: Fields, root: str = "model") -> Body:
         base = LayerGroup(layers=(), tensors=made + norms(width, *NORMS), ffn=ffn, prefix=f"{root}.layers.{{i}}")
         if kind[0] == FULL:
             attention = latent_attention(c)
-            return replace(base, tensors=latent_projections(c, attention) + base.tensors, attention=attention)
+            return replace(
+                base, tensors=latent_projections(c, attention, bias=bias) + base.tensors, attention=attention
+            )
         tensors, state = delta_attention(c)
         return replace(base, tensors=tensors + base.tensors, state=state)
 

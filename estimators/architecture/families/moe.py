@@ -123,22 +123,25 @@ def step3(c: Fields, root: str = "model") -> Body:
     width, dense_inner, inner = c.count("hidden_size"), c.count("intermediate_size"), c.count("moe_intermediate_size")
     field = next((name for name in ("num_experts", "moe_num_experts") if c.has(name)), "n_routed_experts")
     experts, chosen = expert_counts(c, field)
-    shared, first, bias = c.count("share_expert_dim"), c.count("first_k_dense_replace", low=0, instead=3), False
+    shared, first = c.count("share_expert_dim"), c.count("first_k_dense_replace", low=0, instead=3)
+    bias, mlp_bias = c.flag("attention_bias", instead=False), c.flag("mlp_bias", instead=False)
 
     def layer(kind: tuple[str, bool]) -> LayerGroup:
         attention = heads(c, window=window_of(c) if kind[0] == SLIDING else None)
-        tensors = projections(attention, width, qkv_bias=bias) + head_norms(attention) + norms(width, *NORMS)
+        tensors = (
+            projections(attention, width, qkv_bias=bias, out_bias=bias) + head_norms(attention) + norms(width, *NORMS)
+        )
         tensors += linear("self_attn.g_proj", attention.q_heads, width, Role.ATTENTION, Split.COLUMN)
         if kind[1]:
             tensors += router(experts, width, name="moe.gate")
             tensors += buffer("moe.router_bias", (experts,), Role.ROUTER, dtype="float32")
             tensors += gated_experts(experts, width, inner, prefix="moe.{e}")
-            tensors += gated_mlp(width, shared, prefix="share_expert", role=Role.SHARED_EXPERT)
+            tensors += gated_mlp(width, shared, prefix="share_expert", role=Role.SHARED_EXPERT, bias=mlp_bias)
             ffn = FeedForward(
                 width=inner, experts=experts, experts_per_token=chosen, shared_experts=1, shared_width=shared
             )
         else:
-            tensors += gated_mlp(width, dense_inner)
+            tensors += gated_mlp(width, dense_inner, bias=mlp_bias)
             ffn = FeedForward(width=dense_inner)
         return decoder_layer(tensors, attention, ffn, prefix=f"{root}.layers.{{i}}")
 

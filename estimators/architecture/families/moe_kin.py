@@ -56,9 +56,9 @@ def dots1(c: Fields, root: str = "model") -> Body:
     return decoder(c, root, list(zip(layer_types(c, lambda _: FULL), sparse_from(c), strict=True)), layer)
 
 
-def dense(c: Fields) -> tuple[Tensors, FeedForward]:
+def dense(c: Fields, *, bias: bool = False) -> tuple[Tensors, FeedForward]:
     width, inner = c.count("hidden_size"), c.count("intermediate_size")
-    return gated_mlp(width, inner), FeedForward(width=inner)
+    return gated_mlp(width, inner, bias=bias), FeedForward(width=inner)
 
 
 def solar_open(c: Fields, root: str = "model") -> Body:
@@ -113,7 +113,7 @@ def ernie4_5_moe(c: Fields, root: str = "model") -> Body:
     def layer(sparse: bool) -> LayerGroup:
         tensors = projections(attention, width, qkv_bias=bias, out_bias=bias) + norms(width, *NORMS)
         if not sparse:
-            made, ffn = dense(c)
+            made, ffn = dense(c, bias=bias)
             return decoder_layer(tensors + made, attention, ffn, prefix=f"{root}.layers.{{i}}")
         tensors += router(experts, width) + gated_experts(experts, width, inner)
         name = "mlp.moe_statics.e_score_correction_bias"
@@ -127,7 +127,7 @@ def ernie4_5_moe(c: Fields, root: str = "model") -> Body:
         return decoder_layer(tensors, attention, ffn, prefix=f"{root}.layers.{{i}}")
 
     kinds = [(index + 1) % step == 0 and first <= index <= last for index in range(count)]
-    return decoder(c, root, kinds, layer)
+    return decoder(c, root, kinds, layer, head_bias=bias)
 
 
 def hunyuan_moe(c: Fields, root: str = "model") -> Body:
