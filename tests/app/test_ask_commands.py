@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 
 from app.__main__ import main
+from app.measuring.jobs import measurement_store
 from app.vocabulary import RECOMMEND_KEYS, VOCABULARY
+from tests.app.planning.test_logged import logged
 from tests.estimators.quality.test_kept_scores import LLAMA, results
 
 
@@ -132,3 +134,16 @@ def test_is_it_validated(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> 
     status, _, problem = run(capsys, *words, "--results", str(tmp_path / "none"))
     assert (status, "none cannot be read" in problem) == (2, True)
     assert run(capsys, "validated", "--model", "8B")[0] == 2
+
+
+def test_kept_start_up_logs_narrow_memory_where_they_are_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
+    """An L4 that logged 2.00 GiB for the cache holds no request of 20,128 tokens, of 2.46 GiB."""
+    words = ["estimate", "--model", "meta-llama/Llama-3.1-8B-Instruct", "--prompt", "20000", "--util", "0.95"]
+    measurement_store().add([logged("2.00")])
+    plain, kept = (json.loads(run(capsys, *words, "--json", *more)[1]) for more in ([], ["--kept-logs"]))
+    assert plain["accelerator"] == "L4"
+    assert (kept["accelerator"], kept["gpus"]) != ("L4", 1)
+    _, named, _ = run(capsys, *words, "--gpu", "L4", "--gpus", "1", "--kept-logs")
+    assert (
+        "Memory measured here: narrowed by 1 start-up log of this server, vllm on L4. By that it does not fit." in named
+    )
