@@ -57,6 +57,6 @@ def test_a_log_of_memory_is_in_the_choice_on_the_first_screen_and_not_in_the_lin
     assert shown.fits
     assert ((shown.machine.accelerator.name, shown.placement.gpus) == ("L4", 1)) == stays
     text = " ".join(element.value for element in page.markdown)
-    assert ("memory of a GPU 20.1 GiB" in text and "measured here" in text) == stays
+    assert ("memory of a GPU 18.9 GiB (18.7 GiB to 18.9 GiB); measured here" in text) == stays
     flat = dict(parse_qsl(copied[-1]))
     assert [figure.key for figure in reviewed(flat).figures if figure.differs] == []
