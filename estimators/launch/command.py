@@ -22,7 +22,7 @@ from estimators.memory.footprint import has_mla
 from estimators.precision import KvPrecision, Precision
 from estimators.provenance import Refusal
 from estimators.quality.recipes import RecipeScript
-from estimators.workload import Engine, EngineSettings, Load, Placement, Speculation, Workload
+from estimators.workload import Engine, EngineSettings, Load, Placement, Workload
 
 # What a prompt is longer by than people count (chat template, tool schemas, the odd long question): an eighth, and no
 # less than 256 tokens. Our own judgement; the sentence beside the command states the figure.
@@ -31,6 +31,7 @@ _PAGE = 16  # tokens of a page of cache: lengths are rounded up to whole ones
 _NAME = re.compile(r"(\./)?[A-Za-z0-9][\w.-]{0,95}(/[A-Za-z0-9][\w.-]{0,95})?", re.ASCII)
 _VALUES = {f"--{kind}": kind for kind in Listed if kind not in (Listed.FLAG, Listed.ARCHITECTURE)}
 _RANKS = (8, 16, 32, 64, 128, 256, 320, 512)  # vllm/config/lora.py of 0.11.0, 0.21.0 and 0.33.0
+MARKOV = "markov_head."  # of the prediction layers of a checkpoint that drafts by DSpark
 _DRAFT_MODELS_FROM = Version(0, 21)  # vLLM 0.11.0 lists the method and stops with NotImplementedError
 _CACHE_TYPES = {KvPrecision.FP8: "fp8", KvPrecision.BF16: "bfloat16", KvPrecision.FP16: "float16"}
 
@@ -114,7 +115,7 @@ def _launch(case: _Launching, found: str | None) -> Launch:
     on_neuron = case.accelerator.vendor == "AWS"
     words += _on_neuron(case, longest, memory) if on_neuron else _on_gpu(case, longest, memory)
     words += [*checkpoint.words, *_cache(case.precision), *_adapters(case.settings)]
-    drafting = _drafting(case.settings.speculation, checkpoint, known)
+    drafting = _drafting(case, checkpoint, known)
     if drafting:
         words += ["--speculative-config", json.dumps(drafting)]
     _check_words(words, [checkpoint.model, str(drafting.get("model", checkpoint.model))], known)
@@ -299,11 +300,13 @@ def _adapters(settings: EngineSettings) -> list[str]:
     return ["--enable-lora", "--max-loras", str(settings.lora_adapters), "--max-lora-rank", str(rank)]
 
 
-def _drafting(how: Speculation | None, checkpoint: Repository, known: Arguments) -> dict[str, object]:
+def _drafting(case: _Launching, checkpoint: Repository, known: Arguments) -> dict[str, object]:
     """The JSON of `--speculative-config`; refuses a head that nobody is known to have published."""
+    how = case.settings.speculation
     if how is None:
         return {}
-    made: dict[str, object] = {"method": how.method}
+    own = any(t.name.startswith(MARKOV) for group in case.precision.spec.groups for t in group.tensors)
+    made: dict[str, object] = {"method": "dspark" if how.method == "mtp" and own else how.method}
     if how.method == "draft":
         if known.version < _DRAFT_MODELS_FROM:
             raise Refusal(

@@ -144,6 +144,8 @@ def layer(c: Fields, kind: Kind) -> LayerGroup:
 
 def prediction(c: Fields) -> tuple[LayerGroup, ...]:
     """Prediction layers: a window only, projections of both inputs, a connection to the head."""
+    if c.has("dspark_target_layer_ids"):
+        return dspark(c)
     count = c.count("num_nextn_predict_layers", low=0, high=64, instead=0)
     if not count:
         return ()
@@ -153,6 +155,24 @@ def prediction(c: Fields) -> tuple[LayerGroup, ...]:
         extra += linear(name, width, width, Role.FFN, Split.REPLICATED)
     group = replace(base, layers=tuple(range(count)), tensors=base.tensors + extra, stack="mtp", prefix="mtp.{i}")
     return (group,)
+
+
+def dspark(c: Fields) -> tuple[LayerGroup, ...]:
+    """A DSpark drafter: three layers with a window over a projection of some layers' outputs, and a Markov head.
+
+    vLLM models/deepseek_v4/amd/dspark.py and models/qwen3_dspark.py: `main_proj` is D x nD for n tapped layers, the
+    head two tables of V x r. DeepSeek-V4-Flash-0731: n = 3, r = 256, V = 129,280.
+    """
+    width, base = c.count("hidden_size"), layer(c, (0, False))
+    count, tapped = c.count("n_mtp_layers", high=64, instead=3), len(c.counts("dspark_target_layer_ids", limit=64))
+    rank, vocab = c.count("dspark_markov_rank"), c.count("vocab_size")
+    extra = norms(width, "main_norm", "norm") + head_connection(c, "")
+    extra += linear("main_proj", width, tapped * width, Role.FFN, Split.REPLICATED)
+    for name in ("markov_w1", "markov_w2"):
+        extra += linear(f"markov_head.{name}", vocab, rank, Role.FFN, Split.REPLICATED)
+    first = replace(base, layers=tuple(range(count - 1)), stack="mtp", prefix="mtp.{i}")
+    last = replace(base, layers=(count - 1,), tensors=base.tensors + extra, stack="mtp", prefix="mtp.{i}")
+    return (first, last) if count > 1 else (last,)
 
 
 def deepseek_v4(c: Fields) -> Body:

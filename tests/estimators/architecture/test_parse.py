@@ -338,3 +338,21 @@ def test_every_family_refuses_an_empty_config() -> None:
         with pytest.raises(ConfigError) as refused:
             parsed({"model_type": model_type})
         assert refused.value.field
+
+
+def test_a_checkpoint_that_drafts_by_dspark_has_three_layers_with_a_window_and_a_markov_head() -> None:
+    """DeepSeek-V4-Flash-0731 taps three layers and has a Markov head of rank 256.
+
+    Beside a third layer: 4,096 x 12,288 of main_proj, 2 x 129,280 x 256 of the head, two norms of 4,096, and
+    4 x 16,384 + 4 + 1 that join the residual streams.
+    """
+    config = dict(load_config("deepseek-ai/DeepSeek-V4-Flash"))
+    config |= {"dspark_target_layer_ids": [40, 41, 42], "dspark_markov_rank": 256}
+    spec = parse_config(config, model_id="acme/drafts", source=SpecSource.FILE, source_note="a test")
+    first, last = (group for group in spec.groups if group.stack == "mtp")
+    assert (first.count, last.count) == (2, 1)
+    elements = [sum(tensor.elements for tensor in group.tensors) for group in (first, last)]
+    assert elements[1] - elements[0] == 4096 * 12_288 + 2 * 129_280 * 256 + 2 * 4096 + 4 * 16_384 + 5
+    assert last.attention is not None
+    assert (last.attention.window, last.attention.compression) == (128, 0)
+    assert spec.resident_params == load_spec("deepseek-ai/DeepSeek-V4-Flash").resident_params

@@ -10,7 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from estimators.architecture.catalogue import entries, load_spec
+from estimators.architecture.catalogue import entries, load_config, load_spec
+from estimators.architecture.parse import parse_config
+from estimators.architecture.spec import SpecSource
 from estimators.architecture.typical import spec_from_parameter_count
 from estimators.hardware.catalogue import find_accelerator
 from estimators.launch import Launch, launch
@@ -129,6 +131,15 @@ def test_what_a_shell_would_run_is_no_name() -> None:
 )  # fmt: skip
 def test_drafting_is_told_by_vllms_own_names(model: str, settings: EngineSettings, config: dict[str, object]) -> None:
     assert json.loads(value(started(model, settings=settings).command, "--speculative-config")) == config
+
+
+def test_a_checkpoint_with_a_markov_head_drafts_by_dspark() -> None:
+    config = {**load_config("deepseek-ai/DeepSeek-V4-Flash"), "dspark_target_layer_ids": [40, 41, 42]}
+    config["dspark_markov_rank"] = 256
+    spec = parse_config(config, model_id="acme/drafts", source=SpecSource.FILE, source_note="a test")
+    settings = replace(drafting("mtp", 5), version="0.33.0")
+    found = launch(resolve_precision(spec), find_accelerator("H200"), Placement(tp=8), SHORT, settings)
+    assert json.loads(value(found.command, "--speculative-config")) == {"method": "dspark", "num_speculative_tokens": 5}
 
 
 def test_no_head_no_command() -> None:
