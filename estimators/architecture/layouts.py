@@ -203,7 +203,7 @@ class Values:
             found, value = at(self._config, spelled)
             if found and (value is not None or path not in self._of.fills):
                 return value
-        older = respelled(path, lambda name: at(self._config, name)[1], self._kinds)
+        older = self._respelled(path)
         if older is not None:
             return older
         if path in self._of.fills:
@@ -225,6 +225,51 @@ class Values:
         if both and name == "moe_intermediate_size":
             return at(self._config, f"{section}{dot}intermediate_size")[1]
         return None
+
+    def _respelled(self, path: str) -> object:
+        """A field that a config says in the words of published files from before transformers named it so: which
+        layers are dense and which sparse, the sizes of an index, the experts under another name. None where it says
+        nothing."""
+        section, dot, name = path.rpartition(".")
+
+        def told(other: str) -> object:
+            return at(self._config, f"{section}{dot}{other}")[1]
+
+        if name == "mlp_layer_types":
+            return self._feed_forwards(path, told)
+        if name == "layer_types" and (indexed := told("sparse_attention_config.sparse_attention_freq")) is not None:
+            marks = self._per_layer(path, "sparse_attention_freq", indexed)
+            return ["minimax_m3_sparse" if mark else "full_attention" for mark in marks]
+        if name in INDEX_NAMES:
+            return told(f"sparse_attention_config.{INDEX_NAMES[name]}")
+        if name in EXPERT_NAMES:
+            others = [told(other) for other in EXPERT_NAMES if other != name]
+            return next((count for count in others if type(count) is int), None)
+        return None
+
+    def _feed_forwards(self, path: str, told: Callable[[str], object]) -> list[object] | None:
+        """Dense first layers and one sparse in so many, or a mark for each layer."""
+        first, every = told("first_k_dense_replace"), told("moe_layer_freq")
+        first = told("dense_mlp_idx") if first is None else first
+        if every is not None and type(every) is not int:
+            return ["sparse" if mark else "dense" for mark in self._per_layer(path, "moe_layer_freq", every)]
+        if first is None and every in (None, 1):
+            return None
+        kinds = self._kinds(path)
+        for field, number in (("first_k_dense_replace", first), ("moe_layer_freq", every)):
+            if number is not None and (type(number) is not int or not 0 <= number <= len(kinds)):
+                raise self.error(field, f"should be a number of at most {len(kinds)} layers and is {shown(number)}")
+        if type(first) is int:
+            kinds = ["dense" if i < first else "sparse" for i in range(len(kinds))]
+        period = every if type(every) is int and every > 0 else 1
+        return [kind if i % period == 0 else "dense" for i, kind in enumerate(kinds)]
+
+    def _per_layer(self, path: str, field: str, marks: object) -> list[object] | tuple[object, ...]:
+        """Marks of which there is one for each layer, and perhaps for prediction layers behind them."""
+        count = len(self._kinds(path))
+        if not isinstance(marks, list | tuple) or len(marks) < count:
+            raise self.error(field, f"should have {count} entries, one per layer, and is {shown(marks)}")
+        return marks[:count]
 
     def _kinds(self, path: str) -> list[object]:
         """What the class makes of each layer by itself."""
@@ -294,37 +339,6 @@ INDEX_NAMES = {
     "index_local_blocks": "sparse_local_block",
 }
 EXPERT_NAMES = ("n_routed_experts", "num_experts", "num_local_experts", "moe_num_experts")
-
-
-def respelled(path: str, stated: Callable[[str], object], usual: Callable[[str], list[object]]) -> object:
-    """A field that a config says in the words of published files from before transformers named it so: which layers
-    are dense and which sparse, the sizes of an index, the experts under another name. None where it says nothing."""
-    section, dot, name = path.rpartition(".")
-
-    def told(other: str) -> object:
-        return stated(f"{section}{dot}{other}")
-
-    if name == "mlp_layer_types":
-        first, every = told("first_k_dense_replace"), told("moe_layer_freq")
-        first = told("dense_mlp_idx") if first is None else first
-        if isinstance(every, list | tuple):
-            return ["sparse" if sparse else "dense" for sparse in every]
-        if type(first) is not int and (type(every) is not int or every <= 1):
-            return None
-        kinds = usual(path)
-        if type(first) is int:
-            kinds = ["dense" if i < first else "sparse" for i in range(len(kinds))]
-        period = every if type(every) is int and every > 0 else 1
-        return [kind if i % period == 0 else "dense" for i, kind in enumerate(kinds)]
-    indexed = told("sparse_attention_config.sparse_attention_freq")
-    if name == "layer_types" and isinstance(indexed, list | tuple):
-        return ["minimax_m3_sparse" if sparse else "full_attention" for sparse in indexed]
-    if name in INDEX_NAMES:
-        return told(f"sparse_attention_config.{INDEX_NAMES[name]}")
-    if name in EXPERT_NAMES:
-        others = [told(other) for other in EXPERT_NAMES if other != name]
-        return next((count for count in others if type(count) is int), None)
-    return None
 
 
 def at(config: object, path: str) -> tuple[bool, object]:

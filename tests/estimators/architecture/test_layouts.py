@@ -235,3 +235,27 @@ def test_where_a_model_and_its_text_contradict_each_other_its_class_decides(
     config |= {} if whole is None else {"tie_word_embeddings": whole}
     spec = parse_config(config, model_id="acme/one", source=SpecSource.FILE, source_note="a test")
     assert spec.resident_params == params
+
+
+@pytest.mark.parametrize(
+    ("said", "field"),
+    [
+        ({"moe_layer_freq": [0, 0, 1]}, "moe_layer_freq"),
+        ({"moe_layer_freq": "all"}, "moe_layer_freq"),
+        ({"moe_layer_freq": 10**12}, "moe_layer_freq"),
+        ({"moe_layer_freq": None, "first_k_dense_replace": -5}, "first_k_dense_replace"),
+        ({"sparse_attention_config": {"sparse_attention_freq": [1] * 6}}, "sparse_attention_freq"),
+    ],
+)
+def test_marks_that_are_not_of_every_layer_are_refused_by_field(said: dict[str, object], field: str) -> None:
+    config = catalogue.load_config("MiniMaxAI/MiniMax-M3")
+    text = config["text_config"]
+    assert isinstance(text, dict)
+    with pytest.raises(ConfigError) as refused:
+        parse_config(
+            {**config, "text_config": {**text, **said}},
+            model_id="acme/one",
+            source=SpecSource.FILE,
+            source_note="a test",
+        )
+    assert refused.value.field == field
