@@ -287,6 +287,7 @@ class _WithADraftOfTheHub:
     def __init__(self) -> None:
         self.book = shared_sources().book
         self.file_bytes = shared_sources().file_bytes
+        self.logs = shared_sources().logs
 
     def spec(self, model: str) -> ModelSpec:
         return load_spec(SMALL_DRAFT) if model == "someone/a-draft" else shared_sources().spec(model)
