@@ -48,8 +48,10 @@ PRICE_COLUMNS = (
     "usd_per_million_output_tokens",
 )  # fmt: skip
 START_COLUMNS = ("engine_starts", "engine_starts_reason", "kv_logged_tokens", "kv_logged_concurrency")
+READING_COLUMNS = ("model_reading", "model_range")  # `Reading`, and by which share its parameters may be off
 COLUMNS = (
-    *SIZE_COLUMNS, *MEMORY_COLUMNS, *LATENCY_COLUMNS, *MACHINE_COLUMNS, *PRICE_COLUMNS, *START_COLUMNS, "error",
+    *SIZE_COLUMNS, *MEMORY_COLUMNS, *LATENCY_COLUMNS, *MACHINE_COLUMNS, *PRICE_COLUMNS, *START_COLUMNS,
+    *READING_COLUMNS, "error",
 )  # fmt: skip
 
 _COST_KEYS = frozenset({"region", "buy", "hours", "price", "price_as_of", "discount", "negotiated"})
@@ -61,6 +63,8 @@ def columns_of(plan: Plan, problems: tuple[Problem, ...] = ()) -> dict[str, Cell
     if plan.spec is not None:
         row["resident_params"] = plan.spec.resident_params
         row["active_params"] = plan.spec.active_params
+        row["model_reading"] = plan.spec.reading.value
+        row["model_range"] = plan.spec.relative_range
     if plan.precision is not None:
         row["weights_bytes"] = plan.precision.weights_bytes
     if plan.chosen is not None:
@@ -82,11 +86,12 @@ def _dependent_on(key: str, *, named: bool) -> tuple[str, ...]:
     """Columns that a wrong value of `key` makes meaningless."""
     if key in ("model", "params", "active"):
         return COLUMNS[:-1]
+    of_model = {*SIZE_COLUMNS[:2], *READING_COLUMNS, "error"}
     if key in ("weights", "method", "kv"):
-        return COLUMNS[2:-1]
+        return tuple(name for name in COLUMNS if name not in of_model)
     if key in _COST_KEYS and named:
         return PRICE_COLUMNS
-    return COLUMNS[3:-1]
+    return tuple(name for name in COLUMNS if name not in {*of_model, "weights_bytes"})
 
 
 def _machine(chosen: Candidate) -> dict[str, Cell]:

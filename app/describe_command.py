@@ -9,16 +9,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from app.planning.sentences import reading_phrase
 from estimators.architecture.parse import parse_config_text
-from estimators.architecture.spec import Attention, LayerGroup, ModelSpec, Reading, SpecSource, Tensor
+from estimators.architecture.spec import Attention, LayerGroup, ModelSpec, SpecSource, Tensor
 from estimators.provenance import Refusal
-
-SURE = {
-    Reading.DESCRIBED: "described: every tensor follows from the config, as counted on the built model",
-    Reading.MATCHED: "by convention, equal to the headers of its files",
-    Reading.CONVENTION: "by convention alone",
-    Reading.COUNT: "a count alone: no layers, so no cache and no speed",
-}
 
 
 def add_describe_command(commands: Any) -> None:
@@ -56,8 +50,7 @@ def found(model: str) -> ModelSpec:
 def as_lines(spec: ModelSpec) -> Iterator[str]:
     """The description for a person."""
     yield f"{spec.id}  {spec.architecture} ({spec.model_type}), {spec.dtype}"
-    sure = SURE[spec.reading] + (f", within about {spec.relative_range:.0%}" if spec.relative_range else "")
-    yield f"read      {sure}"
+    yield f"sure      {reading_phrase(spec)}"
     yield f"source    {spec.source_note}"
     yield f"params    {spec.resident_params:,} resident, {spec.active_params:,} active"
     context = f"{spec.max_positions:,} tokens" if spec.max_positions else "no stated limit"

@@ -67,7 +67,15 @@ OPERATIONS: dict[str, Operation] = {
     )
 }  # fmt: skip
 
-_TEXT_COLUMNS = ("accelerator", "instance", "price_source", "price_as_of", "engine_starts_reason", "error")
+_TEXT_COLUMNS = (
+    "accelerator",
+    "instance",
+    "price_source",
+    "price_as_of",
+    "engine_starts_reason",
+    "model_reading",
+    "error",
+)
 _TRUTH_COLUMNS = ("fits", "engine_starts")
 _TEXTS: Json = {"type": "array", "items": {"type": "string"}}
 _CHECKPOINT: Json = {

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from app.exploring.validated import validated
 from app.format import count, gib, plural, seconds, span, usd
 from app.planning.plan import Candidate, Plan
-from app.planning.sentences import conditions, load_phrase, source_phrase, verdict
+from app.planning.sentences import conditions, load_phrase, reading_phrase, source_phrase, verdict
 from estimators.latency.estimate import TIMES
 
 
@@ -21,7 +21,7 @@ def as_lines(plan: Plan) -> Iterator[str]:
     yield f"  {conditions(plan)}"
     yield f"  load: {load_phrase(plan.asked)}"
     yield f"  parameters: {count(plan.spec.resident_params)} resident, {count(plan.spec.active_params)} active"
-    yield f"  config: {plan.spec.source_note}"
+    yield f"  config: {plan.spec.source_note}; {reading_phrase(plan.spec)}"
     if plan.precision is not None:
         yield f"  weights: {gib(plan.precision.weights_bytes)}"
     if (published := validated(plan)) is not None and published.quantized:

@@ -17,7 +17,7 @@ from app.planning.drafting import Drafting, bound_words
 from app.planning.plan import Candidate, Plan
 from app.planning.quality_bar import Judgement
 from app.planning.recommendation import Recommendation
-from app.planning.sentences import conditions, load_phrase, verdict
+from app.planning.sentences import conditions, load_phrase, reading_phrase, verdict
 from app.planning.words import (
     LIMITS,
     cheaper_sentence,
@@ -183,7 +183,7 @@ def _quality(judged: Judgement) -> str:
 
 def _foot(plan: Plan, link: str) -> str:
     notes = " ".join((*plan.all_notes, NOT_INCLUDED))
-    source = f"Model: {plan.spec.source_note}. " if plan.spec else ""
+    source = f"Model: {plan.spec.source_note}; {reading_phrase(plan.spec)}. " if plan.spec else ""
     return (
         f'<h2>Conditions</h2><p class="small">{in_html(source + notes)}</p>'
         f'<p class="small">The decision link below holds every input, the price and these figures.</p>'

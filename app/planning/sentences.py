@@ -10,6 +10,7 @@ from app.format import plural, small_number, usd
 from app.planning.drafting import NAMES
 from app.planning.plan import Candidate, Plan
 from app.scenario import LoadMode, Scenario, model_text
+from estimators.architecture.spec import ModelSpec, Reading
 from estimators.precision import Weights
 from pricing.cost import HOURS_PER_MONTH
 from pricing.negotiated import bridge
@@ -28,6 +29,12 @@ PRECISION_NAMES = {
     Weights.MXFP4: "MXFP4",
     Weights.AS_PUBLISHED: "its published precision",
 }
+READING_PHRASES = {
+    Reading.DESCRIBED: "read tensor by tensor from its config, as counted on the built model",
+    Reading.MATCHED: "read by convention, equal to the headers of its files",
+    Reading.CONVENTION: "read by convention alone",
+    Reading.COUNT: "known by a count alone",
+}
 _TAIL = re.compile(r"[-_](instruct|chat|it|hf)([-_](hf|v?[0-9.]+|[0-9]{4}))?$", re.I)
 
 
@@ -40,6 +47,11 @@ def model_name(scenario: Scenario) -> str:
     name = re.sub(r"^Meta-(?=Llama)", "", name)
     name = _TAIL.sub("", name)
     return name if name[:1].islower() else name.replace("-", " ").replace("_", " ")
+
+
+def reading_phrase(spec: ModelSpec) -> str:
+    """How sure the shape of a model is: "read by convention alone, within about 4 %"."""
+    return READING_PHRASES[spec.reading] + (f", within about {spec.relative_range:.0%}" if spec.relative_range else "")
 
 
 def precision_name(weights: Weights) -> str:

@@ -16,7 +16,15 @@ from app.figures.base import CostPoint, cost_by_size, memory_bar
 from app.format import MEMORY_PER_GPU, MONTHLY_COST, PER_MILLION, count, gib, plural, seconds, span, usd
 from app.planning.plan import Candidate, Holding, Plan
 from app.planning.remembered import remembered_plan, remembered_recommendation
-from app.planning.sentences import conditions, load_phrase, model_name, precision_name, source_phrase, verdict
+from app.planning.sentences import (
+    conditions,
+    load_phrase,
+    model_name,
+    precision_name,
+    reading_phrase,
+    source_phrase,
+    verdict,
+)
 from app.sources import dashboard_sources
 from app.text import in_markdown
 from app.views import cards, current, good_enough, plans, question_inputs, validated
@@ -279,7 +287,7 @@ def _points(costs: tuple[SizedCost, ...]) -> list[CostPoint]:
 
 
 def draw_footer(plan: Plan) -> None:
-    lines = [f"Model: {plan.spec.source_note}."] if plan.spec else []
+    lines = [f"Model: {plan.spec.source_note}; {reading_phrase(plan.spec)}."] if plan.spec else []
     lines += plan.notes
     lines.append("Estimates, not measurements; the Accuracy page shows how far they were from published ones.")
     lines.append("Not included: storage, data transfer, load balancing, people.")

@@ -42,9 +42,15 @@ def test_three_rows_one_bad() -> None:
     assert (first["gpus"], first["replicas"], first["instances"]) == ("1", "1", "1")
     assert (first["price_source"], first["note"]) == ("snapshot", "first")
     assert "weights" in bad["error"]
-    assert bad["resident_params"] == "8030261248"
+    assert (bad["resident_params"], bad["model_reading"], bad["model_range"]) == ("8030261248", "described", "0.0")
     assert bad["weights_bytes"] == bad["usd_per_month"] == ""
     assert (third["error"], third["note"]) == ("", "unit, test")
+
+
+def test_every_row_says_how_sure_the_shape_of_its_model_is() -> None:
+    counted, unknown = answers("model,params\n,8\nnobody/nothing,\n")
+    assert (counted["model_reading"], unknown["model_reading"]) == ("a count alone", "")
+    assert float(counted["model_range"]) >= 0
 
 
 @pytest.mark.parametrize(

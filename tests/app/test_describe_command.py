@@ -15,7 +15,7 @@ def test_a_model_of_the_catalogue_in_lines(capsys: pytest.CaptureFixture[str]) -
     said = capsys.readouterr().out
     assert "8,030,261,248 resident" in said
     assert f"{32 * 8 * (128 + 128):,} elements per token" in said
-    assert "read      described" in said
+    assert "sure      read tensor by tensor" in said
     assert "decoder 0-31: full attention, 32 heads over 8 of 128" in said
     assert "self_attn.k_proj" in said
 
