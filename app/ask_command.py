@@ -92,13 +92,16 @@ def _bill(given: Mapping[str, str], own: Mapping[str, Any]) -> tuple[PageFinding
     from datetime import UTC, datetime
 
     from app.exploring.own_hardware import own_hardware, owned_finding
+    from app.exploring.token_cost import tokens_finding
     from app.exploring.whole_bill import bill_asked, bill_finding, whole_bill
     from app.planning.planner import plan
     from app.sources import shared_sources
 
     found = plan(with_page_defaults(decode(given).scenario), shared_sources())
     owned = own_hardware(found, own, datetime.now(UTC).date())
-    return (bill_finding(whole_bill(found, bill_asked(own))), *((owned_finding(owned),) if owned else ()))
+    tokens = tokens_finding(found, own.get("bill_busy", 100))
+    beside = (tokens, owned_finding(owned) if owned else None)
+    return (bill_finding(whole_bill(found, bill_asked(own))), *(one for one in beside if one is not None))
 
 
 def _scaling(given: Mapping[str, str], own: Mapping[str, Any]) -> tuple[PageFinding, ...]:
@@ -111,6 +114,8 @@ def _scaling(given: Mapping[str, str], own: Mapping[str, Any]) -> tuple[PageFind
 
 
 def _load(given: Mapping[str, str], own: Mapping[str, Any]) -> tuple[PageFinding, ...]:
+    from datetime import UTC, datetime
+
     from app.exploring.decision_link import unpinned
     from app.exploring.load_units import load_finding, load_of, serve_load, traffic_of
     from app.exploring.traffic_log import read_log
@@ -120,7 +125,7 @@ def _load(given: Mapping[str, str], own: Mapping[str, Any]) -> tuple[PageFinding
     if path := own.get("log"):
         try:
             with open(path, encoding="utf-8", errors="replace") as lines:
-                log = read_log(lines)
+                log = read_log(lines, datetime.now(UTC).date())
         except OSError as error:
             raise Refusal(f"{path} cannot be read: {error.strerror}.", field="log") from None
     scenario = unpinned(with_page_defaults(decode(given).scenario))

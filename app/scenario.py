@@ -32,6 +32,7 @@ from app.kinds import (
 from estimators.architecture.model_id import MODEL_ID
 from estimators.memory.footprint import LONGEST_CONTEXT
 from estimators.precision import KvPrecision, Method, Weights
+from estimators.quality.tasks import Task
 from estimators.workload import Engine
 from pricing.bill import CONTROL_PLANES, SUPPORT_PLANS
 from pricing.negotiated import MOST_OFF, AgreedPrices
@@ -287,6 +288,7 @@ PAGE_KEYS: dict[str, ValueKind] = {
     "bill_other": decimal("0", "1000000000", above=False),
     "bill_people": decimal("0", "10000", above=False),
     "bill_salary": decimal("0", "10000000", above=False),
+    "bill_busy": integer(1, 100),
     "bill_rates": matching(_OWN_RATES, "lines and dollars such as storage:0.1, transfer:0.12"),
     "own_purchase": decimal("0", "100000000", above=False),
     "own_years": decimal("0.5", "30", above=False),
@@ -300,6 +302,8 @@ PAGE_KEYS: dict[str, ValueKind] = {
     "own_staff": decimal("0", "10000000", above=False),
     "own_upkeep": decimal("0", "10000000", above=False),
     "change_traffic": integer(0, 300),
+    "score_on": choice(Task),
+    "score_in": choice(Weights),
     "week": matching(_WEEK, "always, or hours, days and the load otherwise such as 8-18x5@20"),
 }
 LONGEST_OF_PAGE = {"pipe_steps": 2_000, "api_own": 1_000}  # characters, where more than `LONGEST_VALUE`
@@ -417,6 +421,11 @@ def encode(scenario: Scenario, *, every_field: bool = False) -> dict[str, str]:
             flat["concurrency"] = _text(scenario.requests_in_flight)
         flat["v"] = str(VERSION)
     return flat
+
+
+def encode_page(values: Mapping[str, object]) -> dict[str, str]:
+    """The pages' own keys as a link writes them: 0.00005, not 5e-05, and 200, not 200.0."""
+    return {key: _text(value) for key, value in values.items() if value not in (None, "")}
 
 
 def _text(value: object) -> str:

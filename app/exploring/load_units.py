@@ -20,7 +20,7 @@ from app.format import percent, seconds, significant, usd
 from app.planning.plan import OBJECTIVES, Plan
 from app.planning.remembered import VersionedSources, remembered_plan
 from app.planning.sentences import machine_phrase, model_name
-from app.scenario import Scenario
+from app.scenario import Scenario, encode_page
 from estimators.latency.estimate import SHORT_TIMES
 from estimators.memory.footprint import LONGEST_CONTEXT
 from estimators.provenance import Refusal, Term
@@ -76,6 +76,56 @@ def traffic_of(values: Mapping[str, Any]) -> PeopleLoad:
         turns=values.get("load_turns", start.turns),
         system=values.get("load_system", start.system),
     )
+
+
+def keys_of(load: PeopleLoad) -> dict[str, str]:
+    """The page's keys for a load, as a link writes them: what `traffic_of` reads back."""
+    return encode_page(
+        {
+            "load_unit": load.unit, "load_amount": load.amount, "load_each": load.each, "load_peak": load.peak,
+            "week": load.week, "load_in": load.prompt, "load_out": load.output, "load_cached": load.prefix,
+            "load_turns": load.turns, "load_system": load.system,
+        }
+    )  # fmt: skip
+
+
+def boxes_of(asked: PeopleLoad, log: TrafficLog, *, timed: bool) -> PeopleLoad:
+    """What the boxes hold for the load of a log, as near as they come: a link carries these and no log.
+
+    Lengths are the means of the shortest quarter, the middle half and the longest quarter; the rate, where the log has
+    one, is that of so many people who ask once an hour.
+    """
+    came = log.arrivals if timed else None
+    ins, outs, cached = ([getattr(one, name) for one in log.exchanges] for name in ("prompt", "output", "cached"))
+    load = replace(
+        asked,
+        prompt=_thirds(ins),
+        output=_thirds(outs),
+        prefix=min(0.9999, round(sum(cached) / sum(ins), 4)),
+        turns=1,
+        system=0,
+    )
+    if came is None:
+        return load
+    busy = came.hour_rate
+    return replace(
+        load,
+        unit=Unit.PEOPLE,
+        amount=float(f"{busy * SECONDS_PER_HOUR:.6g}"),
+        each=1.0,
+        peak=round(came.peak_rate / busy, 4),
+        week=came.week or asked.week,
+    )
+
+
+def _thirds(lengths: Sequence[int]) -> str:
+    """ "1024", or short/typical/long: 100, 200, 300, 1000 are 100/250/1000."""
+    ordered = sorted(lengths)
+    ends = [round(share * len(ordered)) for share in itertools.accumulate(SHARES, initial=0.0)]
+    parts = [ordered[a:b] for a, b in itertools.pairwise(ends)]
+    if not all(parts) or ordered[0] == ordered[-1]:
+        return str(round(math.fsum(ordered) / len(ordered)))
+    return "/".join(str(round(math.fsum(part) / len(part))) for part in parts)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from app.exploring.finding import PageFinding
+from app.format import percent, usd
 from app.planning.costs import requests_per_second, tokens_per_second
 from app.planning.plan import Candidate, Plan
+from app.planning.sentences import load_phrase
 from pricing.bill import Bill, Extras, TokenPrices, monthly_bill, token_prices
 from pricing.cost import HOURS_PER_MONTH
 from pricing.hours import Scaling, WeekProfile, always
@@ -76,4 +79,31 @@ def prices_of_tokens(plan: Plan, utilisation: float) -> TokenPrices | None:
         output_tokens_per_second=requests * plan.asked.output,
         output_weight=weight,
         utilisation=utilisation,
+    )
+
+
+def tokens_finding(plan: Plan, busy_percent: int = 100) -> PageFinding | None:
+    """What a million tokens cost as billed and without an idle second; None without a speed estimate or a price."""
+    prices, full = prices_of_tokens(plan, busy_percent / 100), prices_of_tokens(plan, 1.0)
+    if prices is None or full is None:
+        return None
+    cost = plan.chosen.cost if plan.chosen else None
+    whole = cost.usd_per_million_output_tokens if cost else None
+    alone = f"; with nothing charged for input it is {usd(whole)}, the figure of the first screen" if whole else ""
+    ins, out, busy = prices.usd_per_million_input, prices.usd_per_million_output, percent(prices.utilisation)
+    return PageFinding(
+        title="What a million tokens cost",
+        sentence=f"A million tokens cost {usd(ins)} in and {usd(out)} out on machines that work {busy} of their hours.",
+        heads=("A million tokens", "As billed", "If always busy"),
+        rows=(
+            ("Input", usd(ins), usd(full.usd_per_million_input)),
+            ("Output", usd(out), usd(full.usd_per_million_output)),
+            ("Blended", usd(prices.usd_per_million_blended), usd(full.usd_per_million_blended)),
+        ),
+        notes=(
+            f"At this load ({load_phrase(plan.asked)}). As billed spreads the bill over the tokens served; if always "
+            "busy is the same machines without an idle second. Input and output are split by the machine time each "
+            f"takes: a million output tokens, always busy, cost {usd(full.usd_per_million_output)}{alone}. More "
+            "requests at a time make every token cheaper.",
+        ),
     )

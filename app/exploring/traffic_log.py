@@ -1,4 +1,5 @@
-"""Lengths of requests from a log, and when they arrived: columns of a CSV, or JSON lines under any of the usual names.
+"""Lengths of requests from a log, and when they arrived: columns of a CSV, JSON lines under any of the usual names, or
+what a vLLM server prints.
 
 Everything in a log is hostile: lines are read one at a time, of bounded length, and of many a sample is kept. Pure.
 """
@@ -10,8 +11,10 @@ import json
 import random
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import date
 
 from app.exploring.arrivals import ArrivalCounter, Arrivals, moment_of
+from app.exploring.server_log import ServerLog
 from app.planning.budget import checkpoint
 from estimators.memory.footprint import LONGEST_CONTEXT
 from estimators.provenance import Refusal
@@ -32,7 +35,8 @@ STAMP_NAMES = ("timestamp", "created_at", "created", "arrival_time", "arrived_at
 CACHED_NAMES = ("cached_tokens", "cache_read_input_tokens")
 FORMATS = (
     "Give a CSV of two columns, tokens in and out, or JSON lines with prompt_tokens and completion_tokens "
-    "(or input_length and output_length); a column or a field named timestamp gives the rate."
+    "(or input_length and output_length); a column or a field named timestamp gives the rate. Or the "
+    "lines that a vLLM server prints."
 )
 
 _Columns = tuple[int, int, int | None]  # of tokens in, tokens out and the moment
@@ -56,26 +60,27 @@ class TrafficLog:
     requests: int  # in the log
     unread: int  # lines without both lengths
     arrivals: Arrivals | None = None  # where its requests have moments, over ten minutes or more
+    means: str = ""  # how a server's log came to the one length it has
 
     @property
     def said(self) -> str:
         sample = f"an even sample of {len(self.exchanges):,} of " if len(self.exchanges) < self.requests else ""
         unread = f"; {self.unread:,} lines without both lengths were left out" if self.unread else ""
         came = f" {self.arrivals.said}" if self.arrivals else ""
-        return f"Lengths of {sample}{self.requests:,} requests of the log{unread}.{came}"
+        lengths = self.means or f"Lengths of {sample}{self.requests:,} requests of the log{unread}."
+        return f"{lengths}{came}"
 
 
-def read_log(lines: Iterable[str]) -> TrafficLog:
-    """The requests of a log, streamed. Raises `Refusal` for one that says no lengths."""
+def read_log(lines: Iterable[str], until: date | None = None) -> TrafficLog:
+    """The requests of a log, streamed; `until` is the day after which no line of a server was written, whose stamps
+    have no year. Raises `Refusal` for one that says no lengths."""
     chance = random.Random(0)  # noqa: S311 - no secret: the same log is sampled alike
     kept: list[LoggedRequest] = []
-    requests, unread, came = 0, 0, ArrivalCounter()
-    for number, found in enumerate(_exchanges(lines)):
-        if number % LOOKED_AT == 0:
-            checkpoint()
+    requests, unread, came, server = 0, 0, ArrivalCounter(), ServerLog(until)
+    for found in _exchanges(lines, server):
         if found is None:
             unread += 1
-            if unread >= LOOKED_AT and not requests:
+            if unread >= LOOKED_AT and not requests and not server.lines:
                 break
             continue
         requests += 1
@@ -84,15 +89,35 @@ def read_log(lines: Iterable[str]) -> TrafficLog:
             kept.append(found)
         elif (place := chance.randrange(requests)) < KEPT:
             kept[place] = found
+    if not kept and server.lines:
+        return _of_server(server)
     if not kept:
         raise Refusal("The log says no lengths of requests.", field="log", remedy=FORMATS)
     return TrafficLog(exchanges=tuple(kept), requests=requests, unread=unread, arrivals=came.arrivals())
 
 
-def _exchanges(lines: Iterable[str]) -> Iterator[LoggedRequest | None]:
-    """An exchange a request; None for a line without. A CSV's header says its columns, else the first two count."""
+def _of_server(server: ServerLog) -> TrafficLog:
+    """Every request of the same length: the mean is all that a server's lines tell."""
+    means = server.means()
+    one = _exchange(means.prompt, means.output, means.cached)
+    if one is None:
+        raise Refusal(
+            f"The log comes to {means.prompt:,} tokens in and {means.output:,} out of each request, which none serves.",
+            field="log",
+            remedy="Give one that has the lines of its requests and of its throughput for the same hours.",
+        )
+    return TrafficLog(
+        exchanges=(one,), requests=means.requests, unread=0, arrivals=server.arrivals.arrivals(), means=means.said
+    )
+
+
+def _exchanges(lines: Iterable[str], server: ServerLog) -> Iterator[LoggedRequest | None]:
+    """An exchange a request; None for a line without. A CSV's header says its columns, else the first two count. What a
+    server printed goes to `server`."""
     columns: _Columns | None = None
     for number, line in enumerate(lines):
+        if number % LOOKED_AT == 0:
+            checkpoint()
         if number >= MOST_LINES:
             raise Refusal(f"The log has more than {MOST_LINES:,} lines.", field="log", remedy="Give a part of it.")
         if len(line) > LONGEST_LINE:
@@ -103,7 +128,11 @@ def _exchanges(lines: Iterable[str]) -> Iterator[LoggedRequest | None]:
         if not text:
             continue
         if text[0] in "{[":
-            yield from _of_json(text)
+            found = list(_of_json(text))
+            if any(found) or not server.takes(text):
+                yield from found
+            continue
+        if server.takes(text):
             continue
         cells = _cells(text)
         if columns is None:

@@ -13,7 +13,7 @@ from app.planning.answer import Kind
 from app.scenario import Scenario
 from app.text import in_markdown
 from app.views import current
-from app.views.asking import amount, choice, draw_ending, draw_table, held
+from app.views.asking import amount, choice, draw_ending, draw_table, held, query_of_question
 from app.views.parts import chart
 from estimators.provenance import Refusal
 
@@ -59,7 +59,7 @@ def draw(asked: Volume) -> None:
     st.markdown(f"## {in_markdown(finding.sentence)}")
     _draw_picture(found, finding.sentence)
     draw_table(finding, key="api_table")
-    draw_ending(finding, KEYS, key="apis")
+    draw_ending(finding, KEYS, key="apis", query=query_of_question())
 
 
 def _draw_picture(found: ApiOrMachines, said: str) -> None:

@@ -5,9 +5,8 @@ The boxes are bound to the keys of `PAGE_KEYS` and read back through the validat
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from decimal import Decimal
 from functools import partial
 from typing import Any
 from urllib.parse import urlencode
@@ -16,12 +15,13 @@ import pandas as pd
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
+from app.exploring.decision_link import unpinned
 from app.exploring.finding import PageFinding
-from app.exploring.question_link import encode_question
+from app.exploring.question_link import encode_question, link_of
 from app.exploring.report_page import report_html
-from app.scenario import decode_page
+from app.scenario import decode_page, encode_page
 from app.text import in_code, in_markdown, in_spreadsheet
-from app.views import current, question_inputs
+from app.views import current, inputs, question_inputs
 from app.views.copy_link import copy_link
 from app.views.decision import query_of
 
@@ -95,9 +95,7 @@ def held(keys: Sequence[str]) -> dict[str, Any]:
 
 
 def _flat(keys: Sequence[str]) -> dict[str, str]:
-    """What the boxes hold as a link writes it: 0.00005, not 5e-05, and 200, not 200.0."""
-    held = {key: value for key in keys if (value := st.session_state.get(key)) not in (None, "")}
-    return {k: format(Decimal(repr(v)).normalize(), "f") if isinstance(v, float) else str(v) for k, v in held.items()}
+    return encode_page({key: st.session_state.get(key) for key in keys})
 
 
 def draw_table(finding: PageFinding, *, key: str) -> None:
@@ -111,6 +109,15 @@ def draw_table(finding: PageFinding, *, key: str) -> None:
         st.caption(in_markdown(note))
 
 
+def query_of_question() -> str:
+    """A link to the question of the first screen and the card that is chosen, for a page that asks it anew; a frozen
+    price and the machine it is of are left open."""
+    scenario = inputs.read().scenario
+    link = link_of(question_inputs.asked(), unpinned(scenario) if scenario.price is not None else scenario)
+    choice = st.session_state.get("choice")
+    return urlencode(link | ({"choice": choice} if choice else {}))
+
+
 def draw_ending(
     finding: PageFinding,
     keys: Sequence[str],
@@ -118,11 +125,12 @@ def draw_ending(
     key: str,
     also: Sequence[PageFinding] = (),
     query: str = "",
+    instead: Mapping[str, str] | None = None,
 ) -> None:
     """A link to this page as it stands, and the plan's report with this answer and what else the page says; `query` in
-    place of the plan's own decision link."""
+    place of the plan's own decision link, `instead` of what the boxes hold."""
     plan, question = current.plan(), encode_question(question_inputs.asked())
-    query = "&".join((query or query_of(plan, question), urlencode(_flat(keys))))
+    query = "&".join((query or query_of(plan, question), urlencode(_flat(keys) if instead is None else instead)))
     left, right = st.columns([1, 3])
     link, today = f"{st.context.url or ''}?{query}", datetime.now(UTC).date()
     report = partial(report_html, plan, link=link, today=today, findings=(finding, *also))

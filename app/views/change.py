@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from urllib.parse import urlencode
-
 import streamlit as st
 
 from app.exploring.decision_link import unpinned
 from app.exploring.flip_words import finding_of, likely_sentence, name_text, turning_sentence, value_text
 from app.exploring.flips import Decided, Outlook, decided, how_likely
-from app.exploring.question_link import link_of, question_of
+from app.exploring.question_link import question_of
 from app.figures.flips import Reach, reaches_to_flips
 from app.planning.answer import narrowed_to
 from app.planning.question import Question
 from app.scenario import with_page_defaults
 from app.text import in_markdown
 from app.views import current, inputs, question_inputs
-from app.views.asking import draw_ending, draw_table, held, number
+from app.views.asking import draw_ending, draw_table, held, number, query_of_question
 from app.views.parts import chart
 from estimators.provenance import Refusal
 
@@ -65,11 +63,7 @@ def draw(traffic: float) -> None:
     st.markdown(in_markdown(likely_sentence(found, likely)))
     chart(reaches_to_flips(_reaches(found)), key="change_picture", alt=finding.sentence)
     draw_table(finding, key="change_table")
-    scenario = inputs.read().scenario
-    link = link_of(question_inputs.asked(), unpinned(scenario) if scenario.price is not None else scenario)
-    if choice := st.session_state.get("choice"):
-        link |= {"choice": choice}
-    draw_ending(finding, KEYS, key="change", query=urlencode(link))
+    draw_ending(finding, KEYS, key="change", query=query_of_question())
 
 
 def _reaches(found: Decided) -> list[Reach]:

@@ -19,12 +19,11 @@ from app.exploring.own_hardware import (
     owned_scenario,
     power_of,
 )
-from app.exploring.token_cost import prices_of_tokens
+from app.exploring.token_cost import tokens_finding
 from app.exploring.whole_bill import NONE, WholeBill, bill_asked, bill_finding, edited_week, whole_bill
 from app.figures.bills import waterfall
-from app.format import usd
 from app.planning.plan import Plan
-from app.planning.sentences import load_phrase, verdict
+from app.planning.sentences import verdict
 from app.scenario import PAGE_KEYS
 from app.text import in_markdown
 from app.views import current, inputs
@@ -112,40 +111,33 @@ def _draw_picture(found: WholeBill, said: str) -> None:
     chart(waterfall(float(found.bill.list_usd), lines), key="bill_picture", alt=said)
 
 
-def draw_tokens(plan: Plan) -> None:
+def draw_tokens(plan: Plan) -> PageFinding | None:
     st.markdown("### What a million tokens cost")
-    share = st.slider(
-        "Utilisation: share of the hours the machines work at this load, %", 1, 100, 100, key="utilisation"
+    busy = st.slider(
+        "Utilisation: share of the hours the machines work at this load, %",
+        1,
+        100,
+        100,
+        key="bill_busy",
+        bind="query-params",
+        persist_state="session",
     )
-    prices, full = prices_of_tokens(plan, share / 100), prices_of_tokens(plan, 1.0)
-    if prices is None or full is None:
+    finding = tokens_finding(plan, busy)
+    if finding is None:
         st.info("There is no speed estimate or price for this plan, so tokens cannot be priced.")
-        return
-    columns = st.columns(3)
-    for column, name, here, busy in (
-        (columns[0], "input", prices.usd_per_million_input, full.usd_per_million_input),
-        (columns[1], "output", prices.usd_per_million_output, full.usd_per_million_output),
-        (columns[2], "blended", prices.usd_per_million_blended, full.usd_per_million_blended),
-    ):
+        return None
+    for column, (name, billed, always) in zip(st.columns(3), finding.rows, strict=True):
         column.metric(
-            f"Per million {name} tokens, as billed",
-            usd(here),
+            f"Per million {name.lower()} tokens, as billed",
+            billed,
             border=True,
-            delta=f"{usd(busy)} if always busy",
+            delta=f"{always} if always busy",
             delta_color="off",
             delta_arrow="off",
         )
-    cost = plan.chosen.cost if plan.chosen else None
-    whole = cost.usd_per_million_output_tokens if cost else None
-    alone = f"; with nothing charged for input it is {usd(whole)}, the figure of the first screen" if whole else ""
-    st.caption(
-        in_markdown(
-            f"At this load ({load_phrase(plan.asked)}). As billed spreads the bill over the tokens served; if busy is "
-            "the same machines without an idle second. Input and output are split by the machine time each takes: a "
-            f"million output tokens, always busy, cost {usd(full.usd_per_million_output)}{alone}. More requests at a "
-            "time make every token cheaper."
-        )
-    )
+    for note in finding.notes:
+        st.caption(in_markdown(note))
+    return finding
 
 
 def draw_owned(plan: Plan) -> PageFinding | None:
@@ -199,8 +191,10 @@ result = current.plan()
 if warning := old_price(result):
     st.warning(in_markdown(warning), icon=":material/history:")
 billed = draw_bill(result)
-draw_tokens(result)
+tokens = draw_tokens(result)
 st.page_link("views/apis.py", label="Rent tokens instead? API or machines")
 owned = draw_owned(result)
 if billed is not None:
-    draw_ending(billed, (*BILL_KEYS, *OWN_KEYS), key="bill", also=(owned,) if owned is not None else ())
+    draw_ending(
+        billed, (*BILL_KEYS, *OWN_KEYS), key="bill", also=[found for found in (tokens, owned) if found is not None]
+    )

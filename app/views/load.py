@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from datetime import UTC, datetime
 
 import streamlit as st
 
@@ -12,6 +13,8 @@ from app.exploring.load_units import (
     PlannedLoad,
     ServedLoad,
     Unit,
+    boxes_of,
+    keys_of,
     load_finding,
     load_of,
     serve_load,
@@ -74,7 +77,12 @@ def draw_boxes() -> PeopleLoad:
 def draw_log() -> TrafficLog | None:
     """The lengths of a log, where one is given; a link does not carry it."""
     with st.expander("Lengths from a log", key="load_log_fold"):
-        st.caption(in_markdown(f"{FORMATS} It stays in this visit: the link carries the means."))
+        st.caption(
+            in_markdown(
+                f"{FORMATS} It stays in this visit: a link carries its rate, and the mean lengths of the "
+                "shortest quarter, the middle half and the longest."
+            )
+        )
         file = uploader("Log", ["csv", "jsonl", "json", "txt", "log"], key="load_file")
         pasted = st.text_area("Or paste it", key="load_pasted", max_chars=MOST_PASTED, persist_state="session")
         if file is None and not pasted:
@@ -86,7 +94,7 @@ def draw_log() -> TrafficLog | None:
             return known[1]
         try:
             with Allowance().spending():
-                log = read_log(lines)
+                log = read_log(lines, datetime.now(UTC).date())
         except Refusal as refusal:
             st.error(in_markdown(str(refusal)), icon=":material/error:")
             return None
@@ -115,7 +123,8 @@ def draw(asked: PeopleLoad, log: TrafficLog | None) -> None:
         how(load.terms, key="why_load", label="How it became a rate")
     _draw_picture(served)
     draw_table(finding, key="load_table")
-    draw_ending(finding, KEYS, key="load")
+    instead = keys_of(boxes_of(asked, log, timed=timed)) if log is not None else None
+    draw_ending(finding, KEYS, key="load", instead=instead)
 
 
 def _draw_picture(served: ServedLoad) -> None:

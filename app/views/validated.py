@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
 import streamlit as st
 
@@ -16,6 +17,7 @@ from app.planning.plan import Plan
 from app.planning.question import USUAL_WEIGHTS
 from app.planning.remembered import remembered_plan
 from app.planning.sentences import precision_name
+from app.scenario import decode_page
 from app.sources import dashboard_sources
 from app.text import in_markdown
 from app.views import current, question_inputs
@@ -30,6 +32,7 @@ from estimators.quality.kept_scores import KeptScore, read_for, scores_in
 from estimators.quality.schemes import Scheme
 from estimators.quality.tasks import Task
 
+KEYS = ("score_on", "score_in")
 MOST_RESULTS = 2_000_000  # characters of one results file that is pasted
 MOST_SCORES = 400
 
@@ -39,7 +42,8 @@ def draw(plan: Plan) -> None:
     if plan.asked.model is None or plan.precision is None:
         return
     label = "Is it validated? Checkpoint, drafting heads, scores"
-    with st.expander(label, key="validated_fold", on_change="rerun") as fold:
+    linked = bool(_linked())
+    with st.expander(label, expanded=linked, key="validated_fold", on_change="rerun") as fold:
         if not fold.open:
             return
         sentence = st.container()
@@ -77,17 +81,23 @@ def _draw_hub(plan: Plan) -> HubListing | None:
         return None
 
 
+def _linked() -> dict[str, Any]:
+    """What a copied link of this panel asked; the boxes themselves follow the bar and the plan."""
+    return decode_page({key: st.query_params[key] for key in KEYS if key in st.query_params})[0]
+
+
 def _draw_score(plan: Plan, found: str | None) -> None:
-    asked = question_inputs.asked()
-    usual = asked.task if asked.percent is not None else tasks_of(asked.use, None)[0]
+    asked, linked = question_inputs.asked(), _linked()
+    usual = linked.get("score_on") or (asked.task if asked.percent is not None else tasks_of(asked.use, None)[0])
     left, right = st.columns(2)
     task = left.selectbox(
         "Its quality on", list(Task), index=list(Task).index(usual), key=f"score_on_{usual}", format_func=_name
     )
     own_weights = plan.precision.weights if plan.precision else Weights.AS_PUBLISHED
-    precisions = list(dict.fromkeys([own_weights, *(asked.weights or USUAL_WEIGHTS)]))
+    first = linked.get("score_in", own_weights)
+    precisions = list(dict.fromkeys([first, own_weights, *(asked.weights or USUAL_WEIGHTS)]))
     weights = right.selectbox(
-        "in", precisions, key=f"score_in_{own_weights}", format_func=precision_name,
+        "in", precisions, key=f"score_in_{first}", format_func=precision_name,
         help="A precision that no plan may take for want of a score can be looked at here as well.",
     )  # fmt: skip
     if weights is not own_weights:
@@ -100,7 +110,9 @@ def _draw_score(plan: Plan, found: str | None) -> None:
     st.markdown(f"**{in_markdown(known.sentence)}**")
     draw_table(replace(score_finding(known), notes=()), key="score_table")
     _draw_runs(known)
-    draw_ending(score_finding(known), (), key="validated")
+    draw_ending(
+        score_finding(known), KEYS, key="validated", instead={"score_on": task.value, "score_in": weights.value}
+    )
 
 
 def _name(task: Task) -> str:

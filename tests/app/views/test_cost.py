@@ -11,7 +11,7 @@ LINK = {"instance": "g6.xlarge"}
 
 def test_tokens_at_half_the_hours_cost_twice() -> None:
     page = opened("cost", **LINK)
-    page.slider(key="utilisation").set_value(50).run()
+    page.slider(key="bill_busy").set_value(50).run()
     found, _ = planned(**LINK)
     busy = prices_of_tokens(found, 1.0)
     assert busy is not None

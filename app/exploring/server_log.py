@@ -1,0 +1,235 @@
+"""A load out of what a vLLM server prints by itself: its requests counted, their tokens from the throughput it logs.
+
+Lines of two kinds count: one a request that was answered ("POST /v1/... 200") or, with --enable-log-requests, received;
+and every ten seconds or so the throughput since the one before (vllm/v1/metrics/loggers.py, vllm/entrypoints/logger.py
+and, up to 0.8, vllm/engine/metrics.py). Lengths are means, as no line has a request's own. Pure.
+"""
+
+from __future__ import annotations
+
+import re
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+
+from app.exploring.arrivals import ArrivalCounter, moment_of
+from app.format import percent, significant
+from estimators.provenance import Refusal
+
+WORDS = (
+    "Avg prompt throughput:",
+    "Prefix cache hit rate:",
+    "HTTP/1.",
+    "Received request ",
+    "LLM engine (v",
+    " version ",
+)
+USUAL_S, MOST_S = 10, 3600  # between two lines of throughput: where a log has one alone, and what more is not
+LONGEST_GAP = 2.0  # times the usual: a pause prints nothing and belongs to no line
+COMPUTED_FROM = (0, 16)  # from here on cached tokens are not in the throughput of prompts (vllm-project/vllm#33290)
+LEAP_YEAR = date(2000, 12, 31)  # for the time between stamps that say no moment
+_ZONED = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d+)?(?:Z|[+-]\d\d:?\d\d)?")
+_OWN = re.compile(r"(?:DEBUG|INFO|WARNING|ERROR|CRITICAL) (\d\d)-(\d\d) (\d\d):(\d\d):(\d\d)\b")  # vLLM writes no year
+_PRINTED = re.compile(r"(?:\S{1,60} ){0,3}(?:DEBUG|INFO|WARNING|ERROR|CRITICAL)(?::  | \d\d-\d\d \d\d:)")
+_RATES = re.compile(
+    r"Avg prompt throughput: ([0-9.]{1,12}) tokens/s, Avg generation throughput: ([0-9.]{1,12}) tokens/s"
+)
+_HITS = re.compile(r"Prefix cache hit rate: (?:GPU: )?([0-9.]{1,6})%")
+_OUTSIDE_HITS = re.compile(r"External prefix cache hit rate: ([0-9.]{1,6})%")
+_ENGINE = re.compile(r"(Engine \d{1,6}|\d{1,6} Engines Aggregated): ")
+_ANSWERED = re.compile(
+    r"POST \S{0,200}/(?:chat/completions|completions|responses|messages|generate) HTTP/1\.[01]\\?\"\W{1,3}200\b"
+)
+_RECEIVED = re.compile(r"Received request \S")
+_LIMIT = re.compile(r"\bmax_tokens=(\d{1,9})\b")
+_VERSION = re.compile(r"(?:LLM engine \(v|vLLM API server version |vllm version )(\d{1,3})\.(\d{1,3})")
+
+
+@dataclass(slots=True)
+class _Rates:
+    """Sums over lines of throughput, in tokens a second: in as printed, the same were none of it cached, out; and of
+    either sort of in what a cache served."""
+
+    lines: int = 0
+    printed: float = 0.0
+    printed_cached: float = 0.0
+    whole: float = 0.0
+    whole_cached: float = 0.0
+    out: float = 0.0
+
+
+@dataclass(slots=True)
+class _Engine:
+    """One engine's lines of throughput, by the seconds since the one before; 0 for a first one."""
+
+    last: float | None = None
+    by_span: dict[int, _Rates] = field(default_factory=dict)
+
+    @property
+    def usual_s(self) -> int:
+        known = {span: rates.lines for span, rates in self.by_span.items() if span}
+        return max(known, key=lambda span: known[span]) if known else USUAL_S
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServedMeans:
+    """Requests of a server's log and their mean lengths; `said` is how they came about."""
+
+    requests: int
+    prompt: int
+    cached: int
+    output: int
+    said: str
+
+
+class ServerLog:
+    """Takes a server's lines in the order it printed them. `until`: the day after which none was, for stamps without a
+    year; without it these say no moment."""
+
+    def __init__(self, until: date | None) -> None:
+        self._until = until
+        self._engines: dict[str, _Engine] = {}
+        self._answered, self._received = ArrivalCounter(), ArrivalCounter()
+        self._requests = {"answered": 0, "received": 0}
+        self._unstamped = 0  # answered since the last stamp: uvicorn's lines have none
+        self._moment: float | None = None
+        self._dated = False
+        self._hits = self._outside = 0.0
+        self._longest = 0
+        self._version: tuple[int, int] | None = None
+        self._old = False
+        self.lines = 0
+
+    def takes(self, text: str) -> bool:
+        """Whether this is a line that a server printed; what it says is counted."""
+        known = any(words in text for words in WORDS) and self._counts(text)
+        if not known and (text[0] in "0123456789{" or not _PRINTED.match(text)):
+            return False
+        self.lines += 1
+        return True
+
+    def _counts(self, text: str) -> bool:
+        head = text[:2_000]
+        self._at(head)
+        if _ANSWERED.search(head):
+            self._requests["answered"] += 1
+            self._unstamped += 1
+            if _ZONED.search(head):
+                self._settle()
+        elif _RECEIVED.search(head):
+            self._requests["received"] += 1
+            self._arrived(self._received)
+            self._longest = max([self._longest, *(int(limit) for limit in _LIMIT.findall(text[-20_000:]))])
+        elif found := _RATES.search(head):
+            self._settle()
+            self._throughput(head, float(found[1]), float(found[2]))
+        elif found := _VERSION.search(head):
+            self._version = int(found[1]), int(found[2])
+        else:
+            found = _HITS.search(head)
+            self._hits = float(found[1]) / 100 if found else self._hits
+            return bool(found)
+        return True
+
+    def _at(self, head: str) -> None:
+        """Sets the moment where the line says one: of a collector's stamp before vLLM's own, which has no year."""
+        if found := _ZONED.search(head):
+            self._moment, self._dated = moment_of(found[0].replace(",", ".")[:40]) or self._moment, True
+        elif found := _OWN.search(head):
+            month, day, hour, minute, second = map(int, found.groups())
+            latest = self._until or LEAP_YEAR
+            for year in (latest.year, latest.year - 1):
+                with suppress(ValueError):  # the 29th of February
+                    moment = datetime(year, month, day, hour, minute, second, tzinfo=UTC)
+                    if moment.date() <= latest:
+                        self._moment, self._dated = moment.timestamp(), self._until is not None
+                        return
+
+    def _arrived(self, counter: ArrivalCounter, requests: int = 1) -> None:
+        for _ in range(requests):
+            counter.add(self._moment if self._dated else None)
+
+    def _settle(self) -> None:
+        """What was answered since the last stamp came before this one: a line of throughput follows it by seconds."""
+        self._arrived(self._answered, self._unstamped)
+        self._unstamped = 0
+
+    def _throughput(self, head: str, ins: float, outs: float) -> None:
+        if found := _HITS.search(head):
+            self._hits = float(found[1]) / 100
+        if found := _OUTSIDE_HITS.search(head):
+            self._outside = float(found[1]) / 100
+        self._old = self._old or "Pending:" in head
+        named = _ENGINE.search(head)
+        engine = self._engines.setdefault(named[1] if named else "", _Engine())
+        span = round(self._moment - engine.last) if self._moment and engine.last else 0
+        engine.last = self._moment
+        hits = min(0.99, self._hits + (1 - self._hits) * self._outside)
+        rates = engine.by_span.setdefault(min(MOST_S, max(0, span)), _Rates())
+        rates.lines += 1
+        rates.printed += ins
+        rates.printed_cached += ins * hits
+        rates.whole += ins / (1 - hits)
+        rates.whole_cached += ins / (1 - hits) * hits
+        rates.out += outs
+
+    def means(self) -> ServedMeans:
+        """Requests and their mean lengths. Raises `Refusal`, which names what the log lacks and what prints it."""
+        self._settle()
+        kind = "received" if self._requests["received"] else "answered"
+        requests = self._requests[kind]
+        if not requests:
+            raise _missing(
+                "requests", "Start it with --enable-log-requests, or without --disable-uvicorn-access-log: a line each."
+            )
+        prompt, cached, output, seconds = self._tokens()
+        if output < 1:
+            raise _missing("throughput", "Start it without --disable-log-stats, or give lengths of the requests.")
+        counted = (
+            ", and by what the cache served, which that leaves out from 0.16 on"
+            if self._counts_computed and cached
+            else ""
+        )
+        limit = f"; a request asks for up to {self._longest:,}" if self._longest else ""
+        return ServedMeans(
+            requests=requests,
+            prompt=max(1, round(prompt / requests)),
+            cached=round(cached / requests),
+            output=max(1, round(output / requests)),
+            said=(
+                f"{requests:,} requests {kind} by the server of the log, {significant(prompt)} tokens in and "
+                f"{significant(output)} out by the throughput it printed over {significant(seconds / 60)} minutes"
+                f"{counted}; {percent(cached / prompt if prompt else 0)} of the input came from the prefix cache"
+                f"{limit}. Lengths are means: the server does not print each request's."
+            ),
+        )
+
+    @property
+    def arrivals(self) -> ArrivalCounter:
+        return self._received if self._requests["received"] else self._answered
+
+    @property
+    def _counts_computed(self) -> bool:
+        return not self._old and (self._version is None or self._version >= COMPUTED_FROM)
+
+    def _tokens(self) -> tuple[float, float, float, float]:
+        """(tokens in, of them cached, tokens out, seconds): throughput times the time since the line before.
+
+        500 tokens a second over ten seconds are 5,000; where half came from a cache that is not counted, 10,000.
+        """
+        engines = {name: one for name, one in self._engines.items() if "Aggregated" in name} or self._engines
+        prompt, cached, output, longest = 0.0, 0.0, 0.0, 0.0
+        for engine in engines.values():
+            spent = 0.0
+            for span, rates in engine.by_span.items():
+                took = span if span and (self._old or span <= LONGEST_GAP * engine.usual_s) else engine.usual_s
+                prompt += took * (rates.whole if self._counts_computed else rates.printed)
+                cached += took * (rates.whole_cached if self._counts_computed else rates.printed_cached)
+                output += took * rates.out
+                spent += took * rates.lines
+            longest = max(longest, spent)
+        return prompt, cached, output, longest
+
+
+def _missing(what: str, remedy: str) -> Refusal:
+    return Refusal(f"This log of a vLLM server has no lines of its {what}.", field="log", remedy=remedy)
