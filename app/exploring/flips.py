@@ -2,16 +2,20 @@
 
 Every value is the one planner's answer to the same question with that one thing changed. It is looked for outward from
 the present value in even steps of its logarithm, then between the last step that keeps the plan and the first that does
-not. Only ways that a bound leaves standing are weighed again (`_between_ends`). No Streamlit, no own I/O.
+not. Only ways that a bound leaves standing are weighed again (`_between_ends`), fewer still once that step is found
+(`_within`), and what several assumptions ask is served together: asking costs more than what is asked. No Streamlit, no
+own I/O.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from decimal import Decimal
-from typing import TypeAlias
+from itertools import islice
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -21,20 +25,21 @@ from app.exploring.sensitivity import MOST_HOURS, Assumption, assumptions_of
 from app.exploring.standing import NEAR, Standings, Winner, slowed, stand, winner_of
 from app.planning.budget import QUESTION_S, Allowance, OutOfBudget
 from app.planning.contenders import PlanKey, cheapest_by_plan, contenders, reweighed
-from app.planning.ground import NEARLY, Ground
+from app.planning.ground import NEARLY, Ground, Scales, scales_of
 from app.planning.market import market_of
 from app.planning.plan import OBJECTIVES, Candidate
 from app.planning.quality_bar import judge
 from app.planning.question import QualityBar, Question
 from app.planning.remembered import SECONDS_KEPT, VersionedSources
+from app.planning.ways import Cell
 from app.planning.weigh import SAME_PRICE
 from app.timed_cache import TimedCache
-from estimators.provenance import Refusal
 from pricing.offers import Offer, PurchaseOption
 
 FARTHEST = 4.0  # how far a value is looked for, as a factor of the present one
 STEPS = 8  # of a search before it is divided: 19 % each
 TOGETHER = 4  # values weighed at once
+FEW_LAYOUTS = 5_000  # of a question whose assumptions are all looked at side by side; of more, one after the other
 MOST_S = 2 * QUESTION_S  # for one decision: of one model it takes a third of one, of 37 all of one
 PERMILLE = 1_000  # a quality bar is looked at in tenths of a point
 
@@ -100,6 +105,8 @@ class Decided:
 
 
 Asked: TypeAlias = tuple[int, int, Question, float]  # of which book and version of the sources, what, traffic off by
+# Asks for grounds to be weighed, and is sent their scales; None for a load that no engine takes.
+Search: TypeAlias = Generator[Sequence[Ground], Sequence[Scales | None], Flip | None]
 _standings: TimedCache[Asked, Standings] = TimedCache(entries=4, seconds=SECONDS_KEPT)  # each holds its book
 _decided: TimedCache[Asked, Decided] = TimedCache(entries=40, seconds=SECONDS_KEPT)
 _likely: TimedCache[Asked, Likelihood] = TimedCache(entries=40, seconds=SECONDS_KEPT)
@@ -174,9 +181,16 @@ def _outlooks(standing: Standings, rival_offer: Offer | None) -> Iterator[Outloo
         yield _speed(standing)
     if bar is not None:
         yield _quality(standing, bar)
-    for assumption in assumptions_of(replace(scenario, buy=PurchaseOption.ON_DEMAND)):  # the question has its own ways
-        if assumption.value > 0 and (assumption.key != "hours" or _hours_matter(standing.question)):
-            yield _assumed(standing, assumption)
+    assumed = [
+        assumption
+        for assumption in assumptions_of(
+            replace(scenario, buy=PurchaseOption.ON_DEMAND)
+        )  # the question has its own ways
+        if assumption.value > 0 and (assumption.key != "hours" or _hours_matter(standing.question))
+    ]
+    at_once = len(assumed) if len(standing.winner.weigher.layouts) <= FEW_LAYOUTS else 1
+    for start in range(0, len(assumed), max(1, at_once)):
+        yield from _assumed(standing, assumed[start : start + at_once])
 
 
 def _hours_matter(question: Question) -> bool:
@@ -185,36 +199,88 @@ def _hours_matter(question: Question) -> bool:
     return not question.owned and (mixed or question.budget_usd_per_month is not None)
 
 
-def _assumed(standing: Standings, assumption: Assumption) -> Outlook:
-    """A load, a length, a limit or hours, both ways."""
+def _assumed(standing: Standings, assumptions: Sequence[Assumption]) -> list[Outlook]:
+    """Loads, lengths, limits or hours, both ways, all looked for side by side."""
+    ends = [ends_of(assumption) for assumption in assumptions]
+    searches = [
+        _toward(standing, assumption, end)
+        for assumption, both in zip(assumptions, ends, strict=True)
+        for end in both
+        if end != assumption.value
+    ]
+    flips = iter(_together(standing, searches))
+    return [
+        Outlook(
+            key=assumption.key, name=assumption.name, now=assumption.value, low=low, high=high,
+            down=next(flips) if low != assumption.value else None, up=next(flips) if high != assumption.value else None,
+        )
+        for assumption, (low, high) in zip(assumptions, ends, strict=True)
+    ]  # fmt: skip
+
+
+def ends_of(assumption: Assumption) -> tuple[float, float]:
+    """Between which values an assumption is looked at."""
     now = assumption.value
     low = max(1.0, now / FARTHEST) if assumption.whole else now / FARTHEST
     high = min(float(MOST_HOURS), now * FARTHEST) if assumption.key == "hours" else now * FARTHEST
-    found = [_toward(standing, assumption, end) if end != now else None for end in (low, high)]
-    return Outlook(
-        key=assumption.key, name=assumption.name, now=now, low=low, high=high, down=found[0], up=found[1]
-    )  # fmt: skip
+    return low, high
 
 
-def _toward(standing: Standings, assumption: Assumption, end: float) -> Flip | None:
+def _together(standing: Standings, searches: Sequence[Search]) -> list[Flip | None]:
+    """What each search comes to; what all of them ask next is weighed at once."""
+    found: list[Flip | None] = [None] * len(searches)
+    asked: dict[int, Sequence[Ground]] = {}
+
+    def go_on(number: int, scales: Sequence[Scales | None] | None) -> None:
+        try:
+            asked[number] = next(searches[number]) if scales is None else searches[number].send(scales)
+        except StopIteration as ended:
+            asked.pop(number, None)
+            found[number] = ended.value
+
+    for number in range(len(searches)):
+        go_on(number, None)
+    while asked:
+        scales = iter(scales_of([ground for grounds in asked.values() for ground in grounds], standing.book))
+        for number, grounds in list(asked.items()):
+            go_on(number, list(islice(scales, len(grounds))))
+    return found
+
+
+def _toward(standing: Standings, assumption: Assumption, end: float) -> Search:
     """The nearest flip between the present value and `end`."""
+    now, monotone = assumption.value, assumption.key not in ("prompt", "output")
+    heavier = (end > now) == (assumption.key not in OBJECTIVES)
+    made: dict[float, Scales | None] = {}
 
     def asked(value: float) -> Question:
         return replace(standing.question, scenario=assumption.at(standing.question.scenario, value))
 
-    ground = _between_ends(standing, asked(end), heavier=(end > assumption.value) == (assumption.key not in OBJECTIVES),
-                           monotone=assumption.key not in ("prompt", "output"))  # fmt: skip
-    return outward(
-        assumption.value,
+    ground = yield from _between_ends(standing, asked(end), heavier=heavier, monotone=monotone)
+    steps = outward(
+        now,
         end,
-        lambda values: standing.firsts(ground, [asked(value) for value in values]),
         lambda found: found is not None and found.key == standing.winner.key,
         whole=assumption.whole,
         digits=4 if assumption.whole else 3,
     )
+    step, whole = next(steps), True
+    while True:
+        if whole and step.value != step.before and step.before in made:
+            light, heavy = (step.before, step.value) if heavier else (step.value, step.before)
+            ground, whole = _within(ground, made[light], made[heavy], monotone=monotone), False
+        values = [*step.points, *([] if made else [now])]
+        made |= zip(values, (yield [ground.asking(asked(value)) for value in values]), strict=True)
+        try:
+            step = steps.send([scales and winner_of(scales.weigher) for scales in map(made.get, step.points)])
+        except StopIteration as ended:
+            flip: Flip | None = ended.value
+            return flip
 
 
-def _between_ends(standing: Standings, end: Question, *, heavier: bool, monotone: bool) -> Ground:
+def _between_ends(
+    standing: Standings, end: Question, *, heavier: bool, monotone: bool
+) -> Generator[Sequence[Ground], Sequence[Scales | None], Ground]:
     """The cells that could come first on the way from the present question to `end`.
 
     What grows dearer the heavier the load costs at least what it does at the lighter end, and the winner at most what
@@ -223,30 +289,51 @@ def _between_ends(standing: Standings, end: Question, *, heavier: bool, monotone
     as much again is kept, as the plan's layout may change on the way.
     """
     if monotone and heavier:
-        (hardest,) = standing.firsts(standing.near, [end])
+        (there,) = yield [standing.near.asking(end)]
+        hardest = there and winner_of(there.weigher)
         return standing.up_to(math.inf if hardest is None else hardest.usd)
-    try:
-        weigher, benches = standing.ground.asking(end).weighed(standing.book)
-    except Refusal:  # no engine takes a request of that length
+    (there,) = yield [standing.ground.asking(end)]
+    if there is None:  # no engine takes a request of that length
         return standing.up_to(math.inf)
     if monotone:
-        return standing.ground.narrowed(contenders(weigher, benches, standing.winner.usd))
-    there = cheapest_by_plan(weigher)
-    most = NEAR * min((max(usd, there[key]) for key, usd in standing.costs.items() if key in there), default=math.inf)
-    now = contenders(standing.winner.weigher, standing.benches, most)
-    return standing.ground.narrowed(now | contenders(weigher, benches, most))
+        return standing.ground.narrowed(contenders(there.weigher, there.benches, standing.winner.usd))
+    return standing.ground.narrowed(_either(Scales(standing.winner.weigher, standing.benches, ()), there))
+
+
+def _within(ground: Ground, light: Scales | None, heavy: Scales | None, *, monotone: bool) -> Ground:
+    """The same between the lighter and the heavier end of a step: what comes first there costs no less than at the
+    lighter, and no more than what comes first at the heavier."""
+    if light is None or heavy is None or (hardest := winner_of(heavy.weigher)) is None:
+        return ground
+    kept = contenders(light.weigher, light.benches, hardest.usd) if monotone else _either(light, heavy)
+    return ground.narrowed(kept)
+
+
+def _either(one: Scales, other: Scales) -> AbstractSet[Cell]:
+    """The cells of one ground that could come first between two loads of it, neither the heavier for all."""
+    costs, there = cheapest_by_plan(one.weigher), cheapest_by_plan(other.weigher)
+    most = NEAR * min((max(usd, there[key]) for key, usd in costs.items() if key in there), default=math.inf)
+    return contenders(one.weigher, one.benches, most) | contenders(other.weigher, other.benches, most)
+
+
+class Stretch(NamedTuple):
+    """Numbers to look at, in order. `before` and `value` are the same while all on the way kept the plan: then the way
+    goes on from there."""
+
+    points: Sequence[float]
+    before: float
+    value: float
 
 
 def outward(
     now: float,
     end: float,
-    firsts: Callable[[Sequence[float]], Sequence[Winner | None]],
     stays: Callable[[Winner | None], bool],
     *,
     whole: bool = False,
     digits: int = 3,
-) -> Flip | None:
-    """The nearest flip from `now` towards `end`, in numbers of so many digits.
+) -> Generator[Stretch, Sequence[Winner | None], Flip | None]:
+    """The nearest flip from `now` towards `end`, in numbers of so many digits; asks for what comes first at each step.
 
     In `STEPS` even steps of the logarithm, `TOGETHER` weighed at once, then in as many parts of the first step that
     changes, and so on: from 1 to 8, what fails from 5 on is found between 4.76 and 6.17, 4.76 and 5.08, at last at 5.
@@ -256,12 +343,26 @@ def outward(
     path = _between(now, end, STEPS, whole, digits, closed=True)
     while path and value == now:
         points, path = path[:TOGETHER], path[TOGETHER:]
-        before, value, there = _first_change(before, now, points, firsts(points), stays)
+        before, value, there = _first_change(before, now, points, (yield Stretch(points, before, before)), stays)
     while value != now and (points := _between(before, value, TOGETHER, whole, digits)):
-        before, changed, other = _first_change(before, value, points, firsts(points), stays)
+        before, changed, other = _first_change(before, value, points, (yield Stretch(points, before, value)), stays)
         there = there if changed == value else other
         value = changed
     return None if value == now else Flip(value=value, before=before, to=None if there is None else there.candidate())
+
+
+def looked_for(
+    search: Generator[Stretch, Sequence[Winner | None], Flip | None],
+    firsts: Callable[[Sequence[float]], Sequence[Winner | None]],
+) -> Flip | None:
+    """What `outward` comes to where `firsts` says what comes first."""
+    found: Sequence[Winner | None] | None = None
+    while True:
+        try:
+            found = firsts((search.send(found) if found is not None else next(search)).points)
+        except StopIteration as ended:
+            flip: Flip | None = ended.value
+            return flip
 
 
 def _first_change(
@@ -311,9 +412,8 @@ def _price(standing: Standings, offer: Offer, key: str, times: float) -> Outlook
             found.append(winner_of(reweighed(weigher, question, chips, market_of(question, chips, book))))
         return found
 
-    flip = outward(
-        now, times * now, firsts, lambda found: found is not None and found.key == standing.winner.key, digits=4
-    )
+    search = outward(now, times * now, lambda found: found is not None and found.key == standing.winner.key, digits=4)
+    flip = looked_for(search, firsts)
     up = times > 1
     return Outlook(
         key=key, name=offer.instance_type, now=now, low=now if up else now * times, high=now * times if up else now,
@@ -354,7 +454,8 @@ def _speed(standing: Standings) -> Outlook:
         found = standing.firsts(alone, asked)
         return [rival if one is None or one.usd > usd * (1 + SAME_PRICE) else one for one in found]
 
-    flip = outward(1.0, FARTHEST, firsts, lambda found: found is not None and found.key == winner.key)
+    search = outward(1.0, FARTHEST, lambda found: found is not None and found.key == winner.key)
+    flip = looked_for(search, firsts)
     return Outlook(key="speed", name=own, now=1.0, low=1.0, high=FARTHEST, up=flip)
 
 

@@ -77,7 +77,7 @@ class Ground:
 
 
 class Scales(NamedTuple):
-    """A weigher with nothing on it yet, and what is to be put there."""
+    """A weigher, and what is to be put on it, or was."""
 
     weigher: Weigher
     benches: tuple[Benches, ...]
@@ -86,6 +86,11 @@ class Scales(NamedTuple):
 
 def weighed_together(grounds: Sequence[Ground], book: PriceBook) -> list[Weigher | None]:
     """Each ground weighed, all served together in arrays; None for a load that no engine takes."""
+    return [one and one.weigher for one in scales_of(grounds, book)]
+
+
+def scales_of(grounds: Sequence[Ground], book: PriceBook) -> list[Scales | None]:
+    """The same with the benches beside each weigher."""
     scales: list[Scales | None] = []
     for ground in grounds:
         try:
@@ -93,7 +98,7 @@ def weighed_together(grounds: Sequence[Ground], book: PriceBook) -> list[Weigher
         except Refusal:
             scales.append(None)
     _serve([one for one in scales if one is not None])
-    return [one and one.weigher for one in scales]
+    return scales
 
 
 def _serve(scales: Sequence[Scales]) -> None:

@@ -8,7 +8,7 @@ from decimal import Decimal
 import pytest
 
 from app.exploring import flips
-from app.exploring.flips import Decided, Flip, Outlook, decide, outward
+from app.exploring.flips import Decided, Flip, Outlook, decide, looked_for, outward
 from app.exploring.repricing import OnePriceChanged, repriced
 from app.exploring.sensitivity import assumptions_of
 from app.exploring.standing import slowed, stand
@@ -256,7 +256,7 @@ def test_a_value_is_found_to_its_last_digit(
             asked.append(float("nan"))
         return next(order) < limit
 
-    found = outward(1.0, end, firsts, stays, whole=whole, digits=digits)  # type: ignore[arg-type]
+    found = looked_for(outward(1.0, end, stays, whole=whole, digits=digits), firsts)  # type: ignore[arg-type]
     assert found == Flip(value=value, before=before, to=None)
     assert sum(seen) <= 60
 
