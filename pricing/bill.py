@@ -145,7 +145,7 @@ def _machines(label: str, offer: Offer, hours: Decimal, how: str) -> BillLine:
         label=label,
         usd=offer.usd_per_hour * hours,
         formula=f"C = p x instance-hours = ${offer.usd_per_hour} x {hours:.2f} h ({how})",
-        source=f"{offer.origin}, {offer.as_of.isoformat()}",
+        source=offer.read_from,
     )
 
 

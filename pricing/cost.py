@@ -62,7 +62,7 @@ def monthly_cost(
     billed = billed_hours(offer, hours)
     per_hour = offer.usd_per_hour * instances
     per_month = per_hour * billed
-    origin = f"{offer.origin}, {offer.as_of.isoformat()}"
+    origin = offer.read_from
     terms = [
         Term(
             label="Machines",

@@ -40,7 +40,7 @@ def always() -> WeekProfile:
 def business_hours(start: int = 8, end: int = 18, days: int = 5, rest: float = 0.0) -> WeekProfile:
     """Full load from `start` to `end` o'clock on the first `days` days, `rest` of it otherwise."""
     if not (0 <= start < end <= 24 and 1 <= days <= 7):
-        raise Refusal("Business hours run from an earlier to a later hour of the day.", field="hours")
+        raise Refusal("Business hours run from an earlier to a later hour of the day.", field="week")
     day = tuple(1.0 if start <= hour < end else rest for hour in range(24))
     return WeekProfile(shares=day * days + (rest,) * (24 * (7 - days)))
 

@@ -115,6 +115,16 @@ class Offer:
     list_usd_per_hour: Decimal | None = None  # where something else was negotiated
     note: str = ""
 
+    @property
+    def day(self) -> str:
+        """Of the price, as text; `date.min` stands for none known."""
+        return "an unknown day" if self.as_of == date.min else self.as_of.isoformat()
+
+    @property
+    def read_from(self) -> str:
+        """Origin and day, for the source of a figure."""
+        return f"{self.origin}, {self.day}"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PriceQuery:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from datetime import date
 from decimal import Decimal
 
 from app.format import plural, small_number, usd
@@ -118,7 +117,7 @@ def beyond_context(plan: Plan) -> str:
 
 def source_phrase(offer: Offer) -> str:
     """ "snapshot of 2026-07-20", "live price of 2026-11-21", "price from the link, of 2026-11-02"."""
-    day = "an unknown day" if offer.as_of == date.min else offer.as_of.isoformat()
+    day = offer.day
     phrase = {
         PriceSource.LIVE: f"live price of {day}",
         PriceSource.CACHED: f"last live price, of {day}",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 
@@ -32,6 +33,11 @@ def offer(price: str, option: PurchaseOption = PurchaseOption.ON_DEMAND) -> Offe
 )
 def test_a_month_is_730_hours(price: str, month: str) -> None:
     assert monthly_cost(offer=offer(price), instances=1, hours=Decimal(730)).usd_per_month == Decimal(month)
+
+
+def test_a_price_of_no_known_day_says_so() -> None:
+    (machines, *_) = monthly_cost(offer=replace(offer("1.006"), as_of=date.min), instances=1, hours=Decimal(730)).terms
+    assert machines.source == "price list, an unknown day"
 
 
 def test_instances_multiply() -> None:
