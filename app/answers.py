@@ -171,11 +171,12 @@ def _ranked_lines(found: Recommendation, most: int) -> Iterator[str]:
     yield from (f"  note: {note}" for note in found.notes)
 
 
-def change(asking: Asking, sources: LocalSources) -> dict[str, object]:
+def change(asking: Asking, flat: Mapping[str, str], sources: LocalSources) -> dict[str, object]:
     """What would change the decision on a question. Raises `Refusal` for faults and where no plan meets every limit."""
     checked(asking)
     question = asked_question(asking, sources)
-    found, likely = decided(question, sources), how_likely(question, sources)
+    traffic = float(_own("change_traffic", flat) or 0)
+    found, likely = decided(question, sources), how_likely(question, sources, traffic)
     return flips_as_json(found, likely) | {"problems": [problem.message for problem in asking.problems]}
 
 

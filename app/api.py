@@ -265,7 +265,7 @@ def _deploy(asked: Incoming, sources: LocalSources) -> Response:
 
 def _change(asked: Incoming, sources: LocalSources) -> Response:
     flat = _flat(asked, OPERATIONS["change"])
-    return as_response(answers.change(read_asking(flat, sources, OPERATIONS["change"].keys), sources))
+    return as_response(answers.change(read_asking(flat, sources, OPERATIONS["change"].keys), flat, sources))
 
 
 def _compare(asked: Incoming, sources: LocalSources) -> Response:

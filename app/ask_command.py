@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
-from app.ask_commands import add_keys
+from app.ask_commands import add_keys, fail
 from app.exploring.finding import PageFinding, as_lines
-from app.scenario import KEYS, PAGE_KEYS, Problem, decode, decode_page, with_page_defaults
-from app.vocabulary import CHANGE_KEYS
+from app.scenario import KEYS, PAGE_KEYS, decode, decode_page, with_page_defaults
+from app.vocabulary import CHANGE_KEYS, VOCABULARY
 from estimators.provenance import Refusal
 
 Answering = Callable[[Mapping[str, str], Mapping[str, Any]], tuple[PageFinding, ...]]
@@ -20,7 +20,7 @@ Answering = Callable[[Mapping[str, str], Mapping[str, Any]], tuple[PageFinding, 
 EXIT_CODES = """exit codes:
   0  answered
   1  it has no answer; the reason is printed
-  2  a flag could not be read; it is named with what it takes
+  2  a flag or a file could not be read, or its value is out of range; it is named with what it takes
 """
 
 
@@ -41,39 +41,35 @@ def add_ask_command(commands: Any, program: str) -> None:
             own = page.add_argument_group("what it asks")
             for key in keys:
                 flags = dict.fromkeys((f"--{key.replace('_', '-')}", f"--{key}"))
-                own.add_argument(*flags, dest=key, metavar="VALUE", help=PAGE_KEYS[key].words.replace("%", "%%"))
+                own.add_argument(*flags, dest=key, metavar="VALUE", help=VOCABULARY[key].explained.replace("%", "%%"))
             if name in FILES:
                 own.add_argument(f"--{FILES[name]}", metavar="FILE")
-            asks = CHANGE_KEYS if name in QUESTIONS else KEYS
+            asks = [key for key in (CHANGE_KEYS if name in QUESTIONS else KEYS) if key not in keys]
             add_keys(page, asks)
             page.add_argument("--json", action="store_true", help="the answer as JSON")
             page.set_defaults(run=_ask, page=name, keys=keys, answer=answer, asks=asks)
 
 
 def _ask(asked: argparse.Namespace) -> int:
+    from app.answers import BadInput
+
     given = {key: value for key in asked.asks if (value := getattr(asked, key)) is not None}
     own, problems = decode_page({key: getattr(asked, key) or "" for key in asked.keys})
-    rejected = [problem for problem in (*decode(given).problems, *problems) if not problem.ignored]
-    for problem in rejected:
-        print(f"error: {_plainly(problem)}", file=sys.stderr)
-    if rejected:
-        return 2
-    if name := FILES.get(asked.page):
-        own[name] = getattr(asked, name)
+    file = FILES.get(asked.page)
+    if file is not None:
+        own[file] = getattr(asked, file)
     try:
+        if rejected := [problem for problem in (*decode(given).problems, *problems) if not problem.ignored]:
+            raise BadInput([replace(one, reason=one.reason.removesuffix("; it was ignored.")) for one in rejected])
         findings = asked.answer(given, own)
     except Refusal as refusal:
-        print(f"error: {refusal}", file=sys.stderr)
-        return 1
+        fail(refusal, as_json=asked.json)
+        return 2 if isinstance(refusal, BadInput) or refusal.field in {*asked.keys, file} else 1
     if asked.json:
         print(json.dumps([finding.as_json() for finding in findings], indent=2))
     else:
         print("\n".join(line for finding in findings for line in as_lines(finding)))
     return 0
-
-
-def _plainly(problem: Problem) -> str:
-    return problem.message.removesuffix("; it was ignored.")
 
 
 def _commit(given: Mapping[str, str], own: Mapping[str, Any]) -> tuple[PageFinding, ...]:

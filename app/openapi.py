@@ -129,12 +129,17 @@ def _path(operation: Operation) -> Json:
     return made
 
 
+# A size is said by `model` as well, "8B" or "30B-A3B"; and openapi-python-client, for one, keeps what it sends in a
+# variable named `params`, which a parameter of that name overwrites.
+_NOT_OF_A_LINK = ("params", "active")
+
+
 def _parameters(operation: Operation) -> list[Json]:
     if operation.name == "compare":
         says = "What Copy link gave you, or its part after the question mark; once for each scenario."
         links = {"type": "array", "items": _link(), "minItems": 1, "maxItems": MOST_SCENARIOS}
         return [{"name": "link", "in": "query", "required": True, "description": says, "schema": links}]
-    return [_parameter(VOCABULARY[name]) for name in operation.keys]
+    return [_parameter(VOCABULARY[name]) for name in operation.keys if name not in _NOT_OF_A_LINK]
 
 
 def _link() -> Json:

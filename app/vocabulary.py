@@ -14,7 +14,7 @@ from enum import StrEnum
 from app.kinds import FLAG, ValueKind, choice, decimal, integer, matching, named, number, several
 from app.planning.question import MOST_MODELS, MOST_OWNED
 from app.presets import PRESETS
-from app.scenario import DEFAULTS, FROZEN, KEYS, PARSERS, QUESTION_KEYS
+from app.scenario import DEFAULTS, FROZEN, KEYS, PAGE_KEYS, PARSERS, QUESTION_KEYS
 from estimators.precision import Weights
 from estimators.quality.tasks import Task
 from pricing.offers import PurchaseOption
@@ -33,6 +33,14 @@ class Group(StrEnum):
     CHOICE = "what may be chosen"
     BAR = "quality and budget"
     ANSWER = "the answer"
+    LOAD_PAGE = "the load in people's units"
+    API_PAGE = "API or machines"
+    COMMIT_PAGE = "ways to pay side by side"
+    PIPELINE_PAGE = "tasks of several calls, and routers"
+    SCALING_PAGE = "what size to train"
+    BILL_PAGE = "the whole bill"
+    OWN_PAGE = "hardware of your own"
+    OTHER_PAGES = "what would change it, and the panel of scores"
     DECISION = "what a decision froze"
 
 
@@ -183,6 +191,98 @@ _SAID: dict[Group, tuple[tuple[str, str, str], ...]] = {  # key, sentence, examp
         ("apply", "Levers to apply together, beside each alone.", "int4,kv-fp8"),
         ("to", "What to write the plan for.", "kubernetes"),
     ),
+    Group.LOAD_PAGE: (
+        ("load_amount", "How many people, tasks a day, or million output tokens a month.", "500"),
+        ("load_unit", "What that number counts.", "tasks a day"),
+        ("load_each", "Requests of a person in an hour, or calls of a task; of no meaning for tokens.", "12"),
+        ("load_peak", "The busiest minutes over the mean of a busy hour.", "2"),
+        ("week", "Hours of full load, their days, and the percentage of it otherwise.", "8-18x5@20"),
+        (
+            "load_in",
+            "New tokens in: a mean, or short/typical/long, of which are a quarter, half and a quarter.",
+            "1024",
+        ),
+        ("load_out", "Tokens out of a request, in the same form.", "20/100/800"),
+        ("load_cached", "Share of a first turn's input that is cached.", "0.5"),
+        ("load_turns", "Turns of a conversation, each carrying all before it, cached.", "5"),
+        ("load_system", "Tokens that every request starts with, cached.", "2000"),
+    ),
+    Group.API_PAGE: (
+        ("api_tokens", "Million output tokens a month.", "200"),
+        ("api_peak", "The busiest minutes over the mean: machines must hold the peak, an API need not.", "2"),
+        ("api_models", "Which models' APIs are shown.", "every model"),
+        (
+            "api_own",
+            "Your own prices, a line each: name, dollars per million in, out, cached in.",
+            "ours, 0.1, 0.4, 0.05",
+        ),
+    ),
+    Group.COMMIT_PAGE: (
+        ("commit_fall", "Percent by which traffic may fall.", "30"),
+        ("commit_grow", "Percent by which traffic may grow.", "50"),
+        ("commit_wait", "Percent of the work that can wait, and so run on spot.", "20"),
+        ("commit_redo", "Percent of spot work done twice, which interruptions throw away.", "10"),
+    ),
+    Group.PIPELINE_PAGE: (
+        ("pipe_kind", "The steps of a task, or a router before a small and a large model.", "router"),
+        (
+            "pipe_steps",
+            "Steps, a line each: name, model or any, calls, tokens in, tokens out, cached share, after.",
+            "answer, 8B, 1, 1000, 200",
+        ),
+        ("pipe_tasks", "Tasks a day.", "10000"),
+        ("pipe_peak", "The busiest minutes over the mean of a busy hour.", "2"),
+        ("pipe_large", "The one large model that does everything instead.", "70B"),
+        ("pipe_bar", "Percent of the large model's score that `any` has to keep.", "90"),
+        ("route_small", "The router's small model.", "8B"),
+        ("route_by", "The model that routes, one short call a task.", "1B"),
+        ("route_share", "Percent of tasks that the small model takes.", "70"),
+        ("route_fail", "Of these, the percentage that fails and goes on to the large one.", "10"),
+    ),
+    Group.SCALING_PAGE: (
+        ("law_budget", "Training budget, in FLOP or in dollars of H100 hours.", "5.76e23"),
+        ("law_mfu", "Percent of the H100's peak that training reaches.", "40"),
+        ("law_served", "Tokens served over its life, in and out; blank: the plan's load over `law_months`.", "2e12"),
+        ("law_months", "Months it is served.", "24"),
+    ),
+    Group.BILL_PAGE: (
+        ("bill_control", "Control plane.", "eks"),
+        ("bill_balancers", "Load balancers.", "1"),
+        ("bill_lcu", "Capacity units of each balancer.", "5"),
+        ("bill_logs", "GB of logs a month.", "100"),
+        ("bill_storage", "GB of storage of each machine.", "200"),
+        ("bill_transfer", "GB a month out to the internet.", "500"),
+        ("bill_spare", "Spare machines on top of what the load needs.", "1"),
+        ("bill_start", "Minutes until a machine that is started serves.", "10"),
+        ("bill_support", "AWS Support plan.", "business-plus"),
+        ("bill_other", "Dollars a month of the account's other AWS, which set the band of the support fee.", "20000"),
+        ("bill_people", "Percent of an engineer's time.", "150"),
+        ("bill_salary", "Dollars a year of an engineer, everything included.", "180000"),
+        ("bill_rates", "Your own rates, in place of published ones.", "storage:0.1, transfer:0.12"),
+        ("bill_busy", "Percent of the hours that the machines work at this load, for the price of a token.", "50"),
+    ),
+    Group.OWN_PAGE: (
+        ("own_purchase", "Dollars of a whole machine: accelerators, host and network.", "250000"),
+        ("own_years", "Years in use.", "4"),
+        ("own_resale", "Dollars it is sold for then.", "20000"),
+        ("own_capital", "Percent a year that the money would earn elsewhere.", "8"),
+        ("own_kw", "Kilowatts when busy; blank: by the data sheet.", "6.5"),
+        ("own_busy", "Percent of hours that it is busy, for its power.", "60"),
+        ("own_tariff", "Dollars per kWh.", "0.12"),
+        ("own_pue", "Power of the building for each watt of the rack.", "1.4"),
+        ("own_space", "Dollars a year of racks, colocation and network.", "12000"),
+        ("own_staff", "Dollars a year of staff.", "30000"),
+        ("own_upkeep", "Dollars a year of support contracts and spares.", "5000"),
+    ),
+    Group.OTHER_PAGES: (
+        (
+            "change_traffic",
+            "Percent that traffic may be off by, in 80 of 100 cases; counts in how likely the plan is the cheapest.",
+            "50",
+        ),
+        ("score_on", "The task whose score the panel shows.", "knowledge"),
+        ("score_in", "The precision whose score it shows.", "fp8"),
+    ),
     Group.DECISION: (
         ("decision", "Mark of the inputs the figures were decided for.", "0123456789ab"),
         ("formula", "Version of formulas and tables.", "1-0123abcd"),
@@ -201,7 +301,7 @@ _OWN_DEFAULTS = {
     "quality_of": "meta-llama/Llama-3.1-70B-Instruct",
     "quality_on": Task.INSTRUCTION_FOLLOWING.value,
 }
-_KINDS: Mapping[str, ValueKind] = {**PARSERS, **QUESTION, **ANSWER, **FROZEN}
+_KINDS: Mapping[str, ValueKind] = {**PARSERS, **QUESTION, **ANSWER, **PAGE_KEYS, **FROZEN}
 
 
 def _keys() -> Iterator[Key]:
@@ -214,7 +314,7 @@ def _keys() -> Iterator[Key]:
 
 VOCABULARY: dict[str, Key] = {key.name: key for key in _keys()}
 RECOMMEND_KEYS = (*KEYS, *(key for key in QUESTION_KEYS if key in QUESTION), "plans")
-CHANGE_KEYS = tuple(key for key in RECOMMEND_KEYS if key != "plans")
+CHANGE_KEYS = (*(key for key in RECOMMEND_KEYS if key != "plans"), "change_traffic")
 LEVERS_KEYS = (*KEYS, "quality_on", "apply")
 VALIDATED_KEYS = (*KEYS, "quality", "quality_of", "quality_on")
 DEPLOY_KEYS = (*KEYS, "to")

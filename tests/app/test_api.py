@@ -155,6 +155,9 @@ def test_what_would_change_a_decision(client: TestClient) -> None:
     assert price["before"] < price["value"]
     assert price["to"]["machine"] != body["plan"]["machine"]
     assert 0 <= body["cheapest_in"]["apart"] <= 1
+    doubtful = client.post("/api/v1/change", json={**asked, "change_traffic": 100}).json()
+    assert doubtful["cheapest_in"] != body["cheapest_in"]
+    assert client.get("/api/v1/change?model=8B&change_traffic=301").json()["field"] == "change_traffic"
     reply = client.post("/api/v1/change", json={**asked, "budget": 1})
     assert reply.status_code == 422
     assert "no decision to change" in reply.json()["error"]

@@ -28,7 +28,7 @@ def test_the_same_for_a_program(capsys: pytest.CaptureFixture[str]) -> None:
 def test_the_size_to_train(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["ask", "scaling", "--law-served", "2e12"]) == 0
     assert "counting 2.00 T tokens served, 50.0 B on 2.03 T reach the same loss with 6.5 %" in capsys.readouterr().out
-    assert main(["ask", "scaling", "--law-budget", "$0"]) == 1
+    assert main(["ask", "scaling", "--law-budget", "$0"]) == 2
     assert "Give 1e+17 to 1e+28 FLOP." in capsys.readouterr().err
 
 
@@ -43,7 +43,7 @@ def test_a_log_on_disk(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> No
     assert "0.501 requests a second" in capsys.readouterr().out
     assert main(["ask", "load", "--log", str(log), "--load-amount", "500"]) == 0  # a load that is named is meant
     assert "3.33 requests a second" in capsys.readouterr().out
-    assert main(["ask", "load", "--log", str(tmp_path / "none")]) == 1
+    assert main(["ask", "load", "--log", str(tmp_path / "none")]) == 2
     assert "none cannot be read: No such file or directory." in capsys.readouterr().err
 
 
@@ -53,7 +53,7 @@ def test_a_pipeline_and_a_router(capsys: pytest.CaptureFixture[str]) -> None:
     assert "10,000 tasks a day cost" in capsys.readouterr().out
     assert main(["ask", "pipeline", "--pipe-kind", "router", "--pipe-tasks", "500000"]) == 0
     assert "70 % of 500,000 tasks a day to Llama 3.1 8B" in capsys.readouterr().out
-    assert main(["ask", "pipeline", "--pipe-steps", "a, 8B, 1, 9, 1, 0, a"]) == 1
+    assert main(["ask", "pipeline", "--pipe-steps", "a, 8B, 1, 9, 1, 0, a"]) == 2
     assert "in a circle: a -> a." in capsys.readouterr().err
 
 
@@ -63,7 +63,7 @@ def test_the_whole_bill(capsys: pytest.CaptureFixture[str]) -> None:
     said = capsys.readouterr().out
     assert said.startswith("The whole bill is $528 a month: $470 for the machines alone, one L4 (g6.xlarge), and")
     assert "$0.50 an hour, $365 a month, beside $470 rented. Owning pays from 78 % of the month's hours." in said
-    assert main([*bill, "--bill-people", "10"]) == 1
+    assert main([*bill, "--bill-people", "10"]) == 2
     assert "Give what an engineer costs a year" in capsys.readouterr().err
     assert main(["ask", "bill", "--discount", "95"]) == 2
     assert "discount=95 needs a number from 0 to 90" in capsys.readouterr().err
@@ -72,7 +72,7 @@ def test_the_whole_bill(capsys: pytest.CaptureFixture[str]) -> None:
 def test_api_or_machines(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["ask", "api", "--api-tokens", "200"]) == 0
     assert "200 million output tokens a month of Llama 3.1 8B, with 1,600 million in: rent" in capsys.readouterr().out
-    assert main(["ask", "api", "--api-own", "mine"]) == 1
+    assert main(["ask", "api", "--api-own", "mine"]) == 2
     assert "Write name, dollars per million in, out" in capsys.readouterr().err
 
 
@@ -86,7 +86,7 @@ def test_what_would_change_the_decision(capsys: pytest.CaptureFixture[str]) -> N
     assert {row["Assumption"] for row in found["rows"]} >= {"Requests a second", "Tokens in"}
     assert main([*asked, "--budget", "1"]) == 1
     assert "no decision to change" in capsys.readouterr().err
-    assert main([*asked, "--quality", "x"]) == 1
+    assert main([*asked, "--quality", "x"]) == 2
     assert "quality=x" in capsys.readouterr().err
 
 
@@ -106,7 +106,7 @@ def test_what_cannot_be_read_is_named_with_its_range(
 
 
 def test_a_week_that_runs_backwards_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["ask", "commit", "--week", "18-8x5"]) == 1
+    assert main(["ask", "commit", "--week", "18-8x5"]) == 2
     assert "earlier to a later hour" in capsys.readouterr().err
 
 

@@ -28,7 +28,8 @@ def test_every_key_is_a_parameter_with_the_vocabularys_bounds() -> None:
         ("change", CHANGE_KEYS),
     ):
         parameters = DOCUMENT["paths"][f"/api/v1/{name}"]["get"]["parameters"]
-        assert [parameter["name"] for parameter in parameters] == list(keys)
+        said_by_model = ("params", "active")  # generated clients keep what they send under the former's name
+        assert [parameter["name"] for parameter in parameters] == [key for key in keys if key not in said_by_model]
         properties = DOCUMENT["paths"][f"/api/v1/{name}"]["post"]["requestBody"]["content"]["application/json"][
             "schema"
         ]

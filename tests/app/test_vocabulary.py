@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from app.scenario import FROZEN, KEYS, PARSERS, QUESTION_KEYS
+from app.scenario import FROZEN, KEYS, PAGE_KEYS, PARSERS, QUESTION_KEYS
 from app.vocabulary import ANSWER, QUESTION, VOCABULARY, Key, as_markdown, nearest
 from tests.conftest import ROOT
 
 
 def test_every_key_is_explained_once() -> None:
-    assert set(VOCABULARY) == {*KEYS, *QUESTION_KEYS, *ANSWER, *FROZEN} - {"choice"}
+    assert set(VOCABULARY) == {*KEYS, *QUESTION_KEYS, *ANSWER, *PAGE_KEYS, *FROZEN} - {"choice"}
     assert set(QUESTION_KEYS) - set(QUESTION) == {"choice"}  # which card is shown: of the page alone
 
 
