@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from app.__main__ import main
 from app.measuring.accuracy import into_readme
 from app.planning.planner import plan
 from app.scenario import Scenario
@@ -160,6 +161,21 @@ def test_the_number_that_is_walked_through_the_rooms_is_what_planning_gives() ->
     ):
         assert said in text
     assert found.chosen.replicas == 2
+
+
+TOUR = re.findall(r"^\$ python -m app (.*)\n((?:  .*\n)+)", README, re.MULTILINE)
+
+
+def test_the_tour_has_the_managers_four_questions() -> None:
+    assert [words.split()[0] for words, _ in TOUR] == ["api", "commit", "pipeline", "estimate"]
+
+
+@pytest.mark.parametrize(("words", "answer"), TOUR)
+def test_an_answer_of_the_tour_is_what_its_command_says(
+    words: str, answer: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(words.split()) == 0
+    assert capsys.readouterr().out.splitlines()[0] == " ".join(answer.split())
 
 
 def test_the_example_for_python_runs_and_prints_plans(capsys: pytest.CaptureFixture[str]) -> None:

@@ -129,7 +129,7 @@ def test_more_people_never_cost_less() -> None:
         (PeopleLoad(amount=1e-6, each=0.001), "load_amount", "0.000001 to 1,000,000"),
         (PeopleLoad(prompt="9/8/7"), "load_in", "short/typical/long"),
         (PeopleLoad(prompt="10000000", turns=100), "load_in", "Up to 16,777,216"),
-        (PeopleLoad(week="18-8x5"), "hours", "earlier to a later hour"),
+        (PeopleLoad(week="18-8x5"), "week", "earlier to a later hour"),
     ],
 )
 def test_what_is_out_of_range_is_named(load: PeopleLoad, field: str, said: str) -> None:
