@@ -66,7 +66,7 @@ else:
     decoded = inputs.read()
     scenario = with_page_defaults(decoded.scenario)
     asked = question_inputs.asked()
-    address = inputs.address(decoded.scenario) | question_inputs.carry(decoded.scenario)
+    address = inputs.address(decoded.scenario) | question_inputs.carry(decoded.scenario, asked)
     kept.keep(page.url_path, inputs.BOXES + question_inputs.BOXES, address)
     sources.watch(scenario.region)
     if scenario.model is not None:

@@ -101,7 +101,7 @@ class Candidate:
     by the full estimate, which the plans shown are.
     """
 
-    scenario: Scenario  # resolved: what a link to it carries
+    scenario: Scenario  # resolved: what a link to it carries; of a machine beside the chosen one, what was asked
     machine: Machine
     placement: Placement | None
     replicas: int

@@ -281,7 +281,7 @@ def _best_of_machines(weigher: Weigher, scenario: Scenario, market: Market, whol
     rest = [_ineligible(weigher, scenario, _most_telling(weigher, ways, scenario)) for _, ways in sorted(left.items())]
     rest += _too_small(scenario, market)
     rest.sort(key=_nearness)
-    return (*(weigher.candidate(way) for way in first.values()), *rest)
+    return (*(weigher.candidate(way, linked=way == eligible[0]) for way in first.values()), *rest)
 
 
 def _most_telling(weigher: Weigher, ways: Sequence[int], scenario: Scenario) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from functools import partial
@@ -133,9 +132,14 @@ def most_held(laid: Laid, searches: bool) -> int:
     return laid.longest_concurrency if searches else laid.max_concurrency
 
 
-def _growing(laid: Laid) -> float:
-    """Requests under a rate that may all grow to a longest context beyond their own length; unbounded without one."""
-    return float(laid.longest_concurrency) if laid.longest_concurrency < laid.max_concurrency else math.inf
+def _room(laid: Sequence[Laid], searches: bool) -> tuple[Floats, Floats]:
+    """(`most_held` of each, requests under a rate that may all grow to a longest context beyond their own length;
+    unbounded without one)"""
+    own = np.array([one.max_concurrency for one in laid], dtype=np.float64)
+    if not searches:
+        return own, np.full(len(laid), np.inf)
+    longest = np.array([one.longest_concurrency for one in laid], dtype=np.float64)
+    return longest, np.where(longest < own, longest, np.inf)
 
 
 class Search:
@@ -143,8 +147,7 @@ class Search:
 
     def __init__(self, layouts: Sequence[Layout], scenarios: Sequence[Scenario], owner: Ints, kind: LoadKind) -> None:
         self._fleet, self._kind = Fleet(layouts, scenarios, owner, kind), kind
-        self._held = np.array([float(most_held(layout.laid, kind.searches)) for layout in layouts])
-        self._longest = np.array([_growing(layout.laid) if kind.searches else np.inf for layout in layouts])
+        self._held, self._longest = _room([layout.laid for layout in layouts], kind.searches)
         self._may_run = np.array([layout.may_run for layout in layouts])
         self._starts = np.array([layout.laid.engine_starts for layout in layouts], dtype=np.bool_)
         self._given = np.array([scenario.replicas or 1 for scenario in scenarios], dtype=np.int64)[owner]

@@ -37,10 +37,10 @@ def draw(models: list[str], regions: list[str]) -> None:
         _draw_choices(models, regions)
 
 
-def carry(scenario: Scenario) -> dict[str, str]:
+def carry(scenario: Scenario, asked: Asked) -> dict[str, str]:
     """Parameters without a box of their own, in boxes nobody sees: a bound box is what keeps the address bar, on every
     page. They hold the question, and the price and figures of a decision link while these stand; returned as well."""
-    flat = encode_question(asked())
+    flat = encode_question(asked)
     flat |= {key: text for key, text in encode(scenario).items() if key in (*PRICE, *SHOWN_IN_WORDS)}
     if scenario.price is not None and mark_of(scenario) == st.session_state.frozen.get("decision"):
         flat |= st.session_state.frozen
