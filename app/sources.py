@@ -15,6 +15,7 @@ from concurrent.futures import TimeoutError as FutureTimeout
 from contextlib import AbstractContextManager, nullcontext, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -98,9 +99,9 @@ class LocalSources:
         """Rises whenever an answer may have changed: a model came from the Hub, a price from AWS."""
         return self._answers + self._book.version
 
-    def start_refreshing(self) -> None:
-        """Read live prices of the regions people look at, in the background, from now on."""
-        self._refresher = Refresher(book=self._book)
+    def start_refreshing(self, *, after_s: float = 0.0) -> None:
+        """Read live prices of the regions people look at, in the background, from then on."""
+        self._refresher = Refresher(book=self._book, first_after=timedelta(seconds=after_s))
         self._refresher.start()
 
     def stop_refreshing(self) -> None:

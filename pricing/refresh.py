@@ -140,6 +140,7 @@ class Refresher:
     interval: timedelta = timedelta(hours=1)
     first_pause: timedelta = timedelta(seconds=30)
     tick: timedelta = timedelta(seconds=15)
+    first_after: timedelta = timedelta(0)  # from the start; what is asked for before waits
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     _condition: threading.Condition = field(default_factory=threading.Condition, repr=False)
     _waiting: deque[str] = field(default_factory=deque, repr=False)
@@ -185,6 +186,8 @@ class Refresher:
             return region in self._busy or region in self._waiting
 
     def _run(self) -> None:
+        with self._condition:
+            self._condition.wait_for(lambda: self._stopping, self.first_after.total_seconds())
         while True:
             with self._condition:
                 if not self._waiting and not self._stopping:

@@ -128,6 +128,27 @@ def test_whatever_lies_in_the_store_the_thread_goes_on_reading_regions() -> None
         refresher.stop()
 
 
+def test_what_is_asked_for_at_start_up_makes_way_for_the_first_page() -> None:
+    book = Damaged()
+    refresher = Refresher(book=book, first_after=timedelta(seconds=0.2))
+    started = time.monotonic()
+    refresher.start()
+    try:
+        assert refresher.request("eu-west-1")
+        wait_until(lambda: book.refreshed == ["eu-west-1"])
+        assert time.monotonic() - started >= 0.2
+    finally:
+        refresher.stop()
+
+
+def test_a_refresher_that_still_waits_to_begin_ends_at_once() -> None:
+    refresher = Refresher(book=Damaged(), first_after=timedelta(seconds=60))
+    refresher.start()
+    before = time.monotonic()
+    refresher.stop()
+    assert time.monotonic() - before < 4
+
+
 def test_only_regions_that_aws_has_are_ever_watched() -> None:
     refresher = Refresher(book=Damaged())
     for text in (*(f"aa-north-{number}" for number in range(60)), "us-east-9", "", "US-EAST-1", "eu-west-1 "):
