@@ -89,6 +89,8 @@ class Person:
             return
         if drawn.label == MOVED:
             self.moved = drawn.id
+        if drawn.id in self.boxes and not drawn.set_value:
+            return  # it keeps what was typed
         box = self.boxes.setdefault(drawn.id, WidgetState(id=drawn.id))
         if kind == "selectbox" and drawn.options:
             box.string_value = drawn.raw_value if drawn.set_value else drawn.options[drawn.default]

@@ -19,7 +19,7 @@ from app.planning.planner import plan
 from app.scenario import Scenario
 from app.sources import shared_sources
 from pricing.aws.source import iam_policy
-from tests import bench_people
+from tests import bench_people, bench_two_processes
 from tests.conftest import ROOT
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -121,6 +121,10 @@ def test_the_accuracy_tables_are_those_of_the_committed_data() -> None:
 
 def test_the_table_of_people_is_that_of_the_committed_data() -> None:
     assert bench_people.into_readme(README) == README, "run `python -m tests.bench_people --keep`"
+
+
+def test_the_table_of_two_processes_is_that_of_the_committed_data() -> None:
+    assert bench_two_processes.into_readme(README) == README, "run `python -m tests.bench_two_processes --keep`"
 
 
 def test_continuous_integration_runs_the_readmes_test_command() -> None:

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
@@ -22,43 +19,18 @@ from pricing.offers import Listing, PurchaseOption
 from pricing.reading import PriceReading
 from pricing.store import PriceStore, StoreUnavailable
 from tests.conftest import ROOT
+from tests.postgresql import missing, postgresql
 from tests.price_worker import START, TYPES, reading
 
 ON_DEMAND = PurchaseOption.ON_DEMAND
 
 
-def postgres_binaries() -> Path | None:
-    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"))
-    return found[-1].parent if found else None
-
-
 @pytest.fixture(scope="module")
 def postgres() -> Iterator[str]:
-    """A PostgreSQL of our own on a Unix socket and no port, in a folder that goes when the tests end."""
-    binaries = postgres_binaries()
-    if binaries is None:
-        pytest.skip("no PostgreSQL under /usr/lib/postgresql: install Debian's postgresql package to run this")
-    as_root = os.geteuid() == 0
-    if as_root and shutil.which("setpriv") is None:
-        pytest.skip("PostgreSQL refuses to run as root, and setpriv is not there to become somebody else")
-    become = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"] if as_root else []
-    folder = Path(tempfile.mkdtemp(prefix="pg"))
-    if as_root:
-        os.chown(folder, 65534, 65534)
-    data = folder / "data"
-    environment = {"PATH": os.environ["PATH"], "LC_ALL": "C", "HOME": str(folder)}
-    quiet = {"check": True, "capture_output": True, "env": environment, "cwd": "/", "timeout": 120}
-    subprocess.run(
-        [*become, binaries / "initdb", "-D", data, "-U", "tester", "-A", "trust", "-N", "-E", "UTF8"], **quiet
-    )  # type: ignore[call-overload]
-    options = f"-c listen_addresses='' -c unix_socket_directories='{folder}' -c fsync=off"
-    log = folder / "log"
-    subprocess.run([*become, binaries / "pg_ctl", "-D", data, "-l", log, "-o", options, "-w", "start"], **quiet)  # type: ignore[call-overload]
-    try:
-        yield f"postgresql+psycopg://tester@/postgres?host={folder}"
-    finally:
-        subprocess.run([*become, binaries / "pg_ctl", "-D", data, "-m", "immediate", "stop"], **quiet)  # type: ignore[call-overload]
-        shutil.rmtree(folder, ignore_errors=True)
+    if reason := missing():
+        pytest.skip(reason)
+    with postgresql() as address:
+        yield address
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
