@@ -244,11 +244,12 @@ def as_markdown() -> str:
     seen = next(row for row in rows if row["price_seen_s"])
     said = (
         f"Killed as all {cost['people']} had just asked, a process cut {cost['cut_off']} of them off: "
-        f"{cost['again_s']} s later all were served again, with {cost['inputs_lost']} of their inputs lost. "
-        f"What one process keeps in PostgreSQL the other shows {seen['measurement_seen_s']} s later (a measurement) "
-        f"and {seen['price_seen_s']} s later (a live price)."
+        f"{cost['again_s']} s later all were served again, with",
+        f"{cost['inputs_lost']} of their inputs lost. What one process keeps in PostgreSQL the other shows "
+        f"{seen['measurement_seen_s']} s later (a measurement) and",
+        f"{seen['price_seen_s']} s later (a live price). {cost['as_of']}, {cost['source'].partition('; ')[2]}.",
     )
-    return "\n".join((*lines, "", f"{said} {cost['as_of']}, {cost['source'].partition('; ')[2]}."))
+    return "\n".join((*lines, "", *said))
 
 
 def into_readme(text: str) -> str:
