@@ -32,6 +32,7 @@ from app.scenario import (
     model_text,
 )
 from app.views import current, question_inputs
+from app.views.kept import into_address
 from estimators.latency.estimate import TIMES
 from estimators.precision import KvPrecision, Method, Weights
 from estimators.provenance import Refusal
@@ -334,6 +335,7 @@ def _draw_more(*, opened: bool) -> None:
         held = st.session_state.to_dict()
         for key in _MORE_KEYS:
             if not _is_unset(key, held.get(key)):
+                into_address(key, str(held[key]))
                 _box(key)
         return
     for title, groups in MORE:

@@ -29,6 +29,12 @@ def put_back(page: str) -> None:
     for key, value in state.kept.items():
         state[key] = value
     for key, text in state.kept_address.items():
-        if key not in st.query_params:
-            with contextlib.suppress(StreamlitAPIException):  # a box still holds it, and writes it when it is drawn
-                st.query_params[key] = text
+        into_address(key, text)
+
+
+def into_address(key: str, text: str) -> None:
+    """A parameter that the address does not have, before its box is drawn: one that is drawn for the first time with a
+    value in it writes that only in the run after."""
+    if key not in st.query_params:
+        with contextlib.suppress(StreamlitAPIException):  # a box still holds it, and writes it when it is drawn
+            st.query_params[key] = text

@@ -13,6 +13,7 @@ from app.planning.sentences import option_name, precision_name
 from app.scenario import FROZEN, QUESTION_KEYS, Scenario, encode
 from app.sources import dashboard_sources
 from app.views import current
+from app.views.kept import into_address
 from estimators.hardware.catalogue import accelerators
 from estimators.precision import Weights
 from estimators.quality.tasks import Task
@@ -50,6 +51,7 @@ def carry(scenario: Scenario, asked: Asked) -> dict[str, str]:
             if key != "choice" and (flat.get(key) or held.get(key)):
                 st.session_state[key] = flat.get(key, "")
                 if flat.get(key):
+                    into_address(key, flat[key])
                     st.text_input(key, key=key, bind="query-params", label_visibility="collapsed")
     return flat
 

@@ -106,6 +106,17 @@ def test_the_back_button_and_a_second_tab_keep_it(page: Page, base: str) -> None
     kept(other, "second tab")
 
 
+def test_what_has_no_box_of_its_own_is_in_the_address_at_once(page: Page, base: str) -> None:
+    page.goto(f"{base}/?concurrency=3")
+    ran(page)
+    box = page.get_by_label("Reads at least", exact=True)
+    box.fill("20")
+    box.press("Enter")
+    expect(page).to_have_url(re.compile("tpot=0.05"), timeout=WAIT_MS)
+    page.get_by_text("RAG", exact=True).click()
+    expect(page).to_have_url(re.compile("prompt=4096.*use=RAG"), timeout=WAIT_MS)
+
+
 def test_a_limit_changed_on_another_page_is_in_the_address(page: Page, base: str) -> None:
     page.goto(f"{base}/compare?{urlencode(ASKED)}")
     kept(page, "opened")
