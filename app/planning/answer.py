@@ -8,7 +8,7 @@ on evidence of this chip and this model. Plans that coincide are one card.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from enum import StrEnum
@@ -142,12 +142,14 @@ def _plainly(question: Question, asked: Scenario) -> Question:
     return replace(question, models=(model,), weights=(asked.weights,), kv=(asked.kv,), drafting=False, bar=None)
 
 
-def narrowed_to(kinds: Collection[Kind], question: Question, asked: Scenario) -> Question:
-    """The question that a card is the answer to: the whole one where it is the cheapest, else the narrower one it was
-    found by. A safe plan also has the nearest evidence, which no question asks for."""
-    if Kind.CHEAPEST in kinds:
-        return question
-    return _plainly(question, asked) if Kind.AS_ASKED in kinds else _surely(question)
+def narrowed_to(card: Card, question: Question, asked: Scenario) -> Question:
+    """The question that a card is the answer to: the whole one where it is the cheapest, which keeps what was asked as
+    long as nothing else is cheaper; else the narrower one it was found by. A safe plan also has the nearest evidence,
+    which no question asks for."""
+    if Kind.CHEAPEST in card.kinds:
+        kept = card.plan.precision if Kind.AS_ASKED in card.kinds else None
+        return replace(question, favoured=kept.weights if kept else None)
+    return _plainly(question, asked) if Kind.AS_ASKED in card.kinds else _surely(question)
 
 
 def _cards(ways: list[tuple[Kind, Plan, Candidate]]) -> Iterator[Card]:

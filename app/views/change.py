@@ -41,7 +41,7 @@ def asked_question() -> Question:
     and the machine it is of, are left open: what they are held against is today's."""
     found, card = current.answer(), current.card()
     if found is not None and found.found is not None and card is not None:
-        return narrowed_to(card.kinds, found.found.question, found.asked.asked)
+        return narrowed_to(card, found.found.question, found.asked.asked)
     scenario = with_page_defaults(inputs.read().scenario)
     if scenario.load is not None:  # the plan is of the model as it is asked for
         return Question.of(unpinned(scenario))

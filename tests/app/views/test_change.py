@@ -23,6 +23,12 @@ def test_it_speaks_of_the_plan_that_is_chosen() -> None:
     assert "Llama 3.1 8B in INT" in text_of(opened("change", **SERVED, choice="cheapest"))
 
 
+def test_what_was_asked_is_kept_where_nothing_is_cheaper() -> None:
+    """One request at a time fits an L4 in 16 bits: the first screen keeps them, and so does what would change it."""
+    page = opened("change", model="meta-llama/Llama-3.1-8B-Instruct")
+    assert "Llama 3.1 8B in BF16 on g6.xlarge stays first until" in text_of(page)
+
+
 def test_traffic_that_may_be_off_is_part_of_the_link() -> None:
     page = opened("change", **SERVED, change_traffic="50")
     assert page.number_input(key="change_traffic").value == 50
