@@ -8,7 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from estimators.architecture.layouts import TABLE
-from estimators.fitting import held_out, latency_accuracy, memory_accuracy
+from estimators.fitting import held_out, latency_accuracy, memory_accuracy, percentiles
 from estimators.fitting.latency_accuracy import MissedRows, groups_behind, noise
 from estimators.fitting.spread import Coverage
 from estimators.provenance import read_table
@@ -153,6 +153,12 @@ def interval_scores() -> tuple[Coverage, ...]:
     return tuple(held_out.interval_record())
 
 
+@lru_cache(maxsize=1)
+def percentile_scores() -> tuple[percentiles.PercentileScore, ...]:
+    """How far percentiles of requests and of gaps between tokens are from printed ones."""
+    return tuple(percentiles.scores())
+
+
 @lru_cache(maxsize=8)
 def group_scores(group: str) -> tuple[held_out.ErrorScore, ...]:
     """Held-out error of every published figure by a property of its row."""
@@ -194,7 +200,7 @@ def figures() -> tuple[held_out.Checked, ...]:
 
 def as_markdown() -> str:
     """The tables of the README."""
-    return "\n".join((*_speed_lines(), "", *_interval_lines(), "", *_memory_lines()))
+    return "\n".join((*_speed_lines(), "", *_interval_lines(), "", *_percentile_lines(), "", *_memory_lines()))
 
 
 def _speed_lines() -> Iterator[str]:
@@ -224,6 +230,18 @@ def _interval_lines() -> Iterator[str]:
         held = f"{found.covered:.0%} | {found.half_width:.0%}"
         load = found.kind.replace("_", " ")
         yield f"| {load} | {found.metric} | {found.publications} | {found.rows:,} | {held} |"
+    yield ""
+    yield "</details>"
+
+
+def _percentile_lines() -> Iterator[str]:
+    yield "<details><summary>Percentiles: how far above the median, ours beside those printed</summary>"
+    yield ""
+    yield "| load | figure | percentile | publications | rows | printed | estimated | off | value off |"
+    yield "|---|---|---|---|---|---|---|---|---|"
+    for found in percentile_scores():
+        spread = f"{found.printed:.2f} | {found.estimated:.2f} | {found.error:.0%} | {found.value_error:.0%}"
+        yield f"| {found.load} | {found.figure} | p{found.level} | {found.publications} | {found.rows} | {spread} |"
     yield ""
     yield "</details>"
 

@@ -17,6 +17,7 @@ from app.measuring.accuracy import (
     left_out_scores,
     memory_scores,
     misses,
+    percentile_scores,
     public_estimators,
     speed_scores,
     worst_figures,
@@ -174,6 +175,36 @@ st.dataframe(
     hide_index=True,
     key="interval_scores",
     column_config={"Held": PERCENT, "Median half width": PERCENT},
+)
+
+st.markdown("### How far are late requests from typical ones?")
+st.dataframe(
+    pd.DataFrame(
+        [
+            {
+                "Load": score.load,
+                "Figure": score.figure,
+                "Percentile": f"p{score.level}",
+                "Publications": score.publications,
+                "Rows": score.rows,
+                "Over the median, printed": score.printed,
+                "Estimated": score.estimated,
+                "Off": score.error,
+                "The time itself, off": score.value_error,
+            }
+            for score in percentile_scores()
+        ]
+    ),
+    hide_index=True,
+    key="percentile_scores",
+    column_config={
+        **dict.fromkeys(("Off", "The time itself, off"), PERCENT),
+        **dict.fromkeys(("Over the median, printed", "Estimated"), st.column_config.NumberColumn(format="%.2f")),
+    },
+)
+st.caption(
+    "A percentile says how late some of one server's requests are; the interval above says how far its mean may be "
+    "from the estimate. The time itself stands on a mean from a fit without the publication."
 )
 
 st.markdown("### Where it is good, and where not")

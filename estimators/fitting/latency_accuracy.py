@@ -11,6 +11,7 @@ import itertools
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import date
 from functools import cache
 
 from estimators.fitting.held_out import (
@@ -25,6 +26,7 @@ from estimators.fitting.held_out import (
     score,
     stated_concurrency,
 )
+from estimators.fitting.percentiles import record, scores
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,6 +180,7 @@ def noise(target: Target) -> str:
 
 
 def main() -> None:
+    record(date.today().isoformat())  # noqa: DTZ011
     print("Without the publication, every publication weighing alike:")
     print("| what | reach | rows | publications | median | median of rows | within 20 % | within 30 % |")
     print("|---|---|---|---|---|---|---|---|")
@@ -194,7 +197,17 @@ def main() -> None:
     print("|---|---|---|---|---|---|")
     for c in interval_record():
         print(f"| {c.kind} | {c.metric} | {c.publications} | {c.rows} | {c.covered:.0%} | {c.half_width:.0%} |")
+    _print_percentiles()
     _print_misses()
+
+
+def _print_percentiles() -> None:
+    print("\nPercentiles over the median, ours beside those printed; and how far off they are without the publication:")
+    print("| load | figure | percentile | publications | rows | printed | estimated | off | value off |")
+    print("|---|---|---|---|---|---|---|---|---|")
+    for s in scores():
+        spread = f"{s.printed:.2f} | {s.estimated:.2f} | {s.error:.0%} | {s.value_error:.0%}"
+        print(f"| {s.load} | {s.figure} | p{s.level} | {s.publications} | {s.rows} | {spread} |")
 
 
 def _print_misses() -> None:

@@ -12,6 +12,7 @@ from estimators.latency.step import Rates, Step
 _ITERATIONS = 40
 _BUSIEST = 0.97  # share of time prefill can take: running requests still move, and a queue stays finite
 _RAMP = 0.1  # share of requests that start together: one wave in ten, as published runs have it
+_MORE = 1.05  # by which the number running is raised to see what it does to a token
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +55,9 @@ class Steady:
     own: Number  # seconds of a request's own prefill steps
     chunk: Number  # prompt tokens in a step that carries any
     ramp: Number  # seconds of mean TTFT that come from the start of a run, when all prompts arrive together
+    busy: Number = 0.0  # share of time that prompts take: the chance that an arrival meets one
+    mixes: Number = 1.0  # 1: a step with a prompt gives running requests a token too; 0: it only holds them up
+    swing: Number = 0.0  # relative standard deviation of a request's TPOT from how many others happen to run
 
 
 class Server:
@@ -206,14 +210,14 @@ class Server:
 
     def _steady(
         self, rate: Number, ttft: Number, tpot: Number, queue: Number, waiting: Number, own: Number, running: Number,
-        mixed: Number, tokens: Number, busy: Number, decode: Number, ramp: Number,
+        mixed: Number, tokens: Number, busy: Number, decode: Number, ramp: Number, swing: Number = 0.0,
     ) -> Steady:  # fmt: skip
         carried = busy / mixed
         share = carried / (carried + (1.0 - busy) / decode)
         return Steady(
             ttft=ttft, tpot=tpot, e2e=ttft + self.output * tpot, requests_per_s=rate, running=running,
             decode_step=decode, mixed_step=mixed, mixed_share=share, queue=queue, waiting=waiting, own=own,
-            chunk=tokens, ramp=ramp,
+            chunk=tokens, ramp=ramp, busy=busy, mixes=self.scheduler.mixes, swing=swing,
         )  # fmt: skip
 
     def arrivals(self, rate: Number) -> Steady:
@@ -235,8 +239,24 @@ class Server:
         residual = 0.5 * self.scheduler.poll * decode * n.minimum(running, 1.0)
         ttft = own + queue + residual + self.front()
         return self._steady(
-            rate, ttft, tpot, queue, 0.0 * queue, own, running, mixed, tokens, busy, decode, 0.0 * queue
-        )
+            rate, ttft, tpot, queue, 0.0 * queue, own, running, mixed, tokens, busy, decode, 0.0 * queue,
+            self._swing(rate, running, tpot),
+        )  # fmt: skip
+
+    def _swing(self, rate: Number, running: Number, tpot: Number) -> Number:
+        """Relative standard deviation of TPOT from how many requests a request meets, under Poisson arrivals.
+
+        A replica is a shared processor: whatever the lengths, the chance of n running falls by rate x stay(n) / n, so
+        their variance is N / (1 - e), e = d log TPOT / d log N; TPOT varies by e of it. A stay sees the mean of a
+        number that forgets at 1 - e of its own pace: that leaves 2 (x - 1 + exp(-x)) / x^2 of the variance, x = 1 - e.
+        20 running and e = 0.1: 0.1 / sqrt(20 x 0.9) x sqrt(0.76) = 2.1 %.
+        """
+        n = self.n
+        more = self._interference(rate, 1.0, running * _MORE, 1.0)[2]
+        elasticity = n.minimum(0.95, n.maximum(0.0, n.log(more / tpot) / n.log(_MORE)))
+        kept = 1.0 - elasticity
+        seen = 2.0 * (kept - 1.0 + n.exp(-kept)) / (kept * kept)
+        return elasticity * n.sqrt(seen / (n.maximum(running, 1.0) * kept))
 
     def batch(self, size: Number) -> Steady:
         """`size` requests started together and run to the end, in as many waves as the KV cache needs.
@@ -275,5 +295,5 @@ class Server:
             ttft=state.ttft * stretch, tpot=state.tpot * stretch, e2e=state.e2e * stretch, requests_per_s=rate,
             running=state.running, decode_step=state.decode_step, mixed_step=state.mixed_step,
             mixed_share=state.mixed_share, queue=state.queue, waiting=state.waiting, own=state.own, chunk=state.chunk,
-            ramp=state.ramp,
+            ramp=state.ramp, busy=state.busy, mixes=state.mixes,
         )  # fmt: skip

@@ -1,4 +1,8 @@
-"""A server answers the same whatever it was asked before."""
+"""A server answers the same whatever it was asked before; how its load swings."""
+
+from unittest.mock import patch
+
+import pytest
 
 from estimators.hardware.catalogue import find_accelerator
 from estimators.latency.numeric import FLOATS
@@ -22,3 +26,14 @@ def test_a_server_is_not_changed_by_what_it_is_asked() -> None:
     poisson = asked.arrivals(4.0)
     assert (asked.closed(256.0), asked.batch(64.0), asked.maximum()) == before
     assert asked.arrivals(4.0) == poisson == server().arrivals(4.0)
+
+
+def test_a_token_swings_with_the_number_running_by_as_much_as_it_hangs_on_it() -> None:
+    """20 running and a token that takes n^0.1: 0.1 / sqrt(20 x 0.9) x sqrt(0.757) = 2.05 %.
+
+    Where nothing hangs on the number, nothing swings.
+    """
+    asked = server()
+    for power, swing in ((0.1, 0.02050), (0.0, 0.0)):
+        with patch.object(Server, "_interference", lambda self, rate, others, n, b, p=power: (0, 0, 0.01 * n**p)):
+            assert asked._swing(1.0, 20.0, 0.01 * 20.0**power) == pytest.approx(swing, abs=1e-5)
