@@ -22,7 +22,8 @@ _SHARE = 0.8
 # A publication of n rows weighs n^0.75; in first-token times, which hang on its client and network, n^0.6.
 _ALIKE, _ALIKE_FIRST = 0.25, 0.4
 _NARROW = 0.5  # least share of the wider side on the narrower one: a cell that erred one way may err the other
-_WIDEST, _NARROWEST = 2.5, 0.95  # bounds on the factor that widens: what the others needed hardly narrows
+_WIDEST, _NARROWEST = 2.5, 0.8  # bounds on the factor: what few others needed of one another narrows by a fifth at most
+_FEWEST = 2.2  # publications that fewer count as: of less than that no spread between them can be told
 
 Array = NDArray[np.float64]
 Indices = NDArray[np.int64]
@@ -84,9 +85,8 @@ class Pool:
                 kept &= own != publication
             counts = np.bincount(own[kept], minlength=len(self.names))
             if counts.any() and _speaks(cell, int(counts.sum()), int(np.count_nonzero(counts))):
-                made[cell] = _ends(
-                    self.errors[members[kept]], np.power(counts[own[kept]], -self.alike, dtype=np.float64), counts
-                )
+                weights = np.power(counts[own[kept]], -self.alike, dtype=np.float64)
+                made[cell] = _ends(self.errors[members[kept]], weights, counts, _speaking(counts, self.alike))
         return made
 
     def factor(self, judged: Mapping[int, Sequence[HeldOut]], without: tuple[int, ...] = ()) -> float:
@@ -134,19 +134,25 @@ def _quantile(ordered: Array, weights: Array, share: float) -> float:
     return float(np.interp(share, reached, ordered))
 
 
-def _few(publications: int) -> float:
+def _speaking(counts: Indices, alike: float) -> float:
+    """How many publications of equal weight say as much: (sum w)^2 / sum w^2, w = rows^(1 - alike). Of ten, two of
+    which hold nearly all the rows, little more than two."""
+    weights = np.power(counts[counts > 0], 1.0 - alike, dtype=np.float64)
+    return float(np.sum(weights) ** 2 / np.sum(weights * weights))
+
+
+def _few(publications: float) -> float:
     """By how much the range for one more publication is wider than the quantiles of k: t(0.9, k - 1) / z(0.9) times
-    sqrt(1 + 1/k), as for one more draw of k; t by its expansion in 1 / (k - 1). 1.67 for 3, which fewer count as; 1.10
-    for 12."""
-    publications = max(3, publications)
+    sqrt(1 + 1/k), as for one more draw of k; t by its expansion in 1 / (k - 1). 1.67 for 3; 1.10 for 12."""
+    publications = max(_FEWEST, publications)
     z, free = 1.2816, publications - 1
     t = z + (z**3 + z) / (4 * free) + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * free**2)
     return t / z * math.sqrt(1 + 1 / publications)
 
 
-def _ends(ordered: Array, weights: Array, counts: Indices) -> Ends:
+def _ends(ordered: Array, weights: Array, counts: Indices, speaking: float) -> Ends:
     """The quantiles, either side of zero: the estimate lies inside its own interval."""
-    few = _few(int(np.count_nonzero(counts)))
+    few = _few(speaking)
     low, high = (few * _quantile(ordered, weights, share) for share in (_LOW, _HIGH))
     return Ends(
         low=min(low, -_NARROW * high), high=max(high, -_NARROW * low), rows=int(counts.sum()),

@@ -69,11 +69,24 @@ class Shard:
 
 _NETWORK = 100e9  # bytes/s a GPU, both directions: one 400 Gb/s adapter each
 _ONE_MACHINE = 8  # GPUs
+_BRIDGED = 2  # GPUs that an NVLink bridge joins; more of them go by PCIe
+_PCIE = {"Hopper": 128e9}  # bytes/s of x16, both directions: Gen5, and Gen4 on what came before
+_PCIE_GEN4 = 64e9
 
 
 def crosses_network(accelerator: Accelerator, tp: int) -> bool:
     """Whether tensor parallelism leaves one machine; a rack of GB200 or GB300 and Neuron chips are one."""
     return tp > _ONE_MACHINE and accelerator.vendor != "AWS" and not accelerator.name.startswith(("GB200", "GB300"))
+
+
+def _link(accelerator: Accelerator, tp: int) -> float:
+    """Bytes/s of one GPU's link, both directions, among `tp` of them. Four A100 over PCIe: 64 GB/s, two 600."""
+    link = accelerator.link_bytes_per_s or 32e9
+    if crosses_network(accelerator, tp):
+        return min(link, _NETWORK)
+    if tp > _BRIDGED and "bridge" in accelerator.link.lower():
+        return min(link, _PCIE.get(accelerator.architecture, _PCIE_GEN4))
+    return link
 
 
 def cache_form(latent: bool, bytes_per_element: float) -> str:
@@ -249,9 +262,7 @@ def build_shard(precision: Precision, accelerator: Accelerator, placement: Place
     main, wide = _main_and_wide(sums)
     expert = sums.split("expert")[0]
     window = totals["window"] / totals["window_kv"] if totals["window_kv"] else 1.0
-    link = accelerator.link_bytes_per_s or 32e9
-    if crosses_network(accelerator, tp):
-        link = min(link, _NETWORK)
+    link = _link(accelerator, tp)
     return Shard(
         linear=main,
         wide=wide,

@@ -12,7 +12,7 @@ from estimators.latency.sharding import shard_of
 from estimators.latency.step import Rates, Step
 from estimators.precision import Method, Weights, resolve_precision
 from estimators.provenance import Refusal
-from estimators.workload import Engine, Load, Workload
+from estimators.workload import Engine, Load, Placement, Workload
 from tests.latency_cases import LLAMA, ONE_GPU, precision_of
 
 LLAMA_2 = "meta-llama/Llama-2-7b-hf"  # 32 layers of 32 heads, all of them cached; 128 dense products a pass
@@ -105,6 +105,22 @@ def test_an_all_reduce_over_pcie_goes_by_what_such_boards_reach_not_by_the_chip(
     }
     assert found["L40S"] == found["A100-80GB-PCIe"]
     assert 0.06 < found["L40S"].memory < 0.36
+
+
+@pytest.mark.parametrize(
+    ("gpu", "gpus", "gb_per_s"),
+    [
+        ("A100-80GB-PCIe", 2, 300.0),  # the bridge joins a pair
+        ("A100-80GB-PCIe", 4, 32.0),  # the pairs meet over PCIe Gen4 x16
+        ("H100-NVL", 4, 64.0),  # and Gen5
+        ("RTX A6000", 4, 32.0),
+        ("A100-80GB-SXM4", 4, 300.0),
+    ],
+)
+def test_a_bridge_joins_two_and_no_more(gpu: str, gpus: int, gb_per_s: float) -> None:
+    """One way. Llama 3.1 70B on eight A100 over PCIe moves 11 GB/s through prompts of 2,048 (TensorRT-LLM 0.14)."""
+    shard = shard_of(precision_of(LLAMA), find_accelerator(gpu), Placement(tp=gpus))
+    assert shard.link == gb_per_s * 1e9
 
 
 def test_a_batch_and_generate_have_no_server_in_front() -> None:
