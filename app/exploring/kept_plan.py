@@ -118,6 +118,8 @@ def read_kept(document: Parsed, sources: VersionedSources, changed: Mapping[str,
         raise Refusal(problem.message, field=problem.key, remedy="Keep it again after a change of inputs.")
     if found is None:
         raise Refusal("The decision has no mark or no date.", field="decision", remedy="Write it with --keep.")
+    if found.scenario.model is None and found.scenario.params is None:
+        raise Refusal("The decision names no model.", field="model", remedy="Write it with --keep.")
     return KeptPlan(decision=found, tolerance=_tolerance(document.get("tolerance"), changed or {}))
 
 
