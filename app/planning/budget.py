@@ -8,6 +8,7 @@ visitor. Outside such a block nothing is limited: the command line and the fits 
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -17,12 +18,14 @@ from contextvars import ContextVar
 from estimators.provenance import Refusal
 
 QUESTION_S = 2.2  # of one processor; 37 models against a quality bar take 1.5 at first, every later question less
-LARGE_S = 0.1  # what one run of a page has taken so far, from which on it makes way; a usual page's plan takes this
+RUN_S = 3.0  # all questions of one run of a page together; only what is given more than this by itself goes on beyond
+LARGE_S = 0.05  # what one run of a page has taken so far, from which on it makes way; a usual page's plan takes half
 DEAR_S = 1.0  # what takes longer goes on alone; a question of one model takes a third
 WAIT_S = 10.0  # for another's dear work to end
-LOOK_S = 0.02  # between two looks at whether somebody still waits, and whether others want the processor
+LOOK_S = 0.005  # between two looks at whether somebody still waits, and whether others want the processor
 SMALLER = 0.5  # who has taken less than this share of what a run took goes before it
 LONGEST_BREAK_S = 0.2  # then a piece of large work is done all the same
+TURN_S = 0.0005  # after which large work that computes lets another thread go on; ten times as long is Python's own
 MOST_GIVEN = 6.0  # times what it has worked; large work must end too where there is always somebody
 
 Clock = Callable[[], float]
@@ -42,6 +45,7 @@ class Turn:
     def __init__(self, look: Callable[[], object] = lambda: None) -> None:
         self.look = look
         self.spent, self.given = 0.0, 0.0
+        self.asked = 0.0  # of what it spent, what counts on RUN_S
         self._thread, self.ended = threading.current_thread(), False
         with _LOCK:
             _forget_ended()
@@ -60,6 +64,15 @@ class Turn:
             _forget_ended()
             return any(run.spent < SMALLER * self.spent for run in _RUNS)
 
+    def make_way(self) -> None:
+        """Sleeps while it is in the way, for a while; meanwhile, too, ends where nobody waits for it."""
+        self.look()
+        began = time.monotonic()
+        while self.is_in_the_way and (gone := time.monotonic() - began) < LONGEST_BREAK_S:
+            time.sleep(LOOK_S)
+            self.given += time.monotonic() - began - gone
+            self.look()
+
 
 _RUNS: set[Turn] = set()
 _LOCK = threading.Lock()
@@ -70,13 +83,34 @@ def _forget_ended() -> None:
     _RUNS.difference_update([run for run in _RUNS if run.over])
 
 
+class Turns:
+    """How soon a thread that computes lets another have the interpreter, while `large` pieces of work are about.
+
+    A page lets go of it at each of its fifty messages, and beside work that computes waits so long for it again each
+    time. Not always so short: pages among themselves would spend 7 % more on changing over.
+    """
+
+    def __init__(self) -> None:
+        self._large, self._usual, self._lock = 0, 0.0, threading.Lock()
+
+    def shorten(self, large: int) -> None:
+        """So many more pieces of large work."""
+        with self._lock:
+            if not self._large:
+                self._usual = sys.getswitchinterval()
+            self._large += large
+            sys.setswitchinterval(min(TURN_S, self._usual) if self._large else self._usual)
+
+
 class Allowance:
     """So many seconds of one processor, for everything worked out in its `spending` blocks together."""
 
     def __init__(self, seconds: float = QUESTION_S, clock: Clock = time.thread_time) -> None:
         self.seconds, self._clock = seconds, clock
+        self._bounded = seconds <= RUN_S
         self._before, self._begun = 0.0, 0.0  # spent in blocks that ended; when the present one began
         self._alone = False  # it has the one place for dear work
+        self._brisk = False  # it has grown large
         self._looked, self._worked = time.monotonic(), 0.0  # at the last look
 
     @contextmanager
@@ -96,24 +130,26 @@ class Allowance:
             yield
         finally:
             _BUDGET.reset(token)
-            self._before += self._clock() - self._begun
+            block = self._clock() - self._begun
+            self._before += block
             self._count(self._before)
+            self._run.asked += block * self._bounded
             self._run.ended = own is None
+            if self._brisk:
+                self._brisk = False
+                _TURNS.shorten(-1)
             if self._alone:
                 self._alone = False
                 _DEAR.release()
 
     def check(self) -> None:
-        spent = self._before + self._clock() - self._begun
+        block = self._clock() - self._begun
+        spent = self._before + block
         self._look(spent)
         if spent > self.seconds:
-            raise OutOfBudget(
-                Refusal(
-                    f"This question was stopped after {self.seconds:g} s of work.",
-                    field="models",
-                    remedy="Name fewer models, precisions or vendors.",
-                )
-            )
+            raise _stopped(f"This question was stopped after {self.seconds:g} s of work.")
+        if self._bounded and self._run.asked + block > RUN_S:
+            raise _stopped(f"This page was stopped after {RUN_S:g} s of work.")
         if spent > DEAR_S and not self._alone:
             self._wait_for_place()
 
@@ -122,12 +158,10 @@ class Allowance:
         if time.monotonic() - self._looked < LOOK_S:
             return
         self._count(spent)
-        self._run.look()
-        began = time.monotonic()
-        while self._run.is_in_the_way and (gone := time.monotonic() - began) < LONGEST_BREAK_S:
-            time.sleep(LOOK_S)
-            self._run.given += time.monotonic() - began - gone
-            self._run.look()
+        if self._run.spent > LARGE_S and not self._brisk:
+            self._brisk = True
+            _TURNS.shorten(1)
+        self._run.make_way()
         self._looked = time.monotonic()
 
     def _count(self, spent: float) -> None:
@@ -149,6 +183,11 @@ class Allowance:
         self._alone = True
 
 
+def _stopped(said: str) -> OutOfBudget:
+    return OutOfBudget(Refusal(said, field="models", remedy="Name fewer models, precisions or vendors."))
+
+
+_TURNS = Turns()
 _BUDGET: ContextVar[Allowance | None] = ContextVar("budget", default=None)
 _RUN: ContextVar[Turn | None] = ContextVar("run", default=None)
 _DEAR = threading.BoundedSemaphore(1)
@@ -159,6 +198,12 @@ def watch(look: Callable[[], object]) -> None:
     if (before := _RUN.get()) is not None:
         before.ended = True
     _RUN.set(Turn(look))
+
+
+def make_way() -> None:
+    """Called before a page is drawn, which cannot be stopped in the middle: after a dear answer others go first."""
+    if (run := _RUN.get()) is not None:
+        run.make_way()
 
 
 def checkpoint() -> None:

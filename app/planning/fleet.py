@@ -13,11 +13,10 @@ import numpy as np
 
 from app.planning.budget import checkpoint
 from app.planning.loads import workload_of
-from app.planning.stacks import Bools, Floats, Ints, Stack, stack_of, taken
+from app.planning.stacks import ARRAYS, Bools, Floats, Ints, Stack, stack_of, taken
 from app.planning.ways import Layout
 from app.scenario import Scenario
 from estimators.latency.model import solve
-from estimators.latency.numeric import ARRAYS
 from estimators.latency.plan import ReplicaPlan
 from estimators.latency.quantiles import alone, among_others, p95
 from estimators.latency.serving import Scheduler, Server, Steady

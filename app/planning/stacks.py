@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from estimators.latency.numeric import ARRAYS
+from app.planning.budget import checkpoint
+from estimators.latency.numeric import Arrays
 from estimators.latency.plan import ReplicaPlan
 from estimators.latency.serving import Server
 from estimators.latency.sharding import Product, Shard
@@ -21,10 +22,12 @@ Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
 ARRAY_LENGTH = 2048  # below this, numpy spends its time on calls rather than on numbers
 STACKS_KEPT = 16  # of up to ARRAY_LENGTH servers each
+ARRAYS = Arrays(checkpoint)
 
 
 def stacked(items: Sequence[Any]) -> Any:
     """The dataclass whose numbers are arrays over `items`; names and flags, which no formula reads, are the first's."""
+    checkpoint()
     first = items[0]
     if is_dataclass(first) and not isinstance(first, type):
         return replace(first, **{f.name: stacked([getattr(item, f.name) for item in items]) for f in fields(first)})

@@ -183,6 +183,7 @@ def benches_of(question: Question, variants: Sequence[Variant]) -> tuple[Benches
     made = []
     wider: dict[tuple[str, Weights], Bench] = {}  # the first cache a model and precision is weighed with
     for variant in variants:
+        checkpoint()
         key = (variant.model, variant.precision.weights)
         plain = Bench(variant, workload, settings, sibling=wider.get(key), every=question.fixed)
         wider.setdefault(key, plain)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any, Protocol
 
 import numpy as np
@@ -25,6 +26,7 @@ class Numeric(Protocol):
     def settled(self, miss: Number, bracket: Number) -> Number: ...
     def converged(self, new: Number, old: Number) -> Number: ...
     def all(self, condition: Number) -> bool: ...
+    def pause(self) -> None: ...
 
 
 class _Floats:
@@ -64,8 +66,16 @@ class _Floats:
     def all(self, condition: Number) -> bool:
         return bool(condition)
 
+    def pause(self) -> None:
+        return
 
-class _Arrays:
+
+class Arrays:
+    """Over arrays a search takes a while: `pause` is called between its rounds, where it may be stopped or slept in."""
+
+    def __init__(self, pause: Callable[[], None] = lambda: None) -> None:
+        self.pause = pause
+
     minimum = staticmethod(np.minimum)
     maximum = staticmethod(np.maximum)
     ceil = staticmethod(np.ceil)
@@ -89,7 +99,7 @@ class _Arrays:
 
 
 FLOATS: Numeric = _Floats()
-ARRAYS: Numeric = _Arrays()
+ARRAYS: Numeric = Arrays()
 
 
 def smooth_max(a: Number, b: Number) -> Number:

@@ -144,6 +144,7 @@ class Server:
         low, high, at_low, at_high = n.log(low), n.log(high), n.minimum(at_low, -1e-9), n.maximum(at_high, 1e-9)
         guess, done = low, False
         for _ in range(_ITERATIONS):
+            n.pause()
             guess = n.where(done, guess, (low * at_high - high * at_low) / (at_high - at_low))
             rate = n.exp(guess)
             state = self._at_rate(rate, others, active, full)
@@ -226,6 +227,7 @@ class Server:
         running = n.minimum(rate * output / request.accepted * self.decode(1.0), self.scheduler.running)
         done = False
         for _ in range(_ITERATIONS):
+            n.pause()
             mixed, tokens, tpot, busy, decode = self._interference(rate, 1.0, running, 1.0)
             new = n.minimum(rate * output * tpot, self.scheduler.running)
             done = done | n.converged(new + 1.0, running + 1.0)

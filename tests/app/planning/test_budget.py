@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ from app.exploring.question_link import decode_question, question_of
 from app.planning import answer as answering
 from app.planning import budget as budgets
 from app.planning.answer import answer
-from app.planning.budget import DEAR_S, LARGE_S, MOST_GIVEN, Allowance, OutOfBudget, Turn, checkpoint, watch
+from app.planning.budget import DEAR_S, LARGE_S, MOST_GIVEN, TURN_S, Allowance, OutOfBudget, Turn, checkpoint, watch
 from app.planning.fleet import Fleet, Pace
 from app.planning.question import Question
 from app.planning.recommend import recommend
@@ -113,6 +114,21 @@ def test_blocks_of_one_budget_add_up_and_an_inner_budget_is_the_outer_one() -> N
     working(budget)
     with pytest.raises(OutOfBudget):
         working(budget)
+
+
+def test_the_questions_of_one_run_of_a_page_are_bounded_together_but_for_what_has_a_bound_of_its_own() -> None:
+    """Three of 0.99 s fit into 3 s; the fourth does not, and the next run of the page begins anew."""
+
+    def run() -> None:
+        watch(lambda: None)
+        working(Allowance(60, clock(0.099).__next__))  # 9.9 s
+        for _ in range(3):
+            working(Allowance(2.2, clock(0.0099).__next__))
+        with pytest.raises(OutOfBudget, match="This page was stopped after 3 s of work"):
+            working(Allowance(2.2, clock(0.0099).__next__))
+
+    copy_context().run(run)
+    copy_context().run(run)
 
 
 def test_without_a_budget_nothing_is_limited_and_nobody_is_asked() -> None:
@@ -256,6 +272,22 @@ def test_large_work_makes_way_until_small_work_of_others_is_done(monkeypatch: py
     # Side by side for LARGE_S; then 0.2 s of rest for each 0.02 s of work, at first less, up to the end of the others.
     assert 0.5 < machine.slept < 0.9
     assert machine.now == pytest.approx(2.0 + machine.slept)
+
+
+def test_threads_change_over_ten_times_as_often_while_work_is_large_and_no_longer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    usual = sys.getswitchinterval()
+    machine = Machine(others_end=0.0)
+    machine.ask(monkeypatch, 0.9 * LARGE_S)
+    assert sys.getswitchinterval() == usual
+    seen = []
+    monkeypatch.setattr(Turn, "make_way", lambda run: seen.append((run.spent, sys.getswitchinterval())))
+    machine.ask(monkeypatch, 1.0)
+    large = [every for spent, every in seen if spent > LARGE_S]
+    assert len(large) > 50
+    assert large == pytest.approx([TURN_S] * len(large))
+    assert sys.getswitchinterval() == usual
 
 
 def test_who_asks_little_or_is_alone_or_met_by_larger_work_never_sleeps(monkeypatch: pytest.MonkeyPatch) -> None:
