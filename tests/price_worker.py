@@ -1,14 +1,16 @@
 """A process that refreshes prices, for tests that run several at once or end one in the middle.
 
-    python -m tests.price_worker <database url> <first price> <readings> [stall]
+    python -m tests.price_worker <database url> <first price> <readings> [killed]
 
-Each reading covers 200 types, `stall` holds the transaction of the last one open until the process is killed.
+Each reading covers 200 types. `killed` then begins another six times, each time in a process that is killed before
+the next of its statements or before its end is made good, and prints what the book holds then.
 """
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
-import time
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
@@ -19,6 +21,7 @@ from pricing.reading import PriceReading
 from pricing.store import PriceStore
 
 TYPES = 200
+MOMENTS = 6
 START = datetime(2026, 11, 21, 10, 0, tzinfo=UTC)
 
 
@@ -41,23 +44,48 @@ def reading(price: int, at: datetime, region: str = "us-east-1", types: int = TY
 
 def main() -> None:
     url, first, count = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
-    arguments = {"timeout": 30} if url.startswith("sqlite") else {}
-    engine = sa.create_engine(url, connect_args=arguments)
-    store = PriceStore(engine)
+    store = PriceStore(engine_of(url))
     store.create()
     for number in range(first, first + count):
-        at = START + timedelta(seconds=number)
-        if number == first + count - 1 and sys.argv[4:] == ["stall"]:
-            sa.event.listen(engine, "before_cursor_execute", stall_before_insert)
-        store.record(reading(number, at))
+        store.record(reading(number, START + timedelta(seconds=number)))
+    if sys.argv[4:] == ["killed"]:
+        for moment in range(MOMENTS):
+            where = killed_before(url, moment, reading(first + count, START + timedelta(seconds=first + count)))
+            found = {row.usd_per_hour for row in store.current()}
+            print(f"{where}: {len(store.current())} at {' '.join(sorted(found))}", flush=True)
     print("done", flush=True)
 
 
-def stall_before_insert(connection, cursor, statement, parameters, context, executemany) -> None:  # type: ignore[no-untyped-def]
-    """Waits where the old prices have ended and the new ones are not written."""
-    if statement.startswith("INSERT INTO price "):
-        print("in the middle", flush=True)
-        time.sleep(60)
+def engine_of(url: str) -> sa.Engine:
+    return sa.create_engine(url, connect_args={"timeout": 30} if url.startswith("sqlite") else {})
+
+
+def killed_before(url: str, moment: int, late: PriceReading) -> str:
+    """A process of its own takes the reading over and is killed before its statement of that number; returns which."""
+    reached, tell = os.pipe()
+    child = os.fork()
+    if not child:
+        engine, begun = (
+            engine_of(url),
+            list[str](),
+        )  # statements of the transaction, after those that make sure of tables
+
+        def stall(words: str) -> None:
+            if begun or words.endswith("price_reading"):
+                begun.append(words)
+            if len(begun) == moment + 1:
+                os.write(tell, words.encode())
+                signal.pause()
+
+        sa.event.listen(engine, "before_cursor_execute", lambda *event: stall(" ".join(event[2].split()[:3])))
+        sa.event.listen(engine, "commit", lambda _connection: stall("commit"))
+        PriceStore(engine).record(late)
+        os.write(tell, b"nothing")
+        os._exit(1)
+    where = os.read(reached, 100).decode()
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    return where
 
 
 if __name__ == "__main__":

@@ -94,6 +94,17 @@ def test_metadata_and_link_local_addresses_are_never_reached(address: str) -> No
         check_endpoint("http://llm.example.com", NAMED_PRIVATE, at(address))
 
 
+@pytest.mark.parametrize(
+    "host",
+    ["2130706433", "0x7f000001", "0177.0.0.1", "127.1", "0", "[::1]", "[::ffff:127.0.0.1]", "localhost", "LOCALHOST."],
+)
+def test_the_many_ways_to_write_this_machine_are_looked_up_and_seen_for_what_they_are(host: str) -> None:
+    """Named by the operator, with whatever resolver this machine has: still private."""
+    policy = EndpointPolicy(hosts=frozenset({host.strip("[]").lower(), host.strip("[]").lower().rstrip(".")}))
+    with pytest.raises(EndpointRefused):
+        check_endpoint(f"http://{host}:8000", policy)
+
+
 def test_one_bad_address_among_several_refuses_the_name() -> None:
     with pytest.raises(EndpointRefused):
         check_endpoint("http://llm.example.com", NAMED_PRIVATE, at("93.184.215.14", "169.254.169.254"))
