@@ -9,10 +9,11 @@ import http.client
 import itertools
 import json
 import random
+import re
 import socket
 import sqlite3
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -35,12 +36,14 @@ from tests.visitor import Drawn, Visitor, address_of
 
 HUB_PASSWORD = "hunter-of-the-hub"
 AWS_SECRET = "test-secret"
+TOKEN = str(uuid4())
 IDS = [entry.id for entry in catalogue.entries()]
 FILE = (
     b'--zqx\r\nContent-Disposition: form-data; name="file"; filename="a.csv"\r\nContent-Type: text/csv\r\n\r\n'
     + b"7,8\n" * 1_225_000
     + b"\r\n--zqx--\r\n"
 )
+BUTTON = re.compile("Set |Measure |Keep ")  # labels of those that start or keep something
 _numbers = itertools.count(2)
 
 
@@ -73,7 +76,7 @@ def target(folder: Path) -> Iterator[Target]:
         aws.sell("g6.xlarge", "us-east-1", "0.7000")
         address = hub.url.replace("://", f"://ann:{HUB_PASSWORD}@")
         settings = {"HF_ENDPOINT": address, "HF_HUB_OFFLINE": "0", "HF_HOME": str(folder / "hub"), **aws.environment}
-        settings["RIGHTSIZE_PROFILING"], settings["RIGHTSIZE_PROFILING_TOKEN"] = "1", str(uuid4())
+        settings["RIGHTSIZE_PROFILING"], settings["RIGHTSIZE_PROFILING_TOKEN"] = "1", TOKEN
         with dashboard(folder, **settings) as base:
             yield Target(base, folder, psutil.Process().children()[-1], hub, aws)
 
@@ -123,7 +126,7 @@ def dear_link(models: int = 20) -> str:
     )
 
 
-def dear_questions(base: str, models: Sequence[int] = (60, 20)) -> list[Drawn]:
+def dear_questions(base: str, models: Sequence[int] = (30, 20)) -> list[Drawn]:
     found = []
     for number in models:
         with Visitor(base) as visit:
@@ -131,7 +134,7 @@ def dear_questions(base: str, models: Sequence[int] = (60, 20)) -> list[Drawn]:
     return found
 
 
-def dear_questions_of_who_leaves(base: str, times: int = 3) -> None:
+def dear_questions_of_who_leaves(base: str, times: int = 2) -> None:
     for _ in range(times):
         with Visitor(base) as visit:
             visit.ask("recommend", dear_link())
@@ -277,6 +280,48 @@ def guesses(base: str, times: int = 40) -> list[Drawn]:
     with Visitor(base) as visit:
         box = visit.open("measure").boxes["Profiling token"]
         return [visit.open("measure", **{box: ("string_value", f"wrong {number}")}) for number in range(times)]
+
+
+def crafted_starts(base: str) -> Iterator[Drawn]:
+    """Each button of the Measure page, which only who may measure is shown, pressed by who may not: with no token, a
+    wrong one, and one in the address; and all of them at once."""
+    with Visitor(base) as owner:
+        box = owner.open("measure").boxes["Profiling token"]
+        shown = owner.open("measure", **{box: ("string_value", TOKEN)}).boxes
+    pressed = {shown[label]: ("trigger_value", True) for label in shown if BUTTON.match(label)}
+    filled = {shown["Address"]: ("string_value", "http://localhost:8000"), shown["JSON"]: ("string_value", "{}")}
+    for query, typed in (("", {}), ("", {box: ("string_value", "wrong")}), (f"profiling_token={TOKEN}", {})):
+        for press in (*({button: how} for button, how in pressed.items()), pressed):
+            with Visitor(base) as visit:
+                yield visit.open("measure", query, **typed, **filled, **press)
+
+
+_ODD_TEXTS = ("\ud7ff\x00<b>", "9" * 5000, "\u202e", "nan", "[x](https://zqx.example)", "-1", "a\tb\nc", "")
+_ODD_NUMBERS = (-1.0, 1e308, 1e-308, 0.1, 2.0**53)
+ODD_STATES: Mapping[str, Sequence[tuple[str, object]]] = {
+    "number_input": [("double_value", number) for number in _ODD_NUMBERS],
+    "checkbox": [("bool_value", True)],
+    "button": [("trigger_value", True)],
+    **{kind: [("string_value", text) for text in _ODD_TEXTS] for kind in ("text_input", "text_area", "selectbox")},
+}
+WRONG_KINDS: Sequence[tuple[str, object]] = (  # which Streamlit cannot read, before any page of ours runs
+    ("double_value", float("nan")), ("double_value", float("inf")),
+    ("json_value", "{"), ("json_trigger_value", "null"), ("bytes_value", b"\xff\x00"),
+    ("int_array_value", [0, -1, 2**40]), ("double_array_value", [float("inf")]), ("string_array_value", ["x", ""]),
+)  # fmt: skip
+
+
+def odd_states(base: str, times: int = 8, *, wrong: bool = False) -> Iterator[Drawn]:
+    """Boxes of several pages that hold what no browser puts there; with `wrong`, what is not even of their kind."""
+    draw = random.Random(27)
+    for page in ("", "load", "pipelines", "compare", "measure"):
+        with Visitor(base) as visit:
+            kinds = sorted((box, kind) for box, kind in visit.open(page).kinds.items() if kind in ODD_STATES)
+            for _ in range(times):
+                some = draw.sample(kinds, min(6, len(kinds)))
+                yield visit.open(
+                    page, **{box: draw.choice(WRONG_KINDS if wrong else ODD_STATES[kind]) for box, kind in some}
+                )
 
 
 def raw(base: str, *parts: bytes, pause_s: float = 0.0) -> bytes:

@@ -22,6 +22,7 @@ class Drawn:
     seconds: float
     texts: tuple[str, ...]
     boxes: Mapping[str, str]  # label to id
+    kinds: Mapping[str, str]  # id to what it is: "button", "text_input"
 
     def says(self, words: str) -> bool:
         return any(words in text for text in self.texts)
@@ -62,7 +63,10 @@ class Visitor:
         asked.rerun_script.cached_message_hashes.extend(self._cached)
         for box, (kind, value) in values.items():
             state = WidgetState(id=box)
-            setattr(state, kind, value)
+            if isinstance(value, list):
+                getattr(state, kind).data.extend(value)
+            else:
+                setattr(state, kind, value)
             self.boxes[box] = state
         asked.rerun_script.widget_states.widgets.extend(self.boxes.values())
         self.send(asked)
@@ -76,6 +80,7 @@ class Visitor:
         self.ask(page, query, **values)
         texts: list[str] = []
         labels: dict[str, str] = {}
+        kinds: dict[str, str] = {}
         while True:
             message = ForwardMsg.FromString(self._socket.recv(timeout=longest_s, decode=False))
             kind = message.WhichOneof("type")
@@ -85,12 +90,14 @@ class Visitor:
                 self.session = message.new_session.initialize.session_id or self.session
             elif kind == "delta" and message.delta.WhichOneof("type") == "new_element":
                 element = message.delta.new_element
-                drawn = getattr(element, str(element.WhichOneof("type")))
+                what = str(element.WhichOneof("type"))
+                drawn = getattr(element, what)
                 texts += strings(drawn)
                 if hasattr(drawn, "label") and hasattr(drawn, "id"):
                     labels[drawn.label] = drawn.id
+                    kinds[drawn.id] = what
             elif kind == "script_finished" and message.script_finished == ForwardMsg.FINISHED_SUCCESSFULLY:
-                return Drawn(time.monotonic() - started, tuple(texts), labels)
+                return Drawn(time.monotonic() - started, tuple(texts), labels, kinds)
 
 
 def strings(message: Message) -> Iterator[str]:

@@ -7,8 +7,8 @@ import os
 import signal
 import sqlite3
 import time
-from collections.abc import Iterator
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import psycopg
@@ -22,7 +22,7 @@ from app.storage import database_url, engine, open_engine
 from estimators.measuring.jobs.store import MeasurementStore
 from estimators.provenance import Refusal
 from pricing.book import Book
-from pricing.offers import Listing
+from pricing.offers import Listing, PriceQuery, PurchaseOption
 from pricing.store import PriceStore, StoreUnavailable
 from tests.price_worker import START, reading
 from tests.pricing.test_store import postgres as postgres  # a server of our own, where Debian's package is there
@@ -165,6 +165,80 @@ def test_connections_that_the_server_closed_are_made_anew(postgres: str) -> None
         connection.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()")
     store.current()
     made.dispose()
+
+
+def test_a_server_whose_processes_are_killed_is_used_again_when_it_has_recovered(
+    postgres: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(storage, "REST_S", 0.2)
+    made = open_engine(postgres)
+    book = Book(store=PriceStore(made), clock=lambda: datetime(2026, 11, 21, 11, tzinfo=UTC))
+    with psycopg.connect(postgres.replace("+psycopg", ""), autocommit=True) as connection:
+        connection.execute("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
+    book._keep(reading(3, START, types=1))
+    with psycopg.connect(postgres.replace("+psycopg", "")) as connection:
+        os.kill(connection.info.backend_pid, signal.SIGKILL)  # its server then ends every other, and recovers
+        book._keep(reading(4, START + timedelta(minutes=1), types=1))
+    end = time.monotonic() + 30
+    while book.status("us-east-1").error and time.monotonic() < end:
+        time.sleep(0.3)
+        book.keep_up()
+    assert book.status("us-east-1").error == ""
+    assert [row.usd_per_hour for row in PriceStore(made).current()] == ["4"]
+    made.dispose()
+
+
+def noise(path: Path) -> None:
+    path.write_bytes(bytes(range(256)) * 32)
+
+
+def cut_in_half(path: Path) -> None:
+    PriceStore(open_engine(f"sqlite:///{path}")).record(reading(1, START))
+    open_engine(f"sqlite:///{path}").dispose()
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def of_another_program(path: Path) -> None:
+    with sqlite3.connect(path) as connection:
+        connection.executescript("CREATE TABLE price (a TEXT); CREATE TABLE measurement (b TEXT)")
+
+
+@pytest.mark.parametrize("damage", [noise, cut_in_half, Path.mkdir, of_another_program])
+def test_a_start_on_a_file_that_is_no_database_of_ours_has_its_prices_and_says_what_is_not_kept(
+    damage: Callable[[Path], object], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    damage(tmp_path / "x.db")
+    forget()
+    monkeypatch.setenv("DATABASE_URL", f"sqlite:///{tmp_path}/x.db")
+    begun = time.monotonic()
+    book = Book(store=open_store(create=True), clock=lambda: datetime(2026, 11, 21, 11, tzinfo=UTC))
+    assert book.status("us-east-1").sentence.startswith("Bundled snapshot")
+    book._keep(reading(3, START, types=1))
+    assert "prices read meanwhile are not kept" in book.status("us-east-1").sentence
+    found = book.find(PriceQuery(region="us-east-1", option=PurchaseOption.ON_DEMAND))
+    assert [offer.usd_per_hour for offer in found if offer.instance_type == "g5.0xlarge"] == [3]  # in memory
+    with pytest.raises(Refusal, match="nothing can be measured or kept meanwhile"):
+        measurement_store().history()
+    assert time.monotonic() - begun < 5
+
+
+def test_a_start_on_an_empty_file_makes_a_database_of_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "x.db").touch()
+    monkeypatch.setenv("DATABASE_URL", f"sqlite:///{tmp_path}/x.db")
+    assert Book(store=open_store(create=True)).status("us-east-1").error == ""
+    assert measurement_store().history() == ()
+
+
+def test_a_disk_that_is_full_keeps_what_was_there_and_is_said(tmp_path: Path) -> None:
+    made = open_engine(f"sqlite:///{tmp_path}/x.db")
+    book = Book(store=PriceStore(made), clock=lambda: datetime(2026, 11, 21, 11, tzinfo=UTC))
+    book._keep(reading(3, START, types=1))
+    sa.event.listen(made, "begin", lambda connection: connection.exec_driver_sql("PRAGMA max_page_count = 1"))
+    book._keep(reading(4, START + timedelta(minutes=1)))
+    assert "prices read meanwhile are not kept" in book.status("us-east-1").sentence
+    made.dispose()
+    again = open_engine(f"sqlite:///{tmp_path}/x.db")
+    assert [row.usd_per_hour for row in PriceStore(again).current()] == ["3"]
 
 
 def test_a_writer_that_holds_sqlite_holds_others_for_three_seconds(tmp_path: Path) -> None:
