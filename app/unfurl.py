@@ -95,6 +95,9 @@ def pages_of(main: str, base: str = "") -> frozenset[str]:
     return frozenset({f"{prefix}/{page}" for page in ("", *found)} | {prefix or "/"})
 
 
+_OTHERS = frozenset({"api", "_stcore", "media", "component"})  # folders whose answers are never the page
+
+
 class Unfurl:
     """Puts the tags into every page of the dashboard, says 404 of a path that is none, and leaves the rest as it is.
 
@@ -102,11 +105,14 @@ class Unfurl:
     """
 
     def __init__(self, app: ASGIApp, pages: frozenset[str]) -> None:
-        self.app, self.pages = app, pages
+        self.app, self.pages, self._home = app, pages, min(pages, key=len)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["method"] != "GET" or not _is_page(scope["path"]):
+        if scope["type"] != "http" or scope["method"] != "GET" or (folder := self._folder(scope)) in _OTHERS:
             await self.app(scope, receive, send)
+            return
+        if folder == "static" or "." in scope["path"].rpartition("/")[2]:  # pages have no ending
+            await self._file(scope, receive, send)
             return
         asked = {**scope, "headers": [pair for pair in scope["headers"] if pair[0].lower() not in _UNCONDITIONAL]}
         start: Message | None = None
@@ -125,7 +131,7 @@ class Unfurl:
                 if scope["path"] in self.pages:
                     body = body.replace(MARK, tags(*await _in_time(scope["query_string"].decode("latin-1"))), 1)
                 else:
-                    start["status"], body = 404, no_page(min(self.pages, key=len))
+                    start["status"], body = 404, no_page(self._home)
                 headers = MutableHeaders(raw=start["headers"])
                 headers["content-length"] = str(len(body))
                 for name in ("etag", "last-modified", "accept-ranges"):
@@ -136,11 +142,31 @@ class Unfurl:
 
         await self.app(asked, receive, hold)
 
+    def _folder(self, scope: Scope) -> str:
+        """The first below the path we are served under."""
+        return str(scope["path"]).removeprefix(self._home.rstrip("/")).lstrip("/").partition("/")[0]
 
-def _is_page(path: str) -> bool:
-    """Pages have no ending, and lie under no folder of the server's own."""
-    first = path.split("/")[1] if path.startswith("/") else ""
-    return "." not in path.rpartition("/")[2] and first not in ("api", "_stcore", "static", "media", "component")
+    async def _file(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """A file; where there is none, Streamlit answers with its page, which under that path would stay blank."""
+        is_page = False
+
+        async def look(message: Message) -> None:
+            nonlocal is_page
+            if message["type"] == "http.response.start":
+                kind = MutableHeaders(raw=message["headers"]).get("content-type", "")
+                is_page = message["status"] in (200, 206) and kind.startswith("text/html")
+                if is_page:
+                    body = no_page(self._home)
+                    await send({"type": "http.response.start", "status": 404, "headers": _html(len(body))})
+                    await send({"type": "http.response.body", "body": body})
+            if not is_page:
+                await send(message)
+
+        await self.app(scope, receive, look)
+
+
+def _html(length: int) -> list[tuple[bytes, bytes]]:
+    return [(b"content-type", b"text/html; charset=utf-8"), (b"content-length", str(length).encode())]
 
 
 async def _in_time(query: str) -> tuple[str, str]:

@@ -38,6 +38,7 @@ class Visitor:
             origin=origin or base,  # type: ignore[arg-type]
             additional_headers={"Host": host} if host else None,
             max_size=None,
+            max_queue=None,  # else who leaves without reading waits ten seconds for the answer to that
             compression=None,
             open_timeout=30,
         )

@@ -28,6 +28,10 @@ async def page(request: Request) -> Response:
     return HTMLResponse(PAGE, headers={"etag": '"1"'})
 
 
+async def blank(_request: Request) -> Response:
+    return HTMLResponse(PAGE)
+
+
 async def other(_request: Request) -> Response:
     return JSONResponse({"text": "<title>Streamlit</title>"})
 
@@ -41,6 +45,7 @@ def _tables_are_read() -> None:
 @pytest.fixture
 def client() -> TestClient:
     routes = [Route("/", page), Route("/memory", page), Route("/api/v1/x", other), Route("/static/x.js", other)]
+    routes += [Route("/static/{rest:path}", blank), Route("/x.txt", blank)]
     return TestClient(Unfurl(Starlette(routes=[*routes, Route("/{rest:path}", page)]), pages=pages_of(MAIN)))
 
 
@@ -104,7 +109,17 @@ def test_when_many_links_are_opened_at_once_a_page_is_served_all_the_same(
 def test_a_path_that_is_no_page_is_404_and_every_page_is_none(client: TestClient) -> None:
     assert {"/", "/memory", "/speed", "/cost", "/levers", "/compare", "/prices", "/recommend"} <= pages_of(MAIN)
     assert {client.get(path).status_code for path in pages_of(MAIN)} == {200}
-    for path in ("/nothing", "/metric", "/memory/deep", "/nothing?model=8B", "/etc", "/a/b/c/d"):
+    for path in (
+        "/nothing",
+        "/metric",
+        "/memory/deep",
+        "/nothing?model=8B",
+        "/etc",
+        "/a/b/c/d",
+        "/static/x.css",
+        "/static//etc",
+        "/x.txt",
+    ):
         reply = client.get(path)
         assert reply.status_code == 404
         assert f"<title>{NAME}</title>" in reply.text
