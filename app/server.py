@@ -31,6 +31,7 @@ from app.sources import dashboard_sources
 from app.start_link import StartLink
 from app.unfurl import Unfurl, pages_of
 from app.uploads import MessageGate, UploadGate
+from app.visits import VISITS, VisitGate, most_visits
 from estimators.provenance import Refusal
 
 log = logging.getLogger("rightsize")
@@ -103,12 +104,14 @@ def _guards() -> list[Middleware]:
     """What stands before every route. A setting that cannot be read ends the start with its sentence."""
     try:
         named, ancestors = hosts(os.environ.get(HOSTS)), frame_ancestors(os.environ.get(FRAME_ANCESTORS))
+        most = most_visits(os.environ.get(VISITS))
     except Refusal as refusal:
         sys.exit(f"error: {refusal}")
     return [
         Middleware(SecurityHeaders, ancestors=ancestors),
         Middleware(Gate, hosts=named, address=lambda: st.get_option("server.address")),
         Middleware(StartLink, address=lambda: st.get_option("server.address")),
+        Middleware(VisitGate, most=most, pages=PAGES),
         Middleware(UnderBasePath, base=lambda: st.get_option("server.baseUrlPath")),
     ]
 

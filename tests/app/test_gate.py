@@ -216,7 +216,11 @@ def test_foreign_handshakes_hold_nobody_up(tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("variable", "value"),
-    [("RIGHTSIZE_HOSTS", "https://a.example"), ("RIGHTSIZE_FRAME_ANCESTORS", "https://a.example; script-src *")],
+    [
+        ("RIGHTSIZE_HOSTS", "https://a.example"),
+        ("RIGHTSIZE_FRAME_ANCESTORS", "https://a.example; script-src *"),
+        ("RIGHTSIZE_MOST_VISITS", "many"),
+    ],
 )
 def test_a_setting_that_cannot_be_read_ends_the_start_with_its_sentence(
     tmp_path: Path, variable: str, value: str
