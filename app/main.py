@@ -6,6 +6,7 @@ from pathlib import Path
 
 import streamlit as st
 
+from app.memory_kept import trim
 from app.planning.budget import make_way, watch
 from app.planning.plan import Plan
 from app.scenario import with_page_defaults
@@ -83,7 +84,8 @@ else:
         result = current.plan_of(shown, found, scenario, planned_from, whole=whole)
     result = current.with_measurements(result, own)
     current.remember(result, decoded.problems, found, shown)
-    make_way()
+    if make_way():
+        trim()
     if unknown is None:
         header.draw_actions(top, result, asked)
     header.draw_notices(result)

@@ -20,3 +20,12 @@ def give_memory_back() -> bool:
         mallopt = ctypes.CDLL(None).mallopt
         return bool(mallopt(M_MMAP_THRESHOLD, APART_BYTES)) and bool(mallopt(M_ARENA_MAX, ARENAS))
     return False
+
+
+def trim() -> None:
+    """Gives back the free pages within the heaps, which glibc keeps as long as anything above them lives; 4 ms.
+
+    Of every five questions of 2 s each they came to some 100 MB, which five later ones might use again or not.
+    """
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).malloc_trim(0)

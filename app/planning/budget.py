@@ -19,7 +19,7 @@ from estimators.provenance import Refusal
 
 QUESTION_S = 2.2  # of one processor; 37 models against a quality bar take 1.5 at first, every later question less
 RUN_S = 3.0  # all questions of one run of a page together; only what is given more than this by itself goes on beyond
-LARGE_S = 0.05  # what one run of a page has taken so far, from which on it makes way; a usual page's plan takes half
+LARGE_S = 0.1  # what one run of a page has taken so far, from which on it makes way; a usual page's plan takes a third
 DEAR_S = 1.0  # what takes longer goes on alone; a question of one model takes a third
 WAIT_S = 10.0  # for another's dear work to end
 LOOK_S = 0.005  # between two looks at whether somebody still waits, and whether others want the processor
@@ -200,10 +200,13 @@ def watch(look: Callable[[], object]) -> None:
     _RUN.set(Turn(look))
 
 
-def make_way() -> None:
-    """Called before a page is drawn, which cannot be stopped in the middle: after a dear answer others go first."""
-    if (run := _RUN.get()) is not None:
-        run.make_way()
+def make_way() -> bool:
+    """Called before a page is drawn, which cannot be stopped in the middle: after a dear answer others go first.
+    Returns whether what was worked out for it was dear."""
+    if (run := _RUN.get()) is None:
+        return False
+    run.make_way()
+    return run.spent > DEAR_S
 
 
 def checkpoint() -> None:

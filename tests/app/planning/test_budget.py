@@ -15,7 +15,18 @@ from app.exploring.question_link import decode_question, question_of
 from app.planning import answer as answering
 from app.planning import budget as budgets
 from app.planning.answer import answer
-from app.planning.budget import DEAR_S, LARGE_S, MOST_GIVEN, TURN_S, Allowance, OutOfBudget, Turn, checkpoint, watch
+from app.planning.budget import (
+    DEAR_S,
+    LARGE_S,
+    MOST_GIVEN,
+    TURN_S,
+    Allowance,
+    OutOfBudget,
+    Turn,
+    checkpoint,
+    make_way,
+    watch,
+)
 from app.planning.fleet import Fleet, Pace
 from app.planning.question import Question
 from app.planning.recommend import recommend
@@ -273,6 +284,16 @@ def test_large_work_makes_way_until_small_work_of_others_is_done(monkeypatch: py
     # Side by side for LARGE_S; then 0.2 s of rest for each 0.02 s of work, at first less, up to the end of the others.
     assert 0.5 < machine.slept < 0.9
     assert machine.now == pytest.approx(2.0 + machine.slept)
+
+
+def test_before_a_page_is_drawn_it_is_said_whether_it_was_dear() -> None:
+    def run(seconds: float) -> bool:
+        watch(lambda: None)
+        working(Allowance(60, clock(seconds / 100).__next__))
+        return make_way()
+
+    assert copy_context().run(make_way) is False
+    assert [copy_context().run(run, seconds) for seconds in (0.5, 2.0)] == [False, True]
 
 
 def test_threads_change_over_ten_times_as_often_while_work_is_large_and_no_longer(
