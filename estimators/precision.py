@@ -259,11 +259,12 @@ def published(spec: ModelSpec, weights: Weights, method: Method) -> Precision | 
             field="method",
             remedy="Leave method at auto, or name the precision too.",
         )
-    named = name_suggests(spec) if own is None and method is Method.AUTO else None
-    if named is not None and weights in (Weights.AS_PUBLISHED, named):
-        return assumed(spec, named)
-    if weights not in (Weights.AS_PUBLISHED, label) or method not in (Method.AUTO, METHOD_OF.get(name)):
+    asked = weights in (Weights.AS_PUBLISHED, label) and method in (Method.AUTO, METHOD_OF.get(name))
+    if not asked:
         return None
+    named = name_suggests(spec) if own is None and weights is Weights.AS_PUBLISHED else None
+    if named is not None:
+        return assumed(spec, named)
     return Precision(
         weights=label,
         method=name,
