@@ -114,6 +114,7 @@ class Precision:
     compute_dtype: str  # 16-bit (or fp32) type of activations: "bfloat16", "float16", "float32"
     published: bool  # the checkpoint's own format, rather than a what-if
     spec: ModelSpec
+    by_name: bool = False  # the checkpoint's own as far as its name tells, in the way such checkpoints are made
     wide_dtype: str = "bfloat16"  # of the tensors that are not quantized
     rules: tuple[FormatRule, ...] = ()
     wide_roles: frozenset[Role] = NEVER
@@ -292,7 +293,7 @@ def cache_scales(spec: ModelSpec, own: QuantizationConfig | None) -> int:
 def assumed(spec: ModelSpec, weights: Weights) -> Precision:
     """The usual recipe of the precision in a name; NVFP4 mixtures are published with attention wide."""
     note = f"The config does not say how {spec.id} is quantized; its name does: {weights} by the usual recipe."
-    made = replace(what_if(spec, weights, Method.AUTO), notes=(note,))
+    made = replace(what_if(spec, weights, Method.AUTO), notes=(note,), by_name=True)
     mixture = any(group.ffn is not None and group.ffn.experts for group in spec.groups)
     if weights is Weights.NVFP4 and mixture:
         return replace(made, wide_roles=made.wide_roles | {Role.ATTENTION})

@@ -312,7 +312,7 @@ class Weigher:
 def resolved(asked: Scenario, variant: Variant, machine: Machine, *, tp: int | None, replicas: int) -> Scenario:
     """The scenario with every auto replaced by what it came to, and one key of each group."""
     precision, instance = variant.precision, machine.instance
-    quantized = precision.spec.quantization is not None and precision.published
+    quantized = precision.by_name or (precision.spec.quantization is not None and precision.published)
     narrowed = precision.weights is Weights.BF16 and precision.published and not machine.accelerator.bf16
     return replace(
         asked,

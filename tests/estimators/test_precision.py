@@ -311,6 +311,7 @@ def test_a_quantization_the_config_leaves_to_another_file_is_taken_from_the_name
     precision = resolve_precision(load_spec("nvidia/GLM-5-NVFP4"))
     assert precision.weights is Weights.NVFP4
     assert "its name does" in precision.notes[0]
+    assert (precision.by_name, precision.published) == (True, False)
     assert formats_by_role(precision)[Role.ATTENTION] == {"dense"}
 
 
