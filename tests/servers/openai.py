@@ -17,7 +17,7 @@ class Manners:
 
     ttft_s: float = 0.02
     itl_s: float = 0.004
-    model: str = "toy"
+    model: str = "toy"  # several with spaces between them
     behaviour: str = "good"  # or the name of a fault, see `_Handler._stream`
     tokens_per_piece: int = 1
     usage: bool = True
@@ -48,7 +48,8 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         manners = self.server.manners
         if self.path == "/v1/models":
-            self._answer(200, json.dumps({"object": "list", "data": [{"id": manners.model, "object": "model"}]}))
+            listed = [{"id": model, "object": "model"} for model in manners.model.split()]
+            self._answer(200, json.dumps({"object": "list", "data": listed}))
         elif self.path == "/health":
             self._answer(200, "{}")
         elif self.path == "/version" and manners.vllm:

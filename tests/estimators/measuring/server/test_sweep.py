@@ -47,6 +47,14 @@ def test_a_sweep_makes_one_measurement_per_concurrency() -> None:
     assert told[-1] == (1.0, "done")
 
 
+@pytest.mark.parametrize(
+    ("listed", "said"), [("", "lists no model; name one"), ("toy other", "several models; name one of toy, other")]
+)
+def test_a_server_that_lists_none_or_several_asks_for_a_name(listed: str, said: str) -> None:
+    with openai_server(model=listed) as (url, _), pytest.raises(EndpointUnusable, match=said):
+        sweep(client(url), SweepPlan(prompt_tokens=32, output_tokens=4, concurrencies=(1,)), url, quiet)
+
+
 def test_no_two_prompts_begin_alike() -> None:
     with openai_server(ttft_s=0, itl_s=0) as (url, manners):
         plan = SweepPlan(prompt_tokens=40, output_tokens=2, concurrencies=(1, 2), requests_per_stream=3)
