@@ -113,7 +113,8 @@ def _load(given: Mapping[str, str], own: Mapping[str, Any]) -> tuple[PageFinding
     from datetime import UTC, datetime
 
     from app.exploring.decision_link import unpinned
-    from app.exploring.load_units import load_finding, load_of, serve_load, traffic_of
+    from app.exploring.load_units import load_of, serve_load, traffic_of
+    from app.exploring.load_words import load_finding
     from app.exploring.traffic_log import read_log
     from app.sources import shared_sources
 

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from math import exp
 
 from app.exploring.finding import PageFinding
-from app.exploring.flips import FARTHEST, STEPS, Decided, Flip, Outlook
+from app.exploring.flips import FARTHEST, Decided, Outlook
 from app.exploring.likelihood import Likelihood
+from app.exploring.outward import STEPS, Flip
 from app.format import seconds, significant
 from app.planning.contenders import PlanKey
 from app.planning.ground import NEARLY

@@ -15,11 +15,11 @@ from app.exploring.load_units import (
     Unit,
     boxes_of,
     keys_of,
-    load_finding,
     load_of,
     serve_load,
     traffic_of,
 )
+from app.exploring.load_words import load_finding
 from app.exploring.traffic_log import FORMATS, TrafficLog, read_log
 from app.figures.loads import lengths_and_times
 from app.planning.budget import Allowance, OutOfBudget

@@ -10,7 +10,8 @@ from datetime import UTC, datetime
 import pytest
 
 from app.exploring.arrivals import ArrivalCounter, Arrivals, moment_of
-from app.exploring.load_units import PeopleLoad, load_finding, load_of, serve_load
+from app.exploring.load_units import PeopleLoad, load_of, serve_load
+from app.exploring.load_words import load_finding
 from app.exploring.traffic_log import read_log
 from app.scenario import Scenario
 from app.sources import shared_sources

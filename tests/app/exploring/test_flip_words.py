@@ -15,8 +15,9 @@ from app.exploring.flip_words import (
     turning_sentence,
     value_text,
 )
-from app.exploring.flips import Decided, Flip, Outlook, decide
+from app.exploring.flips import Decided, Outlook, decide
 from app.exploring.likelihood import Likelihood
+from app.exploring.outward import Flip
 from app.exploring.standing import stand
 from app.planning.contenders import PlanKey
 from estimators.latency.intervals import Spread

@@ -8,7 +8,8 @@ from decimal import Decimal
 import pytest
 
 from app.exploring import flips
-from app.exploring.flips import Decided, Flip, Outlook, decide, looked_for, outward
+from app.exploring.flips import Decided, Outlook, decide
+from app.exploring.outward import Flip, looked_for, outward
 from app.exploring.repricing import OnePriceChanged, repriced
 from app.exploring.sensitivity import assumptions_of
 from app.exploring.standing import slowed, stand

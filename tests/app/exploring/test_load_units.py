@@ -9,12 +9,11 @@ import pytest
 from app.exploring.load_units import (
     PeopleLoad,
     Unit,
-    load_finding,
     load_of,
-    load_sentence,
     percentile,
     serve_load,
 )
+from app.exploring.load_words import load_finding, load_sentence
 from app.exploring.traffic_log import LoggedRequest, TrafficLog
 from app.planning.planner import plan
 from app.scenario import Scenario
