@@ -14,9 +14,11 @@ from dataclasses import dataclass, replace
 
 from estimators.architecture import mixing
 from estimators.architecture.blocks import Body
+from estimators.architecture.class_tensors import composed, moved, stored
+from estimators.architecture.class_values import Values
 from estimators.architecture.fields import MAX_TOKENS, Fields
 from estimators.architecture.kinship import nearest
-from estimators.architecture.layouts import ClassLayout, Stored, Values, composed, layout, moved, stored
+from estimators.architecture.layouts import ClassLayout, Stored, layout
 from estimators.architecture.roles import BESIDE, CROSS, HEAD, NORM, TOKENS, module, role_of, tensor
 from estimators.architecture.spec import Attention, AttentionKind, LayerGroup, Reading, Role, Tensor
 

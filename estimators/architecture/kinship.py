@@ -7,8 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 
+from estimators.architecture.class_tensors import count, stored
+from estimators.architecture.class_values import at
 from estimators.architecture.fields import ConfigError, UnknownArchitecture
-from estimators.architecture.layouts import ClassLayout, Stored, at, count, layout, lines, stored
+from estimators.architecture.layouts import ClassLayout, Stored, layout, lines
 
 ALIKE = 5  # how many of the nearest give the range
 LEAST_RANGE = 0.02  # norms and biases that no field speaks of

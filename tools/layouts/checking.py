@@ -17,7 +17,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from estimators.architecture import layouts
+from estimators.architecture import class_tensors, layouts
 from estimators.architecture.fields import ConfigError
 from estimators.architecture.parse import parse_config
 from estimators.architecture.spec import ModelSpec, SpecSource
@@ -87,7 +87,7 @@ def miss(made: Study, values: Any, shapes: Shapes) -> float:
     config = changed(made.base, {path: value for path, value in values.items() if not path.endswith(".#")})
     of = layouts.layout(made.model_type)
     try:
-        found = 0 if of is None else layouts.count(layouts.composed(of, config))
+        found = 0 if of is None else class_tensors.count(class_tensors.composed(of, config))
     except ConfigError:
         return 1.0
     return round(abs(found / parameters(shapes) - 1), 6)

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from estimators.architecture import layouts
+from estimators.architecture import class_values
 from estimators.architecture.fields import ConfigError
 from tools.layouts.sampling import Sample, Study
 
@@ -68,7 +68,7 @@ def _number(value: Any) -> float:
     return float(value) if isinstance(value, int | float) else 0.0
 
 
-class Flat(layouts.Values):
+class Flat(class_values.Values):
     """The values of one build, by path."""
 
     def __init__(self, sample: Sample) -> None:
@@ -123,7 +123,7 @@ class Words:
 
 def _evaluated(said: str, sample: Sample) -> int | None:
     try:
-        return layouts.quantity(said, Flat(sample))
+        return class_values.quantity(said, Flat(sample))
     except ConfigError:
         return None
 

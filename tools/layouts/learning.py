@@ -10,7 +10,7 @@ from typing import Any
 
 from transformers import CONFIG_MAPPING
 
-from estimators.architecture import layouts
+from estimators.architecture import class_values, layouts
 from estimators.architecture.fields import ConfigError
 from tools.layouts import fitting
 from tools.layouts.building import Config, changed, classes, default, leaves, parts
@@ -101,12 +101,12 @@ def agrees(
     values = fitting.Flat(sample)
     try:
         for name, dims, where, _ in rows:
-            shape = tuple(layouts.quantity(dim, values) for dim in dims.split(",")) if dims else ()
+            shape = tuple(class_values.quantity(dim, values) for dim in dims.split(",")) if dims else ()
             if "{0}" not in name:
                 expected[None] = shape
                 continue
             count = values.whole(stacks[layouts.stack_paths(name)[0]])
-            expected |= {i: shape for i in range(count) if layouts.holds(where, values, i, count)}
+            expected |= {i: shape for i in range(count) if class_values.holds(where, values, i, count)}
     except (KeyError, ConfigError):
         return False
     return expected == {(numbers[0] if numbers else None): shape for numbers, (shape, _) in found.items()}

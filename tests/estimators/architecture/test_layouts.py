@@ -8,8 +8,10 @@ from dataclasses import replace
 import pytest
 
 from estimators.architecture import catalogue, layouts
+from estimators.architecture.class_tensors import composed, count, stored
+from estimators.architecture.class_values import Values, holds, quantity
 from estimators.architecture.fields import ConfigError
-from estimators.architecture.layouts import ClassLayout, Values, composed, count, decoded, holds, quantity, stored
+from estimators.architecture.layouts import ClassLayout, decoded
 from estimators.architecture.parse import parse_config
 from estimators.architecture.spec import SpecSource
 from tests.conftest import REFERENCE
