@@ -20,7 +20,7 @@ from app.planning.quality_bar import SIXTEEN_BITS
 from app.planning.question import Question
 from app.planning.recommend import recommend
 from app.planning.recommendation import Ranked, Recommendation
-from app.scenario import Scenario
+from app.scenario import Scenario, model_text
 from estimators.latency.estimate import Interval, LatencyEstimate
 from estimators.precision import KvPrecision, Weights
 from estimators.provenance import Refusal
@@ -148,7 +148,7 @@ def narrowed_to(card: Card, question: Question, asked: Scenario) -> Question:
     which no question asks for."""
     if Kind.CHEAPEST in card.kinds:
         kept = card.plan.precision if Kind.AS_ASKED in card.kinds else None
-        return replace(question, favoured=kept.weights if kept else None)
+        return replace(question, favoured=(model_text(asked), kept.weights) if kept else None)
     return _plainly(question, asked) if Kind.AS_ASKED in card.kinds else _surely(question)
 
 

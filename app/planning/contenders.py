@@ -48,14 +48,14 @@ def key_of(weigher: Weigher, way: int) -> PlanKey:
 
 def first(weigher: Weigher, which: Bools | None = None) -> int | None:
     """What `Weigher.choice` puts first, of a mask where one is given, without ordering what costs more; of those the
-    format that the question favours, where it is among them."""
+    model and format that the question favours, where they are among them."""
     w = weigher.weighed
     rows = np.flatnonzero(w.passing if which is None else w.passing & which)
     if not len(rows):
         return None
     rows = rows[w.gone[rows] == w.gone[rows].min()]
     rows = rows[w.usd[rows] <= w.usd[rows].min() * (1 + SAME_PRICE)]
-    favoured = [v.precision.weights is weigher.question.favoured for v in weigher.variants]
+    favoured = [(v.model, v.precision.weights) == weigher.question.favoured for v in weigher.variants]
     if (kept := rows[np.array(favoured, dtype=np.bool_)[w.variant[w.layout[rows]]]]).size:
         rows = kept
     in_order = ordered(weigher.question, w, weigher.market, weigher.quality, rows)

@@ -62,7 +62,7 @@ class Question:
     owned: tuple[OwnedHardware, ...] = ()
     drafting: bool = True  # speculative decoding may be chosen, where the scenario names none
     whole_interval: bool = False  # limits on time hold for the upper end of the 80 % interval, not for its middle
-    favoured: Weights | None = None  # of plans that cost the same those of this format come first
+    favoured: tuple[str, Weights] | None = None  # of plans that cost the same those of this model and format come first
     fixed: bool = False  # asked by a scenario: one model, precision, region and payment
 
     @classmethod

@@ -29,6 +29,12 @@ def test_what_was_asked_is_kept_where_nothing_is_cheaper() -> None:
     assert "Llama 3.1 8B in BF16 on g6.xlarge stays first until" in text_of(page)
 
 
+def test_the_model_that_was_asked_for_is_kept_among_models_of_its_price() -> None:
+    llama, qwen = "meta-llama/Llama-3.1-8B-Instruct", "Qwen/Qwen2.5-7B-Instruct"
+    page = opened("change", model=llama, models=f"{llama},{qwen}")
+    assert "Llama 3.1 8B in BF16 on g6.xlarge stays first until" in text_of(page)
+
+
 def test_traffic_that_may_be_off_is_part_of_the_link() -> None:
     page = opened("change", **SERVED, change_traffic="50")
     assert page.number_input(key="change_traffic").value == 50
