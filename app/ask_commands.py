@@ -198,7 +198,7 @@ def _sources(kept_logs: bool) -> LocalSources | MeasuredSources:
     """What a command plans from: with the start-up logs of the database, where they are asked for."""
     from app.sources import MeasuredSources, shared_sources
 
-    return MeasuredSources(shared_sources(), _store().history()) if kept_logs else shared_sources()
+    return MeasuredSources(shared_sources(), _store().logs()) if kept_logs else shared_sources()
 
 
 def _recommend(kept_scores: bool, kept_logs: bool, flat: Mapping[str, str]) -> Answered:

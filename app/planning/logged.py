@@ -34,7 +34,16 @@ def narrowed(
     """The memory of a server as logs of this engine and these GPUs narrow it; the same without any."""
     if not any(made.logged is not None for made in logs):
         return memory
-    case = EstimatedCase(
+    case = case_of(model, precision, accelerator, placement, settings)
+    server = StartedServer(kv=precision.kv, placement=placement, settings=settings)
+    return with_logs(memory, logs, case=case, server=server, estimate_of=partial(logged_estimate, model, precision))
+
+
+def case_of(
+    model: str, precision: Precision, accelerator: Accelerator, placement: Placement, settings: EngineSettings
+) -> EstimatedCase:
+    """The server that logs are held against: memory at start-up knows no load."""
+    return EstimatedCase(
         engine=settings.engine.value,
         accelerator=accelerator.name,
         gpus=placement.gpus,
@@ -45,8 +54,6 @@ def narrowed(
         output_tokens=0,
         batch=1,
     )
-    server = StartedServer(kv=precision.kv, placement=placement, settings=settings)
-    return with_logs(memory, logs, case=case, server=server, estimate_of=partial(logged_estimate, model, precision))
 
 
 def logged_estimate(model: str, precision: Precision | None, made: Measurement) -> MemoryEstimate | None:
@@ -55,7 +62,7 @@ def logged_estimate(model: str, precision: Precision | None, made: Measurement) 
     logged = made.logged
     if spec is None or logged is None:
         return None
-    return _ESTIMATED.of((spec,), (made.id, made.weights), lambda: _estimated(spec, precision, made, logged))
+    return _ESTIMATED.of((spec, precision), made.id, lambda: _estimated(spec, precision, made, logged))
 
 
 def _estimated(

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from app.planning.budget import checkpoint
 from app.planning.drafting import Drafting, draftings_for
 from app.planning.loads import searches_replicas, settings_of, workload_of
-from app.planning.logged import narrowed
+from app.planning.logged import case_of, narrowed
 from app.planning.market import Chip, placements
 from app.planning.plan import Machine
 from app.planning.question import Question
@@ -22,6 +22,7 @@ from estimators.hardware.accelerator import Accelerator
 from estimators.latency.plan import ReplicaPlan, resolve
 from estimators.latency.sharding import Shard, cache_form
 from estimators.measuring.measurement import Measurement
+from estimators.measuring.narrowing import same_bench
 from estimators.memory import Held, Sweep, estimate_memory
 from estimators.memory.assemble import check as check_request
 from estimators.memory.drafting import check as check_drafting
@@ -382,8 +383,10 @@ class Bench:
 
     def _logged_over_estimated(self, machine: Machine, placement: Placement) -> float:
         """Of everything but the cache, where start-up logs of such servers are kept; 1 where none are."""
-        spoken = (self._settings.engine.value, machine.accelerator.name, placement.gpus)
-        logs = [made for made in self._variant.logs if (made.engine.value, made.accelerator, made.gpus) == spoken]
+        if not self._variant.logs:
+            return 1.0
+        case = case_of(self._variant.model, self._precision, machine.accelerator, placement, self._settings)
+        logs = [made for made in self._variant.logs if same_bench(made, case)]
         if not logs:
             return 1.0
         memory = estimate_memory(

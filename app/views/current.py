@@ -130,7 +130,7 @@ def sources() -> PageSources:
 
 def with_measurements(plan: Plan, own: Sequence[Measurement]) -> Plan:
     """The plan narrowed by these measurements of speed; as it is without any. Logs of memory were in what made it."""
-    logged = isinstance(sources(), MeasuredSources)
+    logged = isinstance(sources(), MeasuredSources) and plan.refusal is None
     st.session_state["_estimated"] = remembered_plan(plan.resolved, dashboard_sources()) if logged else plan
     timed = with_own_measurements(plan, [made for made in own if made.logged is None])
     st.session_state["_timed"] = timed is not plan

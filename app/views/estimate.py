@@ -25,7 +25,6 @@ from app.planning.sentences import (
     source_phrase,
     verdict,
 )
-from app.sources import dashboard_sources
 from app.text import in_markdown
 from app.views import cards, current, good_enough, plans, question_inputs, validated
 from app.views.decision import draw_exports
@@ -234,7 +233,7 @@ def _machine_row(candidate: Candidate) -> dict[str, object]:
 
 def draw_sizes(plan: Plan) -> None:
     st.markdown("### Monthly cost by model size")
-    article, cheapest = cost_by_model_size(plan.asked, dashboard_sources())
+    article, cheapest = cost_by_model_size(plan.asked, current.sources())
     chosen = plan.chosen
     own = None
     if chosen and chosen.cost and chosen.fits and plan.spec and plan.precision:

@@ -20,7 +20,6 @@ from app.exploring.pipeline import (
 from app.exploring.pipeline_steps import EXAMPLES, SHAPE, parse_steps
 from app.exploring.pipeline_words import model_of, pipeline_finding, routing_finding
 from app.figures.pipelines import cost_by_share, cost_of_tasks
-from app.sources import dashboard_sources
 from app.text import in_markdown
 from app.views import current
 from app.views.asking import amount, draw_ending, draw_table, held, text
@@ -85,7 +84,7 @@ def draw_router() -> None:
 
 def draw(kind: str) -> None:
     """The answer. Tokens of a routed task are those of the boxes above."""
-    values, known, sources = held(KEYS[kind]), current.model_ids(), dashboard_sources()
+    values, known, sources = held(KEYS[kind]), current.model_ids(), current.sources()
     scenario, asked = unpinned(current.plan().asked), task_load_of(values)
     try:
         if kind == ROUTER:

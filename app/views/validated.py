@@ -101,10 +101,10 @@ def _draw_score(plan: Plan, found: str | None) -> None:
         help="A precision that no plan may take for want of a score can be looked at here as well.",
     )  # fmt: skip
     if weights is not own_weights:
-        plan, found = remembered_plan(replace(unpinned(plan.asked), weights=weights), dashboard_sources()), None
+        plan, found = remembered_plan(replace(unpinned(plan.asked), weights=weights), current.sources()), None
     reference = asked.reference if asked.percent is not None else (plan.asked.model or "").partition("@")[0]
     own = current.own_scores()
-    known = evidence_of(plan, task, reference, dashboard_sources(), own=own, found=found)
+    known = evidence_of(plan, task, reference, current.sources(), own=own, found=found)
     if known is None:
         return
     st.markdown(f"**{in_markdown(known.sentence)}**")

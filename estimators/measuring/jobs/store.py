@@ -15,7 +15,7 @@ from estimators.database.store import Store
 from estimators.measuring.device.device_profile import DeviceProfile, read_profile
 from estimators.measuring.foreign import ForeignInput, number, text
 from estimators.measuring.jobs.job_state import LONGEST_DEVICE, OPEN, JobState, MeasurementsUnavailable, Status
-from estimators.measuring.measurement import Measurement, as_dict, from_dict
+from estimators.measuring.measurement import Measurement, Way, as_dict, from_dict
 from estimators.provenance import Refusal
 from estimators.quality import kept_scores
 from estimators.quality.kept_scores import KeptScore
@@ -117,12 +117,20 @@ class MeasurementStore(Store):
 
     def history(self) -> tuple[Measurement, ...]:
         """The newest `MOST_SHOWN` measurements that can be read, newest first."""
-        statement = sa.select(measurements.c.body).order_by(measurements.c.measured_at.desc()).limit(MOST_SHOWN)
-        with self._transaction() as connection:
-            bodies = connection.execute(statement).scalars().all()
+        bodies = self._newest(sa.true())
         found = _readable(bodies)
         self.unreadable = len(bodies) - len(found)
         return found
+
+    def logs(self) -> tuple[Measurement, ...]:
+        """The newest `MOST_SHOWN` start-up logs among them, however many measurements of speed are newer."""
+        return _readable(self._newest(measurements.c.body.contains(f'"way": "{Way.LOG.value}"')))
+
+    def _newest(self, which: sa.ColumnElement[bool]) -> Sequence[str]:
+        newest = measurements.c.measured_at.desc()
+        statement = sa.select(measurements.c.body).where(which).order_by(newest).limit(MOST_SHOWN)
+        with self._transaction() as connection:
+            return connection.execute(statement).scalars().all()
 
     def find(self, ids: Sequence[str]) -> tuple[Measurement, ...]:
         statement = sa.select(measurements.c.id, measurements.c.body).where(measurements.c.id.in_(ids[:500]))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 
 from app.measuring.kept_log import measurement_of
+from app.planning.logged import _ESTIMATED
 from app.planning.plan import Plan
 from app.planning.planner import plan
 from app.planning.question import Question
@@ -75,3 +77,29 @@ def test_a_plan_is_remembered_with_its_logs_and_not_given_to_anybody_else() -> N
     assert mine.chosen is not None
     assert other.chosen is not None
     assert mine.chosen.label != other.chosen.label
+
+
+def test_a_log_of_the_same_chip_in_other_letters_counts_in_what_is_weighed_too() -> None:
+    made = logged("2.00")
+    lower = planned(replace(made, accelerator="l4"))
+    assert lower.chosen is not None
+    assert lower.chosen.fits
+    assert lower.chosen.label == planned(made).chosen.label  # type: ignore[union-attr]
+
+
+def test_what_one_visitor_asked_before_changes_nothing_for_another() -> None:
+    """The same log of an INT4 server under two ways to make INT4, in either order."""
+    made = logged("14.40", weights="int4")
+    asked = [{"weights": "int4", "method": method, "gpu": "L4", "gpus": "1"} for method in ("ct", "awq")]
+
+    def needed(order: list[dict[str, str]]) -> dict[str, float]:
+        _ESTIMATED.clear()
+        found = {}
+        for changes in order:
+            chosen = planned(made, **changes).chosen
+            assert chosen is not None
+            assert chosen.memory is not None
+            found[changes["method"]] = chosen.memory.memory_bytes_per_gpu
+        return found
+
+    assert needed(asked) == needed(asked[::-1])

@@ -13,8 +13,8 @@ import sqlalchemy as sa
 
 from app.storage import open_engine
 from estimators.measuring.jobs.job_state import MeasurementsUnavailable, Status
-from estimators.measuring.jobs.store import MOST_OPEN, MeasurementStore
-from estimators.measuring.measurement import as_dict
+from estimators.measuring.jobs.store import MOST_OPEN, MOST_SHOWN, MeasurementStore
+from estimators.measuring.measurement import Way, as_dict
 from estimators.provenance import Refusal
 from estimators.quality.kept_scores import as_dict as kept_as_dict
 from estimators.quality.kept_scores import read_for
@@ -45,6 +45,14 @@ def test_history_is_newest_first(store: MeasurementStore) -> None:
     new = measurement(id="b" * 32, measured_at=datetime(2026, 6, 1, tzinfo=UTC))
     store.add([old, new])
     assert store.history() == (new, old)
+
+
+def test_logs_are_found_behind_any_number_of_newer_measurements(store: MeasurementStore) -> None:
+    log = measurement(id="f" * 32, way=Way.LOG, measured_at=datetime(2026, 1, 1, tzinfo=UTC))
+    newer = [measurement(id=f"{n:032x}", measured_at=datetime(2026, 6, 1, tzinfo=UTC)) for n in range(MOST_SHOWN)]
+    store.add([log, *newer])
+    assert log not in store.history()
+    assert store.logs() == (log,)
 
 
 def test_the_last_micro_benchmark_of_a_device_counts(store: MeasurementStore) -> None:
