@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 
 from app.exploring.arrivals import ArrivalCounter, moment_of
 from app.format import percent, significant
@@ -27,15 +27,15 @@ WORDS = (
 USUAL_S, MOST_S = 10, 3600  # between two lines of throughput: where a log has one alone, and what more is not
 LONGEST_GAP = 2.0  # times the usual: a pause prints nothing and belongs to no line
 COMPUTED_FROM = (0, 16)  # from here on cached tokens are not in the throughput of prompts (vllm-project/vllm#33290)
+AHEAD = timedelta(days=1)  # vLLM stamps local time, which runs up to 14 hours ahead of the day in UTC
 LEAP_YEAR = date(2000, 12, 31)  # for the time between stamps that say no moment
 _ZONED = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d+)?(?:Z|[+-]\d\d:?\d\d)?")
 _OWN = re.compile(r"(?:DEBUG|INFO|WARNING|ERROR|CRITICAL) (\d\d)-(\d\d) (\d\d):(\d\d):(\d\d)\b")  # vLLM writes no year
 _PRINTED = re.compile(r"(?:\S{1,60} ){0,3}(?:DEBUG|INFO|WARNING|ERROR|CRITICAL)(?::  | \d\d-\d\d \d\d:)")
-_RATES = re.compile(
-    r"Avg prompt throughput: ([0-9.]{1,12}) tokens/s, Avg generation throughput: ([0-9.]{1,12}) tokens/s"
-)
-_HITS = re.compile(r"Prefix cache hit rate: (?:GPU: )?([0-9.]{1,6})%")
-_OUTSIDE_HITS = re.compile(r"External prefix cache hit rate: ([0-9.]{1,6})%")
+_NUMBER = r"([0-9]{1,9}(?:\.[0-9]{1,6})?)"
+_RATES = re.compile(f"Avg prompt throughput: {_NUMBER} tokens/s, Avg generation throughput: {_NUMBER} tokens/s")
+_HITS = re.compile(f"Prefix cache hit rate: (?:GPU: )?{_NUMBER}%")
+_OUTSIDE_HITS = re.compile(f"External prefix cache hit rate: {_NUMBER}%")
 _ENGINE = re.compile(r"(Engine \d{1,6}|\d{1,6} Engines Aggregated): ")
 _ANSWERED = re.compile(
     r"POST \S{0,200}/(?:chat/completions|completions|responses|messages|generate) HTTP/1\.[01]\\?\"\W{1,3}200\b"
@@ -127,7 +127,7 @@ class ServerLog:
             self._version = int(found[1]), int(found[2])
         else:
             found = _HITS.search(head)
-            self._hits = float(found[1]) / 100 if found else self._hits
+            self._hits = _share(found[1]) if found else self._hits
             return bool(found)
         return True
 
@@ -137,7 +137,7 @@ class ServerLog:
             self._moment, self._dated = moment_of(found[0].replace(",", ".")[:40]) or self._moment, True
         elif found := _OWN.search(head):
             month, day, hour, minute, second = map(int, found.groups())
-            latest = self._until or LEAP_YEAR
+            latest = self._until + AHEAD if self._until else LEAP_YEAR
             for year in (latest.year, latest.year - 1):
                 with suppress(ValueError):  # the 29th of February
                     moment = datetime(year, month, day, hour, minute, second, tzinfo=UTC)
@@ -156,9 +156,9 @@ class ServerLog:
 
     def _throughput(self, head: str, ins: float, outs: float) -> None:
         if found := _HITS.search(head):
-            self._hits = float(found[1]) / 100
+            self._hits = _share(found[1])
         if found := _OUTSIDE_HITS.search(head):
-            self._outside = float(found[1]) / 100
+            self._outside = _share(found[1])
         self._old = self._old or "Pending:" in head
         named = _ENGINE.search(head)
         engine = self._engines.setdefault(named[1] if named else "", _Engine())
@@ -185,11 +185,10 @@ class ServerLog:
         prompt, cached, output, seconds = self._tokens()
         if output < 1:
             raise _missing("throughput", "Start it without --disable-log-stats, or give lengths of the requests.")
-        counted = (
-            ", and by what the cache served, which that leaves out from 0.16 on"
-            if self._counts_computed and cached
-            else ""
-        )
+        counted = ""
+        if self._counts_computed and cached:
+            assumed = "" if self._version else " (the log does not say its version, so it is taken to be such a one)"
+            counted = f", and by what the cache served, which that leaves out from 0.16 on{assumed}"
         limit = f"; a request asks for up to {self._longest:,}" if self._longest else ""
         return ServedMeans(
             requests=requests,
@@ -229,6 +228,10 @@ class ServerLog:
                 spent += took * rates.lines
             longest = max(longest, spent)
         return prompt, cached, output, longest
+
+
+def _share(percent_said: str) -> float:
+    return min(1.0, float(percent_said) / 100)
 
 
 def _missing(what: str, remedy: str) -> Refusal:

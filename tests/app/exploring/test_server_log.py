@@ -117,7 +117,7 @@ def test_moments_give_the_rate_and_the_peak() -> None:
 
 
 def test_a_day_that_this_year_has_not_seen_is_of_last_year() -> None:
-    server = ServerLog(date(2026, 11, 26))
+    server = ServerLog(date(2026, 11, 25))  # local time is a day ahead at most
     for hour in (10, 11):
         assert server.takes(RECEIVED.format(at=f"{hour}:00:00"))
     came = server.arrivals.arrivals()
@@ -151,3 +151,33 @@ def test_a_request_whose_prompt_quotes_a_server_is_a_request() -> None:
 def test_a_start_that_prints_more_than_is_looked_at_does_not_end_the_reading() -> None:
     trace = ["  File 'x', line 1"] * 2_000
     assert read_log([STARTED, *trace, *THREE]).requests == 10
+
+
+def test_a_server_ahead_of_utc_stamps_tomorrow() -> None:
+    """What is printed late on the 28th in UTC is of the 29th in Auckland, and not of a year before."""
+    log = ServerLog(TODAY)
+    for at in ("11-28 23:00:00", "11-29 00:00:00", "11-29 01:00:00"):
+        log.takes(rates("10:00:00").replace("11-27 10:00:00", at))
+        log.takes(ANSWERED)
+    log.means()
+    found = log.arrivals.arrivals()
+    assert found is not None
+    assert datetime.fromtimestamp(found.first, UTC) == datetime(2026, 11, 29, tzinfo=UTC)
+    assert datetime.fromtimestamp(found.last, UTC) == datetime(2026, 11, 29, 1, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("odd", ["1.2.3", "9" * 40, "٣.٥", "", "1e9"])
+def test_a_rate_that_is_no_number_is_no_line_of_rates(odd: str) -> None:
+    log = read_log([*THREE, rates("10:00:30").replace("throughput: 100.0", f"throughput: {odd}")])
+    assert log.exchanges == (LoggedRequest(600, 150, 300),)
+
+
+def test_more_than_everything_cannot_come_from_a_cache() -> None:
+    """At most 99 % of the input are taken to be cached."""
+    (mean,) = read_log([rates("10:00:00", hits=9999.0), *[ANSWERED] * 10, rates("10:00:10", hits=9999.0)]).exchanges
+    assert mean.cached == pytest.approx(0.99 * mean.prompt, rel=0.01)
+
+
+def test_a_version_that_is_not_printed_is_said_to_be_assumed() -> None:
+    assert "the log does not say its version" in read_log(THREE).said
+    assert "the log does not say its version" not in read_log([STARTED.replace("0.11.0", "0.19.0"), *THREE]).said
