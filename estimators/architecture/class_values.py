@@ -63,7 +63,7 @@ class Values:
             return width
         for spelled in (path, *(alias for alias, meant in self._of.aliases.items() if meant == path)):
             found, value = at(self._config, spelled)
-            if found and (value is not None or path not in self._of.fills):
+            if found and (value is not None or (path not in self._of.fills and path not in self._of.lists)):
                 return value
         older = self._respelled(path)
         if older is not None:
@@ -78,8 +78,8 @@ class Values:
     def _exchanged(self, path: str) -> object:
         """The widths of Inkling's files, which call its experts' `intermediate_size` and the other one dense."""
         section, dot, name = path.rpartition(".")
-        dense = at(self._config, f"{section}{dot}dense_intermediate_size")[1]
-        if dense is None or f"{section}{dot}dense_intermediate_size" in self._of.fields():
+        dense, experts = (at(self._config, f"{section}{dot}{kind}_intermediate_size")[1] for kind in ("dense", "moe"))
+        if dense is None or experts is not None or f"{section}{dot}dense_intermediate_size" in self._of.fields():
             return None
         both = f"{section}{dot}moe_intermediate_size" in self._of.fields()
         if both and name == "intermediate_size":
@@ -114,13 +114,19 @@ class Values:
         first, every = told("first_k_dense_replace"), told("moe_layer_freq")
         first = told("dense_mlp_idx") if first is None else first
         if every is not None and type(every) is not int:
-            return ["sparse" if mark else "dense" for mark in self._per_layer(path, "moe_layer_freq", every)]
+            marks = self._per_layer(path, "moe_layer_freq", every)
+            if not all(mark in (0, 1) for mark in marks):
+                raise self.error("moe_layer_freq", f"should mark each layer by 0 or 1 and is {shown(every)}")
+            return ["sparse" if mark else "dense" for mark in marks]
         if first is None and every in (None, 1):
             return None
         kinds = self._kinds(path)
-        for field, number in (("first_k_dense_replace", first), ("moe_layer_freq", every)):
-            if number is not None and (type(number) is not int or not 0 <= number <= len(kinds)):
-                raise self.error(field, f"should be a number of at most {len(kinds)} layers and is {shown(number)}")
+        for field, number, most in (
+            ("first_k_dense_replace", first, MAX_LAYERS),
+            ("moe_layer_freq", every, len(kinds)),
+        ):
+            if number is not None and (type(number) is not int or not 0 <= number <= most):
+                raise self.error(field, f"should be a number of at most {most} layers and is {shown(number)}")
         if type(first) is int:
             kinds = ["dense" if i < first else "sparse" for i in range(len(kinds))]
         period = every if type(every) is int and every > 0 else 1

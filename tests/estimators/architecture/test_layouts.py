@@ -215,6 +215,35 @@ def test_what_files_of_before_call_otherwise_is_read(model_type: str, said: dict
 
 
 @pytest.mark.parametrize(
+    ("model_type", "said", "params"),
+    [
+        ("hy_v3", {"mlp_layer_types": None}, 295_033_528_320),  # a null list is one left out
+        ("hy_v3", {"dense_intermediate_size": 99_999}, 295_033_528_320),  # the experts' own width is the config's
+        ("inkling_text", {"mlp_layer_types": None}, 975_340_270_146),
+        ("inkling_text", {"dense_intermediate_size": 24_576, "moe_intermediate_size": None, "intermediate_size": 3072},
+         975_340_270_146),  # as its files spell both widths
+    ],
+)  # fmt: skip
+def test_what_says_nothing_of_feed_forwards_leaves_them_as_they_are(
+    model_type: str, said: dict[str, object], params: int
+) -> None:
+    config = next(row for row in ROWS if row["model_type"] == model_type)["config"] | said
+    spec = parse_config(config, model_id="acme/one", source=SpecSource.FILE, source_note="a test")
+    assert spec.resident_params == params
+
+
+def test_more_dense_first_layers_than_there_are_make_all_of_them_dense() -> None:
+    config = next(row for row in ROWS if row["model_type"] == "axk1")["config"]
+    listed = {**config, "mlp_layer_types": ["dense"] * config["num_hidden_layers"]}
+    config = {name: value for name, value in config.items() if name != "mlp_layer_types"}
+    first, every = (
+        parse_config(made, model_id="acme/one", source=SpecSource.FILE, source_note="a test")
+        for made in ({**config, "first_k_dense_replace": 1000}, listed)
+    )
+    assert first.resident_params == every.resident_params
+
+
+@pytest.mark.parametrize(
     ("model_type", "whole", "text", "params"),
     [
         ("llava", False, True, 6_931_830_784),
@@ -244,6 +273,7 @@ def test_where_a_model_and_its_text_contradict_each_other_its_class_decides(
     [
         ({"moe_layer_freq": [0, 0, 1]}, "moe_layer_freq"),
         ({"moe_layer_freq": "all"}, "moe_layer_freq"),
+        ({"moe_layer_freq": ["dense"] * 60}, "moe_layer_freq"),
         ({"moe_layer_freq": 10**12}, "moe_layer_freq"),
         ({"moe_layer_freq": None, "first_k_dense_replace": -5}, "first_k_dense_replace"),
         ({"sparse_attention_config": {"sparse_attention_freq": [1] * 6}}, "sparse_attention_freq"),
