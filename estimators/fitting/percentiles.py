@@ -1,7 +1,8 @@
 """Percentiles as publications print them, beside the estimate's own: how far its spread is off, and its value.
 
-The spread is a percentile over the median: it has no fitted constant, so nothing of it was left out or had to be. The
-value stands on the mean that a fit without the publication gives. `python -m estimators.fitting.percentiles` rebuilds
+The spread is a percentile over the median: it has no fitted constant, but how much lengths vary where a loop does not
+print it (`length_sigma`) was chosen on these loops, and rates are those of the fit that saw the publication. The value
+stands on the mean that a fit without the publication gives. `python -m estimators.fitting.percentiles` rebuilds
 the record that the accuracy command and page read.
 """
 

@@ -37,28 +37,30 @@ def among_others(
     """The same at any level where other requests wait and run too, for one steady state or for arrays of them.
 
     TPOT varies with the number of others met (`swing`) and with their prompts: steps that carry one strike at random,
-    so their number in O steps is Poisson, and many arrivals do both at once. The whole request is late by both of its
-    parts at right angles.
+    so their number in the (O - 1) / accepted steps of a stay is Poisson, and many arrivals do both at once. The whole
+    request is late by both of its parts at right angles.
     """
     machine = _machine(level)
     late = _first(state, load, saturated, n, level)
     steps = n.maximum(1.0, request.output - 1.0)
-    struck = state.mixed_share * steps / (1.0 - (1.0 - state.mixes) * state.mixed_share)
+    passes = steps / request.accepted
+    struck = state.mixed_share * passes / (1.0 - (1.0 - state.mixes) * state.mixed_share)
     each = n.maximum(0.0, state.mixed_step - state.mixes * state.decode_step)
     prompts = n.sqrt(struck) * each / steps
     others = state.swing * state.tpot
     deviation = n.sqrt(prompts * prompts + others * others + 2.0 * _TOGETHER * prompts * others)
     slow = n.maximum(state.tpot + _deviations(level) * deviation, machine * state.tpot)
-    spread = n.hypot(late - state.ttft, (slow - state.tpot) * steps)
+    spread = n.hypot(n.maximum(0.0, late - state.ttft), n.maximum(0.0, slow - state.tpot) * steps)
     return late, slow, n.maximum(machine * state.e2e, state.e2e + spread)
 
 
 def _first(state: Steady, load: Load, saturated: bool, n: Numeric, level: float) -> Number:
-    """TTFT at a level: the step under way is caught at a moment as likely as any other; and the wait for prompts.
+    """TTFT at a level: the step under way, where one is, is caught at a moment as likely as any other; and the wait for
+    prompts.
 
     In a closed population that wait is taken as twice its mean at 95 %, and as exponential.
     """
-    under_way = (level - 0.5) * state.decode_step
+    under_way = (level - 0.5) * state.decode_step * n.minimum(state.running, 1.0)
     if load is not Load.RATE:
         waiting = 0.0 if saturated else 0.5 * state.waiting
         times = 2.0 * math.log(1.0 - level) / math.log(1.0 - LATE)

@@ -62,6 +62,32 @@ def test_the_step_under_way_is_caught_near_its_start_rather_than_half_way() -> N
     assert late(replace(STILL, decode_step=0.04))[0] == pytest.approx(0.3 + 0.45 * 0.04)
 
 
+def test_where_hardly_anything_runs_there_is_hardly_a_step_to_catch() -> None:
+    """One in a hundred arrivals meets a step of 40 ms: a hundredth of 0.45 of it."""
+    lone = replace(STILL, running=0.01, decode_step=0.04)
+    assert late(lone, Load.RATE)[0] == pytest.approx(0.306 + 0.00018)
+
+
+def test_drafted_tokens_make_fewer_steps_to_be_struck_in() -> None:
+    """Four tokens a step: a quarter of 25 steps, 6.25 give or take 2.5, for 100 tokens: half the deviation."""
+    struck = replace(STILL, mixed_share=0.25, mixed_step=0.09, decode_step=0.03)
+    assert late(struck)[1] == pytest.approx(0.04 + 1.64485 * 5 * 0.06 / 100, abs=1e-6)
+    drafts = replace(REQUEST, accepted=4.0)
+    assert late(struck, request=drafts)[1] == pytest.approx(0.04 + 1.64485 * 2.5 * 0.06 / 100, abs=1e-6)
+
+
+@pytest.mark.parametrize("load", [Load.CONCURRENCY, Load.RATE])
+def test_a_higher_level_is_never_sooner(load: Load) -> None:
+    """At half of all a closed population's queue is shorter than its mean, which makes no request later."""
+    busy = replace(
+        STILL, queue=0.2, busy=0.4, decode_step=0.04, mixed_share=0.2, mixed_step=0.06, waiting=0.1, swing=0.02
+    )
+    levels = [0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99]
+    found = [[float(time) for time in among_others(busy, REQUEST, load, False, FLOATS, level)] for level in levels]
+    for times in zip(*found, strict=True):
+        assert list(times) == sorted(times)
+
+
 def test_half_the_wait_for_a_place_comes_on_top_unless_all_wait() -> None:
     waits = replace(STILL, waiting=0.2)
     assert late(waits)[0] == pytest.approx(0.3 + 0.1)
