@@ -73,6 +73,7 @@ def _prepare_hub() -> None:
     from estimators.architecture.hub import library
 
     library.preload()
+    gc.collect()
     gc.freeze()
 
 
