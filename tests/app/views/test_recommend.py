@@ -44,7 +44,7 @@ def test_one_question_is_answered_three_ways() -> None:
     text = text_of(page)
     for name in ("**As asked** (shown below)", "**Cheapest**", "**Safe**"):
         assert name in text
-    assert "saves $15,126 a month against as asked" in text
+    assert "saves $17,581 a month against as asked" in text
     assert "may miss p95 time to first token, p95 time per output token: measure before promising it" in text
     assert "$20,036 a month" in headline(page)
 
