@@ -224,10 +224,10 @@ def _speed_lines() -> Iterator[str]:
 def _interval_lines() -> Iterator[str]:
     yield "<details><summary>The 80 % intervals, on publications they were not made from</summary>"
     yield ""
-    yield "| load | figure | publications | rows | held | median half width |"
-    yield "|---|---|---|---|---|---|"
+    yield "| load | figure | publications | rows | held, of rows | publications alike | median half width |"
+    yield "|---|---|---|---|---|---|---|"
     for found in interval_scores():
-        held = f"{found.covered:.0%} | {found.half_width:.0%}"
+        held = f"{found.covered:.0%} | {found.alike:.0%} | {found.half_width:.0%}"
         load = found.kind.replace("_", " ")
         yield f"| {load} | {found.metric} | {found.publications} | {found.rows:,} | {held} |"
     yield ""

@@ -166,7 +166,8 @@ st.dataframe(
                 "Figure": score.metric,
                 "Publications": score.publications,
                 "Rows": score.rows,
-                "Held": score.covered,
+                "Held, of rows": score.covered,
+                "Publications alike": score.alike,
                 "Median half width": score.half_width,
             }
             for score in interval_scores()
@@ -174,7 +175,7 @@ st.dataframe(
     ),
     hide_index=True,
     key="interval_scores",
-    column_config={"Held": PERCENT, "Median half width": PERCENT},
+    column_config={"Held, of rows": PERCENT, "Publications alike": PERCENT, "Median half width": PERCENT},
 )
 
 st.markdown("### How far are late requests from typical ones?")

@@ -203,7 +203,7 @@ def interval_record() -> list[Coverage]:
     return [
         Coverage(
             kind=row["kind"], metric=row["metric"], rows=int(row["rows"]), publications=int(row["publications"]),
-            covered=float(row["covered"]), half_width=float(row["half_width"]),
+            covered=float(row["covered"]), alike=float(row["alike"]), half_width=float(row["half_width"]),
         )
         for row in read_table(RECORDS / "interval_record.csv")
     ]  # fmt: skip

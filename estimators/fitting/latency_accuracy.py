@@ -193,10 +193,11 @@ def main() -> None:
         print(f"| {what} | {' | '.join(f'{s.median:.1%}, {s.of_rows:.1%}' for s in found.values())} |")
     print(f"\nEstimates below the physical floor: {len(below_floor())} of {len(checked())}")
     print("\n80 % intervals, made without the publication they are judged on:")
-    print("| kind | figure | publications | rows | covered | median half width |")
-    print("|---|---|---|---|---|---|")
+    print("| kind | figure | publications | rows | covered | publications alike | median half width |")
+    print("|---|---|---|---|---|---|---|")
     for c in interval_record():
-        print(f"| {c.kind} | {c.metric} | {c.publications} | {c.rows} | {c.covered:.0%} | {c.half_width:.0%} |")
+        shares = f"{c.covered:.0%} | {c.alike:.0%} | {c.half_width:.0%}"
+        print(f"| {c.kind} | {c.metric} | {c.publications} | {c.rows} | {shares} |")
     _print_percentiles()
     _print_misses()
 

@@ -196,12 +196,15 @@ def write_intervals(today: str) -> None:
     """The 80 % intervals in use and how such held, from the committed cross-validation table."""
     write_table(
         RECORDS / "interval_record.csv",
-        ("kind", "metric", "rows", "publications", "covered", "half_width", "source", "as_of"),
+        ("kind", "metric", "rows", "publications", "covered", "alike", "half_width", "source", "as_of"),
         [
-            (c.kind, c.metric, c.rows, c.publications, f"{c.covered:.4f}", f"{c.half_width:.4f}", _HELD_OUT, today)
+            (
+                c.kind, c.metric, c.rows, c.publications,
+                *(f"{share:.4f}" for share in (c.covered, c.alike, c.half_width)), _HELD_OUT, today,
+            )
             for c in nested_record()
         ],
-    )
+    )  # fmt: skip
     write_table(
         LATENCY_TABLES / "intervals.csv",
         ("kind", "metric", "evidence", "path", "rows", "publications", "q10", "q90", "source", "as_of"),

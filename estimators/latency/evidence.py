@@ -14,6 +14,7 @@ from estimators.provenance import read_table
 
 _TABLE = Path(__file__).parent / "data" / "evidence.csv"
 ENOUGH = 20  # rows from which an accelerator speaks for itself
+LEVELS = ("cell", "chip", "class", "none")  # of evidence, from most to least
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
