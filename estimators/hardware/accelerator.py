@@ -22,11 +22,16 @@ class Accelerator:
     flops_fp4: float | None
     bf16: bool  # has bf16 units (Turing and Volta have not)
     link: str  # "NVLink 4", "PCIe Gen4 x16" ...
-    link_bytes_per_s: float | None  # one GPU, both directions together
+    link_bytes_per_s: float | None  # one GPU, both directions together, as are the two rates below
     tdp_watts: float | None
     compute_capability: str
     source: str
     as_of: str
     confidence: str
+    bridge_gpus: float | None = None  # that `link` joins where it is a bridge; more of them meet over the bus
+    bus_bytes_per_s: float | None = None
+    machine_gpus: float | None = None  # of the largest machine; None where `link` reaches every GPU a plan may have
+    network_bytes_per_s: float | None = None  # a GPU's part of what joins machines
+    reach_source: str = ""  # who says these four
     memory_source: str = ""  # who saw `memory_bytes`
     note: str = ""

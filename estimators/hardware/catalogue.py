@@ -14,7 +14,7 @@ from estimators.hardware.accelerator import Accelerator
 from estimators.provenance import Refusal, number, read_table
 
 _DATA = Path(__file__).with_name("data")
-_REQUIRED = ("name", "memory_source", "memory_kind", "source", "as_of", "confidence")
+_REQUIRED = ("name", "memory_source", "memory_kind", "reach_source", "source", "as_of", "confidence")
 _MAKERS = ("nvidia", "tesla", "geforce", "amd", "instinct", "aws", "amazon", "habana")
 _LONGEST_NAME = 80  # characters; a longer "name" is not a name
 
@@ -146,6 +146,11 @@ def _accelerator(row: dict[str, str]) -> Accelerator:
         source=row["source"],
         as_of=row["as_of"],
         confidence=row["confidence"],
+        bridge_gpus=number(row["bridge_gpus"]),
+        bus_bytes_per_s=number(row["bus_bytes_per_s"]),
+        machine_gpus=number(row["machine_gpus"]),
+        network_bytes_per_s=number(row["network_bytes_per_s"]),
+        reach_source=row["reach_source"],
         memory_source=f"{row['memory_source']} ({row['memory_confidence']})",
         note=row["note"],
     )

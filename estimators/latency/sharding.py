@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from dataclasses import dataclass
 
@@ -67,26 +68,17 @@ class Shard:
     weights_bytes: Number = 0.0  # of this GPU, embeddings included
 
 
-_NETWORK = 100e9  # bytes/s a GPU, both directions: one 400 Gb/s adapter each
-_ONE_MACHINE = 8  # GPUs
-_BRIDGED = 2  # GPUs that an NVLink bridge joins; more of them go by PCIe
-_PCIE = {"Hopper": 128e9}  # bytes/s of x16, both directions: Gen5, and Gen4 on what came before
-_PCIE_GEN4 = 64e9
-
-
-def crosses_network(accelerator: Accelerator, tp: int) -> bool:
-    """Whether tensor parallelism leaves one machine; a rack of GB200 or GB300 and Neuron chips are one."""
-    return tp > _ONE_MACHINE and accelerator.vendor != "AWS" and not accelerator.name.startswith(("GB200", "GB300"))
+_UNKNOWN_LINK = 32e9  # bytes/s, both directions, of a chip whose row has no link: PCIe Gen3 x16
 
 
 def _link(accelerator: Accelerator, tp: int) -> float:
     """Bytes/s of one GPU's link, both directions, among `tp` of them. Four A100 over PCIe: 64 GB/s, two 600."""
-    link = accelerator.link_bytes_per_s or 32e9
-    if crosses_network(accelerator, tp):
-        return min(link, _NETWORK)
-    if tp > _BRIDGED and "bridge" in accelerator.link.lower():
-        return min(link, _PCIE.get(accelerator.architecture, _PCIE_GEN4))
-    return link
+    beyond = None
+    if accelerator.machine_gpus and tp > accelerator.machine_gpus:
+        beyond = accelerator.network_bytes_per_s
+    elif accelerator.bridge_gpus and tp > accelerator.bridge_gpus:
+        beyond = accelerator.bus_bytes_per_s
+    return min(accelerator.link_bytes_per_s or _UNKNOWN_LINK, beyond or math.inf)
 
 
 def cache_form(latent: bool, bytes_per_element: float) -> str:

@@ -126,3 +126,13 @@ def test_every_row_is_possible(accelerator) -> None:
     ]:
         assert wide is None or narrow is None or narrow >= wide
     assert find_accelerator(accelerator.name) == accelerator
+
+
+@pytest.mark.parametrize("accelerator", accelerators().values(), ids=lambda accelerator: accelerator.name)
+def test_beyond_a_bridge_and_beyond_a_machine_there_is_a_rate(accelerator) -> None:
+    bridged = "bridge" in accelerator.link.lower()
+    assert (accelerator.bridge_gpus is not None) is (accelerator.bus_bytes_per_s is not None) is bridged
+    assert not bridged or accelerator.bus_bytes_per_s < accelerator.link_bytes_per_s
+    rack = accelerator.vendor == "AWS" or accelerator.name.startswith(("GB200", "GB300"))
+    assert (accelerator.machine_gpus is None) is (accelerator.network_bytes_per_s is None) is rack
+    assert accelerator.reach_source

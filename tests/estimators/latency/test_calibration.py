@@ -115,9 +115,14 @@ def test_an_all_reduce_over_pcie_goes_by_what_such_boards_reach_not_by_the_chip(
         ("H100-NVL", 4, 64.0),  # and Gen5
         ("RTX A6000", 4, 32.0),
         ("A100-80GB-SXM4", 4, 300.0),
+        ("H100-SXM5", 8, 450.0),
+        ("H100-SXM5", 16, 50.0),  # two machines, 400 Gbit/s a GPU
+        ("L4", 16, 32.0),  # never faster than within one machine
+        ("GB200", 16, 900.0),  # a rack is one
+        ("RTX 6000 Ada", 2, 16.0),  # no link in its row
     ],
 )
-def test_a_bridge_joins_two_and_no_more(gpu: str, gpus: int, gb_per_s: float) -> None:
+def test_a_bridge_joins_two_and_a_machine_eight(gpu: str, gpus: int, gb_per_s: float) -> None:
     """One way. Llama 3.1 70B on eight A100 over PCIe moves 11 GB/s through prompts of 2,048 (TensorRT-LLM 0.14)."""
     shard = shard_of(precision_of(LLAMA), find_accelerator(gpu), Placement(tp=gpus))
     assert shard.link == gb_per_s * 1e9
