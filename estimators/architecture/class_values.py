@@ -17,14 +17,6 @@ from estimators.architecture.layouts import ClassLayout
 MAX_DIMENSION = 1 << 40
 NAMED_SWITCHES = frozenset({"gating"})  # that published configs turn on by a name: Laguna's "per-head"
 CONDITION = re.compile(r"(?P<field>[\w.]*)(?P<entry>\[i\])?(?P<test><-|>=-|<|>=|!=|=|@|!@|%)(?P<value>.*)")
-# What MiniMax-M3's files call the sizes of its index.
-INDEX_NAMES = {
-    "index_n_heads": "sparse_num_index_heads",
-    "index_head_dim": "sparse_index_dim",
-    "index_block_size": "sparse_block_size",
-    "index_topk_blocks": "sparse_topk_blocks",
-    "index_local_blocks": "sparse_local_block",
-}
 EXPERT_NAMES = ("n_routed_experts", "num_experts", "num_local_experts", "moe_num_experts")
 
 
@@ -90,8 +82,7 @@ class Values:
 
     def _respelled(self, path: str) -> object:
         """A field that a config says in the words of published files from before transformers named it so: which
-        layers are dense and which sparse, the sizes of an index, the experts under another name. None where it says
-        nothing."""
+        layers are dense and which sparse, the experts under another name. None where it says nothing."""
         section, dot, name = path.rpartition(".")
 
         def told(other: str) -> object:
@@ -102,8 +93,6 @@ class Values:
         if name == "layer_types" and (indexed := told("sparse_attention_config.sparse_attention_freq")) is not None:
             marks = self._per_layer(path, "sparse_attention_freq", indexed)
             return ["minimax_m3_sparse" if mark else "full_attention" for mark in marks]
-        if name in INDEX_NAMES:
-            return told(f"sparse_attention_config.{INDEX_NAMES[name]}")
         if name in EXPERT_NAMES:
             others = [told(other) for other in EXPERT_NAMES if other != name]
             return next((count for count in others if type(count) is int), None)

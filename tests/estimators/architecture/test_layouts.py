@@ -196,6 +196,15 @@ def test_minimax_m3_says_its_layers_and_index_in_its_own_words() -> None:
     assert sparse.attention.cached_elements_per_token == 1024
 
 
+def test_minimax_m3s_index_is_as_large_as_its_file_says() -> None:
+    config = json.loads(json.dumps(catalogue.load_config("MiniMaxAI/MiniMax-M3")))
+    index = config["text_config"]["sparse_attention_config"]
+    index |= {"sparse_index_dim": 64, "sparse_block_size": 32, "sparse_topk_blocks": 8}
+    sparse = parse_config(config, model_id="acme/one", source=SpecSource.FILE, source_note="a test").groups[1].attention
+    assert sparse is not None
+    assert (sparse.indexer_dim, sparse.indexer_topk) == (64, 8 * 32)
+
+
 @pytest.mark.parametrize(
     ("model_type", "said", "params"),
     [
