@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import logging
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
 
 import pytest
+import uvicorn
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
@@ -12,9 +17,12 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route, WebSocketRoute
 from starlette.testclient import TestClient
 from starlette.websockets import WebSocket, WebSocketDisconnect
+from websockets.exceptions import InvalidStatus
+from websockets.sync.client import ClientConnection, connect
 
-from app.visits import SAID, USUAL, VisitGate, most_visits
+from app.visits import SAID, SAID_OF_ADDRESS, USUAL, VisitGate, address_of, most_visits
 from estimators.provenance import Refusal
+from tests.browser.conftest import free_port
 
 
 async def stream(socket: WebSocket) -> None:
@@ -27,11 +35,85 @@ async def page(_request: Request) -> PlainTextResponse:
     return PlainTextResponse("here")
 
 
+def gated(most: int) -> Starlette:
+    routes = [WebSocketRoute("/_stcore/stream", stream), Route("/{rest:path}", page)]
+    gate = Middleware(VisitGate, most=most, pages=frozenset({"/", "/memory"}))
+    return Starlette(routes=routes, middleware=[gate])
+
+
 @pytest.fixture
 def client() -> TestClient:
-    routes = [WebSocketRoute("/_stcore/stream", stream), Route("/{rest:path}", page)]
-    gate = Middleware(VisitGate, most=2, pages=frozenset({"/", "/memory"}))
-    return TestClient(Starlette(routes=routes, middleware=[gate]))
+    return TestClient(gated(2))
+
+
+@pytest.fixture
+def twenty() -> Iterator[int]:
+    """The port of a server that takes twenty visits, and trusts what 127.0.0.1 forwards, as uvicorn does by itself."""
+    port = free_port()
+    server = uvicorn.Server(uvicorn.Config(gated(20), port=port, log_config=None, ws="websockets-sansio"))
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    while not server.started:
+        time.sleep(0.01)
+    yield port
+    server.should_exit = True
+    thread.join()
+
+
+def visit(port: int, peer: str = "127.0.0.1", forwarded: str = "") -> ClientConnection:
+    headers = {"X-Forwarded-For": forwarded} if forwarded else {}
+    address = f"ws://127.0.0.1:{port}/_stcore/stream"
+    return connect(address, additional_headers=headers, source_address=(peer, 0), compression=None)
+
+
+def takes(port: int, peer: str = "127.0.0.1", forwarded: str = "") -> bool:
+    try:
+        with visit(port, peer, forwarded):
+            return True
+    except InvalidStatus:
+        return False
+
+
+def test_one_address_cannot_take_what_is_left_for_others(twenty: int, caplog: pytest.LogCaptureFixture) -> None:
+    """Of twenty visits, fifteen may be one address's; then it gets none, and each other address may have three."""
+    with caplog.at_level(logging.WARNING), ExitStack() as stack:
+        for _ in range(15):
+            stack.enter_context(visit(twenty, "127.0.0.2"))
+        assert not takes(twenty, "127.0.0.2")
+        assert not takes(twenty, "127.0.0.2", forwarded="203.0.113.9")  # it is no proxy of ours
+        for _ in range(3):
+            stack.enter_context(visit(twenty, forwarded="203.0.113.9"))
+        assert not takes(twenty, forwarded="203.0.113.9")
+        assert not takes(twenty, forwarded="198.51.100.1, 203.0.113.9")  # what it wrote itself stands before
+        assert takes(twenty, forwarded="203.0.113.10")
+        assert takes(twenty, "127.0.0.3")
+    assert takes(twenty, "127.0.0.2")
+    assert caplog.text.count("15 of 15 visits are of 127.0.0.2, which gets no more") == 1
+
+
+def test_an_office_of_one_address_is_told_so_on_the_page_too() -> None:
+    client = TestClient(gated(4), client=("203.0.113.9", 1))
+    with ExitStack() as stack:
+        for _ in range(3):
+            stack.enter_context(client.websocket_connect("/_stcore/stream"))
+        assert SAID_OF_ADDRESS in client.get("/").text
+        other = TestClient(client.app, client=("203.0.113.10", 1))
+        assert other.get("/").text == "here"
+
+
+@pytest.mark.parametrize(
+    ("client", "counted"),
+    [
+        (("203.0.113.9", 5), "203.0.113.9"),
+        (("::ffff:203.0.113.9", 5), "203.0.113.9"),
+        (("2001:db8:1:2:3:4:5:6", 5), "2001:db8:1:2::"),
+        (("2001:db8:1:2::", 5), "2001:db8:1:2::"),
+        (("unknown", 0), "unknown"),
+        (None, None),
+    ],
+)
+def test_a_subscribers_addresses_are_one(client: tuple[str, int] | None, counted: str | None) -> None:
+    assert address_of({"type": "websocket", "client": client}) == counted
 
 
 def test_beyond_the_number_pages_and_sockets_are_refused_and_programs_are_not(
