@@ -5,14 +5,20 @@ from __future__ import annotations
 
 import json
 import logging
+import traceback
 from collections.abc import Mapping
 from copy import copy
 from datetime import UTC, datetime
+from pathlib import Path
 
 from app.terminal import visible
 from app.text import plain
 
 LOGS = "RIGHTSIZE_LOGS"
+_APP = Path(__file__).parent
+_BOXES = ("runtime", "state", "session_state.py")
+# Streamlit's own record of a page's error; `report` in app/server.py is told of each as well.
+_TWICE = ("streamlit.error_util", "Uncaught app execution")
 
 
 class JsonLines(logging.Formatter):
@@ -49,12 +55,32 @@ class VisibleLines(logging.Formatter):
         return self._form.format(said)
 
 
+def _is_said_once(record: logging.LogRecord) -> bool:
+    return record.msg != _TWICE[1]
+
+
 def _plain(value: object) -> object:
     return value if value is None or isinstance(value, (int, float)) else plain(str(value))
 
 
+def value_unread(error: BaseException) -> str:
+    """Where a page failed of what a box holds, of the browser's own: " of a box of app/views/inputs.py:266, in
+    session_state.py:312". Nothing where it failed of anything else.
+
+    Streamlit makes values of what was sent in its session_state.py, before a page's script and in the midst of it.
+    """
+    frames = [(Path(frame.filename), frame.lineno) for frame in traceback.extract_tb(error.__traceback__)]
+    ours = max((i for i, (file, _) in enumerate(frames) if file.is_relative_to(_APP)), default=-1)
+    if not any(file.parts[-3:] == _BOXES for file, _ in frames[ours + 1 :]):
+        return ""
+    (file, line), (deepest, at) = frames[ours], frames[-1]
+    box = f" of {file.relative_to(_APP.parent).as_posix()}:{line}" if ours >= 0 else ""
+    return f" of a box{box}, in {deepest.name}:{at}"
+
+
 def set_up_logs(form: str | None) -> None:
     """Gives every handler that writes now the form that was asked for, and the root one if it has none."""
+    logging.getLogger(_TWICE[0]).addFilter(_is_said_once)
     root = logging.getLogger()
     if not root.handlers:
         root.addHandler(logging.StreamHandler())

@@ -24,7 +24,7 @@ from app import api, operating
 from app.base_path import UnderBasePath
 from app.gate import HOSTS, Gate, hosts
 from app.headers import FRAME_ANCESTORS, SecurityHeaders, frame_ancestors
-from app.logs import LOGS, set_up_logs
+from app.logs import LOGS, set_up_logs, value_unread
 from app.memory_kept import give_memory_back
 from app.sockets import answer_without_delay
 from app.sources import dashboard_sources
@@ -95,8 +95,12 @@ async def lifespan(_app: st.App) -> AsyncIterator[None]:
 
 
 def report(error: Exception) -> bool:
-    """Log a page's unexpected error; the visitor sees a sentence, never a traceback."""
-    log.error("page failed: %s", type(error).__name__, exc_info=error)
+    """Log a page's unexpected error; the visitor sees a sentence, never a traceback.
+
+    What Streamlit could not make of a box's value is a line: browsers send what boxes hold, and strangers anything.
+    """
+    of_a_box = value_unread(error)
+    log.error("page failed: %s%s", type(error).__name__, of_a_box, exc_info=None if of_a_box else error)
     st.error("Something went wrong on our side. Your inputs are still in the address bar; reload to try again.")
     return True
 

@@ -3,6 +3,7 @@ happened without a secret."""
 
 from __future__ import annotations
 
+import re
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -249,7 +250,18 @@ def test_the_log_says_what_happened_and_no_secret(attacked: Target) -> None:
 
 
 def test_boxes_of_the_wrong_kind_end_in_a_sentence(attacked: Target) -> None:
-    """Streamlit raises over them, and the log says where."""
+    """Streamlit raises over them, and the log says where in a line each, with nothing of what was sent."""
+    before = len(attacked.log)
     said = [drawn for drawn in attacks.odd_states(attacked.base, 3, wrong=True) if drawn.says("went wrong")]
     assert said
     assert not any("Traceback" in text or ".py" in text for drawn in said for text in drawn.texts)
+    for label, value in (("People at once", ("string_value", "1\nzqx ERROR")), ("Model", ("int_value", 99))):
+        with Visitor(attacked.base) as visit:
+            assert visit.open(**{visit.open().boxes[label]: value}).says("went wrong")
+    written = attacked.log[before:]
+    lines = [line for line in written.splitlines() if line.startswith("page failed")]
+    assert len(lines) == len(said) + 2
+    form = r"page failed: [A-Za-z]+Error of a box( of app/[\w/]+\.py:\d+)?, in \w+\.py:\d+"
+    assert all(re.fullmatch(form, line) for line in lines)
+    assert " of app/views/inputs.py:" in lines[-1]
+    assert not any(words in written for words in ("Traceback", "zqx", "\x1b"))

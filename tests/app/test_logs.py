@@ -7,8 +7,10 @@ import json
 import logging
 
 import pytest
+import streamlit as st
+from streamlit.errors import StreamlitAPIException
 
-from app.logs import set_up_logs
+from app.logs import set_up_logs, value_unread
 
 
 @pytest.fixture
@@ -61,3 +63,20 @@ def test_what_was_sent_begins_no_line_and_moves_no_cursor(logger: logging.Logger
     assert [line.startswith("2026") for line in lines[:3]] == [False] * 3
     assert all(c.isprintable() or c == "\n" for c in written.getvalue())
     assert lines[2].startswith("failed: a  2026-11-28 INFO all is well [2J")
+
+
+def test_a_page_that_fails_by_itself_is_logged_once_and_whole(
+    logger: logging.Logger, written: io.StringIO, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    streamlits = logging.getLogger("streamlit.error_util")
+    monkeypatch.setattr(streamlits, "handlers", [logging.StreamHandler(written)])
+    monkeypatch.setattr(streamlits, "filters", [])
+    set_up_logs(None)
+    for act in (lambda: 1 / 0, lambda: st.slider("x", min_value="one")):  # the page's own mistakes
+        with pytest.raises((ArithmeticError, StreamlitAPIException)) as failed:
+            act()
+        assert value_unread(failed.value) == ""
+        streamlits.error("Uncaught app execution", exc_info=failed.value)
+    assert written.getvalue() == ""
+    streamlits.error("on_script_error handler raised an exception")
+    assert written.getvalue() == "on_script_error handler raised an exception\n"
