@@ -14,11 +14,18 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
 from pathlib import Path
 from types import MappingProxyType
 from urllib.parse import parse_qsl, urlencode
 
 import psutil
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from websockets.asyncio.client import ClientConnection, connect
@@ -29,6 +36,7 @@ from tests.bench_people import LONGEST_S, Person
 from tests.browser.conftest import dashboard, free_port
 from tests.conftest import ROOT
 
+NAME = "sizes.example.com"
 NEEDS_NGINX = shutil.which("nginx") is None
 # How Streamlit 1.67's page comes back: seconds of its first wait, which doubles; the longest; between two pings.
 FIRST_WAIT_S, LONGEST_WAIT_S, PING_S = 0.5, 4.0, 0.1
@@ -42,6 +50,15 @@ class Replicas:
     base: str
     bases: tuple[str, ...]
     processes: tuple[psutil.Process, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """nginx as docs/nginx.conf has it, which also ends TLS; the certificate is for `NAME` and 127.0.0.1."""
+
+    port: int
+    tls_port: int
+    certificate: Path
 
 
 @contextlib.contextmanager
@@ -62,11 +79,18 @@ def two_processes(first: Mapping[str, str] = MappingProxyType({}), **both: str) 
 
 
 @contextlib.contextmanager
-def nginx(folder: Path, port: int, behind: Sequence[int]) -> Iterator[None]:
+def nginx(folder: Path, port: int, behind: Sequence[int]) -> Iterator[Edge]:
+    edge = Edge(port, free_port(), folder / "edge.crt")
     site = (ROOT / "docs" / "nginx.conf").read_text(encoding="utf-8")
-    for written, used in zip((8500, 8501, 8502), (port, *behind), strict=True):
-        assert f":{written}" in site
-        site = site.replace(f":{written}", f":{used}")
+    for written, used in (
+        ("127.0.0.1:8500", f"127.0.0.1:{port}"),
+        ("443 ssl", f"127.0.0.1:{edge.tls_port} ssl"),
+        ("/etc/nginx/rightsize", f"{folder}/edge"),
+        *zip(("127.0.0.1:8501", "127.0.0.1:8502"), (f"127.0.0.1:{number}" for number in behind), strict=True),
+    ):
+        assert written in site
+        site = site.replace(written, used)
+    certify(edge.certificate, folder / "edge.key")
     paths = "".join(
         f"{name}_temp_path {folder}/{name};" for name in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
     )
@@ -83,10 +107,26 @@ def nginx(folder: Path, port: int, behind: Sequence[int]) -> Iterator[None]:
                 asked(f"http://127.0.0.1:{port}/livez")
                 break
             time.sleep(0.05)
-        yield
+        yield edge
     finally:
         process.terminate()
         process.wait(10)
+
+
+def certify(certificate: Path, key: Path) -> None:
+    """Writes a certificate that nobody but itself has signed, good for an hour."""
+    own, now = ec.generate_private_key(ec.SECP256R1()), datetime.now(UTC)
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, NAME)])
+    meant = [x509.DNSName(NAME), x509.IPAddress(ip_address("127.0.0.1"))]
+    made = (
+        x509.CertificateBuilder(
+            name, name, own.public_key(), x509.random_serial_number(), now, now + timedelta(hours=1)
+        )
+        .add_extension(x509.SubjectAlternativeName(meant), critical=False)
+        .sign(own, hashes.SHA256())
+    )
+    certificate.write_bytes(made.public_bytes(Encoding.PEM))
+    key.write_bytes(own.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
 
 
 def asked(url: str, cookie: str = "", body: bytes | None = None) -> tuple[int, str]:

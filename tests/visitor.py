@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+import ssl
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -31,12 +33,24 @@ class Drawn:
 class Visitor:
     """`with Visitor(base) as visit: visit.open("recommend", "model=8B").says("a month")`."""
 
-    def __init__(self, base: str, *, origin: str | None = None, host: str | None = None) -> None:
+    def __init__(
+        self,
+        base: str,
+        *,
+        origin: str | None = None,
+        host: str | None = None,
+        cookie: str = "",
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        """With `tls`, whatever name `base` has is this machine."""
         address = f"{base.replace('http', 'ws', 1)}/_stcore/stream"
+        headers = {"Host": host, "Cookie": cookie}
         self._connecting = connect(
             address,
             origin=origin or base,  # type: ignore[arg-type]
-            additional_headers={"Host": host} if host else None,
+            additional_headers={name: text for name, text in headers.items() if text},
+            sock=socket.create_connection(("127.0.0.1", urlsplit(base).port or 443)) if tls else None,
+            ssl=tls,
             max_size=None,
             max_queue=None,  # else who leaves without reading waits ten seconds for the answer to that
             compression=None,
