@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from estimators.provenance import Refusal, Term
-from pricing.bill_rates import ANYWHERE, banded_usd, bands_of
+from pricing.bill_rates import ANYWHERE, USUAL_REGION, banded_usd, bands_of
 from pricing.cost import HOURS_PER_MONTH, SECONDS_PER_HOUR
 from pricing.hours import Scaling, WeekProfile, replica_hours_per_month, replicas_by_hour
 from pricing.offers import PurchaseOption
@@ -172,10 +172,12 @@ def _usage(extras: Extras, region: str, line: str, label: str, amount: Decimal) 
         return BillLine(label=label, usd=amount * own, formula=formula, source=ENTERED), amount * own
     bands = bands_of(line, region)
     if not bands:
+        known = bands_of(line, USUAL_REGION)[0]
         raise Refusal(
-            f"No rate of {label.lower()} is known for {region}.",
+            f"No rate of {label.lower()} is known for {region}: the one that is, ${known.usd.normalize():f} a "
+            f"{known.unit}, is {USUAL_REGION}'s.",
             field="bill_rates",
-            remedy=f"Enter your own, such as {line}:0.1.",
+            remedy=f"Enter {region}'s as your own, such as {line}:{known.usd.normalize():f}.",
         )
     full = banded_usd(bands, amount)
     off = f", less {extras.percent_off.normalize():f} % entered" if extras.percent_off else ""

@@ -14,6 +14,7 @@ from estimators.provenance import read_table
 
 TABLE = Path(__file__).parent / "data" / "bill_rates.csv"
 ANYWHERE = "any"
+USUAL_REGION = "us-east-1"  # which every line that AWS bills has a rate in
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

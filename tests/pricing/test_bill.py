@@ -143,12 +143,14 @@ def test_owned_machines_are_no_part_of_what_support_is_charged_on() -> None:
     assert lines_of(billed(extras, price=owned))["Support"] == 29  # the minimum; 9 % of $73 is less
 
 
-def test_where_no_rate_is_known_one_is_asked_for() -> None:
+def test_where_no_rate_is_known_one_is_asked_for_and_the_known_regions_is_named() -> None:
     abroad = replace(offer("1"), region="ap-south-1")
-    with pytest.raises(
-        Refusal, match=r"No rate of storage is known for ap-south-1\. Enter your own, such as storage:0.1"
-    ):
+    with pytest.raises(Refusal) as refused:
         billed(Extras(storage_gb=Decimal(200)), price=abroad)
+    assert str(refused.value) == (
+        "No rate of storage is known for ap-south-1: the one that is, $0.08 a GB-month, is us-east-1's. "
+        "Enter ap-south-1's as your own, such as storage:0.08."
+    )
     with_rate = Extras(storage_gb=Decimal(200), own_rates={"storage": Decimal("0.1")})
     assert lines_of(billed(with_rate, price=abroad))["Storage"] == 20
 
