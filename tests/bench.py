@@ -1,7 +1,8 @@
 """`make bench`: how fast the project is on this machine. Figures to read, not assertions.
 
 Prints cold start to healthy, one `estimate`, a warm plan, `batch` rows per second with the machine named, the price
-book's load and search, p50/p95 of a widget change in a real browser, and how many people one process serves.
+book's load and search, a long log, p50/p95 of a widget change in a real browser, and how many people one process
+serves.
 `python -m tests.bench 1 20` asks of those numbers of people only, `python -m tests.bench 0` of none: at most two
 minutes for the page and as much for the bare one beside it.
 """
@@ -19,6 +20,7 @@ import time
 from pathlib import Path
 
 from tests.bench_decisions import bench_decisions
+from tests.bench_logs import bench_logs
 from tests.bench_people import PEOPLE, bench_people, quantile
 from tests.browser.conftest import ROOT, dashboard
 from tests.browser.pages import SETTLED, open_page
@@ -181,6 +183,8 @@ def bench_page() -> None:
 
 
 def main() -> None:
+    for what, figure in bench_logs():
+        say(what, figure)
     bench_book()
     bench_explorer()
     bench_memory()

@@ -98,9 +98,12 @@ class ArrivalCounter:
         self._first, self._last = math.inf, -math.inf
 
     def add(self, moment: float | None) -> None:
-        if moment is None or (len(self._minutes) >= MOST_MINUTES and int(moment // MINUTE_S) not in self._minutes):
+        if moment is None:
             return
-        self._minutes[int(moment // MINUTE_S)] += 1
+        minute = int(moment // MINUTE_S)
+        if len(self._minutes) >= MOST_MINUTES and minute not in self._minutes:
+            return
+        self._minutes[minute] += 1
         self._first, self._last = min(self._first, moment), max(self._last, moment)
 
     def arrivals(self) -> Arrivals | None:

@@ -135,6 +135,9 @@ def _exchanges(lines: Iterable[str], server: ServerLog) -> Iterator[LoggedReques
         if server.takes(text):
             continue
         cells = _cells(text)
+        if len(cells) < 2:
+            yield None
+            continue
         if columns is None:
             columns = _columns(cells)
             if columns is not None and not _is_count(cells[columns[0]]):

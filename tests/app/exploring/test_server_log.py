@@ -181,3 +181,18 @@ def test_more_than_everything_cannot_come_from_a_cache() -> None:
 def test_a_version_that_is_not_printed_is_said_to_be_assumed() -> None:
     assert "the log does not say its version" in read_log(THREE).said
     assert "the log does not say its version" not in read_log([STARTED.replace("0.11.0", "0.19.0"), *THREE]).said
+
+
+@pytest.mark.parametrize(
+    ("said", "longest"), [("max_tokens=40", "up to 40"), ("xmax_tokens=9000, max_tokens=40", "up to 40")]
+)
+def test_the_limit_is_the_field_of_that_name_alone(said: str, longest: str) -> None:
+    asked = RECEIVED.format(at="10:00:05").replace("max_tokens=300", said)
+    assert f"a request asks for {longest}." in read_log([rates("10:00:00"), asked, rates("10:00:10")]).said
+
+
+def test_a_stamp_of_no_day_or_time_says_no_moment() -> None:
+    server = ServerLog(TODAY)
+    for stamp in ("13-01 10:00:00", "02-30 10:00:00", "11-27 24:00:00", "11-27 10:60:00"):
+        assert server.takes(RECEIVED.format(at="10:00:00").replace("11-27 10:00:00", stamp))
+    assert server._moment is None
