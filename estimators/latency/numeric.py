@@ -58,7 +58,7 @@ class _Floats:
         return math.hypot(a, b)
 
     def settled(self, miss: Number, bracket: Number) -> Number:
-        return abs(miss) <= 2e-4 or bracket <= 1e-5
+        return abs(miss) <= 1e-5 or bracket <= 1e-5
 
     def converged(self, new: Number, old: Number) -> Number:
         return abs(new - old) <= 1e-4 * old
@@ -92,7 +92,7 @@ class Arrays:
         return bool(np.any(condition))
 
     def settled(self, miss: Number, bracket: Number) -> Number:
-        return (np.abs(miss) <= 2e-4) | (bracket <= 1e-5)
+        return (np.abs(miss) <= 1e-5) | (bracket <= 1e-5)
 
     def converged(self, new: Number, old: Number) -> Number:
         return np.abs(new - old) <= 1e-4 * old
@@ -100,6 +100,11 @@ class Arrays:
 
 FLOATS: Numeric = _Floats()
 ARRAYS: Numeric = Arrays()
+
+
+def is_nothing(a: Number) -> bool:
+    """Whether it is 0 in every case."""
+    return not (a.any() if isinstance(a, np.ndarray) else a)
 
 
 def smooth_max(a: Number, b: Number) -> Number:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -10,6 +11,7 @@ from estimators.latency.sharding import Shard
 from estimators.latency.step import Rates, Step
 
 _ITERATIONS = 40
+_LOWEST = math.log(1e-3)  # of the fastest rate, where a search begins
 _BUSIEST = 0.97  # share of time prefill can take: running requests still move, and a queue stays finite
 _RAMP = 0.1  # share of requests that start together: one wave in ten, as published runs have it
 _MORE = 1.05  # by which the number running is raised to see what it does to a token
@@ -129,36 +131,38 @@ class Server:
     def closed(self, population: Number) -> Steady:
         """N requests in flight, each replaced when it ends: the rate X at which X R(X) = N, R = TTFT + (O-1) TPOT.
 
-        X R(X) grows with X, so the root is bracketed between next to nothing and what neither an idle server nor
-        prefill in full chunks can exceed, and found by false position on logarithms (Illinois). Where even the
-        fastest prefill leaves requests over, they wait for it.
+        X R(X) grows with X, so the root is bracketed between next to nothing, where requests meet nobody, and what
+        neither an idle server nor prefill in full chunks can exceed; and found by false position on logarithms. An end
+        that stays loses weight by how far the last guess fell short (Anderson and Björck, BIT 13, 1973). Where even
+        the fastest prefill leaves requests over, they wait for it.
         """
         n = self.n
         active = n.minimum(population, self.scheduler.running)
         others = (active - 1.0) / active
-        high = self._fastest(active)
-        low = high * 1e-3
+        idle, high = self._fastest(active)
         full = self.decode(active)
-        at_low = n.log(low * self._at_rate(low, others, active, full)[0] / active)
-        at_high = n.log(high * self._at_rate(high, others, active, full)[0] / active)
-        low, high, at_low, at_high = n.log(low), n.log(high), n.minimum(at_low, -1e-9), n.maximum(at_high, 1e-9)
-        guess, done = low, False
+        at_high = n.maximum(n.log(high * self._at_rate(high, others, active, full)[0] / active), 1e-9)
+        low, high, at_low = n.log(high) + _LOWEST, n.log(high), n.log(high / idle) + _LOWEST
+        guess, last, done = low, 0.0, False
         for _ in range(_ITERATIONS):
             n.pause()
             guess = n.where(done, guess, (low * at_high - high * at_low) / (at_high - at_low))
             rate = n.exp(guess)
             state = self._at_rate(rate, others, active, full)
             found = n.log(rate * state[0] / active)
-            above = found > 0.0
+            side = n.where(found > 0.0, 1.0, -1.0)
+            kept = 1.0 - found / n.where(found > 0.0, at_high, at_low)
+            kept = n.where(side == last, n.where(kept > 0.0, kept, 0.5), 1.0)
+            above, last = found > 0.0, side
             at_low, at_high = (
-                n.where(above, 0.5 * at_low, n.minimum(found, -1e-12)),
-                n.where(above, n.maximum(found, 1e-12), 0.5 * at_high),
+                n.where(above, kept * at_low, n.minimum(found, -1e-12)),
+                n.where(above, n.maximum(found, 1e-12), kept * at_high),
             )
             low, high = n.where(above, low, guess), n.where(above, guess, high)
             done = done | n.settled(found, high - low)  # each stays where one solved alone would have stopped
             if n.all(done):
                 break
-        return self._closed(n.exp(guess), state, population, active)
+        return self._closed(rate, state, population, active)
 
     def closed_near(self, population: Number, rate: Number) -> Steady:
         """`closed` by one secant step from a rate next to the root, as where an input moved a little."""
@@ -168,7 +172,7 @@ class Server:
         here = n.log(rate * self._at_rate(rate, others, active, full)[0] / active)
         up = n.log(1.01 * rate * self._at_rate(1.01 * rate, others, active, full)[0] / active)
         step = -here * n.log(1.01) / n.maximum(up - here, 1e-4)
-        rate = n.minimum(self._fastest(active), rate * n.exp(n.maximum(-0.1, n.minimum(step, 0.1))))
+        rate = n.minimum(self._fastest(active)[1], rate * n.exp(n.maximum(-0.1, n.minimum(step, 0.1))))
         return self._closed(rate, self._at_rate(rate, others, active, full), population, active)
 
     def _closed(self, rate: Number, state: tuple[Number, ...], population: Number, active: Number) -> Steady:
@@ -178,13 +182,13 @@ class Server:
         waiting = over + n.maximum(population - active, 0.0) / rate
         return self._steady(rate, ttft + waiting, tpot, queue, waiting, own, running, mixed, tokens, busy, decode, ramp)
 
-    def _fastest(self, active: Number) -> Number:
-        """Requests per second that neither an idle server nor prefill in full chunks can exceed."""
+    def _fastest(self, active: Number) -> tuple[Number, Number]:
+        """(requests per second of an idle server, what neither it nor prefill in full chunks can exceed)"""
         n, request = self.n, self.request
         idle = active / (self.prefill_alone + self.front() + self.output / request.accepted * self.decode(1.0))
         chunk = n.minimum(self.scheduler.chunk, active * request.prompt)
         full = self.mixed(active, chunk) * request.prompt / (chunk * self.shard.stages)
-        return n.minimum(idle, _BUSIEST / full)
+        return idle, n.minimum(idle, _BUSIEST / full)
 
     def _at_rate(self, rate: Number, others: Number, active: Number, full: Number) -> tuple[Number, ...]:
         """(seconds from arrival to end, and what they are made of) at a rate; `full` is a decode step of `active`."""

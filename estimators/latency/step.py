@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 from estimators.latency.estimate import OperatorTime
-from estimators.latency.numeric import Number, fourth_power, smooth_max
+from estimators.latency.numeric import Number, fourth_power, is_nothing, smooth_max
 from estimators.latency.sharding import Product, Shard
 
 
@@ -99,8 +99,8 @@ _OF_EXPERTS = 3.0  # kernels a fused operator of experts launches: two grouped p
 
 
 def _absent(product: Product) -> bool:
-    """Whether one case has no such product; arrays of cases are taken to have some."""
-    return isinstance(product.bytes, float) and product.bytes == product.elements == 0.0
+    """Whether no case has such a product."""
+    return is_nothing(product.bytes) and is_nothing(product.elements)
 
 
 def _roof(
