@@ -279,7 +279,7 @@ class Reasons:
     def __call__(self, variant: Variant, accelerator: Accelerator) -> tuple[str, ...]:
         key = (id(variant), accelerator.name)
         if key not in self._known:
-            self._known[key] = tuple(self._reasons(variant, accelerator))
+            self._known[key] = tuple(dict.fromkeys(self._reasons(variant, accelerator)))
         return self._known[key]
 
     def _reasons(self, variant: Variant, accelerator: Accelerator) -> Iterator[str]:

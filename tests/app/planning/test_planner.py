@@ -259,6 +259,12 @@ def test_fp8_is_not_offered_where_the_engine_cannot_run_it() -> None:
     assert result.refusal.field == "weights"
 
 
+def test_what_an_engine_dropped_for_weights_and_cache_alike_is_said_once() -> None:
+    against = [candidate.reasons for candidate in planned().candidates]
+    assert any("dropped" in reason for reasons in against for reason in reasons)
+    assert all(len(set(reasons)) == len(reasons) for reasons in against)
+
+
 def test_one_request_is_what_fits_means_for_the_maximum_load() -> None:
     assert planned(load=LoadMode.MAX).chosen.fits  # type: ignore[union-attr]
 
