@@ -5,7 +5,7 @@ Every figure is the estimate's own: over arrays by the same formulas, for a few 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any, cast
 
@@ -20,11 +20,13 @@ from estimators.latency.model import solve
 from estimators.latency.plan import ReplicaPlan
 from estimators.latency.quantiles import alone, among_others, p95
 from estimators.latency.serving import Scheduler, Server, Steady
+from estimators.remembered import Remembered
 from estimators.workload import Load, Workload
 
-FEW = 6  # layouts that are sooner solved one by one
+FEW = 16  # layouts that are sooner solved one by one: in arrays up to 400 take as long as some 25 so
 ENDLESS = 1e12  # requests a second no replica serves
 PACES_KEPT = 20_000  # of half a kilobyte
+SERVERS_KEPT = 32  # sets of them
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,17 +57,16 @@ class Paces:
         self._newer: dict[tuple[int, float], tuple[ReplicaPlan, tuple[float, ...]]] = {}
         self._older = self._newer
 
-    def find(self, plans: Sequence[ReplicaPlan], flight: Floats) -> list[tuple[float, ...] | None]:
+    def find(self, keys: Iterable[tuple[int, float]]) -> list[tuple[float, ...] | None]:
+        """By (identity of its plan, requests in flight)."""
         newer, older = self._newer, self._older
-        keys = zip(map(id, plans), flight.tolist(), strict=True)
         return [known[1] if (known := newer.get(key) or older.get(key)) else None for key in keys]
 
-    def keep(self, plans: Sequence[ReplicaPlan], flight: Floats, rows: Iterable[tuple[float, ...]]) -> None:
+    def keep(self, found: Mapping[tuple[int, float], tuple[ReplicaPlan, tuple[float, ...]]]) -> None:
         """With the plans beside them, so that no other takes their identity over."""
-        if len(self._newer) + len(plans) > self._most:
+        if len(self._newer) + len(found) > self._most:
             self._older, self._newer = self._newer, {}
-        keys = zip(map(id, plans), flight.tolist(), strict=True)
-        self._newer.update(zip(keys, zip(plans, rows, strict=True), strict=True))
+        self._newer.update(found)
 
 
 _PACES = Paces(PACES_KEPT)
@@ -82,14 +83,62 @@ class LoadKind:
     bounds: bool
 
 
-class Fleet:
-    """Layouts with a server each, under the scenario of their `owner`, all of one kind of load."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Servers:
+    """The servers of some layouts, one element each, and what no load, limit or price changes of them."""
 
-    def __init__(self, layouts: Sequence[Layout], scenarios: Sequence[Scenario], owner: Ints, kind: LoadKind) -> None:
-        self.plans = [layout.laid.replica for layout in layouts if layout.laid.replica is not None]
+    rows: Ints  # their places among the layouts
+    plans: tuple[ReplicaPlan, ...]
+    running: Floats  # requests one runs at once
+    held: Floats  # requests one holds, and of the longest context that was asked for
+    longest: Floats
+    may_run: Floats  # requests up to which it may be used
+    starts: Bools
+
+    @property
+    def drafts(self) -> bool:
+        return any(plan.draft is not None for plan in self.plans)
+
+
+_SERVERS: Remembered[Servers] = Remembered(SERVERS_KEPT)
+
+
+def servers_of(layouts: Sequence[Layout]) -> Servers:
+    """The servers of those layouts that have one."""
+    return _SERVERS.of((layouts,), None, lambda: _servers(layouts)) if isinstance(layouts, tuple) else _servers(layouts)
+
+
+def _servers(layouts: Sequence[Layout]) -> Servers:
+    found = [(row, layout, plan) for row, layout in enumerate(layouts) if (plan := layout.laid.replica) is not None]
+    return Servers(
+        rows=np.array([row for row, _, _ in found], dtype=np.int64),
+        plans=tuple(plan for _, _, plan in found),
+        running=np.array([float(plan.scheduler.running) for _, _, plan in found]),
+        held=np.array([float(layout.laid.max_concurrency) for _, layout, _ in found]),
+        longest=np.array([float(layout.laid.longest_concurrency) for _, layout, _ in found]),
+        may_run=np.array([layout.may_run for _, layout, _ in found]),
+        starts=np.array([layout.laid.engine_starts for _, layout, _ in found], dtype=np.bool_),
+    )
+
+
+def side_by_side(several: Sequence[Servers]) -> Servers:
+    """Those of all of them, in turn; `rows` are still places among each one's own layouts."""
+    if len(several) == 1:
+        return several[0]
+    arrays = {
+        name: np.concatenate([getattr(servers, name) for servers in several])
+        for name in ("rows", "running", "held", "longest", "may_run", "starts")
+    }
+    return Servers(plans=tuple(plan for servers in several for plan in servers.plans), **arrays)
+
+
+class Fleet:
+    """Servers under the scenario of their `owner`, all of one kind of load."""
+
+    def __init__(self, servers: Servers, scenarios: Sequence[Scenario], owner: Ints, kind: LoadKind) -> None:
+        self.plans, self.running = servers.plans, servers.running
         self.kind = kind
         self._scenarios, self._owner = scenarios, owner
-        self.running = np.array([float(plan.scheduler.running) for plan in self.plans])
         self.population = np.array([float(scenario.requests_in_flight or 1) for scenario in scenarios])[owner]
         self.rate = np.array([scenario.rate or 0.0 for scenario in scenarios])[owner]
         self._parts: Stack | None = None
@@ -103,11 +152,10 @@ class Fleet:
         """Steady state of the layouts `which`, each with its number of copies."""
         checkpoint()
         if len(which) <= FEW:
-            pairs = zip(which.tolist(), copies.tolist(), strict=True)
-            return _joined([self._one(row, workload_of(self._of(row), count)) for row, count in pairs])
+            return _joined(self._one_by_one(which, copies))
         flight = self.flight(which, copies)
         if self.kind.load is Load.CONCURRENCY:
-            return self._population_paces(which, flight)
+            return self._population_paces(which, copies, flight)
         server = self._server(which, flight if self.kind.load is Load.BATCH else None)
         if self.is_rate:
             return self._arrivals(server, which, self.rate[which] / copies)
@@ -119,19 +167,24 @@ class Fleet:
         flight: Floats = np.ceil(self.population[which] / copies)
         return flight
 
-    def _population_paces(self, which: Ints, flight: Floats) -> Pace:
+    def _population_paces(self, which: Ints, copies: Ints, flight: Floats) -> Pace:
         """Of servers each with so many requests in flight: those found before as they were, the others solved."""
         plans = [self.plans[row] for row in which.tolist()]
-        rows = _PACES.find(plans, flight)
-        new = np.array([number for number, row in enumerate(rows) if row is None], dtype=np.int64)
-        if len(new):
-            at = flight[new]
-            made = self._percentiles(self._server(which[new], at).closed(at), which[new], at)
-            solved = list(zip(*(getattr(made, name).tolist() for name in _NAMES), strict=True))
-            _PACES.keep([plans[number] for number in new.tolist()], at, solved)
-            for number, row in zip(new.tolist(), solved, strict=True):
-                rows[number] = row
+        keys = list(zip(map(id, plans), flight.tolist(), strict=True))
+        rows = _PACES.find(keys)
+        new = {key: number for number, key in enumerate(keys) if rows[number] is None}  # each once
+        if new:
+            at = np.fromiter(new.values(), np.int64)
+            solved = dict(zip(new, self._closed(which[at], copies[at], flight[at]), strict=True))
+            _PACES.keep({key: (plans[new[key]], row) for key, row in solved.items()})
+            rows = [row or solved[key] for key, row in zip(keys, rows, strict=True)]
         return _joined(cast(list[tuple[float, ...]], rows))
+
+    def _closed(self, which: Ints, copies: Ints, flight: Floats) -> list[tuple[float, ...]]:
+        if len(which) <= FEW:
+            return self._one_by_one(which, copies)
+        made = self._percentiles(self._server(which, flight).closed(flight), which, flight)
+        return list(zip(*(getattr(made, name).tolist() for name in _NAMES), strict=True))
 
     def _arrivals(self, server: Server, which: Ints, rate: Floats) -> Pace:
         """Poisson arrivals; a replica that more reach than it serves is shown full."""
@@ -158,6 +211,10 @@ class Fleet:
 
     def _of(self, row: int) -> Scenario:
         return self._scenarios[int(self._owner[row])]
+
+    def _one_by_one(self, which: Ints, copies: Ints) -> list[tuple[float, ...]]:
+        pairs = zip(which.tolist(), copies.tolist(), strict=True)
+        return [self._one(row, workload_of(self._of(row), count)) for row, count in pairs]
 
     def _one(self, row: int, workload: Workload) -> tuple[float | bool, ...]:
         """The same of one layout, by the estimate itself."""
@@ -218,9 +275,7 @@ def _scheduled(server: Server, scheduler: Scheduler) -> Server:
     return Server(server.shard, server.rates, scheduler, server.request, server.n)
 
 
-def _joined(rows: Sequence[tuple[float | bool, ...]]) -> Pace:
-    columns = list(zip(*rows, strict=True)) if rows else [()] * len(_NAMES)
-    made: dict[str, Any] = {
-        name: np.array(column, dtype=np.float64) for name, column in zip(_NAMES, columns, strict=True)
-    }
+def _joined(rows: Sequence[tuple[float, ...]]) -> Pace:
+    table = np.array(rows, dtype=np.float64).reshape(-1, len(_NAMES))
+    made: dict[str, Any] = {name: table[:, place].copy() for place, name in enumerate(_NAMES)}
     return Pace(**made | {"saturated": made["saturated"].astype(np.bool_)})

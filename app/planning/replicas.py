@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from app.planning.fleet import Fleet, LoadKind, Pace
+from app.planning.fleet import Fleet, LoadKind, Pace, Servers, servers_of, side_by_side
 from app.planning.loads import searches_replicas, workload_of
 from app.planning.stacks import ARRAY_LENGTH, Bools, Floats, Ints, taken
 from app.planning.ways import Laid, Layout
@@ -58,21 +58,20 @@ def serve(asks: Sequence[Ask]) -> list[Served]:
     """Each ask's layouts served, all of one kind of load together: one array element each, or one by one where they
     are few. A layout without a server never meets."""
     answers = [unserved(ask) for ask in asks]
-    kinds: dict[LoadKind, list[tuple[int, int]]] = {}
+    kinds: dict[LoadKind, list[tuple[int, Servers]]] = {}
     for number, ask in enumerate(asks):
-        kind = kind_of(ask)
-        places = [(number, i) for i, layout in enumerate(ask.layouts) if layout.laid.replica is not None]
-        if places:
-            kinds.setdefault(kind, []).extend(places)
+        servers = servers_of(ask.layouts)
+        if servers.plans:
+            kinds.setdefault(kind_of(ask, servers), []).append((number, servers))
     for kind, places in kinds.items():
-        owner = np.array([number for number, _ in places], dtype=np.int64)
-        row = np.array([i for _, i in places], dtype=np.int64)
-        search = Search([asks[n].layouts[i] for n, i in places], [ask.scenario for ask in asks], owner, kind)
-        search.hold_upper_ends([None if (highs := asks[n].highs) is None else highs[:, i] for n, i in places])
-        made = search.answer(partial(_caps, asks, owner, row))
-        for number in sorted(set(owner.tolist())):
-            mine = owner == number
-            answers[number] = _placed(answers[number], taken(made, np.flatnonzero(mine)), row[mine])
+        owner = np.repeat([number for number, _ in places], [len(servers.plans) for _, servers in places])
+        servers = side_by_side([servers for _, servers in places])
+        search = Search(servers, [ask.scenario for ask in asks], owner, kind)
+        search.hold_upper_ends([(asks[number].highs, servers.rows) for number, servers in places])
+        made = search.answer(partial(_caps, asks, owner, servers.rows))
+        for number, own in places:
+            mine = made if len(places) == 1 else taken(made, np.flatnonzero(owner == number))
+            answers[number] = _placed(answers[number], mine, own.rows)
     return answers
 
 
@@ -114,13 +113,13 @@ def _placed(base: Any, values: Any, rows: Ints) -> Any:
     return type(base)(**{name: _placed(getattr(base, name), getattr(values, name), rows) for name in names})
 
 
-def kind_of(ask: Ask) -> LoadKind:
+def kind_of(ask: Ask, servers: Servers) -> LoadKind:
     scenario = ask.scenario
     return LoadKind(
         load=workload_of(scenario, 1).load,
         searches=searches_replicas(scenario),
         whole_batch=scenario.engine is Engine.TRANSFORMERS,
-        drafts=any(layout.laid.replica is not None and layout.laid.replica.draft is not None for layout in ask.layouts),
+        drafts=servers.drafts,
         bounds=ask.bounds,
     )
 
@@ -132,24 +131,15 @@ def most_held(laid: Laid, searches: bool) -> int:
     return laid.longest_concurrency if searches else laid.max_concurrency
 
 
-def _room(laid: Sequence[Laid], searches: bool) -> tuple[Floats, Floats]:
-    """(`most_held` of each, requests under a rate that may all grow to a longest context beyond their own length;
-    unbounded without one)"""
-    own = np.array([one.max_concurrency for one in laid], dtype=np.float64)
-    if not searches:
-        return own, np.full(len(laid), np.inf)
-    longest = np.array([one.longest_concurrency for one in laid], dtype=np.float64)
-    return longest, np.where(longest < own, longest, np.inf)
-
-
 class Search:
     """For the fewest copies of a fleet's layouts that hold its load, keep up with it and meet every objective."""
 
-    def __init__(self, layouts: Sequence[Layout], scenarios: Sequence[Scenario], owner: Ints, kind: LoadKind) -> None:
-        self._fleet, self._kind = Fleet(layouts, scenarios, owner, kind), kind
-        self._held, self._longest = _room([layout.laid for layout in layouts], kind.searches)
-        self._may_run = np.array([layout.may_run for layout in layouts])
-        self._starts = np.array([layout.laid.engine_starts for layout in layouts], dtype=np.bool_)
+    def __init__(self, servers: Servers, scenarios: Sequence[Scenario], owner: Ints, kind: LoadKind) -> None:
+        self._fleet, self._kind = Fleet(servers, scenarios, owner, kind), kind
+        self._held = servers.longest if kind.searches else servers.held  # as `most_held` has it
+        grows = servers.longest < servers.held if kind.searches else False
+        self._longest = np.where(grows, servers.longest, np.inf)  # under a rate all may, beyond their own length
+        self._may_run, self._starts = servers.may_run, servers.starts
         self._given = np.array([scenario.replicas or 1 for scenario in scenarios], dtype=np.int64)[owner]
         at_once = [s.max_num_seqs * s.dp if s.max_num_seqs else np.inf for s in scenarios]
         self._at_once = np.array(at_once, dtype=np.float64)[owner]  # what is more queues
@@ -159,10 +149,12 @@ class Search:
         self._cap = MOST_DOUBLED if self._fleet.is_rate else MOST_REPLICAS
         self._highs: Floats | None = None
 
-    def hold_upper_ends(self, highs: Sequence[Floats | None]) -> None:
-        """Hold the limits for the upper ends of the intervals, where these are given."""
-        if any(ends is not None for ends in highs):
-            self._highs = np.array([np.ones(3) if ends is None else ends for ends in highs]).T
+    def hold_upper_ends(self, highs: Sequence[tuple[Floats | None, Ints]]) -> None:
+        """Hold the limits for the upper ends of the intervals, where these are given: (of some layouts, rows among
+        them) in turn."""
+        if any(ends is not None for ends, _ in highs):
+            parts = [np.ones((3, len(rows))) if ends is None else ends[:, rows] for ends, rows in highs]
+            self._highs = np.concatenate(parts, axis=1)
 
     def answer(self, caps: Callable[[Ints, Bools], Ints]) -> Served:
         """The fewest replicas of each layout, searched up to the caps that the fewest that might do give."""

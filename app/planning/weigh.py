@@ -20,8 +20,10 @@ from app.planning.stacks import Bools, Floats, Ints
 from app.planning.ways import Layout
 from app.scenario import Scenario
 from estimators.latency.model import kind_of, spread_highs, upper_factors
+from estimators.remembered import Remembered
 
 SAME_PRICE = 1e-9  # relative
+LAYOUTS_KEPT = 32  # sets of them
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +47,37 @@ class Weighed:
     passing: Bools  # meets every limit
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Arrays:
+    """Layouts as arrays."""
+
+    variant: Ints
+    chip: Ints
+    gpus: Ints
+    tp: Ints
+    supported: Bools
+    runs: Bools
+    drafts: Bools
+
+
+_ARRAYS: Remembered[_Arrays] = Remembered(LAYOUTS_KEPT)
+
+
+def _as_arrays(layouts: Sequence[Layout]) -> _Arrays:
+    def made() -> _Arrays:
+        return _Arrays(
+            variant=np.array([layout.variant for layout in layouts], dtype=np.int64),
+            chip=np.array([layout.chip for layout in layouts], dtype=np.int64),
+            gpus=np.array([layout.laid.placement.gpus for layout in layouts], dtype=np.int64),
+            tp=np.array([layout.laid.placement.tp for layout in layouts], dtype=np.int64),
+            supported=np.array([not layout.unsupported for layout in layouts], dtype=np.bool_),
+            runs=np.array([layout.laid.replica is not None for layout in layouts], dtype=np.bool_),
+            drafts=np.array([layout.drafting is not None for layout in layouts], dtype=np.bool_),
+        )
+
+    return _ARRAYS.of((layouts,), None, made) if isinstance(layouts, tuple) else made()
+
+
 def weigh(
     question: Question,
     layouts: Sequence[Layout],
@@ -53,22 +86,18 @@ def weigh(
     judgements: Sequence[Judgement],
 ) -> Weighed:
     """Every layout, served with the fewest replicas that do the job, on each machine that carries it."""
-    variant = np.array([layout.variant for layout in layouts], dtype=np.int64)
-    chip = np.array([layout.chip for layout in layouts], dtype=np.int64)
-    gpus = np.array([layout.laid.placement.gpus for layout in layouts], dtype=np.int64)
-    way = buy(market, chip, gpus, served.replicas, named=question.scenario.gpus is not None)
-    good = np.array([judged.passes for judged in judgements], dtype=np.bool_)[variant]
-    supported = np.array([not layout.unsupported for layout in layouts], dtype=np.bool_)
-    inside = np.array([layout.laid.placement.tp for layout in layouts], dtype=np.int64)[way.layout] <= way.carried
-    speed = (served.meets & supported)[way.layout] & way.sold & inside
+    is_ = _as_arrays(layouts)
+    way = buy(market, is_.chip, is_.gpus, served.replicas, named=question.scenario.gpus is not None)
+    good = np.array([judged.passes for judged in judgements], dtype=np.bool_)[is_.variant]
+    speed = (served.meets & is_.supported)[way.layout] & way.sold & (is_.tp[way.layout] <= way.carried)
     budget = question.budget_usd_per_month
     return Weighed(
         layouts=tuple(layouts),
-        variant=variant,
-        chip=chip,
-        gpus=gpus,
-        runs=np.array([layout.laid.replica is not None for layout in layouts], dtype=np.bool_),
-        drafts=np.array([layout.drafting is not None for layout in layouts], dtype=np.bool_),
+        variant=is_.variant,
+        chip=is_.chip,
+        gpus=is_.gpus,
+        runs=is_.runs,
+        drafts=is_.drafts,
         served=served,
         layout=way.layout,
         machine=way.machine,
@@ -152,7 +181,8 @@ def clears(question: Question, weighed: Weighed, market: Market, ways: Ints) -> 
     if all(limit is None for limit in limits) or not runs.any():
         return clear
     rows = rows[runs]
-    highs = np.array([_spread_highs(scenario, weighed, market, row) for row in rows.tolist()]).T
+    each, place = np.unique(rows, return_inverse=True)  # a layout has a way for every machine that carries it
+    highs = np.array([_spread_highs(scenario, weighed, market, row) for row in each.tolist()])[place].T
     means = (pace.ttft[rows], pace.tpot[rows], pace.e2e[rows])
     factors = upper_factors((highs[0], highs[1], highs[2]), means, float(scenario.output))
     within = np.ones(len(rows), dtype=np.bool_)

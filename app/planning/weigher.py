@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from decimal import Decimal
 from functools import cached_property
 
 import numpy as np
@@ -25,8 +26,14 @@ from app.planning.weigh import SAME_PRICE, Weighed, joined, ordered, taken, undo
 from app.scenario import Scenario, decode
 from estimators.latency.model import kind_of, spread_highs
 from estimators.precision import KvPrecision, Method, Weights
-from pricing.cost import monthly_cost
-from pricing.offers import PurchaseOption
+from estimators.remembered import Remembered
+from pricing.cost import MonthlyCost, monthly_cost
+from pricing.offers import Offer, PurchaseOption
+
+LAYOUTS_KEPT = 32  # sets of them, with the upper ends of their intervals
+COSTS_KEPT = 4_096
+_HIGHS: Remembered[Floats] = Remembered(LAYOUTS_KEPT)
+_COSTS: Remembered[MonthlyCost] = Remembered(COSTS_KEPT)
 
 
 class Weigher:
@@ -66,9 +73,13 @@ class Weigher:
         if not self.question.whole_interval:
             return None
         kind = kind_of(workload_of(self.question.scenario, 1))
-        plans = ((layout.laid.replica, self.chips[layout.chip].machine.accelerator) for layout in layouts)
-        ends = [spread_highs(plan, chip, kind) if plan is not None else (1.0, 1.0, 1.0) for plan, chip in plans]
-        return np.array(ends, dtype=np.float64).reshape(-1, 3).T
+
+        def made() -> Floats:
+            plans = ((layout.laid.replica, self.chips[layout.chip].machine.accelerator) for layout in layouts)
+            ends = [spread_highs(plan, chip, kind) if plan is not None else (1.0, 1.0, 1.0) for plan, chip in plans]
+            return np.array(ends, dtype=np.float64).reshape(-1, 3).T
+
+        return _HIGHS.of((layouts, self.chips), kind, made) if isinstance(layouts, tuple) else made()
 
     def affordable(self, layouts: Sequence[Layout]) -> Callable[[Ints, Bools], Ints]:
         """From the fewest copies of these layouts and whether they do: the copies at which each would cost as much as
@@ -201,7 +212,7 @@ class Weigher:
             replicas=replicas,
             instances=count,
             offer=purchase.offer,
-            cost=monthly_cost(offer=offer, instances=count, hours=scenario.hours) if offer else None,
+            cost=_cost(offer, count, scenario.hours) if offer else None,
             holding=self.holding(row),
             ttft_p95_s=float(pace.ttft_p95[row]) if timed else None,
             tpot_p95_s=float(pace.tpot_p95[row]) if timed else None,
@@ -307,6 +318,10 @@ class Weigher:
                 quality=judged.ratio if judged.known else None,
                 passes=bool(w.passing[way]),
             )
+
+
+def _cost(offer: Offer, instances: int, hours: Decimal) -> MonthlyCost:
+    return _COSTS.of((offer,), (instances, hours), lambda: monthly_cost(offer=offer, instances=instances, hours=hours))
 
 
 def resolved(asked: Scenario, variant: Variant, machine: Machine, *, tp: int | None, replicas: int) -> Scenario:
