@@ -1,7 +1,7 @@
 """Results as plotly figures. Pure: values in, a figure out; colours follow the palette of the theme.
 
 A figure is the plain dictionary that plotly.js reads. Plotly's own object checks each property as it is set, which
-took three quarters of the time a memory bar costs: here the tests check each figure, and drawing it does not.
+took three quarters of the time a small figure costs: here the tests check each figure, and drawing it does not.
 """
 
 from __future__ import annotations
@@ -15,9 +15,8 @@ import plotly.graph_objects as go
 import plotly.io
 from plotly.basedatatypes import BaseFigure
 
-from app.format import GIB, gib, significant, usd
+from app.format import usd
 from app.text import in_figure
-from estimators.memory.estimate import MemoryEstimate
 
 # Okabe and Ito's colours, distinguishable with every common colour-vision deficiency.
 BLUE, ORANGE, GREEN, PINK, SKY, RED = "#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00"
@@ -98,53 +97,6 @@ def line_across(*, x: float | None = None, y: float | None = None, width: float 
     if y is not None:
         ends = {"x0": 0, "x1": 1, "xref": "x domain", "y0": y, "y1": y, "yref": "y"}
     return {"type": "line", "line": {"color": RED, "width": width}, **ends}
-
-
-def memory_bar(memory: MemoryEstimate, *, compact: bool = False) -> Json:
-    """Memory of the fullest GPU, term by term, with the limit drawn in; `compact` for the card."""
-    parts = (
-        ("Weights", memory.weights_bytes_per_gpu, BLUE),
-        ("KV cache", memory.load_bytes_per_gpu, ORANGE),
-        ("Activations", memory.activation_bytes_per_gpu, GREEN),
-        ("Engine", memory.overhead_bytes_per_gpu, PINK),
-    )
-    data = [
-        {
-            "type": "bar",
-            "name": name,
-            "x": [size / GIB],
-            "y": [""],
-            "orientation": "h",
-            "marker": {"color": colour, "line": {"width": 0}},
-            "hovertemplate": f"{name}: {gib(size)}<extra></extra>",
-        }
-        for name, size, colour in parts
-    ]
-    limit = memory.memory_budget_bytes_per_gpu / GIB
-    widest = max(limit, memory.memory_bytes_per_gpu / GIB) * 1.03
-    axis = {"range": [0, widest], "ticksuffix": " GiB", "nticks": 6, "fixedrange": True, "showgrid": False}
-    legend = {"orientation": "h", "yanchor": "top", "y": -0.1 if compact else -0.4, "x": 0, "traceorder": "normal"}
-    said = {
-        "x": limit,
-        "y": 1.0,
-        "yref": "paper",
-        "text": f"limit {significant(limit)} GiB",
-        "showarrow": False,
-        "xanchor": "right",
-        "yanchor": "bottom",
-        "font": {"size": _FONT},
-    }
-    layout = {
-        "barmode": "stack",
-        "bargap": 0.1,
-        "margin": {"l": 8, "r": 8, "t": 24, "b": 8},
-        "legend": legend,
-        "shapes": [line_across(x=limit, width=3)],
-        "annotations": [said],
-        "xaxis": axis | {"zeroline": False} | ({"showticklabels": False} if compact else {}),
-        "yaxis": {"fixedrange": True},
-    }
-    return drawing(data, layout, height=120 if compact else 170)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

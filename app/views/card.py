@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 import streamlit as st
 
 from app.exploring.question_link import Asked, encode_question
-from app.figures.base import memory_bar
+from app.figures.memory_bar import memory_bar
 from app.format import gib, seconds, usd
 from app.planning.plan import Candidate, Plan
 from app.planning.sentences import conditions, load_phrase, verdict
@@ -16,7 +16,7 @@ from app.scenario import Scenario, with_page_defaults
 from app.sources import LocalSources
 from app.text import in_markdown
 from app.views import coming, current, inputs
-from app.views.parts import chart, old_price
+from app.views.parts import old_price
 from estimators.latency.estimate import SHORT_TIMES
 from estimators.precision import Weights
 
@@ -78,8 +78,4 @@ def _draw_machine(chosen: Candidate) -> None:
     memory = f"{gib(chosen.memory.memory_bytes_per_gpu)} of {gib(chosen.memory.memory_budget_bytes_per_gpu)} per GPU"
     cost = f"**{in_markdown(usd(chosen.cost.usd_per_month))}** a month, " if chosen.cost else ""
     st.markdown(f"{cost}{memory}")
-    chart(
-        memory_bar(chosen.memory, compact=True),
-        key="memory_bar",
-        alt=f"Memory: {memory}.",
-    )
+    st.html(memory_bar(chosen.memory, said=f"Memory: {memory}.", compact=True))

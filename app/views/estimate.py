@@ -12,7 +12,8 @@ from app.exploring.alternatives import alternatives
 from app.exploring.model_sizes import SizedCost, cost_by_model_size
 from app.exploring.question_link import encode_question
 from app.exploring.validated import validated as published_of
-from app.figures.base import CostPoint, cost_by_size, memory_bar
+from app.figures.base import CostPoint, cost_by_size
+from app.figures.memory_bar import memory_bar
 from app.format import MEMORY_PER_GPU, MONTHLY_COST, PER_MILLION, count, gib, plural, seconds, span, usd
 from app.planning.plan import Candidate, Holding, Plan
 from app.planning.remembered import remembered_plan, remembered_recommendation
@@ -116,9 +117,8 @@ def draw_memory(plan: Plan, chosen: Candidate) -> None:
     if memory is None:
         return
     st.markdown("### Memory of one GPU")
-    figure = memory_bar(memory)
     used = f"{gib(memory.memory_bytes_per_gpu)} of {gib(memory.memory_budget_bytes_per_gpu)} usable"
-    chart(figure, key="memory_bar", alt=f"Memory per GPU: {used}.")
+    st.html(memory_bar(memory, said=f"Memory per GPU: {used}."))
     tokens = plan.asked.prompt + plan.asked.output
     low, high = gib(memory.memory_bytes_per_gpu_low), gib(memory.memory_bytes_per_gpu_high)
     st.markdown(

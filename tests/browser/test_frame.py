@@ -85,7 +85,7 @@ def test_by_default_only_the_page_itself_may_frame_it(base: str, page: Page) -> 
 def test_the_card_fits_480_pixels(base: str, page: Page) -> None:
     page.set_viewport_size({"width": 480, "height": 480})
     open_page(page, f"{base}/?embed=true")
-    box = page.get_by_test_id("stPlotlyChart").bounding_box()
+    box = page.locator(".memory-bar").bounding_box()
     assert box is not None
     assert box["y"] + box["height"] <= 480
 

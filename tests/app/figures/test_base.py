@@ -10,20 +10,10 @@ import plotly.io
 import pytest
 from plotly.tools import return_figure_from_figure_or_data
 
-from app.figures.base import CostPoint, Figure, cost_by_size, memory_bar, worded
+from app.figures.base import CostPoint, Figure, cost_by_size, worded
 from app.figures.serving import throughput_latency
-from app.planning.planner import plan
-from app.scenario import Scenario, with_page_defaults
-from app.sources import shared_sources
 from estimators.latency.estimate import Interval
 from estimators.latency.model import CurvePoint
-
-
-def bar() -> Figure:
-    chosen = plan(with_page_defaults(Scenario()), shared_sources(), whole=False).chosen
-    assert chosen is not None
-    assert chosen.memory is not None
-    return memory_bar(chosen.memory)
 
 
 def sizes() -> Figure:
@@ -50,14 +40,14 @@ def spec(figure: object) -> Figure:
     return found
 
 
-@pytest.mark.parametrize("figure", [bar, sizes, curve])
+@pytest.mark.parametrize("figure", [sizes, curve])
 def test_a_figure_is_sent_as_plotly_would_have_sent_it(figure: Callable[[], Figure]) -> None:
     drawn = worded(figure(), "#112233")
     assert spec(drawn) == spec(go.Figure(drawn.to_dict()))
 
 
 def test_every_word_of_a_drawn_figure_has_the_colour_that_was_asked_for() -> None:
-    layout = worded(bar(), "#112233").to_dict()["layout"]
+    layout = worded(sizes(), "#112233").to_dict()["layout"]
     words = (layout, layout["legend"], layout["xaxis"]["title"], layout["annotations"][0])
     assert {part["font"]["color"] for part in words} == {"#112233"}
     assert layout["xaxis"]["tickfont"] == layout["yaxis"]["tickfont"] == {"color": "#112233"}
