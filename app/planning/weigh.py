@@ -5,7 +5,7 @@ A *layout* is a variant over a chip; a *way* is a layout on one machine that car
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -18,7 +18,6 @@ from app.planning.question import Question
 from app.planning.replicas import Served
 from app.planning.stacks import Bools, Floats, Ints
 from app.planning.ways import Layout
-from app.scenario import Scenario
 from estimators.latency.model import kind_of, spread_highs, upper_factors
 from estimators.remembered import Remembered
 
@@ -182,7 +181,8 @@ def clears(question: Question, weighed: Weighed, market: Market, ways: Ints) -> 
         return clear
     rows = rows[runs]
     each, place = np.unique(rows, return_inverse=True)  # a layout has a way for every machine that carries it
-    highs = np.array([_spread_highs(scenario, weighed, market, row) for row in each.tolist()])[place].T
+    kinds = {count: kind_of(workload_of(scenario, count)) for count in set(weighed.served.replicas[each].tolist())}
+    highs = np.array([_spread_highs(weighed, market, row, kinds) for row in each.tolist()])[place].T
     means = (pace.ttft[rows], pace.tpot[rows], pace.e2e[rows])
     factors = upper_factors((highs[0], highs[1], highs[2]), means, float(scenario.output))
     within = np.ones(len(rows), dtype=np.bool_)
@@ -193,12 +193,12 @@ def clears(question: Question, weighed: Weighed, market: Market, ways: Ints) -> 
     return clear
 
 
-def _spread_highs(scenario: Scenario, weighed: Weighed, market: Market, row: int) -> tuple[float, float, float]:
+def _spread_highs(weighed: Weighed, market: Market, row: int, kinds: Mapping[int, str]) -> tuple[float, float, float]:
     replica = weighed.layouts[row].laid.replica
     if replica is None:
         return 1.0, 1.0, 1.0
     accelerator = market.sold[int(weighed.chip[row])][0].machine.accelerator
-    return spread_highs(replica, accelerator, kind_of(workload_of(scenario, int(weighed.served.replicas[row]))))
+    return spread_highs(replica, accelerator, kinds[int(weighed.served.replicas[row])])
 
 
 def ordered(

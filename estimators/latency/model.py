@@ -189,10 +189,17 @@ def spread_of(plan: ReplicaPlan, accelerator: Accelerator, kind: str, metric: st
     return find_spread(kind, metric, *_evidence_of(plan, accelerator))
 
 
+_EVIDENCE: Remembered[tuple[str, str]] = Remembered(2_048)  # the same servers are held against every limit
+
+
 def _evidence_of(plan: ReplicaPlan, accelerator: Accelerator) -> tuple[str, str]:
     """(level of evidence, path of its products), as the table of intervals has them."""
-    level = evidence_for(accelerator, plan.steps.engine, str(plan.shard.linear.path)).level
-    return level, str(plan.shard.expert.path if plan.shard.has_experts else plan.shard.linear.path)
+
+    def found() -> tuple[str, str]:
+        level = evidence_for(accelerator, plan.steps.engine, str(plan.shard.linear.path)).level
+        return level, str(plan.shard.expert.path if plan.shard.has_experts else plan.shard.linear.path)
+
+    return _EVIDENCE.of((plan, accelerator), None, found)
 
 
 @cache
