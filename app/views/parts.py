@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 
 import pyarrow as pa
 import streamlit as st
@@ -57,6 +58,7 @@ def how(terms: Sequence[Term], *, key: str, label: str = "How") -> None:
         st.markdown("\n\n".join(_told(term) for term in terms))  # one element: three a term are half of the page
 
 
+@lru_cache(maxsize=1024)
 def _told(term: Term) -> str:
     said = f"**{in_markdown(term.label)}**: {in_markdown(value_text(term))}"
     return f"{said}  \n{in_code(term.formula)}  \n:small[Source: {in_markdown(term.source)}]"
