@@ -12,6 +12,7 @@ from estimators.latency.step import Rates, Step
 
 _ITERATIONS = 40
 _LOWEST = math.log(1e-3)  # of the fastest rate, where a search begins
+_LEAST_KEPT = 0.1  # weight of an end that stays though the last guess did not come nearer
 _BUSIEST = 0.97  # share of time prefill can take: running requests still move, and a queue stays finite
 _RAMP = 0.1  # share of requests that start together: one wave in ten, as published runs have it
 _MORE = 1.05  # by which the number running is raised to see what it does to a token
@@ -150,10 +151,10 @@ class Server:
             rate = n.exp(guess)
             state = self._at_rate(rate, others, active, full)
             found = n.log(rate * state[0] / active)
-            side = n.where(found > 0.0, 1.0, -1.0)
-            kept = 1.0 - found / n.where(found > 0.0, at_high, at_low)
-            kept = n.where(side == last, n.where(kept > 0.0, kept, 0.5), 1.0)
-            above, last = found > 0.0, side
+            above = found > 0.0
+            side = n.where(above, 1.0, -1.0)
+            kept = n.maximum(1.0 - found / n.where(above, at_high, at_low), _LEAST_KEPT)
+            kept, last = n.where(side == last, kept, 1.0), side
             at_low, at_high = (
                 n.where(above, kept * at_low, n.minimum(found, -1e-12)),
                 n.where(above, n.maximum(found, 1e-12), kept * at_high),
