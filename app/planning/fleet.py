@@ -13,7 +13,7 @@ import numpy as np
 
 from app.planning.budget import checkpoint
 from app.planning.loads import workload_of
-from app.planning.stacks import ARRAYS, Bools, Floats, Ints, Stack, stack_of, taken
+from app.planning.stacks import ARRAYS, Bools, Floats, Ints, Stack, is_kept, stack_of, taken
 from app.planning.ways import Layout
 from app.scenario import Scenario
 from estimators.latency.model import solve
@@ -105,7 +105,7 @@ _SERVERS: Remembered[Servers] = Remembered(SERVERS_KEPT)
 
 def servers_of(layouts: Sequence[Layout]) -> Servers:
     """The servers of those layouts that have one."""
-    return _SERVERS.of((layouts,), None, lambda: _servers(layouts)) if isinstance(layouts, tuple) else _servers(layouts)
+    return _SERVERS.of((layouts,), None, lambda: _servers(layouts)) if is_kept(layouts) else _servers(layouts)
 
 
 def _servers(layouts: Sequence[Layout]) -> Servers:

@@ -25,6 +25,11 @@ STACKS_KEPT = 16  # of up to ARRAY_LENGTH servers each
 ARRAYS = Arrays(checkpoint)
 
 
+def is_kept(items: Sequence[Any]) -> bool:
+    """Whether what is made of these alone is remembered by their identity: they cannot change, and are not too many."""
+    return isinstance(items, tuple) and len(items) <= ARRAY_LENGTH
+
+
 def stacked(items: Sequence[Any]) -> Any:
     """The dataclass whose numbers are arrays over `items`; names and flags, which no formula reads, are the first's."""
     checkpoint()

@@ -16,7 +16,7 @@ from app.planning.market import Market
 from app.planning.quality_bar import Judgement
 from app.planning.question import Question
 from app.planning.replicas import Served
-from app.planning.stacks import Bools, Floats, Ints
+from app.planning.stacks import Bools, Floats, Ints, is_kept
 from app.planning.ways import Layout
 from estimators.latency.model import kind_of, spread_highs, upper_factors
 from estimators.remembered import Remembered
@@ -74,7 +74,7 @@ def _as_arrays(layouts: Sequence[Layout]) -> _Arrays:
             drafts=np.array([layout.drafting is not None for layout in layouts], dtype=np.bool_),
         )
 
-    return _ARRAYS.of((layouts,), None, made) if isinstance(layouts, tuple) else made()
+    return _ARRAYS.of((layouts,), None, made) if is_kept(layouts) else made()
 
 
 def weigh(

@@ -20,7 +20,7 @@ from app.planning.question import Question
 from app.planning.recommendation import Point
 from app.planning.replicas import NO_CAP, Ask, Served, serve, unserved
 from app.planning.sentences import precision_name
-from app.planning.stacks import Bools, Floats, Ints
+from app.planning.stacks import Bools, Floats, Ints, is_kept
 from app.planning.ways import Benches, Layout, Variant
 from app.planning.weigh import SAME_PRICE, Weighed, joined, ordered, taken, undominated, weigh
 from app.scenario import Scenario, decode
@@ -79,7 +79,7 @@ class Weigher:
             ends = [spread_highs(plan, chip, kind) if plan is not None else (1.0, 1.0, 1.0) for plan, chip in plans]
             return np.array(ends, dtype=np.float64).reshape(-1, 3).T
 
-        return _HIGHS.of((layouts, self.chips), kind, made) if isinstance(layouts, tuple) else made()
+        return _HIGHS.of((layouts, self.chips), kind, made) if is_kept(layouts) else made()
 
     def affordable(self, layouts: Sequence[Layout]) -> Callable[[Ints, Bools], Ints]:
         """From the fewest copies of these layouts and whether they do: the copies at which each would cost as much as
