@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
+from app.measuring.peers import beside, tool
 from estimators.architecture.layouts import TABLE
 from estimators.fitting import held_out, latency_accuracy, memory_accuracy, percentiles
 from estimators.fitting.latency_accuracy import MissedRows, groups_behind, noise
@@ -141,13 +142,6 @@ def left_out_scores() -> tuple[tuple[str, dict[str, held_out.ErrorScore]], ...]:
 
 
 @lru_cache(maxsize=1)
-def public_estimators() -> tuple[dict[str, str], ...]:
-    """How public estimators did on published rows, each with how it was run."""
-    table = Path(__file__).with_name("data") / "public_estimators.csv"
-    return tuple(read_table(table, key=("tool", "version", "what")))
-
-
-@lru_cache(maxsize=1)
 def interval_scores() -> tuple[Coverage, ...]:
     """How often the 80 % intervals held, on publications they were not made from."""
     return tuple(held_out.interval_record())
@@ -200,7 +194,8 @@ def figures() -> tuple[held_out.Checked, ...]:
 
 def as_markdown() -> str:
     """The tables of the README."""
-    return "\n".join((*_speed_lines(), "", *_interval_lines(), "", *_percentile_lines(), "", *_memory_lines()))
+    parts = (_speed_lines(), _peer_lines(), _interval_lines(), _percentile_lines(), _memory_lines())
+    return "\n\n".join("\n".join(lines) for lines in parts)
 
 
 def _speed_lines() -> Iterator[str]:
@@ -219,6 +214,24 @@ def _speed_lines() -> Iterator[str]:
     yield "|---|---|---|---|---|---|"
     for what, scores in left_out_scores():
         yield f"| {what} | {' | '.join(f'{s.median:.1%}, {s.of_rows:.1%}' for s in scores.values())} |"
+
+
+def _peer_lines() -> Iterator[str]:
+    yield f"Beside {tool()}, on the rows that both answer, ours still without the publication (ours, theirs):"
+    yield ""
+    header = "what | rows | publications | median error | of rows | within 20 % | theirs all measured"
+    yield f"| {header} | it does not answer |"
+    yield "|---|---|---|---|---|---|---|---|"
+    for found in beside():
+        ours, theirs = found.ours, found.theirs
+        errors = f"{ours.median:.1%}, {theirs.median:.1%} | {ours.of_rows:.1%}, {theirs.of_rows:.1%}"
+        within = f"{ours.within_20:.0%}, {theirs.within_20:.0%} | {found.measured:.0%}"
+        yield f"| {found.what} | {ours.rows:,} | {ours.publications} | {errors} | {within} | {found.refusals} |"
+    yield ""
+    yield "It is nearer than ours on the rows, ten or more, of:"
+    yield ""
+    for found in beside():
+        yield f"- {found.what}: {', '.join(found.ahead) or 'none'}"
 
 
 def _interval_lines() -> Iterator[str]:
