@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # sources may be opened while tests are collected, before any fixture
+# Hundreds of processes start, each of which would compile three seconds of libraries where nothing compiled is kept.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 ROOT = Path(__file__).parents[1]
 # The machine may be busy, and what fails once must fail again: no deadline, no dice.
 settings.register_profile("rightsize", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
