@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import csv
 import io
-import shutil
 import statistics
 import subprocess
 import sys
@@ -22,7 +21,7 @@ from pathlib import Path
 from tests.bench_decisions import bench_decisions
 from tests.bench_logs import bench_logs
 from tests.bench_people import PEOPLE, bench_people, quantile
-from tests.browser.conftest import ROOT, dashboard
+from tests.browser.conftest import ROOT, SHELL, WHOLE, dashboard, installed
 from tests.browser.pages import SETTLED, open_page
 
 ROWS = 2_000
@@ -163,7 +162,7 @@ def bench_page() -> None:
         with dashboard(Path(folder)) as base:
             say("cold start to healthy", f"{time.perf_counter() - started:.2f} s")
             with sync_playwright() as playwright:
-                browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
+                browser = playwright.chromium.launch(executable_path=installed(*WHOLE, SHELL), args=["--no-sandbox"])
                 page = browser.new_page(viewport={"width": 1400, "height": 900})
                 started = time.perf_counter()
                 open_page(page, base)

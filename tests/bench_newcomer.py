@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -20,7 +19,7 @@ from pathlib import Path
 
 from playwright.sync_api import sync_playwright
 
-from tests.browser.conftest import free_port
+from tests.browser.conftest import SHELL, WHOLE, free_port, installed
 from tests.conftest import ROOT
 
 WAIT_S = 900.0
@@ -72,8 +71,8 @@ def running(folder: Path) -> Iterator[str]:
 
 def main(_: Sequence[str]) -> int:
     with tempfile.TemporaryDirectory() as name, sync_playwright() as playwright:
-        installed = next((path for known in ("chromium", "google-chrome") if (path := shutil.which(known))), None)
-        browser = playwright.chromium.launch(executable_path=installed, args=["--no-sandbox", "--disable-gpu"])
+        program = installed(*WHOLE, SHELL)
+        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox", "--disable-gpu"])
         watch = Watch()
         with running(Path(name)) as link:
             watch.said("the server answers")

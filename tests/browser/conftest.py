@@ -20,6 +20,14 @@ from playwright.sync_api import Browser, BrowserContext
 from tests.browser.pages import WATCHED
 from tests.conftest import ROOT
 
+SHELL = "chromium-headless-shell"  # without the frame of a window: a fifth less work on every page
+WHOLE = ("chromium", "chromium-browser", "google-chrome")
+
+
+def installed(*names: str) -> str | None:
+    """The path of the first of these browsers that this machine has; None leaves it to Playwright's own."""
+    return next((path for name in names if (path := shutil.which(name))), None)
+
 
 def free_port() -> int:
     with socket.socket() as probe:
@@ -88,7 +96,6 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def browser_type_launch_args(browser_type_launch_args: dict[str, Any]) -> dict[str, Any]:
-    installed = next((p for n in ("chromium", "chromium-browser", "google-chrome") if (p := shutil.which(n))), None)
     quiet = [
         "--no-sandbox",
         "--disable-gpu",
@@ -98,8 +105,7 @@ def browser_type_launch_args(browser_type_launch_args: dict[str, Any]) -> dict[s
         "--disable-component-update",
         "--disable-sync",
     ]
-    own = {"executable_path": installed} if installed else {}
-    return {**browser_type_launch_args, **own, "args": quiet}
+    return {**browser_type_launch_args, "executable_path": installed(SHELL, *WHOLE), "args": quiet}
 
 
 @pytest.fixture(scope="session")

@@ -1,17 +1,18 @@
 #!/bin/sh
-# Finds a Chromium for the browser tests, or installs one, and says which.
+# Finds a Chromium for the browser tests, or installs one, and says which. The headless shell works least, so that it is
+# installed beside another where that takes no question.
 set -eu
-for name in chromium chromium-browser google-chrome; do
-    if command -v "$name" >/dev/null 2>&1; then
-        echo "browser: $(command -v "$name"), already installed"
-        exit 0
-    fi
-done
-if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
-    echo "browser: installing chromium with apt"
-    apt-get update -qq
-    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core >/dev/null
-    exit 0
-fi
-echo "browser: installing Playwright's own Chromium"
-playwright install --with-deps chromium || playwright install chromium
+have() {
+    command -v "$1" >/dev/null 2>&1 && echo "browser: $(command -v "$1"), already installed"
+}
+with_apt() {
+    [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1 || return 1
+    echo "browser: installing $1 with apt"
+    apt-get -o Acquire::Retries=0 -o Acquire::http::Timeout=10 update -qq &&
+        DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$1" fonts-dejavu-core >/dev/null
+}
+have chromium-headless-shell || with_apt chromium-headless-shell ||
+    have chromium || have chromium-browser || have google-chrome || with_apt chromium || {
+    echo "browser: installing Playwright's own Chromium"
+    playwright install --only-shell --with-deps chromium || playwright install --only-shell chromium
+}

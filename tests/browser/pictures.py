@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
 import tempfile
 from pathlib import Path
 
 from playwright.sync_api import Page, sync_playwright
 
-from tests.browser.conftest import ROOT, dashboard
+from tests.browser.conftest import ROOT, SHELL, WHOLE, dashboard, installed
 from tests.browser.pages import SETTLED, WAIT_MS, settle, unfold
 
 DOCS = ROOT / "docs"
@@ -26,7 +25,7 @@ def take(base: str) -> None:
     """The first screen, then the walk from a need to a recommendation and its report."""
     DOCS.mkdir(exist_ok=True)
     with sync_playwright() as playwright, tempfile.TemporaryDirectory() as folder:
-        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
+        browser = playwright.chromium.launch(executable_path=installed(*WHOLE, SHELL), args=["--no-sandbox"])
         page = browser.new_page(viewport={"width": 1280, "height": 1060}, color_scheme="light")
         page.goto(base)
         settle(page)
