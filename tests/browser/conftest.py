@@ -104,6 +104,7 @@ def browser_type_launch_args(browser_type_launch_args: dict[str, Any]) -> dict[s
         "--disable-background-networking",
         "--disable-component-update",
         "--disable-sync",
+        "--js-flags=--no-maglev --no-turbofan",  # no page is open for long enough to earn its optimized code
     ]
     return {**browser_type_launch_args, "executable_path": installed(SHELL, *WHOLE), "args": quiet}
 
