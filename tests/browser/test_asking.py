@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import BrowserContext, Page, expect
 
 from tests.browser.pages import WAIT_MS, enter, go_to, open_page, ran, unfold
 
@@ -21,15 +21,15 @@ def copied(page: Page) -> str:
     return link
 
 
-def opens_alike(browser: Browser, link: str, said: str) -> None:
-    other = browser.new_context().new_page()
+def opens_alike(elsewhere: BrowserContext, link: str, said: str) -> None:
+    other = elsewhere.new_page()
     other.goto(link)
     ran(other)
     expect(other.get_by_role("heading", name=said)).to_be_visible(timeout=WAIT_MS)
-    other.context.close()
+    other.close()
 
 
-def test_sign_for_a_year_and_if_traffic_falls(page: Page, base: str, browser: Browser) -> None:
+def test_sign_for_a_year_and_if_traffic_falls(page: Page, base: str, elsewhere: BrowserContext) -> None:
     open_page(page, f"{base}/?model={MODEL}&rate=10&instance=g6.xlarge")
     go_to(page, "Commit")
     answer = page.locator("h2", has_text="Sign for 1 year")
@@ -41,25 +41,25 @@ def test_sign_for_a_year_and_if_traffic_falls(page: Page, base: str, browser: Br
     with page.expect_download() as download:
         page.get_by_role("button", name="Report with this answer").click()
     assert "Idle if traffic falls 50 %" in download.value.path().read_text(encoding="utf-8")
-    opens_alike(browser, copied(page), said)
+    opens_alike(elsewhere, copied(page), said)
     go_to(page, "Memory")
     go_to(page, "Commit")
     expect(answer).to_contain_text("If traffic falls 50 %", timeout=WAIT_MS)
 
 
-def test_what_size_to_train_for_what_it_will_serve(page: Page, base: str, browser: Browser) -> None:
+def test_what_size_to_train_for_what_it_will_serve(page: Page, base: str, elsewhere: BrowserContext) -> None:
     open_page(page, f"{base}/?model={MODEL}&rate=10")
     go_to(page, "Scaling laws")
     answer = page.locator("h2", has_text="of training make the best model at 72.4 B")
     expect(answer).to_be_visible(timeout=WAIT_MS)
     enter(page, "Tokens served over its life", "2e12")
     expect(answer).to_contain_text("50.0 B on 2.03 T", timeout=WAIT_MS)
-    opens_alike(browser, copied(page), answer.inner_text())
+    opens_alike(elsewhere, copied(page), answer.inner_text())
     enter(page, "Training budget", "5")
     expect(page.get_by_text("Give 1e+17 to 1e+28 FLOP")).to_be_visible(timeout=WAIT_MS)
 
 
-def test_the_whole_bill_less_twenty_percent(page: Page, base: str, browser: Browser) -> None:
+def test_the_whole_bill_less_twenty_percent(page: Page, base: str, elsewhere: BrowserContext) -> None:
     open_page(page, f"{base}/?model={MODEL}&instance=g6.xlarge")
     unfold(page, "more")
     enter(page, "Discount, %", "20")
@@ -78,20 +78,22 @@ def test_the_whole_bill_less_twenty_percent(page: Page, base: str, browser: Brow
     report = download.value.path().read_text(encoding="utf-8")
     assert "$0.8048 list less 20 % entered" in report
     assert "A machine of your own with 1 x L4" in report
-    opens_alike(browser, copied(page), said)
+    opens_alike(elsewhere, copied(page), said)
     unfold(page, "more")
     expect(page.get_by_label("Discount, %", exact=True)).to_have_count(1, timeout=WAIT_MS)  # the folded one is gone
     enter(page, "Discount, %", "95")
     expect(page.get_by_text("needs a number from 0 to 90")).to_be_visible(timeout=WAIT_MS)
 
 
-def test_people_and_a_pasted_log_become_the_load_of_the_first_screen(page: Page, base: str, browser: Browser) -> None:
+def test_people_and_a_pasted_log_become_the_load_of_the_first_screen(
+    page: Page, base: str, elsewhere: BrowserContext
+) -> None:
     open_page(page, f"{base}/?model={MODEL}")
     go_to(page, "Load")
     answer = page.locator("h2", has_text="requests a second at the peak")
     enter(page, "How many", "1000")
     expect(answer).to_contain_text("6.67 requests a second", timeout=WAIT_MS)  # 1000 x 12 / 3600 x 2
-    opens_alike(browser, copied(page), answer.inner_text())
+    opens_alike(elsewhere, copied(page), answer.inner_text())
     unfold(page, "load_log_fold")
     box = page.get_by_label("Or paste it")
     box.fill("1000,100\n3000,300")
@@ -104,7 +106,7 @@ def test_people_and_a_pasted_log_become_the_load_of_the_first_screen(page: Page,
     expect(page.locator(".st-key-verdict")).to_contain_text(said, timeout=2 * WAIT_MS)
 
 
-def test_five_small_calls_and_one_large_against_all_large(page: Page, base: str, browser: Browser) -> None:
+def test_five_small_calls_and_one_large_against_all_large(page: Page, base: str, elsewhere: BrowserContext) -> None:
     open_page(page, base)
     go_to(page, "Pipelines")
     answer = page.locator("h2", has_text="tasks a day")
@@ -112,16 +114,16 @@ def test_five_small_calls_and_one_large_against_all_large(page: Page, base: str,
     expect(answer).to_contain_text("of Llama 3.1 70B for everything")
     enter(page, "Tasks a day", "200000")
     expect(answer).to_contain_text("less than the", timeout=2 * WAIT_MS)
-    opens_alike(browser, copied(page), answer.inner_text())
+    opens_alike(elsewhere, copied(page), answer.inner_text())
     page.locator(".st-key-pipe_kind").get_by_text("router", exact=True).click()
     ran(page)
     expect(answer).to_contain_text("70 % of 200,000 tasks a day to Llama 3.1 8B", timeout=2 * WAIT_MS)
     enter(page, "Small takes, %", "100")
     expect(answer).to_contain_text("100 % of 200,000 tasks", timeout=2 * WAIT_MS)
-    opens_alike(browser, copied(page), answer.inner_text())
+    opens_alike(elsewhere, copied(page), answer.inner_text())
 
 
-def test_api_or_machines_at_my_tokens_and_from_where_on(page: Page, base: str, browser: Browser) -> None:
+def test_api_or_machines_at_my_tokens_and_from_where_on(page: Page, base: str, elsewhere: BrowserContext) -> None:
     open_page(page, f"{base}/?model={MODEL}")
     go_to(page, "API or machines")
     answer = page.locator("h2", has_text="million output tokens a month of Llama 3.1 8B")
@@ -131,13 +133,13 @@ def test_api_or_machines_at_my_tokens_and_from_where_on(page: Page, base: str, b
     box.fill("ours, 0.01, 0.02")
     box.press("Control+Enter")
     expect(answer).to_contain_text("Ours is $20.00", timeout=2 * WAIT_MS)  # 1,600 x 0.01 + 200 x 0.02
-    opens_alike(browser, copied(page), answer.inner_text())
+    opens_alike(elsewhere, copied(page), answer.inner_text())
     box.fill("nonsense")
     box.press("Control+Enter")
     expect(page.get_by_text("Line 1 of your prices says no input and output price")).to_be_visible(timeout=WAIT_MS)
 
 
-def test_what_would_change_the_decision(page: Page, base: str, browser: Browser) -> None:
+def test_what_would_change_the_decision(page: Page, base: str, elsewhere: BrowserContext) -> None:
     open_page(page, f"{base}/?model={MODEL}&rate=6&ttft=1&prompt=2048")
     go_to(page, "What would change it")
     answer = page.locator("h2", has_text="stays first until")
@@ -150,8 +152,8 @@ def test_what_would_change_the_decision(page: Page, base: str, browser: Browser)
     assert "What would change this decision" in download.value.path().read_text(encoding="utf-8")
     link = copied(page)
     assert "change_traffic=50" in link
-    opens_alike(browser, link, answer.inner_text())
+    opens_alike(elsewhere, link, answer.inner_text())
     page.locator(".st-key-choice").get_by_text("cheapest", exact=True).click()
     ran(page)
     expect(answer).to_contain_text("Llama 3.1 8B in INT", timeout=2 * WAIT_MS)
-    opens_alike(browser, copied(page), answer.inner_text())
+    opens_alike(elsewhere, copied(page), answer.inner_text())

@@ -7,7 +7,7 @@ from datetime import date
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import BrowserContext, Page, expect
 
 from app.exploring.decision_link import freeze, mark_of
 from app.planning.planner import plan
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.browser
 SMALL = "meta-llama/Llama-3.1-8B-Instruct"
 
 
-def test_a_new_user_reaches_plan_report_and_link(page: Page, base: str, browser: Browser) -> None:
+def test_a_new_user_reaches_plan_report_and_link(page: Page, base: str, elsewhere: BrowserContext) -> None:
     """RAG assistant, 20 requests a second, p95 first token under 1 s, within 1 % of the 70B on instructions."""
     page.goto(base)
     ran(page)
@@ -44,7 +44,7 @@ def test_a_new_user_reaches_plan_report_and_link(page: Page, base: str, browser:
     assert "Limits" in report
     headline = page.locator(".st-key-verdict h2").inner_text()
     link = copied(page)
-    other = browser.new_context().new_page()
+    other = elsewhere.new_page()
     parts = urlsplit(link)
     other.goto(f"{base}/?{parts.query}")
     ran(other)
@@ -52,7 +52,6 @@ def test_a_new_user_reaches_plan_report_and_link(page: Page, base: str, browser:
     cost = headline.rsplit(": ", 1)[1]
     expect(other.locator(".st-key-verdict h2")).to_contain_text(cost)
     assert parse_qs(parts.query)["rate"] == ["20"]
-    other.context.close()
 
 
 def copied(page: Page) -> str:
@@ -64,7 +63,7 @@ def copied(page: Page) -> str:
     return link
 
 
-def test_the_question_travels_in_the_address(page: Page, base: str, browser: Browser) -> None:
+def test_the_question_travels_in_the_address(page: Page, base: str, elsewhere: BrowserContext) -> None:
     """Load, objective, models, budget and hardware of one's own, opened by somebody else from the address bar."""
     page.goto(
         f"{base}/recommend?rate=2&ttft=1&models={SMALL},Qwen/Qwen3-8B&budget=50000&owned=20%20x%20L40S%20%40%200.5"
@@ -78,11 +77,10 @@ def test_the_question_travels_in_the_address(page: Page, base: str, browser: Bro
     asked = parse_qs(urlsplit(page.url).query)
     assert (asked["rate"], asked["budget"], asked["owned"]) == (["3"], ["50000"], ["20 x L40S @ 0.5"])
     assert "price" not in asked
-    other = browser.new_context().new_page()
+    other = elsewhere.new_page()
     other.goto(page.url)
     ran(other)
     expect(other.locator(".st-key-verdict h2")).to_have_text(headline, timeout=WAIT_MS)
-    other.context.close()
 
 
 def test_a_question_no_link_should_hold_is_named(page: Page, base: str) -> None:

@@ -6,7 +6,7 @@ import re
 from urllib.parse import parse_qs, quote, urlsplit
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import BrowserContext, Page, expect
 
 from tests.browser.pages import SETTLED, go_to, metrics, open_page, settle, unfold, verdict
 
@@ -31,7 +31,7 @@ def copied_link(page: Page) -> str:
     return link
 
 
-def test_a_copied_link_opens_to_the_same_numbers(page: Page, base: str, browser: Browser) -> None:
+def test_a_copied_link_opens_to_the_same_numbers(page: Page, base: str, elsewhere: BrowserContext) -> None:
     open_page(page, base)
     before = verdict(page)
     choose(page, "Precision", "int4")
@@ -45,12 +45,10 @@ def test_a_copied_link_opens_to_the_same_numbers(page: Page, base: str, browser:
     assert query["instance"]
     assert "auto" not in {query[key] for key in ("kv", "instance", "gpus")}
 
-    fresh = browser.new_context()
-    other = fresh.new_page()
+    other = elsewhere.new_page()
     open_page(other, link)
     assert (verdict(other), metrics(other)) == shown
     expect(other.get_by_test_id("stAlert")).to_have_count(0)
-    fresh.close()
 
 
 def test_a_change_reaches_the_address_bar(page: Page, base: str) -> None:
