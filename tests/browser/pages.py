@@ -52,6 +52,7 @@ def quiet(page: Page, milliseconds: int = WAIT_MS) -> None:
 
 def settle(page: Page) -> None:
     """Wait until the script has run to the end of an estimate or a card."""
+    quiet(page)  # before what waits by looking again, each time half a second later
     page.locator(".st-key-footer").wait_for(timeout=WAIT_MS)
     quiet(page)
 

@@ -35,6 +35,7 @@ def asked_by(page: Page) -> dict[str, str]:
 
 def kept(page: Page, step: str) -> None:
     """The address holds all that was asked, and the boxes show it."""
+    ran(page)
     for label, text in (("First token, s", "1"), ("Reads at least", "30 tokens/s"), ("People at once", "50")):
         expect(page.get_by_label(label, exact=True), step).to_have_value(text, timeout=WAIT_MS)
     until = time.monotonic() + WAIT_MS / 1000

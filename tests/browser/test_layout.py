@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections import deque
 from typing import Literal
 
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.pages import SETTLED, WAIT_MS, settle, wear
+from tests.browser.pages import SETTLED, WAIT_MS, ran, settle, wear
 
 pytestmark = pytest.mark.browser
 PAGES = (
@@ -35,6 +36,7 @@ CUT_OFF = """() => [...document.querySelectorAll('.stApp *')].filter(e => {
 
 
 def ready(page: Page) -> None:
+    ran(page)
     page.locator("h1, h2, h3").nth(1).wait_for(timeout=WAIT_MS)
     page.locator(SETTLED).wait_for(timeout=WAIT_MS)
     page.get_by_label("People at once", exact=True).wait_for(timeout=WAIT_MS)
@@ -45,18 +47,19 @@ LOOKS: tuple[tuple[int, Literal["light", "dark"]], ...] = ((400, "light"), (900,
 
 @pytest.mark.parametrize("first", range(len(LOOKS)))
 def test_no_text_is_cut_off(page: Page, base: str, first: int) -> None:
-    """Each page at one width and then made as wide as the others: a third of the pages begins at each."""
+    """Each page at one width and then made as wide as the others; they begin at each in turn."""
     cut = {}
-    looks = (*LOOKS[first:], *LOOKS[:first])
+    looks = deque(LOOKS)
+    looks.rotate(-first)
+    wear(page, *looks[0])
     for name in PAGES[first :: len(LOOKS)]:
-        page.goto("about:blank")
-        wear(page, *looks[0])
         page.goto(f"{base}/{name}?{ASKED}")
         ready(page)
         for width, scheme in looks:
             wear(page, width, scheme)
             if found := page.evaluate(CUT_OFF):
                 cut[name, width] = found
+        looks.rotate(1)  # the next begins as this one ends
     assert cut == {}
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections import deque
 from typing import Literal
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.pages import SETTLED, WAIT_MS, open_page, wear
+from tests.browser.pages import SETTLED, WAIT_MS, open_page, ran, wear
 
 pytestmark = pytest.mark.browser
 PAGES = (
@@ -35,14 +36,15 @@ LOOKS: tuple[tuple[int, Literal["light", "dark"]], ...] = ((400, "dark"), (900, 
 
 @pytest.mark.parametrize("first", range(len(LOOKS)))
 def test_every_page_opens(page: Page, base: str, first: int) -> None:
-    """Each at one width and then made as wide as the others: a third of the pages begins at each."""
+    """Each at one width and then made as wide as the others; they begin at each in turn."""
     errors: list[str] = []
     page.on("pageerror", lambda error: errors.append(str(error)))
-    looks = (*LOOKS[first:], *LOOKS[:first])
+    looks = deque(LOOKS)
+    looks.rotate(-first)
+    wear(page, *looks[0])
     for name in PAGES[first :: len(LOOKS)]:
-        page.goto("about:blank")
-        wear(page, *looks[0])
         page.goto(f"{base}/{name}")
+        ran(page)
         page.locator("h1, h2, h3").nth(1).wait_for(timeout=WAIT_MS)
         page.locator(SETTLED).wait_for(timeout=WAIT_MS)
         for width, scheme in looks:
@@ -51,6 +53,7 @@ def test_every_page_opens(page: Page, base: str, first: int) -> None:
             assert page.get_by_text("Something went wrong").count() == 0, name
             overflow = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
             assert overflow <= 0, f"{name} is wider than {width} px"
+        looks.rotate(1)  # the next begins as this one ends
     assert errors == []
 
 
