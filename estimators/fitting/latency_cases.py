@@ -41,6 +41,7 @@ class FitCase:
     prompt: float
     cached: float
     output: float
+    alike: float
     load: float  # population, batch size or requests per second
 
 
@@ -66,6 +67,7 @@ def make_case(row: Row) -> FitCase | None:
         prompt=prompt,
         cached=w.prompt_tokens - prompt,
         output=float(w.output_tokens),
+        alike=float(row.alike),
         load=float((w.requests_per_second or 1.0) if row.kind == "open_loop" else (w.concurrency or 1.0)),
     )
 
@@ -142,6 +144,7 @@ class CaseBatch:
             prompt=_column(c.prompt for c in cases),
             cached=_column(c.cached for c in cases),
             output=_column(c.output for c in cases),
+            alike=_column(c.alike for c in cases),
         )
         self.load = _column(c.load for c in cases)
         self.standing = {

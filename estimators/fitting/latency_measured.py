@@ -45,7 +45,8 @@ class Row:
     workload: Workload
     batched_tokens: int | None
     running: int | None  # the engine's limit on requests at once, where stated
-    poll_steps: float  # decode steps between looks at the queue of arrivals, where the run set it (SGLang)
+    poll_steps: float  # decode steps between looks at the queue of arrivals, where the run set it; twice what it waits
+    alike: bool  # every request is as long as every other
     ttft_s: float | None
     tpot_s: float | None
     e2e_s: float | None
@@ -150,6 +151,7 @@ def row_of(cells: Mapping[str, str]) -> Row:
         batched_tokens=int(cells["batched_tokens"]) if cells["batched_tokens"] else None,
         running=int(cells["running"]) if cells["running"] else None,
         poll_steps=number(cells["poll_steps"]) or 1.0,
+        alike=cells["alike"] == "1",
         ttft_s=number(cells["ttft_s"]),
         tpot_s=number(cells["tpot_s"]),
         e2e_s=number(cells["e2e_s"]),

@@ -21,8 +21,7 @@ LEAST, LEAST_GROUPS = 40, 3  # rows and groups from which a cell has quantiles o
 LEAST_OF_PATH, LEAST_GROUPS_OF_PATH = 100, 4
 _LOW, _HIGH = 0.10, 0.90
 _SHARE = 0.8
-# A publication of n rows weighs n^0.75; in first-token times, which hang on its client and network, n^0.6.
-_ALIKE, _ALIKE_FIRST = 0.25, 0.4
+_ALIKE = 0.25  # a publication of n rows weighs n^0.75
 _NARROW = 0.5  # least share of the wider side on the narrower one: a cell that erred one way may err the other
 _WIDEST, _NARROWEST = 2.5, 0.77  # bounds on the factor: what few others needed of one another narrows little
 _FEWEST = 2.2  # publications that fewer count as: of less than that no spread between them can be told
@@ -64,7 +63,6 @@ class Pool:
 
     def __init__(self, errors: Sequence[HeldOut]) -> None:
         self.errors = np.array([held.error for held in errors])
-        self.alike = _ALIKE_FIRST if errors[0].cell[1] == "ttft" else _ALIKE
         self.names = sorted({held.publication for held in errors})
         place = {name: number for number, name in enumerate(self.names)}
         self.publications = np.array([place[held.publication] for held in errors], dtype=np.int64)
@@ -88,8 +86,8 @@ class Pool:
                 kept &= own != publication
             counts = np.bincount(own[kept], minlength=len(self.names))
             if counts.any() and _speaks(cell, int(counts.sum()), int(np.count_nonzero(counts))):
-                weights = np.power(counts[own[kept]], -self.alike, dtype=np.float64)
-                made[cell] = _ends(self.errors[members[kept]], weights, counts, _speaking(counts, self.alike))
+                weights = np.power(counts[own[kept]], -_ALIKE, dtype=np.float64)
+                made[cell] = _ends(self.errors[members[kept]], weights, counts, _speaking(counts))
         return _never_narrower(made)
 
     def factor(self, judged: Mapping[int, Sequence[HeldOut]], without: tuple[int, ...] = ()) -> float:
@@ -102,7 +100,7 @@ class Pool:
             table = self.quantiles((*without, publication))
             marks = [_needed(held.error, ends) for held in rows if (ends := _found(table, held.cell)) is not None]
             needed.append(np.array(marks))
-            weights.append(np.full(len(marks), len(rows) ** -self.alike))
+            weights.append(np.full(len(marks), len(rows) ** -_ALIKE))
         if not needed or not sum(map(len, needed)):
             return 1.0
         values, weight = np.concatenate(needed), np.concatenate(weights)
@@ -156,10 +154,10 @@ def _quantile(ordered: Array, weights: Array, share: float) -> float:
     return float(np.interp(share, reached, ordered))
 
 
-def _speaking(counts: Indices, alike: float) -> float:
-    """How many publications of equal weight say as much: (sum w)^2 / sum w^2, w = rows^(1 - alike). Of ten, two of
+def _speaking(counts: Indices) -> float:
+    """How many publications of equal weight say as much: (sum w)^2 / sum w^2, w = rows^0.75. Of ten, two of
     which hold nearly all the rows, little more than two."""
-    weights = np.power(counts[counts > 0], 1.0 - alike, dtype=np.float64)
+    weights = np.power(counts[counts > 0], 1.0 - _ALIKE, dtype=np.float64)
     return float(np.sum(weights) ** 2 / np.sum(weights * weights))
 
 

@@ -66,6 +66,7 @@ FAMILIES: dict[str, Family] = {
         Family(name="request_s", share=False, prior=math.log(8e-3), levels=(*_ENGINE, "class", "serving")),
         Family(name="prompt_token_s", share=False, prior=math.log(1e-6), levels=_ENGINE),
         Family(name="queueing", share=False, prior=math.log(3.0), levels=_ENGINE),
+        Family(name="training", share=False, prior=math.log(0.8), levels=()),
         Family(name="filling", share=True, prior=_logit(0.9), levels=_ENGINE),
     )
 }

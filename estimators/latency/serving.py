@@ -39,6 +39,7 @@ class Request:
     accepted: Number = 1.0  # tokens gained per step of a running request (more than 1 under speculation)
     verified: Number = 1.0  # tokens computed per step of a running request
     drafting: Number = 0.0  # seconds of drafting per step, at this load
+    alike: Number = 0.0  # 1: every request is as long as every other, as in benchmarks and nowhere else
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -203,7 +204,9 @@ class Server:
         burst = 0.5 * (active - 1.0) * service  # all but one ahead, half of them on average
         under_way = 0.5 * mixed * n.minimum(crowd, 1.0)
         backlog = burst * n.maximum(1.0 - 1.0 / n.maximum(crowd, 1.0), _RAMP)
-        queue = under_way + backlog
+        # Requests of one length that start together end together and come again together, however little prompts take.
+        train = request.alike * (self.rates.training * n.log(active) * service + _RAMP * burst)
+        queue = n.maximum(under_way + backlog, train)
         residual = 0.5 * self.scheduler.poll * decode * n.minimum(running * others, 1.0)
         ttft = own + queue + residual + self.front()
         return ttft + output * tpot, ttft, tpot, queue, own, running, mixed, tokens, busy, decode, _RAMP * burst

@@ -51,6 +51,7 @@ class Rates:
     request_s: Number  # front end, per request, seen in TTFT
     prompt_token_s: Number  # host work per prompt token of a step
     queueing: Number  # how much denser arrivals of a closed population bunch than if they were even
+    training: Number  # prompts met, by the logarithm of how many requests of one length follow each other
     filling: Number  # share of the steady throughput an offline run keeps, ramp and tail included
     # Of a generate() loop, from what its libraries do; no served run moves them.
     calls: Number  # launches a product takes

@@ -28,22 +28,22 @@ from estimators.latency.intervals import find_spread, spreads
 
 # Medians without the publication, every publication weighing alike.
 REACHED = {
-    "single stream": 0.119,
-    "static batch": 0.173,
-    "stated concurrency, TPOT": 0.130,
-    "stated concurrency, TTFT": 0.346,
-    "maximum throughput": 0.138,
+    "single stream": 0.122,
+    "static batch": 0.172,
+    "stated concurrency, TPOT": 0.128,
+    "stated concurrency, TTFT": 0.296,
+    "maximum throughput": 0.151,
 }
 # Of rows whose publication was seen, and of rows whose model was not.
 OF_ROWS = {
-    "single stream": (0.062, 0.078),
-    "static batch": (0.096, 0.120),
-    "stated concurrency, TPOT": (0.082, 0.104),
-    "stated concurrency, TTFT": (0.228, 0.300),
-    "maximum throughput": (0.126, 0.137),
+    "single stream": (0.061, 0.083),
+    "static batch": (0.097, 0.123),
+    "stated concurrency, TPOT": (0.079, 0.098),
+    "stated concurrency, TTFT": (0.167, 0.245),
+    "maximum throughput": (0.126, 0.136),
 }
-# Kinds whose ranges hold more of the rows than they say: 86 % of first tokens, under load and of batches.
-ASTRAY = {("concurrency", "ttft"), ("static_batch", "ttft")}
+# Kinds whose ranges hold more of the rows than they say: 88 to 92 %.
+ASTRAY = {("concurrency", "ttft"), ("static_batch", "ttft"), ("static_batch", "tpot")}
 
 
 @pytest.fixture(scope="module")
@@ -137,8 +137,8 @@ def test_what_widens_a_range_comes_from_other_publications() -> None:
 
 def test_publications_speak_by_their_weight_and_not_by_their_number() -> None:
     """Two alike and two of next to no rows are little more than two: (1000 + 1000 + 1 + 1)^2 / 2,000,002 = 2.004."""
-    assert spread._speaking(np.array([10_000, 10_000, 1, 1]), 0.25) == pytest.approx(2.004)
-    assert spread._speaking(np.array([7, 7, 0, 7]), 0.25) == pytest.approx(3.0)
+    assert spread._speaking(np.array([10_000, 10_000, 1, 1])) == pytest.approx(2.004)
+    assert spread._speaking(np.array([7, 7, 0, 7])) == pytest.approx(3.0)
     assert spread._few(2.004) == spread._few(2.2) > spread._few(3.0) == pytest.approx(1.69, abs=0.01)
 
 

@@ -1,5 +1,7 @@
 """A server answers the same whatever it was asked before; how its load swings."""
 
+import math
+from dataclasses import replace
 from unittest.mock import patch
 
 import pytest
@@ -13,11 +15,12 @@ from estimators.workload import EngineSettings
 from tests.latency_cases import LLAMA, ONE_GPU, precision_of, workload
 
 
-def server() -> Server:
+def server(**told: float) -> Server:
     precision, chip, load = precision_of(LLAMA), find_accelerator("H100"), workload(1024, 128)
     memory = estimate_memory(precision, chip, ONE_GPU, load, EngineSettings())
     plan = resolve(precision, chip, ONE_GPU, load, EngineSettings(), memory)
-    return Server(plan.shard, plan.server.rates, plan.scheduler, plan.request, FLOATS)
+    scheduler = replace(plan.scheduler, poll=told.get("poll", 1.0))
+    return Server(plan.shard, plan.server.rates, scheduler, replace(plan.request, alike=told.get("alike", 0.0)), FLOATS)
 
 
 def test_a_server_is_not_changed_by_what_it_is_asked() -> None:
@@ -47,3 +50,19 @@ def test_a_token_swings_with_the_number_running_by_as_much_as_it_hangs_on_it() -
     for power, swing in ((0.1, 0.02050), (0.0, 0.0)):
         with patch.object(Server, "_interference", lambda self, rate, others, n, b, p=power: (0, 0, 0.01 * n**p)):
             assert asked._swing(1.0, 20.0, 0.01 * 20.0**power) == pytest.approx(swing, abs=1e-5)
+
+
+def test_requests_of_one_length_meet_each_other_however_little_prompts_take() -> None:
+    """Eight that end together come together: each waits for 0.8 ln 8 = 1.7 prompts, beside the wave of the start."""
+    alone, among = server(alike=1.0).closed(1.0), server(alike=1.0).closed(8.0)
+    assert alone == server().closed(1.0)
+    assert among.busy < 0.25
+    service = among.mixed_step * 1024 / among.chunk
+    assert (among.queue - among.ramp) / service == pytest.approx(server().rates.training * math.log(8.0), rel=1e-6)
+    assert among.queue > 2.0 * server().closed(8.0).queue
+
+
+def test_a_prompt_that_waits_for_others_to_join_comes_as_many_steps_later() -> None:
+    """`poll` 41: twenty decode steps later than where each step looks at the queue, while others run."""
+    at_once, later = server().closed(4.0), server(poll=41.0).closed(4.0)
+    assert later.ttft - at_once.ttft == pytest.approx(20.0 * later.decode_step, rel=0.1)
