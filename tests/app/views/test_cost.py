@@ -65,7 +65,7 @@ def test_a_week_can_be_drawn_hour_by_hour() -> None:
 
 def test_what_cannot_be_billed_is_said_and_the_rest_of_the_page_stands() -> None:
     page = opened("cost", region="eu-west-1", bill_storage="10", instance="g5.xlarge", bill_people="9" * 9)
-    assert "Enter your own, such as storage:0.1." in page.error[0].value
+    assert "Enter eu-west-1's as your own, such as storage:0.08." in page.error[0].value
     assert "bill_people=999999999" in page.warning[0].value
     assert "What a million tokens cost" in text_of(page)
 
