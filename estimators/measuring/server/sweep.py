@@ -205,11 +205,11 @@ def _measurement(
         kv_usage_share=level.kv_share,
         measured_at=datetime.now(UTC),
         provenance=f"{len(readings)} streamed requests to {shown}",
-        notes=_notes(plan, level, served_prompt),
+        notes=_notes(plan, level, served_prompt, concurrency),
     )
 
 
-def _notes(plan: SweepPlan, level: _Level, served_prompt: int | None) -> tuple[str, ...]:
+def _notes(plan: SweepPlan, level: _Level, served_prompt: int | None, concurrency: int) -> tuple[str, ...]:
     notes = []
     if level.failures:
         notes.append(f"{len(level.failures)} requests failed: {level.failures[0]}")
@@ -219,6 +219,11 @@ def _notes(plan: SweepPlan, level: _Level, served_prompt: int | None) -> tuple[s
         notes.append("The server does not count prompt tokens: a word was taken for a token.")
     if any(reading.output_tokens < plan.output_tokens for reading in level.readings):
         notes.append(f"Some answers ended before the {plan.output_tokens} tokens they were asked for.")
+    if concurrency > 1:
+        notes.append(
+            "Requests of one length end together and come together: their first tokens take up to twice as long as in "
+            "traffic, whose lengths vary and which an estimate is of."
+        )
     if level.own_words:
         notes.append(level.own_words)
     return tuple(notes)

@@ -43,6 +43,7 @@ def test_a_sweep_makes_one_measurement_per_concurrency() -> None:
     assert one.output_tok_per_s.median <= 8 / (0.02 + 7 * 0.005)  # 145 tokens/s is all this pace allows
     assert four.output_tok_per_s.median > 1.5 * one.output_tok_per_s.median
     assert manners.most_concurrent == 4
+    assert [any("one length" in note for note in found.notes) for found in (one, four)] == [False, True]
     assert one.kv_usage_share == pytest.approx(0.4)
     assert told[-1] == (1.0, "done")
 
