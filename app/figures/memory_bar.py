@@ -5,6 +5,8 @@ It is drawn again at every change of an input: plotly took a third of the time u
 
 from __future__ import annotations
 
+import math
+
 from app.figures.base import BLUE, GREEN, ORANGE, PINK
 from app.format import GIB, gib, significant
 from app.text import in_html
@@ -51,8 +53,8 @@ def _axis(widest: float) -> str:
 
 def tick_step(widest: float) -> float:
     """1, 2 or 5 times a power of ten, so that at most `MOST_TICKS` of it and 0 lie within `widest`."""
-    steps = (factor * 10.0**power for power in range(-3, 6) for factor in (1, 2, 5))
-    return next(step for step in steps if widest / step < MOST_TICKS)
+    least = 10.0 ** math.floor(math.log10(widest / MOST_TICKS))
+    return next(step for factor in (1, 2, 5, 10) if widest / (step := factor * least) < MOST_TICKS)
 
 
 def _percent(part: float, whole: float) -> str:

@@ -46,7 +46,15 @@ def test_every_part_is_said_beside_it_and_read_out_with_its_size() -> None:
     assert "axis" not in card
 
 
-@pytest.mark.parametrize(("widest", "step"), [(20.9, 5), (9.9, 2), (0.5, 0.1), (180, 50), (6, 2), (1.2e5, 5e4)])
+def test_a_load_beyond_every_machine_is_drawn_too() -> None:
+    """A million requests of 33,768 tokens: 3.9 million GiB."""
+    bar = memory_bar(memory(concurrency=1_000_000, prompt=32_768, output=1_000), said="")
+    assert "1e+06 GiB" in bar
+
+
+@pytest.mark.parametrize(
+    ("widest", "step"), [(20.9, 5), (9.9, 2), (0.5, 0.1), (180, 50), (6, 2), (1.2e5, 5e4), (4e6, 1e6), (1e12, 2e11)]
+)
 def test_an_axis_has_a_few_round_ticks(widest: float, step: float) -> None:
     assert tick_step(widest) == pytest.approx(step)
     assert widest / step < MOST_TICKS
