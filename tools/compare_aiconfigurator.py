@@ -208,7 +208,7 @@ def _reason(error: BaseException) -> str:
         return "memory"
     if isinstance(error, NO_DATA):
         return "data"
-    return _reason(error.__cause__) if error.__cause__ else "layout"
+    return _reason(error.__cause__) if error.__cause__ else "other"
 
 
 def _at(mode: str, row: Row, asked: Mapping[str, Any], database: str) -> dict[str, object]:
@@ -307,12 +307,14 @@ def main() -> None:
     logging.disable(logging.CRITICAL)
     yaml.SafeLoader = yaml.CSafeLoader  # it reads its indices anew for every question
     counted: Counter[object] = Counter()
-    with OUT.open("w", encoding="utf-8", newline="") as file:
+    half = OUT.with_suffix(".part")  # a run that is stopped leaves the table as it was
+    with half.open("w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
         writer.writeheader()
         for answer in answers():
             writer.writerow(answer)
             counted[answer.get("refused") or answer["database"]] += 1
+    half.replace(OUT)
     print(*(f"{count:,} {name}" for name, count in counted.most_common()), sep=", ")
 
 
