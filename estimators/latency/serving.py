@@ -11,6 +11,7 @@ from estimators.latency.sharding import Shard
 from estimators.latency.step import Rates, Step
 
 _ITERATIONS = 40
+_MISSED = 1e-3  # by which a search that ended may miss N; beyond it there is no rate that meets N
 _LOWEST = math.log(1e-3)  # of the fastest rate, where a search begins
 _LEAST_KEPT = 0.1  # weight of an end that stays though the last guess did not come nearer
 _BUSIEST = 0.97  # share of time prefill can take: running requests still move, and a queue stays finite
@@ -164,6 +165,12 @@ class Server:
             done = done | n.settled(found, high - low)  # each stays where one solved alone would have stopped
             if n.all(done):
                 break
+        jumped = (
+            found > _MISSED
+        )  # a prompt shares its steps or does not: where X R(X) jumps past N, fewer are under way
+        if n.any(jumped):
+            rate = n.where(jumped, n.exp(low), rate)
+            state = self._at_rate(rate, others, active, full)
         return self._closed(rate, state, population, active)
 
     def closed_near(self, population: Number, rate: Number) -> Steady:

@@ -66,3 +66,15 @@ def test_a_prompt_that_waits_for_others_to_join_comes_as_many_steps_later() -> N
     """`poll` 41: twenty decode steps later than where each step looks at the queue, while others run."""
     at_once, later = server().closed(4.0), server(poll=41.0).closed(4.0)
     assert later.ttft - at_once.ttft == pytest.approx(20.0 * later.decode_step, rel=0.1)
+
+
+def test_where_the_load_jumps_past_what_was_asked_for_the_rest_waits() -> None:
+    """Two prompts of 200,000 tokens over four stages: no rate has two requests under way, since a prompt that shares its
+    steps takes longer at once. As many are counted as there are."""
+    base = server()
+    scheduler = replace(base.scheduler, chunk=2_048.0, mixes=0.0)
+    request = replace(base.request, prompt=200_000.0, output=1_024.0, accepted=2.2)
+    jumping = Server(replace(base.shard, stages=4.0), base.rates, scheduler, request, FLOATS)
+    for population in (2.0, 3.0, 5.0, 9.0):
+        state = jumping.closed(population)
+        assert state.requests_per_s * state.e2e == pytest.approx(population, rel=1e-2)
