@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -146,6 +146,7 @@ class CaseBatch:
             output=_column(c.output for c in cases),
             alike=_column(c.alike for c in cases),
         )
+        self.asked = replace(self.request, alike=0.0)  # as an estimate is asked for: nobody says that lengths are alike
         self.load = _column(c.load for c in cases)
         self.standing = {
             key: _column(c.context.standing.families.get(key, FAMILIES[key[0]].prior) for c in cases)
@@ -155,10 +156,15 @@ class CaseBatch:
             name: _column(c.context.standing.fixed[name] for c in cases) for name in cases[0].context.standing.fixed
         }
 
-    def predict(self, eta: Mapping[tuple[str, int | None], Array], near: Array | None = None) -> dict[str, Array]:
-        """log of TTFT, TPOT, end to end and requests/s of every case; `near`: the steady rates of a case next to it."""
+    def predict(
+        self, eta: Mapping[tuple[str, int | None], Array], near: Array | None = None, *, asked: bool = False
+    ) -> dict[str, Array]:
+        """log of TTFT, TPOT, end to end and requests/s of every case; `near`: the steady rates of a case next to it.
+
+        `asked`: as an estimate answers, which takes lengths to vary; else as the case was run.
+        """
         rates = rates_of({key: link(key[0], self.standing[key] + value) for key, value in eta.items()}, self.fixed)
-        server = Server(self.shard, rates, self.scheduler, self.request, ARRAYS)
+        server = Server(self.shard, rates, self.scheduler, self.asked if asked else self.request, ARRAYS)
         state = self._solve(server, near)
         requests = state.requests_per_s
         if near is None:

@@ -116,24 +116,23 @@ def left_out(problem: FitProblem, theta: Array, key: Callable[[FitCase], Hashabl
     for members, aim in zip(groups.values(), folds, strict=True):
         rest = weight.copy()
         rest[members] = 0.0
-        fold, at_fold = _toward(problem, theta, f, aim, rest)
+        fold = _toward(problem, theta, f, aim, rest)
         if len(members) > len(problem.y) // 50:
             again, jacobian_again = problem.linearise(fold)
             aim = problem.solve(fold, again, jacobian_again, rest)
-            fold, at_fold = _toward(problem, fold, again, aim, rest)
-        predicted[members] = at_fold[members]
+            fold = _toward(problem, fold, again, aim, rest)
+        predicted[members] = problem.predict(fold, asked=True)[members]
     return predicted
 
 
-def _toward(problem: FitProblem, start: Array, at_start: Array, aim: Array, weight: Array) -> tuple[Array, Array]:
-    """(effects, what they predict) as far towards `aim` as the loss falls: a linear step may go too far."""
+def _toward(problem: FitProblem, start: Array, at_start: Array, aim: Array, weight: Array) -> Array:
+    """Effects as far towards `aim` as the loss falls: a linear step may go too far."""
     least = problem.loss(start, at_start, weight)
     for share in (1.0, 0.6, 0.3):
         point = start + share * (aim - start)
-        predicted = problem.predict(point)
-        if problem.loss(point, predicted, weight) < least:
-            return point, predicted
-    return start, at_start
+        if problem.loss(point, problem.predict(point), weight) < least:
+            return point
+    return start
 
 
 def main() -> None:
@@ -159,7 +158,7 @@ def main() -> None:
         ],
     )
     _write_evidence(cases, today)
-    predicted = {"fit": problem.predict(theta)}
+    predicted = {"fit": problem.predict(theta, asked=True)}
     for name, key in LEFT_OUT.items():
         predicted[f"without_{name}"] = left_out(problem, theta, key, weight)
         print(f"without its {name}: {time.monotonic() - begun:.0f} s")

@@ -158,10 +158,11 @@ class FitProblem:
             if len(pairs):
                 out[pairs[:, 0]] = predicted[metric][pairs[:, 1]]
 
-    def predict(self, theta: Array) -> Array:
+    def predict(self, theta: Array, *, asked: bool = False) -> Array:
+        """Log of every figure; `asked`: as an estimate answers, which is told less than a run's note may say."""
         out = np.zeros(len(self.y))
         for b, eta in enumerate(self._etas(theta)):
-            self._gather(b, self.benches[b].predict(eta), out)
+            self._gather(b, self.benches[b].predict(eta, asked=asked), out)
         return out
 
     def linearise(self, theta: Array) -> tuple[Array, Array]:

@@ -28,22 +28,22 @@ from estimators.latency.intervals import find_spread, spreads
 
 # Medians without the publication, every publication weighing alike.
 REACHED = {
-    "single stream": 0.122,
-    "static batch": 0.172,
-    "stated concurrency, TPOT": 0.128,
-    "stated concurrency, TTFT": 0.296,
-    "maximum throughput": 0.151,
+    "single stream": 0.120,
+    "static batch": 0.170,
+    "stated concurrency, TPOT": 0.125,
+    "stated concurrency, TTFT": 0.333,
+    "maximum throughput": 0.144,
 }
 # Of rows whose publication was seen, and of rows whose model was not.
 OF_ROWS = {
-    "single stream": (0.061, 0.083),
-    "static batch": (0.097, 0.123),
-    "stated concurrency, TPOT": (0.079, 0.098),
-    "stated concurrency, TTFT": (0.167, 0.245),
-    "maximum throughput": (0.126, 0.136),
+    "single stream": (0.060, 0.082),
+    "static batch": (0.097, 0.126),
+    "stated concurrency, TPOT": (0.080, 0.098),
+    "stated concurrency, TTFT": (0.191, 0.283),
+    "maximum throughput": (0.127, 0.140),
 }
-# Kinds whose ranges hold more of the rows than they say: 88 to 92 %.
-ASTRAY = {("concurrency", "ttft"), ("static_batch", "ttft"), ("static_batch", "tpot")}
+# Kinds whose ranges hold more of the rows than they say: 92 % (75 with publications alike) and 85.4.
+ASTRAY = {("concurrency", "ttft"), ("static_batch", "tpot")}
 
 
 @pytest.fixture(scope="module")
@@ -135,6 +135,13 @@ def test_what_widens_a_range_comes_from_other_publications() -> None:
     assert pool.spreads(own, (0,)) == worse.spreads(worse.by_publication(errors), (0,))
 
 
+def test_no_kind_needs_widening_and_all_are_narrowed_by_the_same() -> None:
+    """What publications needed of one another is less than the quantiles of few have it: the bound is what counts."""
+    for family, errors in spread._families(held_out.held_out()).items():
+        pool = spread.Pool(errors)
+        assert pool.factor(pool.by_publication(errors)) == spread._NARROWEST, family
+
+
 def test_publications_speak_by_their_weight_and_not_by_their_number() -> None:
     """Two alike and two of next to no rows are little more than two: (1000 + 1000 + 1 + 1)^2 / 2,000,002 = 2.004."""
     assert spread._speaking(np.array([10_000, 10_000, 1, 1])) == pytest.approx(2.004)
@@ -185,7 +192,7 @@ def test_committed_constants_reproduce_the_committed_table() -> None:
             )
             for name, slot in PREDICTORS
         }
-        predicted = CaseBatch(kind, cases).predict(eta)
+        predicted = CaseBatch(kind, cases).predict(eta, asked=True)
         for metric in ("tpot", "e2e", "throughput"):
             for case, value in zip(cases, predicted[metric], strict=True):
                 if (case.row.id, metric) in table:
