@@ -1,4 +1,4 @@
-"""Response headers: who may frame the page, and what the page may load. Pure ASGI."""
+"""Response headers: who may frame the page, what the page may load, and where its cookies go. Pure ASGI."""
 
 from __future__ import annotations
 
@@ -68,8 +68,16 @@ def content_security_policy(ancestors: str, host: bytes = b"") -> str:
     )
 
 
+def _over_tls_alone(name: bytes, value: bytes) -> tuple[bytes, bytes]:
+    """A header of a response; where it sets a cookie, one that is sent over TLS alone."""
+    if name.lower() != b"set-cookie" or b"secure" in (part.strip().lower() for part in value.split(b";")):
+        return name, value
+    return name, value + b"; Secure"
+
+
 class SecurityHeaders:
-    """Adds the headers to every HTTP response."""
+    """Adds the headers to every HTTP response, and `Secure` to each cookie of one over TLS: Streamlit's have it only
+    where it ends TLS itself."""
 
     def __init__(self, app: ASGIApp, *, ancestors: str) -> None:
         self.app = app
@@ -90,8 +98,11 @@ class SecurityHeaders:
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
+                headers = list(message.get("headers", []))
+                if scope["scheme"] == "https":
+                    headers = [_over_tls_alone(name, value) for name, value in headers]
                 own = (b"content-security-policy", policy.encode("ascii"))
-                message["headers"] = [*message.get("headers", []), own, *self._added]
+                message["headers"] = [*headers, own, *self._added]
             await send(message)
 
         await self.app(scope, receive, send_with_headers)

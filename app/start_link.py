@@ -37,7 +37,6 @@ class StartLink:
         page = f"./{quote(scope['path'].rsplit('/', 1)[-1])}"  # relative, so that it leads nowhere else
         headers = [(b"location", f"{page}{'?' if rest else ''}{rest}".encode()), (b"cache-control", b"no-store")]
         if is_local(self._address() or "") and token_matches(given[-1]):
-            secure = "; Secure" if scope["scheme"] == "https" else ""
-            headers.append((b"set-cookie", f"{TICKET}={ticket()}; Path=/; HttpOnly; SameSite=Strict{secure}".encode()))
+            headers.append((b"set-cookie", f"{TICKET}={ticket()}; Path=/; HttpOnly; SameSite=Strict".encode()))
         await send({"type": "http.response.start", "status": 303, "headers": headers})
         await send({"type": "http.response.body", "body": b""})

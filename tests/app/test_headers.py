@@ -53,27 +53,38 @@ def test_a_host_that_is_no_name_reaches_no_header(host: bytes) -> None:
     assert "connect-src 'self'; " in content_security_policy("'self'", host)
 
 
-def test_headers_are_added_and_cookies_are_left_to_who_sets_them() -> None:
+def answered(scheme: str, *cookies: bytes) -> list[tuple[bytes, bytes]]:
+    """The headers of a reply that sets these cookies."""
+
     async def inner(scope: Any, receive: Any, send: Any) -> None:
-        await send(
-            {
-                "type": "http.response.start",
-                "status": 200,
-                "headers": [(b"set-cookie", b"_streamlit_xsrf=1"), (b"x-kept", b"1")],
-            }
-        )
+        own = [(b"set-cookie", cookie) for cookie in cookies]
+        await send({"type": "http.response.start", "status": 200, "headers": own})
 
     sent: list[dict[str, Any]] = []
 
     async def send(message: dict[str, Any]) -> None:
         sent.append(message)
 
-    asked = {"type": "http", "headers": [(b"host", b"localhost:8501")]}
+    asked = {"type": "http", "scheme": scheme, "headers": [(b"host", b"localhost:8501")]}
     run = SecurityHeaders(inner, ancestors="'self'")(asked, None, send)  # type: ignore[arg-type]
     with pytest.raises(StopIteration):  # nothing in it waits, so one step runs it to its end without an event loop
         run.send(None)
-    headers = sent[0]["headers"]
+    headers: list[tuple[bytes, bytes]] = sent[0]["headers"]
+    return headers
+
+
+def test_headers_are_added_and_cookies_are_left_to_who_sets_them() -> None:
+    headers = answered("http", b"_streamlit_xsrf=1")
     assert (b"set-cookie", b"_streamlit_xsrf=1") in headers  # sign-in needs it
     assert b"frame-ancestors 'self'" in dict(headers)[b"content-security-policy"]
     assert b"ws://localhost:8501 " in dict(headers)[b"content-security-policy"]
     assert dict(headers)[b"x-content-type-options"] == b"nosniff"
+
+
+def test_every_cookie_of_tls_is_sent_over_tls_alone() -> None:
+    headers = answered("https", b"_streamlit_xsrf=1; Path=/", b"session=secure; httponly", b"own=1; path=/; secure")
+    assert [value for name, value in headers if name == b"set-cookie"] == [
+        b"_streamlit_xsrf=1; Path=/; Secure",
+        b"session=secure; httponly; Secure",
+        b"own=1; path=/; secure",
+    ]
