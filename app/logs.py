@@ -16,7 +16,7 @@ from app.text import plain
 
 LOGS = "RIGHTSIZE_LOGS"
 _APP = Path(__file__).parent
-_BOXES = ("runtime", "state", "session_state.py")
+_STATE = ("runtime", "state")  # Streamlit's folder of what boxes hold
 # Streamlit's own record of a page's error; `report` in app/server.py is told of each as well.
 _TWICE = ("streamlit.error_util", "Uncaught app execution")
 
@@ -67,11 +67,13 @@ def value_unread(error: BaseException) -> str:
     """Where a page failed of what a box holds, of the browser's own: " of a box of app/views/inputs.py:266, in
     session_state.py:312". Nothing where it failed of anything else.
 
-    Streamlit makes values of what was sent in its session_state.py, before a page's script and in the midst of it.
+    Streamlit makes values of what was sent in its session_state.py, before a page's script and in the midst of it; what
+    a page asks of `st.session_state` itself passes through session_state_proxy.py, and is the page's own mistake.
     """
     frames = [(Path(frame.filename), frame.lineno) for frame in traceback.extract_tb(error.__traceback__)]
     ours = max((i for i, (file, _) in enumerate(frames) if file.is_relative_to(_APP)), default=-1)
-    if not any(file.parts[-3:] == _BOXES for file, _ in frames[ours + 1 :]):
+    state = {file.name for file, _ in frames[ours + 1 :] if file.parts[-3:-1] == _STATE}
+    if "session_state.py" not in state or "session_state_proxy.py" in state:
         return ""
     (file, line), (deepest, at) = frames[ours], frames[-1]
     box = f" of {file.relative_to(_APP.parent).as_posix()}:{line}" if ours >= 0 else ""

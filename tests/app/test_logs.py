@@ -9,6 +9,7 @@ import logging
 import pytest
 import streamlit as st
 from streamlit.errors import StreamlitAPIException
+from streamlit.testing.v1 import AppTest
 
 from app.logs import set_up_logs, value_unread
 
@@ -72,11 +73,28 @@ def test_a_page_that_fails_by_itself_is_logged_once_and_whole(
     monkeypatch.setattr(streamlits, "handlers", [logging.StreamHandler(written)])
     monkeypatch.setattr(streamlits, "filters", [])
     set_up_logs(None)
-    for act in (lambda: 1 / 0, lambda: st.slider("x", min_value="one")):  # the page's own mistakes
-        with pytest.raises((ArithmeticError, StreamlitAPIException)) as failed:
+    own_mistakes = (lambda: 1 / 0, lambda: st.slider("x", min_value="one"), lambda: st.session_state["never_set"])
+    for act in own_mistakes:
+        with pytest.raises((ArithmeticError, StreamlitAPIException, KeyError)) as failed:
             act()
         assert value_unread(failed.value) == ""
         streamlits.error("Uncaught app execution", exc_info=failed.value)
     assert written.getvalue() == ""
     streamlits.error("on_script_error handler raised an exception")
     assert written.getvalue() == "on_script_error handler raised an exception\n"
+
+
+def test_a_page_that_sets_what_is_drawn_made_a_mistake_of_its_own() -> None:
+    def page() -> None:
+        import streamlit as st
+        from streamlit.errors import StreamlitWidgetAlreadyInstantiatedError
+
+        from app.logs import value_unread
+
+        st.text_input("Name", key="name")
+        try:
+            st.session_state["name"] = "too late"
+        except StreamlitWidgetAlreadyInstantiatedError as error:
+            st.text(repr(value_unread(error)))
+
+    assert [text.value for text in AppTest.from_function(page).run(timeout=30).text] == ["''"]
