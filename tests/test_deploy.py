@@ -84,6 +84,15 @@ def test_names_are_those_of_the_release(chart: Any, name: str, whole: str) -> No
 
 
 @pytest.mark.parametrize(
+    ("values", "is_said"),
+    [({}, False), (SEVERAL, True), (SEVERAL | {"environment": {"FORWARDED_ALLOW_IPS": "10.244.0.0/16"}}, False)],
+)
+def test_who_sets_up_an_ingress_is_told_to_name_it(chart: Any, values: dict[str, Any], is_said: bool) -> None:
+    (notes,) = (text for path, text in chart.render(values, name="mine").items() if path.endswith("NOTES.txt"))
+    assert ("FORWARDED_ALLOW_IPS" in notes) is is_said
+
+
+@pytest.mark.parametrize(
     ("values", "said"),
     [
         ({"replicas": 2}, "databaseSecret"),
@@ -108,6 +117,7 @@ def test_compose_starts_the_dashboard_on_its_database(monkeypatch: pytest.Monkey
         url.username,
         url.database,
     )
+    assert dashboard["environment"]["FORWARDED_ALLOW_IPS"] == "${FORWARDED_ALLOW_IPS:-127.0.0.1}"  # as without it
     assert dashboard["depends_on"] == {"database": {"condition": "service_healthy"}}
     assert dashboard["ports"] == ["127.0.0.1:${PORT:-8501}:8501"]
     mounted = {volume.split(":")[0] for service in file["services"].values() for volume in service["volumes"]}
