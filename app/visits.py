@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import re
 from collections import Counter
-from ipaddress import IPv6Address, ip_address
+from ipaddress import IPv6Address, IPv6Network, ip_address
 
 from starlette.responses import HTMLResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -26,6 +26,7 @@ SAID_OF_ADDRESS = "As many people as this dashboard takes from one address are o
 _FROM = {SAID: 1.0, SAID_OF_ADDRESS: SHORT}  # part of all visits that are open when a sentence is said
 AGAIN_S = 30  # after which a program may ask again
 _STREAM = "/_stcore/stream"
+_HOME_BITS = 56  # of IPv6, what providers usually give a home; who has a /48 has 256 of these
 
 log = logging.getLogger("rightsize")
 
@@ -41,9 +42,9 @@ def most_visits(configured: str | None) -> int:
 
 
 def address_of(scope: Scope) -> str | None:
-    """Whom a connection counts for: an IPv4 address, or the 64 bits of an IPv6 address that one subscriber has.
+    """Whom a connection counts for: an IPv4 address, or the /56 of an IPv6 address, written as its first one.
 
-    None where it has none, as by a socket of the file system.
+    Who has a shorter prefix counts as several. None where it has none, as by a socket of the file system.
     """
     said = (scope.get("client") or (None,))[0]
     try:
@@ -52,7 +53,7 @@ def address_of(scope: Scope) -> str | None:
         return said
     if not isinstance(address, IPv6Address):
         return str(address)
-    return str(address.ipv4_mapped or IPv6Address(int(address) >> 64 << 64))
+    return str(address.ipv4_mapped or IPv6Network((address, _HOME_BITS), strict=False).network_address)
 
 
 class VisitGate:

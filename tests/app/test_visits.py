@@ -106,13 +106,14 @@ def test_an_office_of_one_address_is_told_so_on_the_page_too() -> None:
     [
         (("203.0.113.9", 5), "203.0.113.9"),
         (("::ffff:203.0.113.9", 5), "203.0.113.9"),
-        (("2001:db8:1:2:3:4:5:6", 5), "2001:db8:1:2::"),
-        (("2001:db8:1:2::", 5), "2001:db8:1:2::"),
+        (("2001:db8:1:12ab:3:4:5:6", 5), "2001:db8:1:1200::"),
+        (("2001:db8:1:12ff::", 5), "2001:db8:1:1200::"),
+        (("2001:db8:1:1300::", 5), "2001:db8:1:1300::"),  # of the same /48: this one is another's for all we know
         (("unknown", 0), "unknown"),
         (None, None),
     ],
 )
-def test_a_subscribers_addresses_are_one(client: tuple[str, int] | None, counted: str | None) -> None:
+def test_the_addresses_of_a_home_are_one(client: tuple[str, int] | None, counted: str | None) -> None:
     assert address_of({"type": "websocket", "client": client}) == counted
 
 
