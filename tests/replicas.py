@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
 import random
 import shutil
 import subprocess
@@ -94,8 +95,10 @@ def nginx(folder: Path, port: int, behind: Sequence[int]) -> Iterator[Edge]:
     paths = "".join(
         f"{name}_temp_path {folder}/{name};" for name in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
     )
+    # Its workers would be nobody, who may not write into a folder of root's: long answers would be cut.
+    user = "user root;" if os.geteuid() == 0 else ""
     (folder / "nginx.conf").write_text(
-        f"pid {folder}/pid; error_log {folder}/error.log; daemon off; worker_processes 1;"
+        f"{user} pid {folder}/pid; error_log {folder}/error.log; daemon off; worker_processes 1;"
         f"events {{}} http {{ access_log off; {paths} {site} }}",
         encoding="utf-8",
     )
