@@ -172,12 +172,12 @@ def _usage(extras: Extras, region: str, line: str, label: str, amount: Decimal) 
         return BillLine(label=label, usd=amount * own, formula=formula, source=ENTERED), amount * own
     bands = bands_of(line, region)
     if not bands:
-        known = bands_of(line, USUAL_REGION)[0]
+        usual = bands_of(line, USUAL_REGION)
+        usd, first = f"{usual[0].usd.normalize():f}", f" for the first {usual[1].from_amount:,f}" if usual[1:] else ""
         raise Refusal(
-            f"No rate of {label.lower()} is known for {region}: the one that is, ${known.usd.normalize():f} a "
-            f"{known.unit}, is {USUAL_REGION}'s.",
+            f"No rate of {label.lower()} is known for {region}: {USUAL_REGION}'s is ${usd} a {usual[0].unit}{first}.",
             field="bill_rates",
-            remedy=f"Enter {region}'s as your own, such as {line}:{known.usd.normalize():f}.",
+            remedy=f"Enter {region}'s as your own, such as {line}:{usd}.",
         )
     full = banded_usd(bands, amount)
     off = f", less {extras.percent_off.normalize():f} % entered" if extras.percent_off else ""

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from estimators.provenance import Refusal
-from pricing.bill import Bill, Extras, monthly_bill, token_prices
+from pricing.bill import CONTROL_PLANES, OWN_RATES, Bill, Extras, monthly_bill, token_prices
+from pricing.bill_rates import USUAL_REGION, bands_of
 from pricing.hours import Scaling, always, business_hours
 from pricing.offers import Offer, PurchaseOption
 from tests.pricing.test_cost import offer
@@ -148,11 +149,19 @@ def test_where_no_rate_is_known_one_is_asked_for_and_the_known_regions_is_named(
     with pytest.raises(Refusal) as refused:
         billed(Extras(storage_gb=Decimal(200)), price=abroad)
     assert str(refused.value) == (
-        "No rate of storage is known for ap-south-1: the one that is, $0.08 a GB-month, is us-east-1's. "
+        "No rate of storage is known for ap-south-1: us-east-1's is $0.08 a GB-month. "
         "Enter ap-south-1's as your own, such as storage:0.08."
     )
+    with pytest.raises(Refusal, match=r"us-east-1's is \$0\.09 a GB for the first 10,240\. Enter"):
+        billed(Extras(transfer_gb=Decimal(200)), price=abroad)
     with_rate = Extras(storage_gb=Decimal(200), own_rates={"storage": Decimal("0.1")})
     assert lines_of(billed(with_rate, price=abroad))["Storage"] == 20
+
+
+@pytest.mark.parametrize("line", [*CONTROL_PLANES, *OWN_RATES])
+def test_every_line_of_aws_has_a_rate_to_go_by(line: str) -> None:
+    """Which is named where the region's own is not known."""
+    assert bands_of(line, USUAL_REGION)
 
 
 @pytest.mark.parametrize(
