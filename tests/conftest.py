@@ -27,5 +27,6 @@ def closed_world(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("HF_HUB_DISABLE_TELEMETRY", "1")
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     monkeypatch.setenv("RIGHTSIZE_DATA", str(tmp_path / "data"))
-    for name in ("DATABASE_URL", "HF_TOKEN", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"):
+    aws = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE")
+    for name in ("DATABASE_URL", "FORWARDED_ALLOW_IPS", "HF_TOKEN", *aws):
         monkeypatch.delenv(name, raising=False)

@@ -16,13 +16,15 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route, WebSocketRoute
 from starlette.testclient import TestClient
+from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
 from app.visits import SAID, SAID_OF_ADDRESS, USUAL, VisitGate, address_of, most_visits
 from estimators.provenance import Refusal
-from tests.browser.conftest import free_port
+from tests.browser.conftest import can_send_from, free_port
 
 
 async def stream(socket: WebSocket) -> None:
@@ -51,10 +53,11 @@ def twenty() -> Iterator[int]:
     """The port of a server that takes twenty visits, and trusts what 127.0.0.1 forwards, as uvicorn does by itself."""
     port = free_port()
     server = uvicorn.Server(uvicorn.Config(gated(20), port=port, log_config=None, ws="websockets-sansio"))
-    thread = threading.Thread(target=server.run)
+    thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
-    while not server.started:
+    while thread.is_alive() and not server.started:
         time.sleep(0.01)
+    assert server.started
     yield port
     server.should_exit = True
     thread.join()
@@ -74,6 +77,7 @@ def takes(port: int, peer: str = "127.0.0.1", forwarded: str = "") -> bool:
         return False
 
 
+@pytest.mark.skipif(not can_send_from("127.0.0.2", "127.0.0.3"), reason="one loopback address on this system")
 def test_one_address_cannot_take_what_is_left_for_others(twenty: int, caplog: pytest.LogCaptureFixture) -> None:
     """Of twenty visits, fifteen may be one address's; then it gets none, and each other address may have three."""
     with caplog.at_level(logging.WARNING), ExitStack() as stack:
@@ -99,6 +103,25 @@ def test_an_office_of_one_address_is_told_so_on_the_page_too() -> None:
         assert SAID_OF_ADDRESS in client.get("/").text
         other = TestClient(client.app, client=("203.0.113.10", 1))
         assert other.get("/").text == "here"
+
+
+@pytest.mark.parametrize(
+    ("trusted", "counted"),
+    [
+        ("10.244.0.0/16", "203.0.113.9"),
+        ("192.0.2.1, 10.244.0.0/16", "203.0.113.9"),
+        ("127.0.0.1", "10.244.3.7"),
+        ("*", "198.51.100.1"),
+    ],
+)
+def test_proxies_are_named_by_network_too(trusted: str, counted: str) -> None:
+    """As README.md says; the first address is one that the visitor wrote himself."""
+
+    async def told(scope: Scope, receive: Receive, send: Send) -> None:
+        await PlainTextResponse(address_of(scope) or "")(scope, receive, send)
+
+    client = TestClient(ProxyHeadersMiddleware(told, trusted), client=("10.244.3.7", 1))  # type: ignore[arg-type]
+    assert client.get("/", headers={"X-Forwarded-For": "198.51.100.1, 203.0.113.9"}).text == counted
 
 
 @pytest.mark.parametrize(

@@ -36,6 +36,16 @@ def free_port() -> int:
         return port
 
 
+def can_send_from(*addresses: str) -> bool:
+    """Whether these are this machine's: Linux has all of 127.0.0.0/8, others what was added."""
+    with contextlib.suppress(OSError):
+        for address in addresses:
+            with socket.socket() as probe:
+                probe.bind((address, 0))
+        return True
+    return False
+
+
 def wait_until_healthy(base: str, process: subprocess.Popen[bytes], seconds: float = 60) -> None:
     end = time.monotonic() + seconds
     while time.monotonic() < end:
@@ -59,7 +69,7 @@ def dashboard(
     port = port or free_port()
     base = f"http://127.0.0.1:{port}{path}"
     env = {
-        **{k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "HF_"))},
+        **{k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "FORWARDED_", "HF_"))},
         "HF_HUB_OFFLINE": "1",
         "AWS_EC2_METADATA_DISABLED": "true",
         "RIGHTSIZE_DATA": str(folder / "data"),
