@@ -85,7 +85,8 @@ def nginx(folder: Path, port: int, behind: Sequence[int]) -> Iterator[Edge]:
     site = (ROOT / "docs" / "nginx.conf").read_text(encoding="utf-8")
     for written, used in (
         ("127.0.0.1:8500", f"127.0.0.1:{port}"),
-        ("443 ssl", f"127.0.0.1:{edge.tls_port} ssl"),
+        ("listen 443 ssl;", f"listen 127.0.0.1:{edge.tls_port} ssl;"),
+        ("listen [::]:443 ssl;", ""),
         ("/etc/nginx/rightsize", f"{folder}/edge"),
         *zip(("127.0.0.1:8501", "127.0.0.1:8502"), (f"127.0.0.1:{number}" for number in behind), strict=True),
     ):
