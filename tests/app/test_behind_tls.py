@@ -13,7 +13,7 @@ import pytest
 from websockets.exceptions import InvalidStatus
 
 from estimators.measuring.jobs.authority import SWITCH, TICKET, TOKEN
-from tests.browser.conftest import dashboard, free_port
+from tests.browser.conftest import can_send_from, dashboard, free_port
 from tests.replicas import NAME, NEEDS_NGINX, Edge, nginx
 from tests.visitor import Visitor
 
@@ -42,6 +42,7 @@ class Site:
 
     edge: Edge
     tls: ssl.SSLContext
+    behind: int  # the port of the dashboard itself
 
     @property
     def base(self) -> str:
@@ -71,7 +72,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     port, folder = free_port(), tmp_path_factory.mktemp("tls")
     settings = {"RIGHTSIZE_HOSTS": NAME, "RIGHTSIZE_FRAME_ANCESTORS": PORTAL, SWITCH: "1", TOKEN: SECRET}
     with dashboard(folder, port, **settings), nginx(folder, free_port(), (port, port)) as edge:
-        yield Site(edge, ssl.create_default_context(cafile=edge.certificate))
+        yield Site(edge, ssl.create_default_context(cafile=edge.certificate), port)
 
 
 def test_the_page_and_what_it_may_load(site: Site) -> None:
@@ -118,7 +119,16 @@ def test_cookies_of_tls_are_sent_over_tls_alone(site: Site, tls: bool) -> None:
         assert ("Secure" in attributes) is tls
 
 
-def test_what_another_peer_says_of_its_scheme_is_not_believed(site: Site) -> None:
+def test_what_a_visitor_says_of_the_scheme_is_not_passed_on(site: Site) -> None:
     """nginx says what it saw itself, whatever was written before it."""
     reply = site.ask(f"/measure?token={SECRET}", tls=False, X_Forwarded_Proto="https")
     assert "Secure" not in reply.cookie(TICKET)[1]
+
+
+@pytest.mark.skipif(not can_send_from("127.0.0.2"), reason="one loopback address on this system")
+@pytest.mark.parametrize(("peer", "is_believed"), [("127.0.0.1", True), ("127.0.0.2", False)])
+def test_what_another_peer_says_of_the_scheme_is_not_believed(site: Site, peer: str, is_believed: bool) -> None:
+    link = http.client.HTTPConnection("127.0.0.1", site.behind, timeout=30, source_address=(peer, 0))
+    link.request("GET", f"/measure?token={SECRET}", headers={"Host": NAME, "X-Forwarded-Proto": "https"})
+    with link.getresponse() as reply:
+        assert ("Secure" in Reply(reply.status, reply.headers, b"").cookie(TICKET)[1]) is is_believed
