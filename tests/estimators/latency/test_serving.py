@@ -69,8 +69,8 @@ def test_a_prompt_that_waits_for_others_to_join_comes_as_many_steps_later() -> N
 
 
 def test_where_the_load_jumps_past_what_was_asked_for_the_rest_waits() -> None:
-    """Two prompts of 200,000 tokens over four stages: no rate has two requests under way, since a prompt that shares its
-    steps takes longer at once. As many are counted as there are."""
+    """Two prompts of 200,000 tokens over four stages: no rate has two requests under way, since a prompt that shares
+    its steps takes longer at once. As many are counted as there are."""
     base = server()
     scheduler = replace(base.scheduler, chunk=2_048.0, mixes=0.0)
     request = replace(base.request, prompt=200_000.0, output=1_024.0, accepted=2.2)
