@@ -1,8 +1,8 @@
 """Quantiles of held-out errors per cell of kind, figure, evidence and path, and how often they hold elsewhere.
 
 Errors of one publication resemble each other, so quantiles over rows alone hold too few of a publication never seen:
-a publication counts as a power of its rows, and what is then still too narrow is widened by what the other
-publications needed of one another.
+a publication counts as a power of its rows, few publications say less than many, and what is then still too narrow is
+widened by what the other publications needed of one another.
 """
 
 from __future__ import annotations
@@ -238,7 +238,7 @@ def coverage(errors: Sequence[HeldOut], judged: Sequence[HeldOut]) -> list[Cover
         found.append(
             Coverage(
                 kind=family[0], metric=family[1], rows=len(widths), publications=len(own),
-                covered=float(np.mean(np.concatenate(inside))), alike=float(np.mean([np.mean(own) for own in inside])),
+                covered=float(np.mean(np.concatenate(inside))), alike=float(np.mean([np.mean(one) for one in inside])),
                 half_width=float(np.median(widths)),
             )
         )  # fmt: skip

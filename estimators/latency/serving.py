@@ -165,9 +165,8 @@ class Server:
             done = done | n.settled(found, high - low)  # each stays where one solved alone would have stopped
             if n.all(done):
                 break
-        jumped = (
-            found > _MISSED
-        )  # a prompt shares its steps or does not: where X R(X) jumps past N, fewer are under way
+        # A prompt shares its steps or does not: where X R(X) jumps past N, fewer are under way, and the rest wait.
+        jumped = found > _MISSED
         if n.any(jumped):
             rate = n.where(jumped, n.exp(low), rate)
             state = self._at_rate(rate, others, active, full)

@@ -120,9 +120,9 @@ def test_intervals_keep_their_word() -> None:
 
 
 def test_the_record_of_the_intervals_is_what_the_committed_errors_give() -> None:
-    made = {(c.kind, c.metric): c.covered for c in held_out.nested_record()}
+    made = {(c.kind, c.metric): (c.covered, c.alike) for c in held_out.nested_record()}
     for entry in held_out.interval_record():
-        assert made[entry.kind, entry.metric] == pytest.approx(entry.covered, abs=1e-3)
+        assert made[entry.kind, entry.metric] == pytest.approx((entry.covered, entry.alike), abs=1e-3)
 
 
 def test_what_widens_a_range_comes_from_other_publications() -> None:
