@@ -17,7 +17,7 @@ from contextvars import ContextVar
 
 from estimators.provenance import Refusal
 
-QUESTION_S = 2.2  # of one processor; 37 models against a quality bar take 1.5 at first, every later question less
+QUESTION_S = 2.2  # of one usual processor; 37 models against a quality bar take 1.2 at first, every later one less
 RUN_S = 3.0  # all questions of one run of a page together; only what is given more than this by itself goes on beyond
 LARGE_S = 0.1  # what one run of a page has taken so far, from which on it makes way; a usual page's plan takes a third
 DEAR_S = 1.0  # what takes longer goes on alone; a question of one model takes a third
@@ -27,8 +27,30 @@ SMALLER = 0.5  # who has taken less than this share of what a run took goes befo
 LONGEST_BREAK_S = 0.2  # then a piece of large work is done all the same
 TURN_S = 0.0005  # after which large work that computes lets another thread go on; ten times as long is Python's own
 MOST_GIVEN = 6.0  # times what it has worked; large work must end too where there is always somebody
+USUAL_S = 0.0019  # what `_slowness` times takes on the processor on which the above were chosen
+MOST_SLOW = 3.0  # times; what is slower still would keep others waiting too long
 
 Clock = Callable[[], float]
+
+
+def _slowness() -> float:
+    """How many times as long as usual this processor takes. What one answers, one of half its speed must answer too."""
+
+    def took() -> float:
+        began, kept = time.thread_time(), dict[int, int]()
+        for step in range(20_000):
+            kept[step % 97] = kept.get(step % 89, 0) + step
+        return time.thread_time() - began
+
+    return min(max(min(took() for _ in range(3)) / USUAL_S, 1.0), MOST_SLOW)
+
+
+_SLOWNESS = _slowness()
+
+
+def worked_s() -> float:
+    """What this thread has worked, in seconds of the usual processor."""
+    return time.thread_time() / _SLOWNESS
 
 
 class OutOfBudget(Exception):
@@ -103,9 +125,9 @@ class Turns:
 
 
 class Allowance:
-    """So many seconds of one processor, for everything worked out in its `spending` blocks together."""
+    """So many seconds of one usual processor, for everything worked out in its `spending` blocks together."""
 
-    def __init__(self, seconds: float = QUESTION_S, clock: Clock = time.thread_time) -> None:
+    def __init__(self, seconds: float = QUESTION_S, clock: Clock = worked_s) -> None:
         self.seconds, self._clock = seconds, clock
         self._bounded = seconds <= RUN_S
         self._before, self._begun = 0.0, 0.0  # spent in blocks that ended; when the present one began

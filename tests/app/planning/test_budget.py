@@ -6,6 +6,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import nullcontext
 from contextvars import copy_context
 from itertools import count
 
@@ -19,7 +20,9 @@ from app.planning.budget import (
     DEAR_S,
     LARGE_S,
     MOST_GIVEN,
+    MOST_SLOW,
     TURN_S,
+    USUAL_S,
     Allowance,
     OutOfBudget,
     Turn,
@@ -115,6 +118,25 @@ def test_work_is_stopped_when_its_seconds_are_spent_and_says_the_way_out() -> No
     with pytest.raises(OutOfBudget, match=r"stopped after 2\.5 s of work") as stopped:
         working(Allowance(2.5, clock(0.1).__next__))
     assert stopped.value.refusal.remedy.startswith("Name fewer models, precisions or vendors")
+
+
+def test_a_processor_of_half_the_speed_may_take_twice_as_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What one machine answers for a link, another must not refuse."""
+    monkeypatch.setattr(budgets, "_SLOWNESS", 2.0)
+    for step, stopped in ((0.019, False), (0.021, True)):
+        ticks = clock(step)
+        monkeypatch.setattr(time, "thread_time", lambda ticks=ticks: next(ticks))
+        with pytest.raises(OutOfBudget) if stopped else nullcontext():
+            working(Allowance(1.0))
+
+
+def test_a_processor_is_never_held_for_faster_than_usual_nor_for_slower_than_thrice(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for step, slowness in ((1e-9, 1.0), (2 * USUAL_S, 2.0), (1.0, MOST_SLOW)):
+        ticks = clock(step)
+        monkeypatch.setattr(time, "thread_time", lambda ticks=ticks: next(ticks))
+        assert budgets._slowness() == pytest.approx(slowness)
 
 
 def test_blocks_of_one_budget_add_up_and_an_inner_budget_is_the_outer_one() -> None:
