@@ -7,20 +7,22 @@ from pathlib import Path
 import streamlit as st
 
 from app.memory_kept import trim
+from app.pages import FIRST
 from app.planning.budget import make_way, watch
 from app.planning.plan import Plan
 from app.scenario import with_page_defaults
 from app.sources import dashboard_sources
 from app.views import card, cards, coming, current, header, inputs, kept, question_inputs
+from app.views.navigation import navigation
+from app.views.parts import style
 
-FIRST = ("", "recommend")  # the first screen; Recommend was a page of its own, and links to it open here
 PAGE = {
     "page_icon": str(Path(__file__).with_name("static") / "icon.svg"),
     "layout": "wide",
     "initial_sidebar_state": "collapsed",
 }
 
-st.html(Path(__file__).with_name("static") / "page.css")
+st.html(style())
 sources = dashboard_sources()
 watch(lambda: st.session_state.get("choice"))  # reading it ends the run of a visit that is over, or has moved on
 
@@ -29,35 +31,7 @@ if st.context.is_embedded:
     inputs.canonicalise()
     card.draw(sources)
 else:
-    page = st.navigation(
-        {
-            "": [
-                st.Page("views/estimate.py", title="Plan", default=True),
-                st.Page("views/estimate.py", title="Recommend", url_path="recommend", visibility="hidden"),
-            ],
-            "In detail": [
-                st.Page("views/memory.py", title="Memory", url_path="memory"),
-                st.Page("views/speed.py", title="Speed", url_path="speed"),
-                st.Page("views/cost.py", title="Cost", url_path="cost"),
-                st.Page("views/levers.py", title="Levers", url_path="levers"),
-            ],
-            "Decide": [
-                st.Page("views/load.py", title="Load", url_path="load"),
-                st.Page("views/apis.py", title="API or machines", url_path="apis"),
-                st.Page("views/commit.py", title="Commit", url_path="commit"),
-                st.Page("views/change.py", title="What would change it", url_path="change"),
-                st.Page("views/pipelines.py", title="Pipelines", url_path="pipelines"),
-                st.Page("views/scaling.py", title="Scaling laws", url_path="scaling"),
-            ],
-            "Compare and check": [
-                st.Page("views/compare.py", title="Compare", url_path="compare"),
-                st.Page("views/prices.py", title="Prices", url_path="prices"),
-                st.Page("views/profile.py", title="Measure", url_path="measure"),
-                st.Page("views/accuracy.py", title="Accuracy", url_path="accuracy"),
-            ],
-        },
-        position="top",
-    )
+    page = navigation()
     st.set_page_config(page_title=f"{page.title} - Rightsize", **PAGE)
     inputs.canonicalise()  # after the navigation, so that a rerun stays on the page the link named
     kept.put_back(page.url_path)

@@ -20,7 +20,7 @@ import streamlit as st
 from starlette.middleware import Middleware
 from streamlit.runtime import get_instance
 
-from app import api, operating
+from app import api, operating, pages
 from app.base_path import UnderBasePath
 from app.gate import HOSTS, Gate, hosts
 from app.headers import FRAME_ANCESTORS, SecurityHeaders, frame_ancestors
@@ -29,7 +29,7 @@ from app.memory_kept import give_memory_back
 from app.sockets import answer_without_delay
 from app.sources import dashboard_sources
 from app.start_link import StartLink
-from app.unfurl import Unfurl, pages_of
+from app.unfurl import Unfurl
 from app.uploads import MessageGate, UploadGate
 from app.visits import VISITS, VisitGate, most_visits
 from estimators.provenance import Refusal
@@ -122,7 +122,7 @@ def _guards() -> list[Middleware]:
 
 
 MAIN = Path(__file__).with_name("main.py")
-PAGES = pages_of(MAIN.read_text(encoding="utf-8"), st.get_option("server.baseUrlPath") or "")
+PAGES = pages.paths(st.get_option("server.baseUrlPath") or "")
 app = st.App(
     MAIN,
     routes=[*api.routes(), *operating.routes()],

@@ -7,7 +7,6 @@ the page will ask for a moment later, and remembered for it.
 from __future__ import annotations
 
 import logging
-import re
 import threading
 from collections.abc import Mapping
 from urllib.parse import parse_qsl
@@ -86,13 +85,6 @@ def no_page(home: str) -> bytes:
         f'</head><body style="font-family: sans-serif; margin: 15vh 10vw"><h1>{NAME}</h1><p>{NO_PAGE}</p>'
         f'<p><a href="{in_html(home)}">{SAID}</a></p></body></html>\n'
     ).encode()
-
-
-def pages_of(main: str, base: str = "") -> frozenset[str]:
-    """Paths of the dashboard's pages, from the text of its entry point: "/", "/memory" ..."""
-    found = re.findall(r"""url_path=["']([\w-]+)["']""", main)
-    prefix = f"/{base.strip('/')}" if base.strip("/") else ""
-    return frozenset({f"{prefix}/{page}" for page in ("", *found)} | {prefix or "/"})
 
 
 _OTHERS = frozenset({"api", "_stcore", "media", "component"})  # folders whose answers are never the page

@@ -16,7 +16,7 @@ from app.scenario import Scenario, with_page_defaults
 from app.sources import LocalSources
 from app.text import in_markdown
 from app.views import coming, current, inputs
-from app.views.parts import old_price
+from app.views.parts import Html, old_price
 from estimators.latency.estimate import SHORT_TIMES
 from estimators.precision import Weights
 
@@ -78,4 +78,4 @@ def _draw_machine(chosen: Candidate) -> None:
     memory = f"{gib(chosen.memory.memory_bytes_per_gpu)} of {gib(chosen.memory.memory_budget_bytes_per_gpu)} per GPU"
     cost = f"**{in_markdown(usd(chosen.cost.usd_per_month))}** a month, " if chosen.cost else ""
     st.markdown(f"{cost}{memory}")
-    st.html(memory_bar(chosen.memory, said=f"Memory: {memory}.", compact=True))
+    st.html(Html(memory_bar(chosen.memory, said=f"Memory: {memory}.", compact=True)))

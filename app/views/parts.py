@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
+from pathlib import Path
+from typing import NamedTuple
 
 import pyarrow as pa
 import streamlit as st
@@ -20,6 +22,22 @@ from estimators.provenance import Term
 
 MOST_UPLOADED_MB = 5
 TEXT = {"light": "#3A4550", "dark": "#C3CDD6"}  # at least 4.5 to 1 on the page's background, and on its bands
+
+
+class Html(NamedTuple):
+    """For `st.html`, which looks on the disk whether a plain text is the name of a file."""
+
+    text: str
+
+    def _repr_html_(self) -> str:
+        return self.text
+
+
+@lru_cache(maxsize=1)
+def style() -> Html:
+    """What the theme has no setting for; read once."""
+    css = (Path(__file__).parents[1] / "static" / "page.css").read_text(encoding="utf-8")
+    return Html(f"<style>{css}</style>")
 
 
 def chart(figure: Figure, *, key: str, alt: str) -> None:

@@ -12,12 +12,11 @@ from starlette.routing import Route
 from starlette.testclient import TestClient
 
 from app import unfurl
+from app.pages import paths
 from app.sources import shared_sources
-from app.unfurl import NAME, NO_PAGE, SAID, Unfurl, pages_of, told
-from tests.conftest import ROOT
+from app.unfurl import NAME, NO_PAGE, SAID, Unfurl, told
 
 PAGE = "<!DOCTYPE html><html><head><title>Streamlit</title></head><body></body></html>"
-MAIN = (ROOT / "app" / "main.py").read_text(encoding="utf-8")
 LINK = "/?model=meta-llama/Llama-3.1-8B-Instruct&concurrency=40"
 
 
@@ -46,7 +45,7 @@ def _tables_are_read() -> None:
 def client() -> TestClient:
     routes = [Route("/", page), Route("/memory", page), Route("/api/v1/x", other), Route("/static/x.js", other)]
     routes += [Route("/static/{rest:path}", blank), Route("/x.txt", blank)]
-    return TestClient(Unfurl(Starlette(routes=[*routes, Route("/{rest:path}", page)]), pages=pages_of(MAIN)))
+    return TestClient(Unfurl(Starlette(routes=[*routes, Route("/{rest:path}", page)]), pages=paths()))
 
 
 def test_a_link_is_titled_with_its_verdict(client: TestClient) -> None:
@@ -107,8 +106,8 @@ def test_when_many_links_are_opened_at_once_a_page_is_served_all_the_same(
 
 
 def test_a_path_that_is_no_page_is_404_and_every_page_is_none(client: TestClient) -> None:
-    assert {"/", "/memory", "/speed", "/cost", "/levers", "/compare", "/prices", "/recommend"} <= pages_of(MAIN)
-    assert {client.get(path).status_code for path in pages_of(MAIN)} == {200}
+    assert {"/", "/memory", "/speed", "/cost", "/levers", "/compare", "/prices", "/recommend"} <= paths()
+    assert {client.get(path).status_code for path in paths()} == {200}
     for path in (
         "/nothing",
         "/metric",
@@ -129,15 +128,13 @@ def test_a_path_that_is_no_page_is_404_and_every_page_is_none(client: TestClient
 
 
 def test_a_wrong_path_leads_to_where_the_pages_lie() -> None:
-    found = TestClient(Unfurl(Starlette(routes=[Route("/{rest:path}", page)]), pages=pages_of(MAIN, "tools/sizes")))
+    found = TestClient(Unfurl(Starlette(routes=[Route("/{rest:path}", page)]), pages=paths("tools/sizes")))
     reply = found.get("/tools/sizes/memroy")
     assert reply.status_code == 404
     assert '<a href="/tools/sizes">' in reply.text
 
 
 def test_pages_lie_under_the_path_the_server_is_told() -> None:
-    assert pages_of('st.Page("x.py", url_path="memory")', "tools/rightsize/") == {
-        "/tools/rightsize",
-        "/tools/rightsize/",
-        "/tools/rightsize/memory",
-    }
+    found = paths("tools/rightsize/")
+    assert {"/tools/rightsize", "/tools/rightsize/", "/tools/rightsize/memory"} <= found
+    assert all(path.startswith("/tools/rightsize") for path in found)
