@@ -54,10 +54,10 @@ def draw(found: Answer) -> None:
         st.warning("\n".join([in_markdown(headline(found.found)), *lines]), icon=":material/info:")
     if not found.cards:
         return
-    columns = st.columns(max(2, len(found.cards)))
-    for column, card in zip(columns, found.cards, strict=False):
-        with column, st.container(border=True, key=f"card_{card.kinds[0].value.replace(' ', '_')}"):
-            _draw_card(_measured(card) if card is shown else card, chosen=card is shown)
+    with st.container(key="cards", horizontal=True):
+        for card in found.cards:
+            with st.container(border=True, key=f"card_{card.kinds[0].value.replace(' ', '_')}"):
+                _draw_card(_measured(card) if card is shown else card, chosen=card is shown)
     if (own := _left(shown)) is not None:
         st.markdown(f"**{in_markdown(own)}**")
     _draw_named(found)
@@ -110,9 +110,8 @@ def _draw_card(card: Card, *, chosen: bool) -> None:
     usd_month = card.candidate.usd_per_month
     price = "not priced" if usd_month is None else f"{usd(usd_month)} a month"
     st.markdown(f"**{name}**{' (shown below)' if chosen else ''}", help=" ".join(TOLD[kind] for kind in card.kinds))
-    st.markdown(f"### {in_markdown(price)}")
     lines = [_saving(card), _what(card), _where(card), *_times(card), _memory(card), _quality(card), _misses(card)]
-    st.markdown("\n".join(f"- {in_markdown(line)}" for line in lines if line))
+    st.markdown("\n".join([f"### {in_markdown(price)}", *(f"- {in_markdown(line)}" for line in lines if line)]))
 
 
 def _saving(card: Card) -> str:

@@ -29,7 +29,7 @@ from app.planning.sentences import (
 from app.text import in_markdown
 from app.views import cards, current, good_enough, plans, question_inputs, validated
 from app.views.decision import draw_exports
-from app.views.parts import chart, how, old_price, table_of
+from app.views.parts import Html, chart, how, old_price, table_of
 from estimators.latency.estimate import TIMES
 
 
@@ -56,52 +56,37 @@ def draw_verdict(plan: Plan) -> None:
 
 def draw_metrics(plan: Plan, chosen: Candidate) -> None:
     memory, latency, cost = chosen.memory, chosen.latency, chosen.cost
-    first, second, third, fourth = st.columns(4)
-    with first:
-        hourly = f"{usd(cost.usd_per_hour, cents=True)} an hour" if cost else None
-        st.metric(
+    e2e = latency.e2e_s if latency else None
+    million = cost.usd_per_million_output_tokens if cost else None
+    with st.container(key="metrics", horizontal=True):
+        _metric(
             MONTHLY_COST,
             usd(cost.usd_per_month) if cost else "not priced",
-            border=True,
-            delta=hourly,
-            delta_color="off",
-            delta_arrow="off",
+            f"{usd(cost.usd_per_hour, cents=True)} an hour" if cost else None,
         )
-        how(cost.terms if cost else (), key="how_cost")
-    with second:
-        st.metric(
+        _metric(
             MEMORY_PER_GPU,
             gib(memory.memory_bytes_per_gpu) if memory else "unknown",
-            border=True,
-            delta=f"of {gib(memory.memory_budget_bytes_per_gpu)} usable" if memory else None,
-            delta_color="off",
-            delta_arrow="off",
+            f"of {gib(memory.memory_budget_bytes_per_gpu)} usable" if memory else None,
         )
-        how(memory.terms if memory else (), key="how_memory")
-    with third:
-        e2e = latency.e2e_s if latency else None
-        st.metric(
+        _metric(
             TIMES["e2e"],
             seconds(e2e.value) if e2e else "not estimated",
-            border=True,
-            delta=span(e2e.low, e2e.high) if e2e else None,
-            delta_color="off",
-            delta_arrow="off",
+            span(e2e.low, e2e.high) if e2e else None,
             help="Mean, with the 80 % interval for what a measurement would show.",
         )
-        how(latency.terms if latency else (), key="how_latency")
-    with fourth:
-        million = cost.usd_per_million_output_tokens if cost else None
-        st.metric(
+        _metric(
             PER_MILLION,
             usd(million) if million else "not estimated",
-            border=True,
-            delta=_million_range(chosen) if million else None,
-            delta_color="off",
-            delta_arrow="off",
+            _million_range(chosen) if million else None,
             help="At this load's throughput, every billed hour busy.",
         )
-        how(cost.terms[1:] if cost else (), key="how_tokens")
+    terms = [term for part in (cost, memory, latency) if part for term in part.terms]
+    how(terms, key="how", label="How each number is made: formula, inputs and source of every term")
+
+
+def _metric(label: str, value: str, beside: str | None, *, help: str | None = None) -> None:
+    st.metric(label, value, border=True, delta=beside, delta_color="off", delta_arrow="off", help=help)
 
 
 def _million_range(chosen: Candidate) -> str:
@@ -118,7 +103,7 @@ def draw_memory(plan: Plan, chosen: Candidate) -> None:
         return
     st.markdown("### Memory of one GPU")
     used = f"{gib(memory.memory_bytes_per_gpu)} of {gib(memory.memory_budget_bytes_per_gpu)} usable"
-    st.html(memory_bar(memory, said=f"Memory per GPU: {used}."))
+    st.html(Html(memory_bar(memory, said=f"Memory per GPU: {used}.")))
     tokens = plan.asked.prompt + plan.asked.output
     low, high = gib(memory.memory_bytes_per_gpu_low), gib(memory.memory_bytes_per_gpu_high)
     st.markdown(

@@ -19,10 +19,9 @@ from pricing.offers import PriceSource
 
 def draw_title() -> DeltaGenerator:
     """Title on the left; returns the place on the right that the link button fills once the plan is known."""
-    left, right = st.columns([3, 2], vertical_alignment="center")
-    with left.container(key="title"):
+    with st.container(key="top", horizontal=True, vertical_alignment="center"):
         st.markdown("# Rightsize\nWhich model fits which machine, and what it costs a month.")
-    return right
+        return st.container(width="content", horizontal_alignment="right")
 
 
 def draw_actions(place: DeltaGenerator, plan: Plan, asked: Asked) -> None:
@@ -33,8 +32,7 @@ def draw_actions(place: DeltaGenerator, plan: Plan, asked: Asked) -> None:
     with place:
         copy_link(query_of(current.estimated(), encode_question(asked)))
         if plan.chosen is not None and plan.chosen.offer is not None:
-            with st.container(key="top_date"):
-                st.caption(f"Prices: {source_phrase(plan.chosen.offer)}", text_alignment="right")
+            st.caption(f"Prices: {source_phrase(plan.chosen.offer)}", text_alignment="right")
 
 
 def draw_notices(plan: Plan) -> None:

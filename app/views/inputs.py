@@ -224,32 +224,24 @@ def draw(models: list[str], regions: tuple[str, ...]) -> None:
 
     Drawn by the entry point in the same place on every page: a box that moves would lose its value and its parameter.
     """
-    with st.container(key="inputs"):
-        columns = st.columns([2.8, 1.38, 1.05, 1.15, 1.3, 1.95, 1.65], vertical_alignment="bottom")
-        with columns[0]:
-            _draw_model(models)
-        with columns[1]:
-            st.number_input(
-                "People at once",
-                min_value=1,
-                max_value=1_000_000,
-                value=None,
-                step=1,
-                key="concurrency",
-                bind="query-params",
-                placeholder="1",
-                help="Waiting for a reply at the same time; each asks again when it has it. Blank: 1, or the rate.",
-            )
-        with columns[2]:
-            _text_input("rate")
-        with columns[3]:
-            _text_input("ttft")
-        with columns[4]:
-            _draw_reading()
-        with columns[5]:
-            _choice("region", "Region", _with_current("region", list(regions)), _city, "Where the machine is rented.")
-        with columns[6]:
-            _choice("buy", "Payment", list(PurchaseOption), option_name, "How the machine is paid for.")
+    with st.container(key="inputs", horizontal=True, vertical_alignment="bottom"):  # page.css says how wide each is
+        _draw_model(models)
+        st.number_input(
+            "People at once",
+            min_value=1,
+            max_value=1_000_000,
+            value=None,
+            step=1,
+            key="concurrency",
+            bind="query-params",
+            placeholder="1",
+            help="Waiting for a reply at the same time; each asks again when it has it. Blank: 1, or the rate.",
+        )
+        _text_input("rate")
+        _text_input("ttft")
+        _draw_reading()
+        _choice("region", "Region", _with_current("region", list(regions)), _city, "Where the machine is rented.")
+        _choice("buy", "Payment", list(PurchaseOption), option_name, "How the machine is paid for.")
     st.pills(
         "Task",
         list(PRESETS),

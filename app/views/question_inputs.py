@@ -86,7 +86,7 @@ def read_link() -> Asked:
 
 def asked() -> Asked:
     """What the boxes hold now."""
-    state = st.session_state
+    state = st.session_state.to_dict()  # at once: each look by itself asks for the session again
     return Asked(
         use=state.get("task") or "",
         models=tuple(state.get("q_models") or ()),
@@ -98,7 +98,7 @@ def asked() -> Asked:
         reference=state.get("bar_reference") or REFERENCE,
         task=Task(state.get("bar_task") or Task.INSTRUCTION_FOLLOWING),
         reasoning=bool(state.get("bar_reasoning")),
-        budget=Decimal(str(state.bar_budget)) if state.get("bar_budget") else None,
+        budget=Decimal(str(state["bar_budget"])) if state.get("bar_budget") else None,
         owned=state.get("q_owned") or "",
     )
 
