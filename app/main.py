@@ -9,6 +9,7 @@ import streamlit as st
 from app.memory_kept import trim
 from app.pages import FIRST
 from app.planning.budget import make_way, watch
+from app.planning.in_turn import RUNS
 from app.planning.plan import Plan
 from app.scenario import with_page_defaults
 from app.sources import dashboard_sources
@@ -24,45 +25,46 @@ PAGE = {
 
 st.html(style())
 sources = dashboard_sources()
-watch(lambda: st.session_state.get("choice"))  # reading it ends the run of a visit that is over, or has moved on
+with RUNS.place():
+    watch(lambda: st.session_state.get("choice"))  # reading it ends the run of a visit that is over, or has moved on
 
-if st.context.is_embedded:
-    st.set_page_config(page_title="Rightsize", **PAGE)
-    inputs.canonicalise()
-    card.draw(sources)
-else:
-    page = navigation()
-    st.set_page_config(page_title=f"{page.title} - Rightsize", **PAGE)
-    inputs.canonicalise()  # after the navigation, so that a rerun stays on the page the link named
-    kept.put_back(page.url_path)
-    top = header.draw_title()
-    inputs.draw(current.model_ids(), sources.book.regions)
-    question_inputs.draw(current.model_ids(), list(sources.book.regions))
-    decoded = inputs.read()
-    scenario = with_page_defaults(decoded.scenario)
-    asked = question_inputs.asked()
-    address = inputs.address(decoded.scenario) | question_inputs.carry(decoded.scenario, asked)
-    kept.keep(page.url_path, inputs.BOXES + question_inputs.BOXES, address)
-    sources.watch(scenario.region)
-    if scenario.model is not None:
-        sources.check_hub(scenario.model)
-    own = current.own_measurements()
-    planned_from = current.with_logs_of(sources, own)
-    if (unknown := inputs.unknown_model()) is not None:
-        found, shown = None, None
-        result = Plan(asked=scenario, resolved=scenario, refusal=unknown)
+    if st.context.is_embedded:
+        st.set_page_config(page_title="Rightsize", **PAGE)
+        inputs.canonicalise()
+        card.draw(sources)
     else:
-        whole = page.url_path in FIRST
-        found = current.answered(scenario, asked, planned_from, current.own_scores(), whole=whole)
-        shown = current.chosen_card(found, asked, st.session_state.get("choice"))
-        result = current.plan_of(shown, found, scenario, planned_from, whole=whole)
-    result = current.with_measurements(result, own)
-    current.remember(result, decoded.problems, found, shown)
-    if make_way():
-        trim()
-    if unknown is None:
-        header.draw_actions(top, result, asked)
-    header.draw_notices(result)
-    coming.draw(result)
-    cards.draw_choice()
-    page.run()
+        page = navigation()
+        st.set_page_config(page_title=f"{page.title} - Rightsize", **PAGE)
+        inputs.canonicalise()  # after the navigation, so that a rerun stays on the page the link named
+        kept.put_back(page.url_path)
+        top = header.draw_title()
+        inputs.draw(current.model_ids(), sources.book.regions)
+        question_inputs.draw(current.model_ids(), list(sources.book.regions))
+        decoded = inputs.read()
+        scenario = with_page_defaults(decoded.scenario)
+        asked = question_inputs.asked()
+        address = inputs.address(decoded.scenario) | question_inputs.carry(decoded.scenario, asked)
+        kept.keep(page.url_path, inputs.BOXES + question_inputs.BOXES, address)
+        sources.watch(scenario.region)
+        if scenario.model is not None:
+            sources.check_hub(scenario.model)
+        own = current.own_measurements()
+        planned_from = current.with_logs_of(sources, own)
+        if (unknown := inputs.unknown_model()) is not None:
+            found, shown = None, None
+            result = Plan(asked=scenario, resolved=scenario, refusal=unknown)
+        else:
+            whole = page.url_path in FIRST
+            found = current.answered(scenario, asked, planned_from, current.own_scores(), whole=whole)
+            shown = current.chosen_card(found, asked, st.session_state.get("choice"))
+            result = current.plan_of(shown, found, scenario, planned_from, whole=whole)
+        result = current.with_measurements(result, own)
+        current.remember(result, decoded.problems, found, shown)
+        if make_way():
+            trim()
+        if unknown is None:
+            header.draw_actions(top, result, asked)
+        header.draw_notices(result)
+        coming.draw(result)
+        cards.draw_choice()
+        page.run()
