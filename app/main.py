@@ -40,26 +40,24 @@ with RUNS.place():
         top = header.draw_title()
         inputs.draw(current.model_ids(), sources.book.regions)
         question_inputs.draw(current.model_ids(), list(sources.book.regions))
-        decoded = inputs.read()
+        held = st.session_state.to_dict()  # at once: each look by itself asks for the session again
+        decoded, asked = inputs.read(held), question_inputs.asked(held)
         scenario = with_page_defaults(decoded.scenario)
-        asked = question_inputs.asked()
-        address = inputs.address(decoded.scenario) | question_inputs.carry(decoded.scenario, asked)
-        kept.keep(page.url_path, inputs.BOXES + question_inputs.BOXES, address)
+        address = inputs.address(decoded.scenario) | question_inputs.carry(decoded.scenario, asked, held)
+        kept.keep(page.url_path, inputs.BOXES + question_inputs.BOXES, address, held)
         sources.watch(scenario.region)
         if scenario.model is not None:
             sources.check_hub(scenario.model)
         own = current.own_measurements()
-        planned_from = current.with_logs_of(sources, own)
+        run = current.begin(asked, decoded.problems, sources, own)
         if (unknown := inputs.unknown_model()) is not None:
-            found, shown = None, None
             result = Plan(asked=scenario, resolved=scenario, refusal=unknown)
         else:
             whole = page.url_path in FIRST
-            found = current.answered(scenario, asked, planned_from, current.own_scores(), whole=whole)
-            shown = current.chosen_card(found, asked, st.session_state.get("choice"))
-            result = current.plan_of(shown, found, scenario, planned_from, whole=whole)
-        result = current.with_measurements(result, own)
-        current.remember(result, decoded.problems, found, shown)
+            run.answer = current.answered(scenario, asked, run.sources, current.own_scores(), whole=whole)
+            run.card = current.chosen_card(run.answer, asked, st.session_state.get("choice"))
+            result = current.plan_of(run.card, run.answer, scenario, run.sources, whole=whole)
+        result = current.settle(run, result, own)
         if make_way():
             trim()
         if unknown is None:

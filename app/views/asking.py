@@ -21,7 +21,7 @@ from app.exploring.question_link import encode_question, link_of
 from app.exploring.report_page import report_html
 from app.scenario import decode_page, encode_page
 from app.text import in_code, in_markdown, in_spreadsheet
-from app.views import current, inputs, question_inputs
+from app.views import current, inputs
 from app.views.copy_link import copy_link
 from app.views.decision import query_of
 
@@ -112,8 +112,8 @@ def draw_table(finding: PageFinding, *, key: str) -> None:
 def query_of_question() -> str:
     """A link to the question of the first screen and the card that is chosen, for a page that asks it anew; a frozen
     price and the machine it is of are left open."""
-    scenario = inputs.read().scenario
-    link = link_of(question_inputs.asked(), unpinned(scenario) if scenario.price is not None else scenario)
+    scenario = inputs.read(st.session_state.to_dict()).scenario
+    link = link_of(current.asked(), unpinned(scenario) if scenario.price is not None else scenario)
     choice = st.session_state.get("choice")
     return urlencode(link | ({"choice": choice} if choice else {}))
 
@@ -129,7 +129,7 @@ def draw_ending(
 ) -> None:
     """A link to this page as it stands, and the plan's report with this answer and what else the page says; `query` in
     place of the plan's own decision link, `instead` of what the boxes hold."""
-    plan, question = current.plan(), encode_question(question_inputs.asked())
+    plan, question = current.plan(), encode_question(current.asked())
     query = "&".join((query or query_of(plan, question), urlencode(_flat(keys) if instead is None else instead)))
     left, right = st.columns([1, 3])
     link, today = f"{st.context.url or ''}?{query}", datetime.now(UTC).date()

@@ -17,7 +17,7 @@ from app.planning.sentences import model_name
 from app.planning.words import LIMITS, drafting_of, headline, machine_of, precision_of, purchase_of, ways_out
 from app.scenario import Scenario, decode
 from app.text import in_markdown
-from app.views import current, question_inputs
+from app.views import current
 from estimators.hardware.catalogue import find_accelerator
 from estimators.latency.estimate import SHORT_TIMES
 
@@ -73,13 +73,13 @@ def _left(card: Card | None) -> str | None:
     if card is None or not busy:
         return None
     name = card.candidate.accelerator
-    has = sum(own.count for own in owned_from(question_inputs.asked().owned) if find_accelerator(own.gpu).name == name)
+    has = sum(own.count for own in owned_from(current.asked().owned) if find_accelerator(own.gpu).name == name)
     return f"It keeps {busy} of your {has} {name} busy; {has - busy} are left." if has else None
 
 
 def _draw_named(found: Answer) -> None:
     """Where several models were named: each one's cheapest plan, or why it has none."""
-    if found.found is None or not 1 < len(question_inputs.asked().models) <= MOST:
+    if found.found is None or not 1 < len(current.asked().models) <= MOST:
         return
     sources = current.sources()
     rows = [

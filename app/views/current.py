@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
 import streamlit as st
@@ -67,39 +67,70 @@ def plan_of(card: Card | None, found: Answer | None, scenario: Scenario, sources
     return remembered_plan(scenario, sources, whole=whole)
 
 
-def remember(plan: Plan, problems: tuple[Problem, ...], found: Answer | None, card: Card | None) -> None:
-    st.session_state["_plan"], st.session_state["_problems"] = plan, problems
-    st.session_state["_answer"], st.session_state["_card"] = found, card
+@dataclass(slots=True)
+class PageRun:
+    """What one run of the page worked out. One entry of the session: Streamlit walks over all of them at every box."""
+
+    sources: PageSources
+    asked: Asked
+    problems: tuple[Problem, ...] = ()  # of the link the visit began with, then of the boxes now
+    answer: Answer | None = None
+    card: Card | None = None  # the one that is chosen
+    plan: Plan = field(init=False)  # this and what follows are there once it is settled
+    estimated: Plan = field(init=False)
+    timed: bool = False
+
+
+def begin(asked: Asked, problems: tuple[Problem, ...], sources: LocalSources, own: Sequence[Measurement]) -> PageRun:
+    """A run that plans from `sources`, with the start-up logs among this person's measurements."""
+    logs = [made for made in own if made.logged is not None]
+    st.session_state["_run"] = run = PageRun(MeasuredSources(sources, logs) if logs else sources, asked, problems)
+    return run
+
+
+def _run() -> PageRun:
+    found: PageRun = st.session_state["_run"]
+    return found
 
 
 def plan() -> Plan:
     """The plan that is chosen in this run."""
-    result: Plan = st.session_state["_plan"]
-    return result
-
-
-def answer() -> Answer | None:
-    """The cards of this run."""
-    found: Answer | None = st.session_state["_answer"]
-    return found
-
-
-def card() -> Card | None:
-    """The card that is chosen."""
-    found: Card | None = st.session_state["_card"]
-    return found
-
-
-def problems() -> tuple[Problem, ...]:
-    """What could not be used: of the link the visit began with, then of the widgets now."""
-    found: tuple[Problem, ...] = st.session_state["_problems"]
-    return found
+    return _run().plan
 
 
 def estimated() -> Plan:
     """The same plan before this person's measurements were laid over it."""
-    result: Plan = st.session_state["_estimated"]
-    return result
+    return _run().estimated
+
+
+def asked() -> Asked:
+    """What the boxes held beyond the scenario."""
+    return _run().asked
+
+
+def answer() -> Answer | None:
+    """The cards of this run."""
+    return _run().answer
+
+
+def card() -> Card | None:
+    """The card that is chosen."""
+    return _run().card
+
+
+def problems() -> tuple[Problem, ...]:
+    """What could not be used."""
+    return _run().problems
+
+
+def sources() -> PageSources:
+    """What this run plans from, for pages that ask what else could be done."""
+    return _run().sources
+
+
+def timed() -> bool:
+    """Whether this person's measurements moved the times of the plan."""
+    return _run().timed
 
 
 def own_measurements() -> tuple[Measurement, ...]:
@@ -115,31 +146,14 @@ def own_measurements() -> tuple[Measurement, ...]:
         return ()
 
 
-def with_logs_of(sources: LocalSources, own: Sequence[Measurement]) -> PageSources:
-    """What this run plans from: with the start-up logs among this person's measurements, where there are some."""
-    logs = [made for made in own if made.logged is not None]
-    st.session_state["_sources"] = found = MeasuredSources(sources, logs) if logs else sources
-    return found
-
-
-def sources() -> PageSources:
-    """What this run plans from, for pages that ask what else could be done."""
-    found: PageSources = st.session_state["_sources"]
-    return found
-
-
-def with_measurements(plan: Plan, own: Sequence[Measurement]) -> Plan:
-    """The plan narrowed by these measurements of speed; as it is without any. Logs of memory were in what made it."""
-    logged = isinstance(sources(), MeasuredSources) and plan.refusal is None
-    st.session_state["_estimated"] = remembered_plan(plan.resolved, dashboard_sources()) if logged else plan
-    timed = with_own_measurements(plan, [made for made in own if made.logged is None])
-    st.session_state["_timed"] = timed is not plan
-    return timed
-
-
-def timed() -> bool:
-    """Whether this person's measurements moved the times of the plan."""
-    return bool(st.session_state.get("_timed"))
+def settle(run: PageRun, plan: Plan, own: Sequence[Measurement]) -> Plan:
+    """The plan of this run, narrowed by this person's measurements of speed; as it is without any. Logs of memory were
+    in what made it."""
+    logged = isinstance(run.sources, MeasuredSources) and plan.refusal is None
+    run.estimated = remembered_plan(plan.resolved, dashboard_sources()) if logged else plan
+    run.plan = with_own_measurements(plan, [made for made in own if made.logged is None])
+    run.timed = run.plan is not plan
+    return run.plan
 
 
 def own_scores() -> tuple[Score, ...]:

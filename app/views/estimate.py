@@ -27,7 +27,7 @@ from app.planning.sentences import (
     verdict,
 )
 from app.text import in_markdown
-from app.views import cards, current, good_enough, plans, question_inputs, validated
+from app.views import cards, current, good_enough, plans, validated
 from app.views.decision import draw_exports
 from app.views.parts import Html, chart, how, old_price, table_of
 from estimators.latency.estimate import TIMES
@@ -296,7 +296,7 @@ def draw_plans(result: Plan) -> None:
             return
         recommendation = remembered_recommendation(recommendation.question, current.sources())
         chosen = card.candidate if card is not None else recommendation.plans[0].candidate
-        draw_exports(current.estimated(), chosen, recommendation, encode_question(question_inputs.asked()))
+        draw_exports(current.estimated(), chosen, recommendation, encode_question(current.asked()))
         plans.draw_plans(recommendation)
         plans.draw_pictures(recommendation)
         plans.draw_evidence(recommendation)

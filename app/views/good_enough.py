@@ -15,13 +15,13 @@ from app.planning.remembered import remembered_recommendation
 from app.planning.sentences import model_name
 from app.scenario import Scenario
 from app.text import in_markdown
-from app.views import current, question_inputs
+from app.views import current
 from estimators.provenance import Refusal
 
 
 def draw() -> None:
     """Folded; nothing of it is worked out before somebody opens it."""
-    found, asked = current.answer(), question_inputs.asked()
+    found, asked = current.answer(), current.asked()
     if found is None or found.asked.asked.model is None or asked.owned or len(asked.models) > 1:
         return
     as_asked, reference = found.asked, found.asked.asked.model

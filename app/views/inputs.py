@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from operator import attrgetter
 from typing import Any
@@ -364,9 +364,8 @@ def _apply_preset() -> None:
         st.session_state.bar_task = tasks[0].task
 
 
-def read() -> Decoded:
-    """What the widgets hold now, through the validators of a link."""
-    held = st.session_state.to_dict()  # at once: each look by itself asks for the session again
+def read(held: Mapping[str, object]) -> Decoded:
+    """What the session holds, through the validators of a link."""
     raw = {
         key: str(value)
         for key in KEYS

@@ -14,9 +14,9 @@ import streamlit as st
 from streamlit.errors import StreamlitAPIException
 
 
-def keep(page: str, keys: Iterable[str], address: Mapping[str, str]) -> None:
-    """Remember what the boxes of these keys hold on this page, and the parameters that say so."""
-    state, held = st.session_state, st.session_state.to_dict()
+def keep(page: str, keys: Iterable[str], address: Mapping[str, str], held: Mapping[str, object]) -> None:
+    """Remember of what is held in the boxes of these keys on this page, and the parameters that say so."""
+    state = st.session_state
     state.kept = {key: held[key] for key in keys if key in held}
     state.kept_address, state.kept_on = dict(address), page
 

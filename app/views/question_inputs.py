@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from decimal import Decimal
+from typing import Any
 
 import streamlit as st
 
@@ -38,14 +40,13 @@ def draw(models: list[str], regions: list[str]) -> None:
         _draw_choices(models, regions)
 
 
-def carry(scenario: Scenario, asked: Asked) -> dict[str, str]:
+def carry(scenario: Scenario, asked: Asked, held: Mapping[str, object]) -> dict[str, str]:
     """Parameters without a box of their own, in boxes nobody sees: a bound box is what keeps the address bar, on every
     page. They hold the question, and the price and figures of a decision link while these stand; returned as well."""
     flat = encode_question(asked)
     flat |= {key: text for key, text in encode(scenario).items() if key in (*PRICE, *SHOWN_IN_WORDS)}
     if scenario.price is not None and mark_of(scenario) == st.session_state.frozen.get("decision"):
         flat |= st.session_state.frozen
-    held = st.session_state.to_dict()
     with st.container(key="carried"):
         for key in (*QUESTION_KEYS, *PRICE, *FROZEN, *SHOWN_IN_WORDS):
             if key != "choice" and (flat.get(key) or held.get(key)):
@@ -84,22 +85,21 @@ def read_link() -> Asked:
     return link
 
 
-def asked() -> Asked:
-    """What the boxes hold now."""
-    state = st.session_state.to_dict()  # at once: each look by itself asks for the session again
+def asked(held: Mapping[str, Any]) -> Asked:
+    """What the session holds of the question."""
     return Asked(
-        use=state.get("task") or "",
-        models=tuple(state.get("q_models") or ()),
-        weights=tuple(state.get("q_weights") or ()),
-        regions=tuple(state.get("q_regions") or ()),
-        options=tuple(state.get("q_ways") or ()),
-        vendors=tuple(state.get("q_vendors") or ()),
-        percent=state.get("bar_percent") or None,
-        reference=state.get("bar_reference") or REFERENCE,
-        task=Task(state.get("bar_task") or Task.INSTRUCTION_FOLLOWING),
-        reasoning=bool(state.get("bar_reasoning")),
-        budget=Decimal(str(state["bar_budget"])) if state.get("bar_budget") else None,
-        owned=state.get("q_owned") or "",
+        use=held.get("task") or "",
+        models=tuple(held.get("q_models") or ()),
+        weights=tuple(held.get("q_weights") or ()),
+        regions=tuple(held.get("q_regions") or ()),
+        options=tuple(held.get("q_ways") or ()),
+        vendors=tuple(held.get("q_vendors") or ()),
+        percent=held.get("bar_percent") or None,
+        reference=held.get("bar_reference") or REFERENCE,
+        task=Task(held.get("bar_task") or Task.INSTRUCTION_FOLLOWING),
+        reasoning=bool(held.get("bar_reasoning")),
+        budget=Decimal(str(held["bar_budget"])) if held.get("bar_budget") else None,
+        owned=held.get("q_owned") or "",
     )
 
 

@@ -20,7 +20,7 @@ from app.planning.sentences import precision_name
 from app.scenario import decode_page
 from app.sources import dashboard_sources
 from app.text import in_markdown
-from app.views import current, question_inputs
+from app.views import current
 from app.views.asking import draw_ending, draw_table
 from app.views.authority import may_measure
 from app.views.parts import uploader
@@ -87,7 +87,7 @@ def _linked() -> dict[str, Any]:
 
 
 def _draw_score(plan: Plan, found: str | None) -> None:
-    asked, linked = question_inputs.asked(), _linked()
+    asked, linked = current.asked(), _linked()
     usual = linked.get("score_on") or (asked.task if asked.percent is not None else tasks_of(asked.use, None)[0])
     left, right = st.columns(2)
     task = left.selectbox(
@@ -142,7 +142,7 @@ def _draw_results(plan: Plan) -> None:
     )
     file = uploader("File", ["json"], key="harness_file")
     st.text_area("Or paste it", key="harness_json", height=100, max_chars=MOST_RESULTS, placeholder='{"results": ...}')
-    bar = question_inputs.asked()
+    bar = current.asked()
     models = dict.fromkeys([(plan.asked.model or "").partition("@")[0], bar.reference, *current.model_ids()])
     left, right = st.columns([3, 2])
     left.selectbox("Of the model", list(models), key="harness_model", persist_state="session")

@@ -53,7 +53,7 @@ def test_a_log_of_memory_is_in_the_choice_on_the_first_screen_and_not_in_the_lin
     page.session_state["own_measurements"] = ["m1"]
     page.run()
     assert not page.exception
-    shown = page.session_state["_plan"].chosen
+    shown = page.session_state["_run"].plan.chosen
     assert shown.fits
     assert ((shown.machine.accelerator.name, shown.placement.gpus) == ("L4", 1)) == stays
     text = " ".join(element.value for element in page.markdown)

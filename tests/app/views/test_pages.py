@@ -144,7 +144,7 @@ def test_a_folded_box_that_holds_something_is_drawn_so_that_the_address_keeps_it
     keys = {box.key for boxes in (page.number_input, page.text_input, page.selectbox) for box in boxes}
     assert {"prompt", "kv", "util", "pp"} <= keys
     assert not {"output", "weights", "engine", "gpus", "lora", "eager"} & keys
-    assert page.session_state["_plan"].asked.prompt == 4096
+    assert page.session_state["_run"].plan.asked.prompt == 4096
     page = unfolded(page, "more")
     assert (page.number_input(key="prompt").value, page.number_input(key="output").value) == (4096, 128)
     assert (page.selectbox(key="kv").value, page.selectbox(key="weights").value) == ("fp8", "as-published")
@@ -156,6 +156,6 @@ def test_what_was_chosen_stays_when_it_is_folded_away() -> None:
     page.multiselect(key="q_ways").set_value(["spot"]).run()
     page.session_state["more"] = page.session_state["choices"] = False
     page.run().run()
-    assert page.session_state["_plan"].asked.prompt == 2048
+    assert page.session_state["_run"].plan.asked.prompt == 2048
     assert page.text_input(key="ways").value == "spot"
     assert unfolded(page, "choices").multiselect(key="q_ways").value == ["spot"]

@@ -53,8 +53,8 @@ def test_one_question_is_answered_three_ways() -> None:
 def test_the_plan_that_is_chosen_is_what_every_page_speaks_of(view: str) -> None:
     page = run(view, **CHAT, choice="cheapest")
     assert not page.exception
-    assert page.session_state["_plan"].chosen.label == "g7e.2xlarge"
-    assert page.session_state["_plan"].asked.spec is not None
+    assert page.session_state["_run"].plan.chosen.label == "g7e.2xlarge"
+    assert page.session_state["_run"].plan.asked.spec is not None
 
 
 def test_a_link_asks_its_question() -> None:

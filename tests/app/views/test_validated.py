@@ -75,14 +75,14 @@ def use(page: AppTest, score: float, scheme: str) -> AppTest:
 def test_results_of_both_let_a_precision_meet_the_bar() -> None:
     """74.1 of 77.9 is 95.1 % of one's own runs, above a bar of 94 %; nobody has published MXFP4 on this task."""
     page = panel(**MXFP4)
-    assert page.session_state["_answer"].found.plans == ()
+    assert page.session_state["_run"].answer.found.plans == ()
     use(use(page, 0.741, "mxfp4"), 0.779, "as-published")
-    (best, *_) = page.session_state["_answer"].found.plans
+    (best, *_) = page.session_state["_run"].answer.found.plans
     assert best.candidate.scenario.weights == "mxfp4"
     assert best.candidate.quality.ratio == pytest.approx(0.741 / 0.779)
     assert "Counted in this visit: meta-llama/Llama-3.1-8B-Instruct as-published: ifeval 77.9; " in text_of(page)
     page.button(key="forget_results").click().run()
-    assert page.session_state["_answer"].found.plans == ()
+    assert page.session_state["_run"].answer.found.plans == ()
 
 
 def test_results_are_kept_by_who_may_and_counted_by_who_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -97,13 +97,13 @@ def test_results_are_kept_by_who_may_and_counted_by_who_says_so(monkeypatch: pyt
         page.button(key="keep_results").click().run()
         assert not page.exception
     assert [kept.score.score for kept in measurement_store().quality_scores()] == pytest.approx([77.9, 74.1])
-    assert page.session_state["_answer"].found.plans
+    assert page.session_state["_run"].answer.found.plans
     other = panel(**MXFP4)  # another visit sees them, and counts them when it says so
-    assert other.session_state["_answer"].found.plans == ()
+    assert other.session_state["_run"].answer.found.plans == ()
     box = other.multiselect(key="used_scores")
     assert box.options[1].startswith(f"{LLAMA} in mxfp4: IFEval 74.1, 0-shot")
     box.set_value([kept.id for kept in measurement_store().quality_scores()]).run()
-    assert other.session_state["_answer"].found.plans
+    assert other.session_state["_run"].answer.found.plans
 
 
 def test_a_file_that_cannot_be_true_changes_nothing() -> None:
