@@ -1,4 +1,4 @@
-"""Pieces that several pages draw: a figure, a table, the popover behind a number, the warning of an old price."""
+"""Pieces that several pages draw: a figure, a table, the popover behind numbers, the warning of an old price."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def value_text(term: Term) -> str:
     return f"{significant(term.value)} {term.unit}"
 
 
-def how(terms: Sequence[Term], *, key: str, label: str = "How") -> None:
+def how(terms: Sequence[Term], *, key: str, label: str) -> None:
     """A popover listing `terms`; nothing when there are none."""
     if not terms:
         return
