@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import itertools
 import json
 import re
-import subprocess
+import runpy
 import sys
 from functools import cache
 from importlib.util import find_spec
@@ -82,13 +84,21 @@ def test_every_make_target_it_names_exists(document: Path) -> None:
 
 @cache
 def help_of(module: str, *actions: str) -> str:
-    command = [sys.executable, "-m", module, *actions, "--help"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, (module, actions)
-    assert done.stdout.startswith("usage:"), f"{module} ran instead of saying how it is run"
-    return done.stdout
+    """What `python -m module actions --help` prints, without a process of its own."""
+    said = io.StringIO()
+    with (
+        pytest.MonkeyPatch.context() as patched,
+        contextlib.redirect_stdout(said),
+        pytest.raises(SystemExit) as ended,
+    ):
+        patched.setattr(sys, "argv", [module, *actions, "--help"])
+        runpy.run_module(module, run_name="__main__")
+    assert not ended.value.code, (module, actions)
+    assert said.getvalue().startswith("usage:"), f"{module} ran instead of saying how it is run"
+    return said.getvalue()
 
 
+@pytest.mark.filterwarnings("ignore:.* found in sys.modules:RuntimeWarning:runpy")  # what runs is imported already
 @each_document
 def test_every_command_it_names_has_its_module_its_action_and_its_options(document: Path) -> None:
     for line in code(document):
