@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from functools import cache
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 
 from pricing.book import Book
-from pricing.offers import Listing, PurchaseOption
+from pricing.offers import Listing, PriceQuery, PurchaseOption
 from pricing.reading import PriceReading
+from pricing.snapshot import load_snapshot, snapshot_on
 from pricing.store import PriceStore, StoreUnavailable
+from pricing.table import OfferTable
 from tests.conftest import ROOT
 from tests.postgresql import missing, postgresql
 from tests.price_worker import START, TYPES, reading
@@ -204,6 +207,21 @@ def damage(store: PriceStore, table: str, column: str, text: str) -> None:
         connection.execute(sa.text(f'UPDATE {table} SET "{column}" = :text{where}'), {"text": text})
 
 
+def of_one_region(made: Callable[[date], OfferTable]) -> Callable[[date], OfferTable]:
+    """The bundled table, made once for each day asked for; what the store holds is laid over it anew each time."""
+    return cache(lambda day: OfferTable(made(day).find(PriceQuery(region="us-east-1"))))
+
+
+SMALL = {f"pricing.book.{made.__name__}": of_one_region(made) for made in (load_snapshot, snapshot_on)}
+
+
+@pytest.fixture
+def small_snapshot(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, made in SMALL.items():
+        monkeypatch.setattr(name, made)
+
+
+@pytest.mark.usefixtures("small_snapshot")
 @pytest.mark.parametrize(("table", "column"), [(table, column) for table in COLUMNS_OF for column in COLUMNS_OF[table]])
 def test_an_odd_row_costs_no_other_and_the_next_reading_is_kept(store: PriceStore, table: str, column: str) -> None:
     for number, text in enumerate(NONSENSE):
