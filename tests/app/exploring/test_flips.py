@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from functools import cache
 
 import pytest
 
@@ -55,7 +56,9 @@ def sources(**prices: str) -> LocalSources:
     return LocalSources(book(**prices), HubClient(offline=True))
 
 
+@cache
 def decided(question: Question, at: LocalSources = SOURCES) -> Decided:
+    """Once for all tests that ask the same."""
     return decide(stand(question, at))
 
 
@@ -220,7 +223,7 @@ def test_where_the_time_runs_out_what_was_found_stays_and_the_rest_is_said_to_be
 ) -> None:
     whole = decided(READ)
     monkeypatch.setattr(flips, "MOST_S", 0.0)
-    stopped = decided(READ)
+    stopped = decide(stand(READ, SOURCES))
     assert stopped.stopped.startswith("This question was stopped after 0 s of work")
     assert len(stopped.outlooks) < len(whole.outlooks)
     assert decided_on(stopped.chosen) == decided_on(whole.chosen)
