@@ -90,14 +90,10 @@ def test_a_file_without_a_header_is_refused() -> None:
         list(run_batch(io.StringIO(""), io.StringIO(), shared_sources()))
 
 
-def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "app", *arguments], cwd=ROOT, capture_output=True, text=True, check=False
-    )
-
-
 def test_estimate_prints_one_json_object() -> None:
-    done = run("estimate", "--model", "meta-llama/Llama-3.1-8B-Instruct", "--json")
+    """In a process of its own, as the other commands are run from a shell."""
+    command = [sys.executable, "-m", "app", "estimate", "--model", "meta-llama/Llama-3.1-8B-Instruct", "--json"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     answer = json.loads(done.stdout)
     assert answer["resident_params"] == 8_030_261_248
@@ -107,13 +103,15 @@ def test_estimate_prints_one_json_object() -> None:
     assert set(COLUMNS) <= set(answer)
 
 
-def test_estimate_says_the_verdict_in_words() -> None:
-    done = run("estimate", "--model", "8B", "--instance", "g5.xlarge")
-    assert done.stdout.startswith("A typical 8B model in BF16 fits one A10G (g5.xlarge): $734 a month.")
+def test_estimate_says_the_verdict_in_words(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["estimate", "--model", "8B", "--instance", "g5.xlarge"]) == 0
+    said = "A typical 8B model in BF16 fits one A10G (g5.xlarge): $734 a month."
+    assert capsys.readouterr().out.startswith(said)
 
 
 def test_a_bad_flag_value_ends_with_two_and_a_sentence() -> None:
-    done = run("estimate", "--model", "8B", "--prompt", "many")
+    command = [sys.executable, "-m", "app", "estimate", "--model", "8B", "--prompt", "many"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert "prompt" in done.stderr
     assert "Traceback" not in done.stderr
@@ -122,9 +120,9 @@ def test_a_bad_flag_value_ends_with_two_and_a_sentence() -> None:
 def test_batch_writes_the_file_only_when_it_is_whole(tmp_path: Path) -> None:
     cases, out = tmp_path / "cases.csv", tmp_path / "out.csv"
     cases.write_text(CASES, encoding="utf-8")
-    assert run("batch", str(cases), "-o", str(out)).returncode == 0
+    assert main(["batch", str(cases), "-o", str(out)]) == 0
     assert len(out.read_text(encoding="utf-8").splitlines()) == 4
-    assert run("batch", str(tmp_path / "missing.csv"), "-o", str(out)).returncode == 2
+    assert main(["batch", str(tmp_path / "missing.csv"), "-o", str(out)]) == 2
     assert sorted(path.name for path in tmp_path.iterdir() if path.is_file()) == ["cases.csv", "out.csv"]
 
 
