@@ -86,13 +86,10 @@ def test_every_make_target_it_names_exists(document: Path) -> None:
 def help_of(module: str, *actions: str) -> str:
     """What `python -m module actions --help` prints, without a process of its own."""
     said = io.StringIO()
-    with (
-        pytest.MonkeyPatch.context() as patched,
-        contextlib.redirect_stdout(said),
-        pytest.raises(SystemExit) as ended,
-    ):
+    with pytest.MonkeyPatch.context() as patched, contextlib.redirect_stdout(said):
         patched.setattr(sys, "argv", [module, *actions, "--help"])
-        runpy.run_module(module, run_name="__main__")
+        with pytest.raises(SystemExit) as ended:
+            runpy.run_module(module, run_name="__main__")
     assert not ended.value.code, (module, actions)
     assert said.getvalue().startswith("usage:"), f"{module} ran instead of saying how it is run"
     return said.getvalue()

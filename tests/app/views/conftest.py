@@ -17,9 +17,7 @@ def packages_are_searched_once() -> Iterator[None]:
     """For each page that a test opens, Streamlit searches all installed packages for components: four fifths of the
     work, and the same each time."""
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(
-            manifest_scanner, "scan_component_manifests", cache(manifest_scanner.scan_component_manifests)
-        )
+        patched.setattr(manifest_scanner, "scan_component_manifests", cache(manifest_scanner.scan_component_manifests))
         yield
 
 
