@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from typing import Literal
 
-from playwright.sync_api import Error, Page
+from playwright.sync_api import Error, Page, expect
 
 SETTLED = '.stApp[data-test-script-state="notRunning"]'
 WAIT_MS = 30_000
@@ -33,6 +34,13 @@ QUIET = """async ([state, milliseconds]) => {
   const works = () => document.querySelector(state) === null || begins();
   do { await frame(); await frame(); } while (works() && performance.now() < start + milliseconds);
   return !works();
+}"""
+
+BOXES = """async ([boxes, milliseconds]) => {
+  const end = performance.now() + milliseconds;
+  const shown = () => Object.entries(boxes).every(([label, text]) =>
+    [...document.querySelectorAll('input')].some(box => box.ariaLabel === label && box.value === text));
+  while (!shown() && performance.now() < end) await new Promise(done => setTimeout(done, 20));
 }"""
 
 
@@ -82,6 +90,13 @@ def wear(page: Page, width: int, scheme: Literal["light", "dark"]) -> None:
     if page.url != "about:blank":
         page.wait_for_timeout(500)  # charts and menus follow the window a moment later
         quiet(page)
+
+
+def boxes_hold(page: Page, texts: Mapping[str, str], step: str) -> None:
+    """Hold the page to the texts of the boxes of these labels, once they are drawn."""
+    page.evaluate(BOXES, [texts, WAIT_MS])  # which looks oftener than what follows
+    for label, text in texts.items():
+        expect(page.get_by_label(label, exact=True), step).to_have_value(text, timeout=5_000)
 
 
 def verdict(page: Page) -> str:

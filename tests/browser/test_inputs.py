@@ -10,7 +10,7 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.pages import GROUPS, WAIT_MS, go_to, ran
+from tests.browser.pages import GROUPS, WAIT_MS, boxes_hold, go_to, ran
 
 pytestmark = pytest.mark.browser
 
@@ -36,8 +36,7 @@ def asked_by(page: Page) -> dict[str, str]:
 def kept(page: Page, step: str) -> None:
     """The address holds all that was asked, and the boxes show it."""
     ran(page)
-    for label, text in (("First token, s", "1"), ("Reads at least", "30 tokens/s"), ("People at once", "50")):
-        expect(page.get_by_label(label, exact=True), step).to_have_value(text, timeout=WAIT_MS)
+    boxes_hold(page, {"First token, s": "1", "Reads at least": "30 tokens/s", "People at once": "50"}, step)
     until = time.monotonic() + WAIT_MS / 1000
     while asked_by(page) != ASKED and time.monotonic() < until:
         page.wait_for_timeout(50)
