@@ -56,7 +56,8 @@ PARTS = 6  # two processes share them
 
 
 @pytest.mark.parametrize("part", range(PARTS))
-def test_every_pair_of_pages_keeps_what_was_asked_with_f5(page: Page, base: str, part: int) -> None:
+def test_every_pair_of_pages_keeps_what_was_asked_and_every_page_with_f5(page: Page, base: str, part: int) -> None:
+    """A page that is loaded anew knows its address alone, which is the same wherever one came from: once each."""
     stops = ["Plan", *walk()]
     assert len(set(itertools.pairwise(stops))) == len(TITLES) * (len(TITLES) - 1)
     share = len(stops) // PARTS
@@ -68,8 +69,9 @@ def test_every_pair_of_pages_keeps_what_was_asked_with_f5(page: Page, base: str,
     for before, title in itertools.pairwise(stops):
         go_to(page, title)
         kept(page, f"{before} to {title}")
-        page.reload()
-        kept(page, f"F5 on {title}, from {before}")
+        if TITLES[TITLES.index(title) - 1] == before:
+            page.reload()
+            kept(page, f"F5 on {title}, from {before}")
 
 
 @pytest.mark.parametrize("title", GROUPS["Decide"])
