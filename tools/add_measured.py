@@ -38,7 +38,8 @@ NEEDED = (
     "publication",
     "source",
 )
-NUMBERS = (*SPLIT, *FIGURES, "prompt_tokens", "output_tokens", "concurrency", "rate_per_s", "batched_tokens", "running")
+NUMBERS = (*SPLIT, *FIGURES, "prompt_tokens", "output_tokens", "concurrency", "rate_per_s", "batched_tokens", "running",
+           "requests")  # fmt: skip
 # What says how much is asked of the server at once, by kind; what else stands there is a contradiction.
 LOADS = {
     "single_stream": "concurrency",

@@ -14,7 +14,7 @@ from estimators.latency.calibration import FAMILIES, SLOTTED, Context, case_cont
 from estimators.latency.numeric import ARRAYS
 from estimators.latency.physical_floor import flop_seconds, physical_floor
 from estimators.latency.plan import running_capacity, schedule_of
-from estimators.latency.serving import Request, Scheduler, Server, Steady
+from estimators.latency.serving import UNENDING, Request, Scheduler, Server, Steady
 from estimators.latency.sharding import Product, Shard, shard_of
 from estimators.latency.step import Rates
 from estimators.memory import estimate_memory
@@ -42,6 +42,7 @@ class FitCase:
     cached: float
     output: float
     alike: float
+    requests: float  # of the whole run
     load: float  # population, batch size or requests per second
 
 
@@ -54,6 +55,7 @@ def make_case(row: Row) -> FitCase | None:
         return None
     capacity = _capacity(row)
     limit = float(row.running or steps.max_seqs)
+    requests = row.requests or UNENDING
     w = row.workload
     prompt = max(1.0, w.prompt_tokens * (1.0 - w.prefix_share))
     return FitCase(
@@ -62,12 +64,13 @@ def make_case(row: Row) -> FitCase | None:
         context=case_context(row.accelerator, shard, steps.engine, steps.era, row.placement.tp, row.in_process),
         chunk=float(steps.batched_tokens),
         mixes=1.0 if steps.mixes else 0.0,
-        running=max(1.0, min(capacity, limit)),
+        running=max(1.0, min(capacity, limit, requests)),
         graph_context=float(steps.graph_context),
         prompt=prompt,
         cached=w.prompt_tokens - prompt,
         output=float(w.output_tokens),
         alike=float(row.alike),
+        requests=requests,
         load=float((w.requests_per_second or 1.0) if row.kind == "open_loop" else (w.concurrency or 1.0)),
     )
 
@@ -148,6 +151,7 @@ class CaseBatch:
         )
         self.asked = replace(self.request, alike=0.0)  # as an estimate is asked for: nobody says that lengths are alike
         self.load = _column(c.load for c in cases)
+        self.requests = _column(c.requests for c in cases)
         self.standing = {
             key: _column(c.context.standing.families.get(key, FAMILIES[key[0]].prior) for c in cases)
             for key in PREDICTORS
@@ -168,7 +172,7 @@ class CaseBatch:
         state = self._solve(server, near)
         requests = state.requests_per_s
         if near is None:
-            self.steady = requests / rates.filling if self.kind == "max_throughput" else requests
+            self.steady = requests / server.kept(self.requests) if self.kind == "max_throughput" else requests
         return {
             "ttft": np.log(state.ttft),
             "ttft_median": np.log(state.ttft - state.ramp),
@@ -183,5 +187,5 @@ class CaseBatch:
         if self.kind == "static_batch":
             return server.batch(self.load)
         if self.kind == "max_throughput":
-            return server.maximum(near)
+            return server.maximum(near, self.requests)
         return server.arrivals(self.load)

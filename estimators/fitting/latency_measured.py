@@ -45,6 +45,7 @@ class Row:
     workload: Workload
     batched_tokens: int | None
     running: int | None  # the engine's limit on requests at once, where stated
+    requests: float | None  # how many a run of as many as fit sent in all, where stated
     poll_steps: float  # decode steps between looks at the queue of arrivals, where the run set it; twice what it waits
     alike: bool  # every request is as long as every other
     ttft_s: float | None
@@ -150,6 +151,7 @@ def row_of(cells: Mapping[str, str]) -> Row:
         workload=workload,
         batched_tokens=int(cells["batched_tokens"]) if cells["batched_tokens"] else None,
         running=int(cells["running"]) if cells["running"] else None,
+        requests=_scaled(cells["requests"], replicas),
         poll_steps=number(cells["poll_steps"]) or 1.0,
         alike=cells["alike"] == "1",
         ttft_s=number(cells["ttft_s"]),

@@ -87,8 +87,8 @@ def solve(plan: ReplicaPlan, workload: Workload) -> tuple[Steady, bool, tuple[st
         return server.batch(size), False, notes
     if workload.load is Load.MAX:
         sentence = (
-            f"Maximum throughput, {limit:.0f} requests running, as offline runs show it: a steady load of as many "
-            f"without their start and end reaches {float(1.0 / plan.server.rates.filling):.2f} times that."
+            f"Maximum throughput, {limit:.0f} requests running, as long offline runs show it: a steady load of as many "
+            f"would by its steps alone reach {float(1.0 / plan.server.rates.filling):.2f} times that."
         )
         return server.maximum(), False, (sentence,)
     if workload.load is Load.CONCURRENCY:

@@ -52,7 +52,8 @@ class Rates:
     prompt_token_s: Number  # host work per prompt token of a step
     queueing: Number  # how much denser arrivals of a closed population bunch than if they were even
     training: Number  # prompts met, by the logarithm of how many requests of one length follow each other
-    filling: Number  # share of the steady throughput an offline run keeps, ramp and tail included
+    filling: Number  # share of the steady throughput an offline run keeps while it is full
+    ending: Number  # requests a run has more, so to speak, for its last ones to end: share of those running
     # Of a generate() loop, from what its libraries do; no served run moves them.
     calls: Number  # launches a product takes
     widened: Number  # bytes an element that weights are written and read once more, for more than one token

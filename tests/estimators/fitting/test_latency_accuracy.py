@@ -21,7 +21,7 @@ from estimators.fitting.latency_accuracy import (
     targets,
 )
 from estimators.fitting.latency_cases import PREDICTORS, CaseBatch, FitCase, make_case
-from estimators.fitting.latency_measured import excluded, rows, table
+from estimators.fitting.latency_measured import excluded, row_of, rows, table
 from estimators.latency.calibration import FAMILIES, constants
 from estimators.latency.evidence import LEVELS
 from estimators.latency.intervals import find_spread, spreads
@@ -29,21 +29,24 @@ from estimators.latency.intervals import find_spread, spreads
 # Medians without the publication, every publication weighing alike.
 REACHED = {
     "single stream": 0.120,
-    "static batch": 0.170,
-    "stated concurrency, TPOT": 0.125,
-    "stated concurrency, TTFT": 0.333,
-    "maximum throughput": 0.144,
+    "static batch": 0.172,
+    "stated concurrency, TPOT": 0.127,
+    "stated concurrency, TTFT": 0.330,
+    "maximum throughput": 0.102,
 }
 # Of rows whose publication was seen, and of rows whose model was not.
 OF_ROWS = {
-    "single stream": (0.060, 0.082),
-    "static batch": (0.097, 0.126),
-    "stated concurrency, TPOT": (0.080, 0.098),
-    "stated concurrency, TTFT": (0.191, 0.283),
-    "maximum throughput": (0.127, 0.140),
+    "single stream": (0.055, 0.074),
+    "static batch": (0.089, 0.112),
+    "stated concurrency, TPOT": (0.079, 0.101),
+    "stated concurrency, TTFT": (0.195, 0.289),
+    "maximum throughput": (0.116, 0.123),
 }
-# Kinds whose ranges hold more of the rows than they say: 92 % (75 with publications alike) and 85.4.
-ASTRAY = {("concurrency", "ttft"), ("static_batch", "tpot")}
+# Kinds whose ranges hold more of the rows than they say, or fewer: 92 % (75 with publications alike), 89 and 88; and of
+# maximum throughput 71 (91 with publications alike), where seven rows in ten are of one publication.
+ASTRAY = {
+    ("concurrency", "ttft"), ("static_batch", "tpot"), ("static_batch", "e2e"), ("max_throughput", "throughput"),
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -97,6 +100,19 @@ def test_a_publication_weighs_the_same_however_many_rows_it_prints() -> None:
     off = replace(right, publication="b", published=1.0, without_publication=1.5)
     found = held_out.score("", [*[exact] * 9, off])
     assert (found.publications, found.within_20, found.of_rows) == (2, pytest.approx(0.5), 0.0)
+
+
+def test_a_run_of_as_many_as_fit_never_has_more_under_way_than_it_sends() -> None:
+    """Eight requests in all are eight at once where hundreds would fit, and four on each of two replicas."""
+    cells = next(r for r in table() if r["kind"] == "max_throughput" and r["requests"] == "1000" and r["gpus"] == "1")
+
+    def running(**told: str) -> float:
+        case = make_case(row_of(dict(cells) | told))
+        assert case is not None
+        return case.running
+
+    assert (running(requests="8"), running(requests="8", gpus="2")) == (8.0, 4.0)
+    assert running() == min(1000.0, running(requests=""))
 
 
 def test_the_articles_case_without_its_model() -> None:
@@ -202,8 +218,8 @@ def test_committed_constants_reproduce_the_committed_table() -> None:
 
 
 def test_each_line_is_reached_or_its_groups_are_named_with_what_stands_behind_them() -> None:
+    assert {target.what for target in targets() if target.reached} == {"maximum throughput"}, "say so in the README"
     for target in targets():
-        assert not target.reached, f"{target.what} is reached: say so in the README"
         behind = groups_behind(target)
         assert sum(g.beyond for g in behind) <= len(target.figures)
         assert all(g.beyond <= g.rows for g in behind)

@@ -78,3 +78,15 @@ def test_where_the_load_jumps_past_what_was_asked_for_the_rest_waits() -> None:
     for population in (2.0, 3.0, 5.0, 9.0):
         state = jumping.closed(population)
         assert state.requests_per_s * state.e2e == pytest.approx(population, rel=1e-2)
+
+
+def test_a_run_that_ends_soon_keeps_less_of_the_steady_rate() -> None:
+    """N requests all queued at once, R of them running: as long as N + ending x R of them at the steady rate."""
+    asked = server()
+    filling, ending, running = asked.rates.filling, asked.rates.ending, asked.scheduler.running
+    steady = asked.full().requests_per_s
+    assert asked.maximum().requests_per_s == pytest.approx(filling * steady, rel=1e-4)
+    for waves in (1.0, 4.0, 40.0):
+        found = asked.maximum(requests=waves * running)
+        assert found.requests_per_s == pytest.approx(filling * steady * waves / (waves + ending), rel=1e-6)
+        assert found.requests_per_s * found.e2e == pytest.approx(running, rel=1e-3)
