@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 from estimators.latency.numeric import Number, Numeric
 from estimators.latency.sharding import Shard
@@ -66,6 +67,16 @@ class Steady:
     swing: Number = 0.0  # relative standard deviation of a request's TPOT from how many others happen to run
 
 
+class _Crowd(NamedTuple):
+    """What a number of requests in flight settles, whatever the rate at which they come."""
+
+    active: Number  # as many as run at once
+    others: Number  # share of them that a request meets
+    stay: Number  # seconds of decoding beside all of them
+    ahead: Number  # prompts before one's own where all start together
+    train: Number  # prompts before one's own where all are of one length
+
+
 class Server:
     """One replica: step times of a shard at its rates, for requests of given mean lengths."""
 
@@ -75,6 +86,8 @@ class Server:
         self.prompt_context = request.cached + 0.5 * request.prompt
         self.own_chunks = numeric.ceil(request.prompt / scheduler.chunk)
         self.output = numeric.maximum(request.output - 1.0, 0.0)  # tokens after the first
+        self.own_chunk = numeric.minimum(request.prompt, scheduler.chunk)
+        self.staged_prompt = request.prompt / shard.stages
 
     @cached_property
     def _decoding(self) -> Step:
@@ -118,16 +131,15 @@ class Server:
         rho M + s D = 1, so a running request gets rho + s tokens a second (s where prompts do not share steps).
         """
         n, request = self.n, self.request
-        own = n.minimum(request.prompt, self.scheduler.chunk)
+        own, met = self.own_chunk, rate * others
         mixed = self.mixed(running, own)
-        arrivals = n.maximum(1.0, bunching * rate * others * mixed)
+        arrivals = n.maximum(1.0, bunching * met * mixed)
         tokens = n.minimum(self.scheduler.chunk, arrivals * request.prompt)
         crowded = tokens > own * 1.001
         if n.any(crowded):
             mixed = n.where(crowded, self.mixed(running, tokens), mixed)
         decode = self.decode(n.maximum(running, 1.0))
-        rho = rate * others * request.prompt / tokens
-        busy = n.minimum(rho * mixed / self.shard.stages, _BUSIEST)  # a stage is busy 1/PP of a pass
+        busy = n.minimum(met * self.staged_prompt / tokens * mixed, _BUSIEST)  # a stage is busy 1/PP of a pass
         left = (1.0 - busy) / decode
         steps = left + self.scheduler.mixes * busy / mixed
         return mixed, tokens, 1.0 / (steps * request.accepted), busy, decode
@@ -141,18 +153,17 @@ class Server:
         the fastest prefill leaves requests over, they wait for it.
         """
         n = self.n
-        active = n.minimum(population, self.scheduler.running)
-        others = (active - 1.0) / active
+        crowd = self._crowd(population)
+        active = crowd.active
         idle, high = self._fastest(active)
-        full = self.decode(active)
-        at_high = n.maximum(n.log(high * self._at_rate(high, others, active, full)[0] / active), 1e-9)
+        at_high = n.maximum(n.log(high * self._at_rate(high, crowd)[0] / active), 1e-9)
         low, high, at_low = n.log(high) + _LOWEST, n.log(high), n.log(high / idle) + _LOWEST
         guess, last, done = low, 0.0, False
         for _ in range(_ITERATIONS):
             n.pause()
             guess = n.where(done, guess, (low * at_high - high * at_low) / (at_high - at_low))
             rate = n.exp(guess)
-            state = self._at_rate(rate, others, active, full)
+            state = self._at_rate(rate, crowd)
             found = n.log(rate * state[0] / active)
             above = found > 0.0
             side = n.where(above, 1.0, -1.0)
@@ -170,19 +181,19 @@ class Server:
         jumped = found > _MISSED
         if n.any(jumped):
             rate = n.where(jumped, n.exp(low), rate)
-            state = self._at_rate(rate, others, active, full)
+            state = self._at_rate(rate, crowd)
         return self._closed(rate, state, population, active)
 
     def closed_near(self, population: Number, rate: Number) -> Steady:
         """`closed` by one secant step from a rate next to the root, as where an input moved a little."""
         n = self.n
-        active = n.minimum(population, self.scheduler.running)
-        others, full = (active - 1.0) / active, self.decode(active)
-        here = n.log(rate * self._at_rate(rate, others, active, full)[0] / active)
-        up = n.log(1.01 * rate * self._at_rate(1.01 * rate, others, active, full)[0] / active)
+        crowd = self._crowd(population)
+        active = crowd.active
+        here = n.log(rate * self._at_rate(rate, crowd)[0] / active)
+        up = n.log(1.01 * rate * self._at_rate(1.01 * rate, crowd)[0] / active)
         step = -here * n.log(1.01) / n.maximum(up - here, 1e-4)
         rate = n.minimum(self._fastest(active)[1], rate * n.exp(n.maximum(-0.1, n.minimum(step, 0.1))))
-        return self._closed(rate, self._at_rate(rate, others, active, full), population, active)
+        return self._closed(rate, self._at_rate(rate, crowd), population, active)
 
     def _closed(self, rate: Number, state: tuple[Number, ...], population: Number, active: Number) -> Steady:
         n = self.n
@@ -199,22 +210,35 @@ class Server:
         full = self.mixed(active, chunk) * request.prompt / (chunk * self.shard.stages)
         return idle, n.minimum(idle, _BUSIEST / full)
 
-    def _at_rate(self, rate: Number, others: Number, active: Number, full: Number) -> tuple[Number, ...]:
-        """(seconds from arrival to end, and what they are made of) at a rate; `full` is a decode step of `active`."""
-        n, request, output = self.n, self.request, self.output
-        running = n.minimum(active, rate * output / request.accepted * full)
+    def _crowd(self, population: Number) -> _Crowd:
+        n, request = self.n, self.request
+        active = n.minimum(population, self.scheduler.running)
+        ahead = 0.5 * (active - 1.0)
+        return _Crowd(
+            active=active,
+            others=(active - 1.0) / active,
+            stay=self.output / request.accepted * self.decode(active),
+            ahead=ahead,
+            # Requests of one length that start together end together and come again together, however little prompts
+            # take.
+            train=request.alike * (self.rates.training * n.log(active) + _RAMP * ahead),
+        )
+
+    def _at_rate(self, rate: Number, crowd: _Crowd) -> tuple[Number, ...]:
+        """(seconds from arrival to end, and what they are made of) at a rate."""
+        n, output, active, others = self.n, self.output, crowd.active, crowd.others
+        running = n.minimum(active, rate * crowd.stay)
         mixed, tokens, tpot, busy, decode = self._interference(rate, others, running, self.rates.queueing)
         running = n.minimum(active, n.maximum(rate * output * tpot, 1e-9))
-        own = self._own_prefill(running * others, mixed, tokens)
-        service = mixed * request.prompt / (tokens * self.shard.stages)  # of one prompt, when prompts share a step
-        crowd = self.rates.queueing * rate * others * service  # prefill busy share while arrivals bunch
-        burst = 0.5 * (active - 1.0) * service  # all but one ahead, half of them on average
-        under_way = 0.5 * mixed * n.minimum(crowd, 1.0)
-        backlog = burst * n.maximum(1.0 - 1.0 / n.maximum(crowd, 1.0), _RAMP)
-        # Requests of one length that start together end together and come again together, however little prompts take.
-        train = request.alike * (self.rates.training * n.log(active) * service + _RAMP * burst)
-        queue = n.maximum(under_way + backlog, train)
-        residual = 0.5 * self.scheduler.poll * decode * n.minimum(running * others, 1.0)
+        met = running * others
+        own = self._own_prefill(met, mixed, tokens)
+        service = mixed * self.staged_prompt / tokens  # of one prompt, when prompts share a step
+        share = self.rates.queueing * rate * others * service  # prefill busy share while arrivals bunch
+        burst = crowd.ahead * service  # all but one ahead, half of them on average
+        under_way = 0.5 * mixed * n.minimum(share, 1.0)
+        backlog = burst * n.maximum(1.0 - 1.0 / n.maximum(share, 1.0), _RAMP)
+        queue = n.maximum(under_way + backlog, crowd.train * service)
+        residual = 0.5 * self.scheduler.poll * decode * n.minimum(met, 1.0)
         ttft = own + queue + residual + self.front()
         return ttft + output * tpot, ttft, tpot, queue, own, running, mixed, tokens, busy, decode, _RAMP * burst
 
@@ -249,7 +273,7 @@ class Server:
             if n.all(done):
                 break
             running = n.where(done, running, (n.maximum(running, 1e-9) * n.maximum(new, 1e-9)) ** 0.5)
-        service = mixed * request.prompt / (tokens * self.shard.stages)
+        service = mixed * self.staged_prompt / tokens
         utilisation = n.minimum(rate * service, _BUSIEST)
         queue = utilisation * service / (2.0 * (1.0 - utilisation))
         own = self._own_prefill(running, mixed, tokens)

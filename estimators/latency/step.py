@@ -86,13 +86,12 @@ class Roof:
     """A matrix product under two ceilings: start + max(bytes / (BW e_mem), 2 E (t + tile) / (peak e_flop)), smooth."""
 
     read4: Number  # seconds to read its weights, to the fourth power
-    flops: Number  # of one token
-    rate: Number  # FLOP/s reached
+    token_s: Number  # seconds to compute one token
     tile: Number  # tokens paid beyond those there are
     start: Number  # seconds before the work counts, of all products of the kind
 
     def seconds(self, tokens: Number) -> Number:
-        computing = self.flops * (tokens + self.tile) / self.rate
+        computing = self.token_s * (tokens + self.tile)
         computing2 = computing * computing
         return self.start + (self.read4 + computing2 * computing2) ** 0.25
 
@@ -111,7 +110,7 @@ def _roof(
     if _absent(product):
         return None
     read4 = fourth_power(product.bytes / (bandwidth * memory))
-    return Roof(read4, 2.0 * product.elements, product.peak * compute, tile, start)
+    return Roof(read4, 2.0 * product.elements / (product.peak * compute), tile, start)
 
 
 def touched_share(shard: Shard, tokens: Number, routing: Number = math.inf) -> Number:
@@ -159,25 +158,29 @@ class Step:
         self.head = _roof(shard.head, rates.head_memory, rates.head_compute, rates.head_tile, start, bandwidth)
         self.has_experts = not _absent(shard.expert)
         self.expert_start = shard.expert_layers * starting * rates.expert_start
-        self.expert_bandwidth = bandwidth * rates.expert_memory
-        self.expert_rate = shard.expert.peak * rates.expert_compute
+        if self.has_experts:
+            self.experts_s = shard.expert.bytes / (bandwidth * rates.expert_memory)  # to read all of them
+            self.expert_token_s = 2.0 * shard.expert.elements / (shard.expert.peak * rates.expert_compute)
+            self.expert_share = shard.experts_per_token / shard.experts
         windowed = minimum(context, shard.window)
         self.cache_bytes = shard.kv_bytes * context + shard.window_kv_bytes * windowed + shard.state_bytes
         self.cache_pairs = shard.pair_decode * context + shard.window_pair * windowed
         # Kernels that run head by head read a shared head again. A copied cache is read and written, a repeated one
         # read, written once per query head and read as often, before attention.
         copied = 3.0 + 2.0 * shard.group * (shard.group > 1.0)
-        self.rereads = shard.group**rates.regroup * (1.0 - rates.copying) + copied * rates.copying
+        rereads = shard.group**rates.regroup * (1.0 - rates.copying) + copied * rates.copying
         self.cache_bandwidth = bandwidth * rates.cache_memory
         self.cache_rate = shard.peak_16bit * rates.cache_compute
+        self.cache_s = self.cache_bytes * rereads / self.cache_bandwidth  # of a decoding request
+        self.pairs_s = self.cache_pairs / self.cache_rate  # of a token it computes
         self.cache_start = shard.attentions * starting * rates.cache_start
-        self.attending = shard.peak_16bit * rates.attention_compute
         self.prompt_start = shard.attentions * starting * rates.prompt_start if prompts else 0.0
         seen = prompt_context + 0.5 * rates.prompt_length
         self.prompt_pairs = shard.pair_prefill * seen + shard.window_pair * minimum(seen, shard.window)
-        self.activation_bandwidth = bandwidth * rates.activation_memory
+        self.prompt_s = self.prompt_pairs / (shard.peak_16bit * rates.attention_compute)  # of a prompt token
+        self.activation_s = shard.activation_bytes / (bandwidth * rates.activation_memory)  # of a token
         self.waits = (shard.collectives + shard.stages - 1.0) * rates.collective_s
-        self.link = shard.link * rates.link_share
+        self.collective_s = shard.collective_bytes / (shard.link * rates.link_share)  # of a token, beyond the waits
         self.kernel = shard.kernels * rates.kernel_s
         self.widening = shard.linear.elements * rates.widened / (bandwidth * rates.linear_memory)
         launched = shard.products * rates.calls + _OF_EXPERTS * shard.expert_layers + shard.attentions + shard.kernels
@@ -201,7 +204,7 @@ class Step:
 
     def _parts(self, decode: Number, prefill: Number) -> tuple[Number, ...]:
         """(the whole step, then its operator groups in the order of `Terms`, but for the kernels' start)."""
-        shard, rates = self.shard, self.rates
+        rates = self.rates
         computed = decode * self.verified
         tokens = computed + prefill
         linear = self.linear.seconds(tokens) if self.linear else 0.0
@@ -210,12 +213,11 @@ class Step:
         linear = linear + self.widening * (tokens > 1.0)
         expert = self._experts(tokens) if self.has_experts else 0.0
         head = self.head.seconds(computed + self.sampled) if self.head else 0.0
-        reread = decode * self.cache_bytes * self.rereads
-        cache = smooth_max(reread / self.cache_bandwidth, computed * self.cache_pairs / self.cache_rate)
+        cache = smooth_max(decode * self.cache_s, computed * self.pairs_s)
         cache = cache + self.cache_start * (decode > 0)
-        attention = self.prompt_start + prefill * self.prompt_pairs / self.attending
-        activation = tokens * shard.activation_bytes / self.activation_bandwidth
-        collective = self.waits + tokens * shard.collective_bytes / self.link
+        attention = self.prompt_start + prefill * self.prompt_s
+        activation = tokens * self.activation_s
+        collective = self.waits + tokens * self.collective_s
         busy = linear + expert + head + cache + attention + activation + collective + self.kernel
         busy2 = busy * busy
         exposed = (busy2 * busy2 + self.launches4) ** 0.25 - busy
@@ -227,10 +229,8 @@ class Step:
         """The routed experts: bytes of those touched, and the tokens each gets with its partly filled tile."""
         shard, rates = self.shard, self.rates
         share = touched_share(shard, tokens, rates.routing)
-        each = tokens * shard.experts_per_token / shard.experts + share * rates.expert_tile
-        return self.expert_start + smooth_max(
-            shard.expert.bytes * share / self.expert_bandwidth, 2.0 * shard.expert.elements * each / self.expert_rate
-        )
+        each = tokens * self.expert_share + share * rates.expert_tile
+        return self.expert_start + smooth_max(self.experts_s * share, self.expert_token_s * each)
 
 
 def operators(step: Step, decode: float, prefill: float = 0.0) -> tuple[OperatorTime, ...]:
