@@ -12,7 +12,7 @@ run: $(VENV)/run.stamp
 	$(BIN)/python -m app serve --port $(PORT)
 
 test: $(VENV)/dev.stamp browser
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not browser"
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not browser"
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m browser
 
 test-fast: $(VENV)/dev.stamp
