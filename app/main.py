@@ -6,10 +6,10 @@ from pathlib import Path
 
 import streamlit as st
 
+from app.in_turn import LINE
 from app.memory_kept import trim
 from app.pages import FIRST
-from app.planning.budget import make_way, watch
-from app.planning.in_turn import RUNS
+from app.planning.budget import leave, make_way, watch
 from app.planning.plan import Plan
 from app.scenario import with_page_defaults
 from app.sources import dashboard_sources
@@ -25,7 +25,8 @@ PAGE = {
 
 st.html(style())
 sources = dashboard_sources()
-with RUNS.place():
+leave()
+with LINE.place():
     watch(lambda: st.session_state.get("choice"))  # reading it ends the run of a visit that is over, or has moved on
 
     if st.context.is_embedded:

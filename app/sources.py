@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("rightsize")
 
-# What a caller gives back while it waits for the Hub: its turn, where there are few.
+# What a caller gives back while it waits for the Hub or a database: its turn, where there are few.
 WHILE_WAITING: ContextVar[Callable[[], AbstractContextManager[None]]] = ContextVar("waiting", default=nullcontext)
 
 HUB_THREADS = 4  # of their own: a slow Hub takes no thread that answers anybody
@@ -150,7 +150,8 @@ class LocalSources:
                     raise _busy()
                 answer = self._listing[model_id] = self._threads.submit(self._list, model_id)
         try:
-            return answer.result(timeout=self._patience_s)
+            with WHILE_WAITING.get()():
+                return answer.result(timeout=self._patience_s)
         except FutureTimeout:
             raise self._hub.pending(model_id) from None
 

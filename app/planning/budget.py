@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import cache
 
 from estimators.provenance import Refusal
 
@@ -27,14 +28,16 @@ SMALLER = 0.5  # who has taken less than this share of what a run took goes befo
 LONGEST_BREAK_S = 0.2  # then a piece of large work is done all the same
 TURN_S = 0.0005  # after which large work that computes lets another thread go on; ten times as long is Python's own
 MOST_GIVEN = 6.0  # times what it has worked; large work must end too where there is always somebody
-USUAL_S = 0.0019  # what `_slowness` times takes on the processor on which the above were chosen
+USUAL_S = 0.0019  # what `slowness` times takes on the processor on which the above were chosen
 MOST_SLOW = 3.0  # times; what is slower still would keep others waiting too long
 
 Clock = Callable[[], float]
 
 
-def _slowness() -> float:
-    """How many times as long as usual this processor takes. What one answers, one of half its speed must answer too."""
+@cache
+def slowness() -> float:
+    """How many times as long as usual this processor takes, at best: what one answers, one of half its speed must
+    answer too. Some 30 ms, once."""
 
     def took() -> float:
         began, kept = time.thread_time(), dict[int, int]()
@@ -42,15 +45,12 @@ def _slowness() -> float:
             kept[step % 97] = kept.get(step % 89, 0) + step
         return time.thread_time() - began
 
-    return min(max(min(took() for _ in range(3)) / USUAL_S, 1.0), MOST_SLOW)
-
-
-_SLOWNESS = _slowness()
+    return min(max(min(took() for _ in range(10)) / USUAL_S, 1.0), MOST_SLOW)
 
 
 def worked_s() -> float:
     """What this thread has worked, in seconds of the usual processor."""
-    return time.thread_time() / _SLOWNESS
+    return time.thread_time() / slowness()
 
 
 class OutOfBudget(Exception):
@@ -191,7 +191,7 @@ class Allowance:
         self._worked = spent
 
     def _wait_for_place(self) -> None:
-        until = time.monotonic() + WAIT_S
+        until = time.monotonic() + WAIT_S * slowness()
         while not _DEAR.acquire(timeout=LOOK_S):
             self._run.look()
             if time.monotonic() > until:
@@ -217,9 +217,14 @@ _DEAR = threading.BoundedSemaphore(1)
 
 def watch(look: Callable[[], object]) -> None:
     """A run of a page begins. `look` is called every now and then while it spends; it raises where nobody waits."""
+    leave()
+    _RUN.set(Turn(look))
+
+
+def leave() -> None:
+    """The run of a page in this thread has ended: nobody makes way for it any more."""
     if (before := _RUN.get()) is not None:
         before.ended = True
-    _RUN.set(Turn(look))
 
 
 def make_way() -> bool:

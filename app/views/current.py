@@ -15,7 +15,7 @@ from app.planning.answer import Answer, Card, Kind
 from app.planning.plan import Plan
 from app.planning.remembered import remembered_answer, remembered_plan
 from app.scenario import Problem, Scenario, decode
-from app.sources import LocalSources, MeasuredSources, dashboard_sources
+from app.sources import WHILE_WAITING, LocalSources, MeasuredSources, dashboard_sources
 from estimators.architecture import catalogue
 from estimators.measuring.measurement import Measurement
 from estimators.precision import Weights
@@ -141,7 +141,8 @@ def own_measurements() -> tuple[Measurement, ...]:
     from app.measuring.jobs import measurement_store
 
     try:
-        return measurement_store().find(chosen)
+        with WHILE_WAITING.get()():
+            return measurement_store().find(chosen)
     except Refusal:  # the database is away: the estimate stands as published rows made it
         return ()
 
@@ -165,7 +166,8 @@ def own_scores() -> tuple[Score, ...]:
     from app.measuring.jobs import measurement_store
 
     try:
-        kept = measurement_store().quality_scores()
+        with WHILE_WAITING.get()():
+            kept = measurement_store().quality_scores()
     except Refusal:  # the database is away: what is published decides
         return read
     return (*read, *(entry.score for entry in kept if entry.id in chosen and entry.score not in read))

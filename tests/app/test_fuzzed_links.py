@@ -13,6 +13,7 @@ import pytest
 from app.columns import as_json
 from app.exploring.decision_link import freeze, read_decision, review
 from app.exploring.question_link import Asked, decode_question, encode_question, link_of, question_of
+from app.planning.budget import worked_s
 from app.planning.plan import Plan
 from app.planning.remembered import remembered_answer, remembered_plan
 from app.scenario import Scenario, decode, encode, with_page_defaults
@@ -101,9 +102,9 @@ def test_question_links() -> None:
         except Refusal:
             continue
         if number % 200 == 0:
-            begun = time.thread_time()
+            begun = worked_s()
             found = remembered_answer(question, with_page_defaults(scenario), SOURCES)
-            assert time.thread_time() - begun < 3.0
+            assert worked_s() - begun < 3.0
             assert found.cards or found.refusal or found.found or found.asked.refusal
 
 

@@ -122,7 +122,7 @@ def test_work_is_stopped_when_its_seconds_are_spent_and_says_the_way_out() -> No
 
 def test_a_processor_of_half_the_speed_may_take_twice_as_long(monkeypatch: pytest.MonkeyPatch) -> None:
     """What one machine answers for a link, another must not refuse."""
-    monkeypatch.setattr(budgets, "_SLOWNESS", 2.0)
+    monkeypatch.setattr(budgets, "slowness", lambda: 2.0)
     for step, stopped in ((0.019, False), (0.021, True)):
         ticks = clock(step)
         monkeypatch.setattr(time, "thread_time", lambda ticks=ticks: next(ticks))
@@ -136,7 +136,7 @@ def test_a_processor_is_never_held_for_faster_than_usual_nor_for_slower_than_thr
     for step, slowness in ((1e-9, 1.0), (2 * USUAL_S, 2.0), (1.0, MOST_SLOW)):
         ticks = clock(step)
         monkeypatch.setattr(time, "thread_time", lambda ticks=ticks: next(ticks))
-        assert budgets._slowness() == pytest.approx(slowness)
+        assert budgets.slowness.__wrapped__() == pytest.approx(slowness)
 
 
 def test_blocks_of_one_budget_add_up_and_an_inner_budget_is_the_outer_one() -> None:
