@@ -37,6 +37,7 @@ class FitCase:
     chunk: float
     mixes: float
     running: float
+    may_run: float  # the same of a server that is kept full, however few requests the run sent
     graph_context: float
     prompt: float
     cached: float
@@ -65,6 +66,7 @@ def make_case(row: Row) -> FitCase | None:
         chunk=float(steps.batched_tokens),
         mixes=1.0 if steps.mixes else 0.0,
         running=max(1.0, min(capacity, limit, requests)),
+        may_run=max(1.0, min(capacity, limit)),
         graph_context=float(steps.graph_context),
         prompt=prompt,
         cached=w.prompt_tokens - prompt,
@@ -149,9 +151,13 @@ class CaseBatch:
             output=_column(c.output for c in cases),
             alike=_column(c.alike for c in cases),
         )
-        self.asked = replace(self.request, alike=0.0)  # as an estimate is asked for: nobody says that lengths are alike
         self.load = _column(c.load for c in cases)
         self.requests = _column(c.requests for c in cases)
+        # As an estimate is asked for: nobody says that lengths are alike, or when a run ends.
+        self.asked = (
+            replace(self.request, alike=0.0),
+            replace(self.scheduler, running=_column(c.may_run for c in cases)),
+        )
         self.standing = {
             key: _column(c.context.standing.families.get(key, FAMILIES[key[0]].prior) for c in cases)
             for key in PREDICTORS
@@ -165,14 +171,16 @@ class CaseBatch:
     ) -> dict[str, Array]:
         """log of TTFT, TPOT, end to end and requests/s of every case; `near`: the steady rates of a case next to it.
 
-        `asked`: as an estimate answers, which takes lengths to vary; else as the case was run.
+        `asked`: as an estimate answers, which takes lengths to vary and a run not to end; else as the case was run.
         """
         rates = rates_of({key: link(key[0], self.standing[key] + value) for key, value in eta.items()}, self.fixed)
-        server = Server(self.shard, rates, self.scheduler, self.asked if asked else self.request, ARRAYS)
-        state = self._solve(server, near)
+        request, scheduler = self.asked if asked else (self.request, self.scheduler)
+        sent = UNENDING if asked else self.requests
+        server = Server(self.shard, rates, scheduler, request, ARRAYS)
+        state = self._solve(server, near, sent)
         requests = state.requests_per_s
         if near is None:
-            self.steady = requests / server.kept(self.requests) if self.kind == "max_throughput" else requests
+            self.steady = requests / server.kept(sent) if self.kind == "max_throughput" else requests
         return {
             "ttft": np.log(state.ttft),
             "ttft_median": np.log(state.ttft - state.ramp),
@@ -181,11 +189,11 @@ class CaseBatch:
             "throughput": np.log(requests),
         }
 
-    def _solve(self, server: Server, near: Array | None) -> Steady:
+    def _solve(self, server: Server, near: Array | None, sent: Array | float) -> Steady:
         if self.kind in ("single_stream", "concurrency"):
             return server.closed(self.load) if near is None else server.closed_near(self.load, near)
         if self.kind == "static_batch":
             return server.batch(self.load)
         if self.kind == "max_throughput":
-            return server.maximum(near, self.requests)
+            return server.maximum(near, sent)
         return server.arrivals(self.load)

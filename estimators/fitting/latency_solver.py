@@ -28,7 +28,6 @@ SPREAD: Mapping[str, float] = {
 _OPERATORS = ("memory", "compute", "cache_memory", "attention_compute", "collective_s", "link_share", "starting")
 # Factors on the spread of chips, classes and engines with kernels of their own, and of those without.
 _MEASURED, _KIN, _UNKNOWN_ENGINE = 0.5, 1.5, 4.0
-_AGED = 2.0  # the same of a time in an engine's versions, where kernels are of the newest: that of other times
 # Times vary more than shares of a ceiling, and host work most: a C++ loop and an HTTP server differ tenfold.
 _WIDER: Mapping[str, float] = {
     "request_s": 5.0, "prompt_token_s": 3.0, "step_s": 4.0, "sequence_s": 4.0, "eager_s": 2.0, "kernel_s": 1.0,
@@ -261,8 +260,6 @@ def _spread(name: str) -> float:
     family, level, value = (*name.split("|"), "global", "")[:3] if "|" in name else (name, "global", "")
     if name == "link_share|link|pcie":  # boards and their switches differ
         return 0.8
-    if family == "collective_s" and level == "era":  # timed in the newest versions, and older ones had NCCL's alone
-        return _AGED * SPREAD[level]
     if family in _OPERATORS:
         known = set(L2_BYTES) | {class_of(chip) for chip in L2_BYTES}
         factor = _MEASURED if not level.startswith(("chip", "class")) or value.split("*")[0] in known else _KIN

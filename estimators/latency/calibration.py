@@ -53,7 +53,7 @@ FAMILIES: dict[str, Family] = {
         Family(name="compute", share=True, prior=0.0, levels=_PRODUCT),
         Family(name="cache_memory", share=True, prior=0.0, levels=("class", "engine", "era", "class*era", "attention")),
         Family(name="attention_compute", share=True, prior=0.0, levels=("engine", "attention")),
-        Family(name="collective_s", share=False, prior=0.0, levels=("link", *_ENGINE)),
+        Family(name="collective_s", share=False, prior=0.0, levels=("link", "engine")),
         Family(name="link_share", share=True, prior=0.0, levels=("link", "engine")),
         Family(name="starting", share=False, prior=math.log(0.8), levels=(*_ENGINE, "attention")),
         Family(name="regroup", share=True, prior=_logit(0.05), levels=()),

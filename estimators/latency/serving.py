@@ -331,9 +331,10 @@ class Server:
         """Share of the steady rate that a run of so many requests, all queued at once, keeps.
 
         While its last requests end, fewer and fewer run: it takes as long as `ending` x the number running more
-        requests would at the steady rate. 1,500 requests, 1,000 running, ending 0.2: 1 / 1.13 of what `filling` leaves.
+        requests would at the steady rate, on average over runs of one length and of many. 1,500 requests, 1,000
+        running, ending 0.2: 1 / 1.13 of what `filling` leaves.
         """
-        return self.rates.filling / (1.0 + self.rates.ending * self.scheduler.running / requests)
+        return self.rates.filling / (1.0 + self.rates.ending * self.n.minimum(1.0, self.scheduler.running / requests))
 
     def maximum(self, near: Number = None, requests: Number = UNENDING) -> Steady:
         """The same as an offline run of so many requests shows it, which keeps a share of that rate."""

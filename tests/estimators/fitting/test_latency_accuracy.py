@@ -28,25 +28,22 @@ from estimators.latency.intervals import find_spread, spreads
 
 # Medians without the publication, every publication weighing alike.
 REACHED = {
-    "single stream": 0.120,
-    "static batch": 0.172,
+    "single stream": 0.128,
+    "static batch": 0.171,
     "stated concurrency, TPOT": 0.127,
-    "stated concurrency, TTFT": 0.330,
-    "maximum throughput": 0.102,
+    "stated concurrency, TTFT": 0.324,
+    "maximum throughput": 0.162,
 }
 # Of rows whose publication was seen, and of rows whose model was not.
 OF_ROWS = {
-    "single stream": (0.055, 0.074),
-    "static batch": (0.089, 0.112),
-    "stated concurrency, TPOT": (0.079, 0.101),
-    "stated concurrency, TTFT": (0.195, 0.289),
-    "maximum throughput": (0.116, 0.123),
+    "single stream": (0.063, 0.084),
+    "static batch": (0.096, 0.125),
+    "stated concurrency, TPOT": (0.079, 0.097),
+    "stated concurrency, TTFT": (0.192, 0.290),
+    "maximum throughput": (0.129, 0.139),
 }
-# Kinds whose ranges hold more of the rows than they say, or fewer: 92 % (75 with publications alike), 89 and 88; and of
-# maximum throughput 71 (91 with publications alike), where seven rows in ten are of one publication.
-ASTRAY = {
-    ("concurrency", "ttft"), ("static_batch", "tpot"), ("static_batch", "e2e"), ("max_throughput", "throughput"),
-}  # fmt: skip
+# Kinds whose ranges hold more of the rows than they say; with publications alike 75, 87 and 90 %.
+ASTRAY = {("concurrency", "ttft"): 0.92, ("static_batch", "tpot"): 0.89, ("static_batch", "ttft"): 0.89}
 
 
 @pytest.fixture(scope="module")
@@ -129,10 +126,12 @@ def test_the_articles_case_without_its_model() -> None:
 
 
 def test_intervals_keep_their_word() -> None:
-    """80 % intervals made without the publication they are judged on hold 75 to 85 % of its rows."""
+    """80 % intervals made without the publication they are judged on hold 75 to 85 % of its rows, but for some."""
     for entry in held_out.interval_record():
         if entry.rows >= 100:
-            assert (0.75 <= entry.covered <= 0.85) == ((entry.kind, entry.metric) not in ASTRAY), entry
+            astray = ASTRAY.get((entry.kind, entry.metric))
+            assert (0.75 <= entry.covered <= 0.85) == (astray is None), entry
+            assert astray is None or entry.covered == pytest.approx(astray, abs=0.01), entry
 
 
 def test_the_record_of_the_intervals_is_what_the_committed_errors_give() -> None:
@@ -218,8 +217,8 @@ def test_committed_constants_reproduce_the_committed_table() -> None:
 
 
 def test_each_line_is_reached_or_its_groups_are_named_with_what_stands_behind_them() -> None:
-    assert {target.what for target in targets() if target.reached} == {"maximum throughput"}, "say so in the README"
     for target in targets():
+        assert not target.reached, f"{target.what} is reached: say so in the README"
         behind = groups_behind(target)
         assert sum(g.beyond for g in behind) <= len(target.figures)
         assert all(g.beyond <= g.rows for g in behind)
