@@ -81,8 +81,13 @@ def draw_metrics(plan: Plan, chosen: Candidate) -> None:
             _million_range(chosen) if million else None,
             help="At this load's throughput, every billed hour busy.",
         )
-    terms = [term for part in (cost, memory, latency) if part for term in part.terms]
-    how(terms, key="how", label="How each number is made: formula, inputs and source of every term")
+    terms = {
+        MONTHLY_COST: cost.terms[:1] if cost else (),
+        MEMORY_PER_GPU: memory.terms if memory else (),
+        TIMES["e2e"]: latency.terms if latency else (),
+        PER_MILLION: cost.terms[1:] if cost else (),
+    }
+    how(terms, key="how", label="How these figures are made: formula, inputs and source of every term")
 
 
 def _metric(label: str, value: str, beside: str | None, *, help: str | None = None) -> None:

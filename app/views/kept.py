@@ -15,7 +15,7 @@ from streamlit.errors import StreamlitAPIException
 
 
 def keep(page: str, keys: Iterable[str], address: Mapping[str, str], held: Mapping[str, object]) -> None:
-    """Remember of what is held in the boxes of these keys on this page, and the parameters that say so."""
+    """Remember what is held in the boxes of these keys on this page, and the parameters that say so."""
     state = st.session_state
     state.kept = {key: held[key] for key in keys if key in held}
     state.kept_address, state.kept_on = dict(address), page

@@ -120,7 +120,7 @@ def draw(asked: PeopleLoad, log: TrafficLog | None) -> None:
     left, right = st.columns([1, 1])
     left.button("Ask the first screen for this load", on_click=_take, args=(load,), key="take_load", width="stretch")
     with right:
-        how(load.terms, key="why_load", label="How it became a rate")
+        how({"Requests a second": load.terms}, key="why_load", label="How it became a rate")
     _draw_picture(served)
     draw_table(finding, key="load_table")
     instead = keys_of(boxes_of(asked, log, timed=timed)) if log is not None else None

@@ -15,7 +15,7 @@ from app.exploring.what_if import (
     memory_variants,
 )
 from app.figures.serving import memory_by_role, memory_line
-from app.format import GIB, gib, plural
+from app.format import GIB, MEMORY_PER_GPU, gib, plural
 from app.measuring.jobs import measurement_store
 from app.measuring.kept_log import measurement_of
 from app.measuring.overlay import memory_effect, sentences, with_own_measurements
@@ -50,7 +50,7 @@ def draw(plan: Plan, chosen: Candidate, memory: MemoryEstimate) -> None:
     with left:
         st.markdown("### What fills it")
         chart(memory_by_role(memory), key="by_role", alt=f"Memory per GPU by term: {used}.")
-        how(memory.terms, key="why_memory", label="Formula and source of every term")
+        how({MEMORY_PER_GPU: memory.terms}, key="why_memory", label="Formula and source of every term")
     with right:
         st.markdown("### Start it")
         _draw_start(plan, memory)

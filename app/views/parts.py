@@ -68,12 +68,13 @@ def value_text(term: Term) -> str:
     return f"{significant(term.value)} {term.unit}"
 
 
-def how(terms: Sequence[Term], *, key: str, label: str) -> None:
-    """A popover listing `terms`; nothing when there are none."""
-    if not terms:
+def how(terms: Mapping[str, Sequence[Term]], *, key: str, label: str) -> None:
+    """A popover listing the terms behind each figure that has some; nothing when none has."""
+    told = [line for name, several in terms.items() if several for line in (f"#### {name}", *map(_told, several))]
+    if not told:
         return
     with st.popover(label, key=key, width="stretch"):
-        st.markdown("\n\n".join(_told(term) for term in terms))  # one element: three a term are half of the page
+        st.markdown("\n\n".join(told))  # one element: three a term are half of the page
 
 
 @lru_cache(maxsize=1024)

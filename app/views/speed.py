@@ -32,7 +32,7 @@ def draw(plan: Plan, latency: LatencyEstimate) -> None:
     fourth.metric("Tokens/s of a replica", _between(latency.output_tok_per_s), border=True)
     late = ", ".join(f"{name.lower()} {seconds(latency.of(key)[1])}" for key, name in SHORT_TIMES.items())
     st.caption(in_markdown(f"80 % intervals for the mean. 95th percentiles: {late}. Evidence: {latency.evidence}"))
-    how(latency.terms, key="why_latency", label="Formula and source of every term")
+    how({TIMES["e2e"]: latency.terms}, key="why_latency", label="Formula and source of every term")
     for note in latency.notes:
         st.info(in_markdown(note), icon=":material/info:")
     points = serving_curve(plan)

@@ -78,9 +78,18 @@ class LatencyExplanation:
             ),
             source=source,
         )
+        later = self.plan.server.output
+        waves = state.e2e / (state.ttft + later * state.tpot)  # more than one where a batch does not fit at once
+        whole = Term(
+            label="Whole request",
+            value=state.e2e,
+            unit="second",
+            formula=f"{waves:.3g} x (first token {state.ttft:.3g} + {later:.0f} later tokens x {state.tpot:.3g})",
+            source=source,
+        )
         draft = self.plan.draft
         drafted = (*draft.terms, *_published_gain(draft.method, state.running)) if draft is not None else ()
-        return (decode, read, computed, tpot, ttft, *drafted)
+        return (whole, ttft, tpot, decode, read, computed, *drafted)
 
 
 def _published_gain(method: str, running: float) -> tuple[Term, ...]:
