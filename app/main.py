@@ -25,7 +25,7 @@ PAGE = {
 
 st.html(style())
 sources = dashboard_sources()
-leave()
+leave()  # a run that waits its turn is none that larger ones make way for
 with LINE.place():
     watch(lambda: st.session_state.get("choice"))  # reading it ends the run of a visit that is over, or has moved on
 
@@ -50,7 +50,7 @@ with LINE.place():
         if scenario.model is not None:
             sources.check_hub(scenario.model)
         own = current.own_measurements()
-        run = current.begin(asked, decoded.problems, sources, own)
+        run = current.begin(decoded, asked, sources, own)
         if (unknown := inputs.unknown_model()) is not None:
             result = Plan(asked=scenario, resolved=scenario, refusal=unknown)
         else:
@@ -62,7 +62,7 @@ with LINE.place():
         if make_way():
             trim()
         if unknown is None:
-            header.draw_actions(top, result, asked)
+            header.draw_actions(top, result)
         header.draw_notices(result)
         coming.draw(result)
         cards.draw_choice()

@@ -21,7 +21,7 @@ from app.exploring.question_link import encode_question, link_of
 from app.exploring.report_page import report_html
 from app.scenario import decode_page, encode_page
 from app.text import in_code, in_markdown, in_spreadsheet
-from app.views import current, inputs
+from app.views import current
 from app.views.copy_link import copy_link
 from app.views.decision import query_of
 
@@ -112,7 +112,7 @@ def draw_table(finding: PageFinding, *, key: str) -> None:
 def query_of_question() -> str:
     """A link to the question of the first screen and the card that is chosen, for a page that asks it anew; a frozen
     price and the machine it is of are left open."""
-    scenario = inputs.read(st.session_state.to_dict()).scenario
+    scenario = current.scenario()
     link = link_of(current.asked(), unpinned(scenario) if scenario.price is not None else scenario)
     choice = st.session_state.get("choice")
     return urlencode(link | ({"choice": choice} if choice else {}))

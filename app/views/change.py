@@ -13,7 +13,7 @@ from app.planning.answer import narrowed_to
 from app.planning.question import Question
 from app.scenario import with_page_defaults
 from app.text import in_markdown
-from app.views import current, inputs
+from app.views import current
 from app.views.asking import draw_ending, draw_table, held, number, query_of_question
 from app.views.parts import chart
 from estimators.provenance import Refusal
@@ -42,7 +42,7 @@ def asked_question() -> Question:
     found, card = current.answer(), current.card()
     if found is not None and found.found is not None and card is not None:
         return narrowed_to(card, found.found.question, found.asked.asked)
-    scenario = with_page_defaults(inputs.read(st.session_state.to_dict()).scenario)
+    scenario = with_page_defaults(current.scenario())
     if scenario.load is not None:  # the plan is of the model as it is asked for
         return Question.of(unpinned(scenario))
     return question_of(current.asked(), unpinned(scenario), current.model_ids())

@@ -14,7 +14,7 @@ from app.measuring.overlay import with_own_measurements
 from app.planning.answer import Answer, Card, Kind
 from app.planning.plan import Plan
 from app.planning.remembered import remembered_answer, remembered_plan
-from app.scenario import Problem, Scenario, decode
+from app.scenario import Decoded, Problem, Scenario, decode
 from app.sources import WHILE_WAITING, LocalSources, MeasuredSources, dashboard_sources
 from estimators.architecture import catalogue
 from estimators.measuring.measurement import Measurement
@@ -72,8 +72,9 @@ class PageRun:
     """What one run of the page worked out. One entry of the session: Streamlit walks over all of them at every box."""
 
     sources: PageSources
+    scenario: Scenario  # as the boxes hold it
     asked: Asked
-    problems: tuple[Problem, ...] = ()  # of the link the visit began with, then of the boxes now
+    problems: tuple[Problem, ...]  # of the link the visit began with, then of the boxes now
     answer: Answer | None = None
     card: Card | None = None  # the one that is chosen
     plan: Plan = field(init=False)  # this and what follows are there once it is settled
@@ -81,10 +82,11 @@ class PageRun:
     timed: bool = False
 
 
-def begin(asked: Asked, problems: tuple[Problem, ...], sources: LocalSources, own: Sequence[Measurement]) -> PageRun:
+def begin(decoded: Decoded, asked: Asked, sources: LocalSources, own: Sequence[Measurement]) -> PageRun:
     """A run that plans from `sources`, with the start-up logs among this person's measurements."""
     logs = [made for made in own if made.logged is not None]
-    st.session_state["_run"] = run = PageRun(MeasuredSources(sources, logs) if logs else sources, asked, problems)
+    planned_from = MeasuredSources(sources, logs) if logs else sources
+    st.session_state["_run"] = run = PageRun(planned_from, decoded.scenario, asked, decoded.problems)
     return run
 
 
@@ -103,8 +105,13 @@ def estimated() -> Plan:
     return _run().estimated
 
 
+def scenario() -> Scenario:
+    """What the boxes hold, without the page's own defaults."""
+    return _run().scenario
+
+
 def asked() -> Asked:
-    """What the boxes held beyond the scenario."""
+    """What the boxes hold beyond the scenario."""
     return _run().asked
 
 

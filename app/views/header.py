@@ -6,7 +6,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from app.exploring.decision_link import Decision, mark_of
-from app.exploring.question_link import Asked, encode_question
+from app.exploring.question_link import encode_question
 from app.planning.plan import Plan
 from app.planning.sentences import source_phrase
 from app.scenario import Problem
@@ -24,13 +24,13 @@ def draw_title() -> DeltaGenerator:
         return st.container(width="content", horizontal_alignment="right")
 
 
-def draw_actions(place: DeltaGenerator, plan: Plan, asked: Asked) -> None:
+def draw_actions(place: DeltaGenerator, plan: Plan) -> None:
     """The link to the plan that is shown, with the question it answers, and the date of its price.
 
     The link freezes the estimate: a person's own measurements are not in it, so nobody else could check them.
     """
     with place:
-        copy_link(query_of(current.estimated(), encode_question(asked)))
+        copy_link(query_of(current.estimated(), encode_question(current.asked())))
         if plan.chosen is not None and plan.chosen.offer is not None:
             st.caption(f"Prices: {source_phrase(plan.chosen.offer)}", text_alignment="right")
 
