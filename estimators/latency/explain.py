@@ -74,7 +74,7 @@ class LatencyExplanation:
             unit="second",
             formula=(
                 f"own prefill {state.own:.3g} + other prompts {state.queue:.3g} + waiting for a place "
-                f"{state.waiting:.3g} + step under way and front end"
+                f"{round(state.waiting, 6):.3g} + step under way and front end"
             ),
             source=source,
         )
