@@ -151,11 +151,11 @@ class Fleet:
     def pace(self, which: Ints, copies: Ints) -> Pace:
         """Steady state of the layouts `which`, each with its number of copies."""
         checkpoint()
-        if len(which) <= FEW:
-            return _joined(self._one_by_one(which, copies))
         flight = self.flight(which, copies)
         if self.kind.load is Load.CONCURRENCY:
             return self._population_paces(which, copies, flight)
+        if len(which) <= FEW:
+            return _joined(self._one_by_one(which, copies))
         server = self._server(which, flight if self.kind.load is Load.BATCH else None)
         if self.is_rate:
             return self._arrivals(server, which, self.rate[which] / copies)
