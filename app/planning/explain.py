@@ -23,6 +23,7 @@ from estimators.launch.heads import head_for
 from estimators.memory import estimate_memory
 from estimators.memory.estimate import MemoryEstimate
 from estimators.provenance import Refusal
+from estimators.remembered import Remembered
 from estimators.workload import EngineSettings, Load, Placement, Workload
 from pricing.offers import Offer
 
@@ -98,13 +99,27 @@ def holding_of(memory: MemoryEstimate) -> Holding:
     )
 
 
-def estimate(scenario: Scenario, variant: Variant, way: Deployment) -> tuple[MemoryEstimate, LatencyEstimate | None]:
-    """Memory of the load's share of one replica, and its speed where one request fits."""
-    workload, settings = workload_of(scenario, way.replicas), settings_of(scenario)
+Estimates = tuple[MemoryEstimate, LatencyEstimate | None]
+_ESTIMATES: Remembered[Estimates] = Remembered(256)  # as many cards as are looked at at a time, and each has one or two
+
+
+def estimate(scenario: Scenario, variant: Variant, way: Deployment) -> Estimates:
+    """Memory of the load's share of one replica, and its speed where one request fits; once for cards that are one
+    plan, whatever it costs and what it is held to."""
+    settings, placement = settings_of(scenario), way.placement
+    workload, share = (workload_of(scenario, way.replicas * ranks) for ranks in (1, placement.dp))
+    owners = (variant.precision, variant.draft, way.machine.accelerator, *variant.logs)
+    key = (workload, share, settings, placement, way.machine.memory_bytes, variant.model)
+    return _ESTIMATES.of(owners, key, lambda: _estimate(variant, way, workload, share, settings))
+
+
+def _estimate(
+    variant: Variant, way: Deployment, workload: Workload, share: Workload, settings: EngineSettings
+) -> Estimates:
     memory = _memory(variant, way, workload, settings)
     if memory.max_concurrency < 1:
         return memory, None
-    latency = _rank_by_rank(scenario, variant, way, memory)
+    latency = _rank_by_rank(variant, way, share, settings, memory)
     if workload.load is Load.RATE:
         # Never more than the engine holds: what comes beyond waits, and `saturated` says so.
         running = max(1, min(math.ceil(latency.running_requests), memory.max_concurrency))
@@ -129,13 +144,14 @@ def _memory(variant: Variant, way: Deployment, load: Workload, settings: EngineS
     )
 
 
-def _rank_by_rank(scenario: Scenario, variant: Variant, way: Deployment, memory: MemoryEstimate) -> LatencyEstimate:
+def _rank_by_rank(
+    variant: Variant, way: Deployment, share: Workload, settings: EngineSettings, memory: MemoryEstimate
+) -> LatencyEstimate:
     """Speed of the replica: of one rank of data-parallel attention under its share, and the throughput of all."""
-    ranks, settings = way.placement.dp, settings_of(scenario)
-    workload = workload_of(scenario, way.replicas * ranks)
+    ranks = way.placement.dp
     held = memory if ranks == 1 else replace(memory, max_concurrency=max(1, memory.max_concurrency // ranks))
     one = estimate_latency(
-        variant.precision, way.machine.accelerator, way.placement, workload, settings, held, variant.draft
+        variant.precision, way.machine.accelerator, way.placement, share, settings, held, variant.draft
     )
     if ranks == 1:
         return one

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from statistics import median
 
 from estimators.quality.checkpoints import deployed
@@ -73,6 +74,20 @@ def recovery(
     A quantized repository's id stands for its base model in that scheme.
     Example: Llama 3.1 8B at INT4 on instruction following keeps 76.3 / 77.9 = 97.9 % of IFEval.
     """
+    if own:
+        return _recovery(base_model_id, scheme, method, task, benchmark, params, tuple(own))
+    return _published(base_model_id, scheme, method, task, benchmark, params)
+
+
+def _recovery(
+    base_model_id: str,
+    scheme: str,
+    method: str | None,
+    task: Task | None,
+    benchmark: str | None,
+    params: float | None,
+    own: tuple[RecoveryRow, ...] = (),
+) -> Recovery | None:
     model, wanted, method = deployed(base_model_id, scheme, method)
     asked = task or Task.GENERAL
     if wanted in UNCHANGED:
@@ -84,6 +99,9 @@ def recovery(
         if counted:
             return _summary(model, wanted, method, asked, level, counted, tuple(r for r in found if r.excluded))
     return None
+
+
+_published = lru_cache(maxsize=1024)(_recovery)  # of published rows alone: all day the same
 
 
 def borrowing_error(level: Level, width: str) -> float:
