@@ -13,7 +13,7 @@ from typing import TextIO
 
 from app.columns import COLUMNS, Cell, as_json_values, as_text, columns_of
 from app.documents import Parsed, flat_of
-from app.planning.planner import Sources, plan, plan_many
+from app.planning.planner import CHEAPEST, Sources, plan, plan_many
 from app.scenario import DEFAULTS, Problem, decode
 from estimators.architecture import catalogue
 from estimators.provenance import Refusal
@@ -185,7 +185,7 @@ def alone(asked: Row, sources: Sources, faults: Sequence[Problem] = ()) -> Mappi
     """The columns of one row; of one that meets a defect, only that."""
     decoded = decode(asked)
     try:
-        return columns_of(plan(decoded.scenario, sources, whole=False), (*faults, *decoded.problems))
+        return columns_of(plan(decoded.scenario, sources, within=CHEAPEST), (*faults, *decoded.problems))
     except Exception as fault:
         log.exception("a row failed: %s", dict(asked))
         return dict.fromkeys(COLUMNS) | {"error": f"This row met a defect ({type(fault).__name__})."}

@@ -11,6 +11,7 @@ from app.memory_kept import trim
 from app.pages import FIRST
 from app.planning.budget import leave, make_way, watch
 from app.planning.plan import Plan
+from app.planning.planner import CHEAPEST, NEAR
 from app.scenario import with_page_defaults
 from app.sources import dashboard_sources
 from app.views import card, cards, coming, current, header, inputs, kept, question_inputs
@@ -54,10 +55,10 @@ with LINE.place():
         if (unknown := inputs.unknown_model()) is not None:
             result = Plan(asked=scenario, resolved=scenario, refusal=unknown)
         else:
-            whole = page.url_path in FIRST
-            run.answer = current.answered(scenario, asked, run.sources, current.own_scores(), whole=whole)
+            within = NEAR if page.url_path in FIRST else CHEAPEST
+            run.answer = current.answered(scenario, asked, run.sources, current.own_scores(), within=within)
             run.card = current.chosen_card(run.answer, asked, st.session_state.get("choice"))
-            result = current.plan_of(run.card, run.answer, scenario, run.sources, whole=whole)
+            result = current.plan_of(run.card, run.answer, scenario, run.sources, within=within)
         result = current.settle(run, result, own)
         if make_way():
             trim()

@@ -49,13 +49,14 @@ def _warm() -> None:
     import plotly.graph_objects  # noqa: F401
 
     from app.exploring.question_link import Asked, question_of
+    from app.planning.planner import NEAR
     from app.planning.remembered import remembered_answer
     from app.scenario import PAGE_MODEL, Scenario, with_page_defaults
 
     for script in (MAIN, MAIN.with_name("views") / "estimate.py"):
         _import_as(script)
     first = with_page_defaults(Scenario())
-    remembered_answer(question_of(Asked(), first, (PAGE_MODEL,), ()), first, dashboard_sources(), whole=True)
+    remembered_answer(question_of(Asked(), first, (PAGE_MODEL,), ()), first, dashboard_sources(), within=NEAR)
     gc.collect()
     gc.freeze()
     gc.set_threshold(*COLLECT)

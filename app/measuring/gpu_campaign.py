@@ -16,7 +16,7 @@ from pathlib import Path
 
 from app.measuring.jobs import ROOT, device_assignment, measurement_store, start
 from app.measuring.overlay import beside_plan
-from app.planning.planner import plan
+from app.planning.planner import CHEAPEST, plan
 from app.scenario import decode
 from app.sources import shared_sources
 from estimators.architecture import catalogue
@@ -77,7 +77,7 @@ class Case:
             "model": self.model, "weights": self.weights.value, "gpu": accelerator, "engine": "transformers",
             "prompt": str(self.prompt), "output": str(OUTPUT), "load": "batch", "concurrency": str(self.batch),
         }  # fmt: skip
-        return beside_plan(plan(decode(asked).scenario, shared_sources(), whole=False), made)
+        return beside_plan(plan(decode(asked).scenario, shared_sources(), within=CHEAPEST), made)
 
 
 def cases() -> Iterator[Case]:

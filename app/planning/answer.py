@@ -12,14 +12,16 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from enum import StrEnum
+from functools import partial
 
 from app.planning.budget import Allowance, OutOfBudget
 from app.planning.plan import OBJECTIVES, Candidate, Plan, p95_of
-from app.planning.planner import Sources, plan
+from app.planning.planner import CHEAPEST, Sources, plan
 from app.planning.quality_bar import SIXTEEN_BITS
 from app.planning.question import Question
-from app.planning.recommend import recommend
+from app.planning.recommend import Weighing, best_plans, recommend, recommendation
 from app.planning.recommendation import Ranked, Recommendation
+from app.planning.weigher import Weigher
 from app.scenario import Scenario, model_text
 from estimators.latency.estimate import Interval, LatencyEstimate
 from estimators.precision import KvPrecision, Weights
@@ -94,16 +96,15 @@ class Answer:
         return next((card for card in self.cards if kind in card.kinds), None)
 
 
-def answer(
-    question: Question, asked: Scenario, sources: Sources, planned: Callable[[Scenario], Plan] | None = None
-) -> Answer:
+def answer(question: Question, asked: Scenario, sources: Sources, planned: Callable[..., Plan] | None = None) -> Answer:
     """The cards of `question`, whose model as published is what `asked` says: its plan by `planned`, where the caller
     has its own way to make it. Raises nothing."""
     budget = Allowance()
-    found, own, refusal, stopped = None, None, None, None
+    weighing, found, own, refusal, stopped = None, None, None, None, None
     try:
         with budget.spending():
-            found = recommend(question, sources, shown=1, told=False)
+            weighing = Weighing(question, sources)
+            found = recommendation(weighing, sources, shown=1, told=False)
             own = _as_published(question, asked, sources) if _wider(question, asked) else None
     except Refusal as refused:
         refusal, own = refused.kept(), None
@@ -112,7 +113,10 @@ def answer(
         own = None
     if own is None and not question.owned:
         asked = replace(asked, region=question.regions[0], buy=question.options[0])
-    plain = own.plan if own else planned(asked) if planned else plan(asked, sources, whole=False)
+    weighed = weighing.weigher if weighing else None
+    if planned is None:
+        planned = partial(plan, sources=sources, within=CHEAPEST)
+    plain = own.plan if own else planned(asked, weighed=weighed)
     ways: list[tuple[Kind, Plan, Candidate]] = []
     named = question.bar is not None or asked.model is None or asked.model in question.models
     if named and plain.chosen is not None and plain.chosen.memory is not None:
@@ -120,7 +124,7 @@ def answer(
     if found is not None and found.plans:
         ways.append((Kind.CHEAPEST, found.plans[0].plan, found.plans[0].candidate))
         plainly = Ranked(candidate=ways[0][2], plan=plain, next_cheaper=None) if ways else None
-        safe, stopped = _safe(question, plainly, sources, budget)
+        safe, stopped = _safe(question, plainly, sources, budget, weighed)
         if safe is not None:
             ways.append((Kind.SAFE, safe.plan, safe.candidate))
     return Answer(asked=plain, cards=tuple(_cards(ways)), found=found, refusal=refusal, stopped=stopped)
@@ -212,7 +216,7 @@ def _identity(candidate: Candidate) -> tuple[object, ...]:
 
 
 def _safe(
-    question: Question, plainly: Ranked | None, sources: Sources, budget: Allowance
+    question: Question, plainly: Ranked | None, sources: Sources, budget: Allowance, weighed: Weigher | None
 ) -> tuple[Ranked | None, Refusal | None]:
     """(the cheapest plan whose whole interval clears every limit, why the search was stopped); the one as asked, where
     it does and nothing that does is cheaper."""
@@ -226,7 +230,7 @@ def _safe(
     best = plainly if plainly and may_stand and clears(plainly) else None
     try:
         with budget.spending():
-            plans = recommend(_surely(question), sources, shown=SAFE_SHOWN, enough=clears, told=False).plans
+            plans = tuple(best_plans(_surely_weighed(question, sources, weighed), sources, SAFE_SHOWN, clears))
     except Refusal:
         return best, None
     except OutOfBudget as out:
@@ -240,6 +244,15 @@ def _surely(question: Question) -> Question:
     held = replace(question, whole_interval=True, drafting=False)
     # what an FP8 cache keeps is published for tasks alone
     return held if question.bar is not None else replace(held, kv=(question.scenario.kv,))
+
+
+def _surely_weighed(question: Question, sources: Sources, weighed: Weigher | None) -> Weigher:
+    """Limits held for the whole interval: where time has none, what was weighed without it stands."""
+    sure, asked = _surely(question), question.scenario
+    if weighed is None or any(getattr(asked, key) is not None for key in OBJECTIVES):
+        return Weighing(sure, sources).weigher
+    kept = [number for number, v in enumerate(weighed.variants) if v.own_cache or sure.kv == question.kv]
+    return weighed.narrowed(weighed.question, kept, weighed.judgements)
 
 
 def _usd(ranked: Ranked) -> Decimal:

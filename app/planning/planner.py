@@ -6,6 +6,7 @@ what comes first is explained by the full estimate.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Generator, Iterable, Sequence
 from dataclasses import replace
 from functools import lru_cache
@@ -40,6 +41,8 @@ from pricing.offers import PriceBook, PurchaseOption
 __all__ = ["Sources", "plan", "plan_many", "settings_of", "workload_of"]
 
 FILES_AGREE = 0.03  # headers and duplicated tied heads make files and formula differ by less than this
+EVERY, CHEAPEST = math.inf, 1.0  # machines, by how many times what the cheapest costs
+NEAR = 3.0  # what costs more is no alternative
 AT_ONCE = 6  # layouts weighed first while the cheapest is looked for; then twice as many, and so on
 
 
@@ -64,18 +67,22 @@ class Sources(Protocol):
 Planning = Generator[Ask, Served, Plan]  # asks for layouts to be served until its plan is made
 
 
-def plan(scenario: Scenario, sources: Sources, *, whole: bool = True) -> Plan:
+def plan(scenario: Scenario, sources: Sources, *, within: float = EVERY, weighed: Weigher | None = None) -> Plan:
     """The plan of one scenario. Never raises for an input: what failed is in `refusal`, the rest is filled.
 
-    `whole` weighs every machine, for whoever shows them; without it only those that could be the cheapest are.
+    Machines are weighed that could cost up to `within` times the cheapest, for whoever shows them: one, where none is
+    shown beside it; every machine, with those that will not do, unless it says otherwise. What a wider question has
+    `weighed` already is not weighed again; the plan is the same.
     """
-    return plan_many((scenario,), sources, whole=whole)[0]
+    return plan_many((scenario,), sources, within=within, weighed=weighed)[0]
 
 
-def plan_many(scenarios: Sequence[Scenario], sources: Sources, *, whole: bool = False) -> list[Plan]:
+def plan_many(
+    scenarios: Sequence[Scenario], sources: Sources, *, within: float = CHEAPEST, weighed: Weigher | None = None
+) -> list[Plan]:
     """The plan of each scenario, the same as alone, what they weigh served together in arrays."""
     plans: dict[int, Plan] = {}
-    runs = {number: _planning(scenario, sources, whole) for number, scenario in enumerate(scenarios)}
+    runs = {number: _planning(scenario, sources, within, weighed) for number, scenario in enumerate(scenarios)}
     answers: dict[int, Served | None] = dict.fromkeys(runs)
     while answers:
         asks: dict[int, Ask] = {}
@@ -88,7 +95,7 @@ def plan_many(scenarios: Sequence[Scenario], sources: Sources, *, whole: bool = 
     return [plans[number] for number in runs]
 
 
-def _planning(scenario: Scenario, sources: Sources, whole: bool) -> Planning:
+def _planning(scenario: Scenario, sources: Sources, within: float, weighed: Weigher | None) -> Planning:
     result = Plan(asked=scenario, resolved=scenario)
     try:
         spec = _spec(scenario, sources)
@@ -109,7 +116,7 @@ def _planning(scenario: Scenario, sources: Sources, whole: bool) -> Planning:
             draft=draft,
             logs=sources.logs,
         )
-        return (yield from _place(replace(result, draft=draft), variant, sources.book, whole))
+        return (yield from _place(replace(result, draft=draft), variant, sources.book, within, weighed))
     except Refusal as refusal:
         return replace(result, refusal=refusal.kept())
 
@@ -154,7 +161,7 @@ def _cross_check(scenario: Scenario, precision: Precision, sources: Sources) -> 
         )
 
 
-def _place(result: Plan, variant: Variant, book: PriceBook, whole: bool) -> Planning:
+def _place(result: Plan, variant: Variant, book: PriceBook, within: float, weighed: Weigher | None) -> Planning:
     scenario = result.asked
     question = Question.of(scenario)
     chips = chips_of(question)
@@ -164,7 +171,11 @@ def _place(result: Plan, variant: Variant, book: PriceBook, whole: bool) -> Plan
     if only is not None:
         candidates: tuple[Candidate, ...] = (only,)
     else:
-        candidates = yield from _machines_weighed(question, variant, chips, market, whole)
+        already = _known(weighed, question, variant, chips, market) if within < EVERY else None
+        if already is not None and (yield from _completed(already, question, variant)):
+            candidates = _best_of_machines(already, scenario, market, within)
+        else:
+            candidates = yield from _machines_weighed(question, variant, chips, market, within)
     if not candidates:
         raise Refusal("No machine is known for this request.", field="gpu", remedy="Name an accelerator.")
     chosen = candidates[0]
@@ -172,12 +183,12 @@ def _place(result: Plan, variant: Variant, book: PriceBook, whole: bool) -> Plan
         return replace(result, candidates=candidates, refusal=refusals.of_automatic_choice(scenario, candidates))
     if scenario.gpu is not None and chosen.offer is None and chosen.machine.instance is not None:
         chosen = min(candidates, key=lambda c: (bool(c.reasons) and not c.fits, c.placement.gpus if c.placement else 0))
-    weighed, chosen = chosen, _explained(scenario, variant, chosen)
+    first, chosen = chosen, _explained(scenario, variant, chosen)
     if named:
         chosen = yield from _with_replicas_that_do(scenario, variant, chosen)
     result = replace(
         result,
-        candidates=tuple(chosen if candidate is weighed else candidate for candidate in candidates),
+        candidates=tuple(chosen if candidate is first else candidate for candidate in candidates),
         chosen=chosen,
         resolved=chosen.scenario,
     )
@@ -205,19 +216,21 @@ def _explained(scenario: Scenario, variant: Variant, candidate: Candidate) -> Ca
 
 
 def _machines_weighed(
-    question: Question, variant: Variant, chips: Sequence[Chip], market: Market, whole: bool
+    question: Question, variant: Variant, chips: Sequence[Chip], market: Market, within: float
 ) -> Generator[Ask, Served, tuple[Candidate, ...]]:
     """Each machine with its best layout, in the planner's order; those that are not eligible come last, with reasons.
 
-    Without `whole`, layouts are weighed from the least they could cost upwards, until nothing left could come first.
+    Layouts are weighed from the least they could cost upwards, until nothing left could come `within` so many times
+    what the first costs; those that are dearer, and those that will not do, are there where every machine is wanted or
+    none will do.
     """
     scenario = question.scenario
     supported = Reasons(scenario, (variant,))
     bench = benches_of(question, (variant,))[0].plain
     in_turn = _by_least_cost(scenario, chips, market)
     weigher = Weigher(question, (variant,), chips, market, (NO_BAR,))
-    size = len(in_turn) if whole else AT_ONCE
-    while in_turn and not _settled(weigher, in_turn[0][0]):
+    size = len(in_turn) if within == EVERY else AT_ONCE
+    while in_turn and not _settled(weigher, in_turn[0][0], within):
         layouts = [
             Layout(
                 0,
@@ -228,9 +241,44 @@ def _machines_weighed(
             for _, chip, placement in in_turn[:size]
         ]
         in_turn, size = in_turn[size:], 2 * size
-        served = yield Ask(scenario, layouts, affordable=None if whole else weigher.affordable(layouts))
+        served = yield Ask(scenario, layouts, affordable=None if within > CHEAPEST else weigher.affordable(layouts))
         weigher.add(layouts, served)
-    return _best_of_machines(weigher, scenario, market, whole)
+    return _best_of_machines(weigher, scenario, market, within)
+
+
+def _known(
+    weighed: Weigher | None, question: Question, variant: Variant, chips: tuple[Chip, ...], market: Market
+) -> Weigher | None:
+    """The layouts of this variant that a wider question weighed on the same machines, under the same load and limits;
+    None where there are none."""
+    if weighed is None or weighed.question.whole_interval or weighed.market is not market or weighed.chips != chips:
+        return None
+    wide, asked = weighed.question.scenario, question.scenario
+    if replace(wide, model=asked.model, params=asked.params, active=asked.active) != asked:
+        return None
+    places = [
+        number
+        for number, other in enumerate(weighed.variants)
+        if other.precision is variant.precision and other.draft is variant.draft and other.logs == variant.logs
+    ]
+    made = weighed.narrowed(question, places, (NO_BAR,) * len(weighed.variants))
+    return made if made.layouts and not any(layout.laid.skipped for layout in made.layouts) else None
+
+
+def _completed(known: Weigher, question: Question, variant: Variant) -> Generator[Ask, Served, bool]:
+    """Whether any of these does, with the layouts that the wider question had of another variant: of FP16, for one, on
+    chips that do not compute in BF16."""
+    scenario, place, there = question.scenario, known.layouts[0].variant, {layout.chip for layout in known.layouts}
+    supported, bench = Reasons(scenario, (variant,)), benches_of(question, (variant,))[0].plain
+    layouts = [
+        Layout(place, number, bench.laid(chip.machine, placement))
+        for number, chip in enumerate(known.chips)
+        if number not in there and not supported(variant, chip.machine.accelerator)
+        for placement in placements(scenario, chip)
+    ]
+    if layouts:
+        known.add(layouts, (yield Ask(scenario, layouts)))
+    return bool(known.weighed.passing.any())
 
 
 def _by_least_cost(
@@ -255,25 +303,32 @@ def _first(item: tuple[tuple[bool, float], int, Placement]) -> tuple[bool, float
     return item[0]
 
 
-def _settled(weigher: Weigher, least: tuple[bool, float]) -> bool:
-    """Whether nothing from this cost up could come before what meets every limit already."""
+def _settled(weigher: Weigher, least: tuple[bool, float], within: float) -> bool:
+    """Whether nothing from this cost up could come within so many times what meets every limit already."""
     w = weigher.weighed
     if not w.passing.any():
         return False
     gone, usd = min(zip(w.gone[w.passing].tolist(), w.usd[w.passing].tolist(), strict=True))
-    return least > (gone, usd * (1 + SAME_PRICE))
+    return least > (gone, within * usd * (1 + SAME_PRICE))
 
 
-def _best_of_machines(weigher: Weigher, scenario: Scenario, market: Market, whole: bool) -> tuple[Candidate, ...]:
+def _best_of_machines(weigher: Weigher, scenario: Scenario, market: Market, within: float) -> tuple[Candidate, ...]:
     w = weigher.weighed
     fewest = scenario.gpu is not None and scenario.gpus is None
     eligible = (weigher.order(w.passing, fewest=True) if fewest else weigher.choice()).tolist()
-    if eligible and not whole:
+    if eligible and within == CHEAPEST:
         return (weigher.candidate(eligible[0]),)
     machines = list(zip(w.chip[w.layout].tolist(), w.machine.tolist(), strict=True))
     first: dict[tuple[int, int], int] = {}
     for way in eligible:
         first.setdefault(machines[way], way)
+    shown = list(first.values())
+    if eligible and within < EVERY:
+        most, gone = within * w.usd[eligible[0]] * (1 + SAME_PRICE), w.gone[eligible[0]]
+        shown = [way for way in shown if w.usd[way] <= most and w.gone[way] == gone]
+    best = [weigher.candidate(way, linked=way == eligible[0]) for way in shown]
+    if eligible and within < EVERY:
+        return tuple(best)
     left: dict[tuple[int, int], list[int]] = {}
     for way, machine in enumerate(machines):
         if machine not in first:
@@ -281,7 +336,7 @@ def _best_of_machines(weigher: Weigher, scenario: Scenario, market: Market, whol
     rest = [_ineligible(weigher, scenario, _most_telling(weigher, ways, scenario)) for _, ways in sorted(left.items())]
     rest += _too_small(scenario, market)
     rest.sort(key=_nearness)
-    return (*(weigher.candidate(way, linked=way == eligible[0]) for way in first.values()), *rest)
+    return (*best, *rest)
 
 
 def _most_telling(weigher: Weigher, ways: Sequence[int], scenario: Scenario) -> int:

@@ -20,25 +20,31 @@ from app.planning.weigher import Weigher
 PLANS_SHOWN = 10
 
 
-def recommend(
-    question: Question,
-    sources: Sources,
-    *,
-    shown: int = PLANS_SHOWN,
-    enough: Callable[[Ranked], bool] = lambda ranked: False,
-    told: bool = True,
-) -> Recommendation:
+def recommend(question: Question, sources: Sources, *, shown: int = PLANS_SHOWN, told: bool = True) -> Recommendation:
     """Every combination weighed, the passing ones in the planner's order: one plan per model, precision, accelerator.
 
-    Replicas are the fewest that keep up with the load and meet the objectives. As many plans as are `shown`, or up to
-    the first that is `enough`. Without `told`, what is said beside plans that do is left out: the points of the
-    pictures, and how many candidates each limit killed. Raises `Refusal` when nothing
-    that was named can be weighed at all.
+    Raises `Refusal` when nothing that was named can be weighed at all.
     """
-    ground = ground_of(question, sources)
+    return recommendation(Weighing(question, sources), sources, shown=shown, told=told)
+
+
+class Weighing:
+    """A question with every combination on its weigher; replicas are the fewest that keep up with the load and meet
+    the objectives. Raises `Refusal` when nothing that was named can be weighed at all."""
+
+    def __init__(self, question: Question, sources: Sources) -> None:
+        self.ground = ground_of(question, sources)
+        self.weigher, self.benches = self.ground.weighed(sources.book)
+
+
+def recommendation(
+    weighing: Weighing, sources: Sources, *, shown: int = PLANS_SHOWN, told: bool = True
+) -> Recommendation:
+    """Of what was weighed as many plans as are `shown`. Without `told`, what is said beside plans that do is left out:
+    the points of the pictures, and how many candidates each limit killed."""
+    ground, weigher = weighing.ground, weighing.weigher
     question, variants, judgements = ground.question, ground.variants, ground.judgements
-    weigher, benches = ground.weighed(sources.book)
-    ranked, misses = tuple(_ranked(weigher, sources, shown, enough)), Misses(weigher)
+    ranked, misses = tuple(best_plans(weigher, sources, shown)), Misses(weigher)
     return Recommendation(
         question=question,
         plans=ranked,
@@ -50,7 +56,7 @@ def recommend(
         loosenings=() if ranked else tuple(misses.loosenings()),
         points=tuple(weigher.points()) if told else (),
         without_evidence=_without_evidence(variants, judgements),
-        notes=(*ground.notes, *_about_speculation(question, benches, variants)),
+        notes=(*ground.notes, *_about_speculation(question, weighing.benches, variants)),
     )
 
 
@@ -81,8 +87,11 @@ def _without_evidence(variants: Sequence[Variant], judgements: Sequence[Judgemen
     return tuple(dict.fromkeys(found))
 
 
-def _ranked(weigher: Weigher, sources: Sources, shown: int, enough: Callable[[Ranked], bool]) -> Iterator[Ranked]:
-    """The first passing groups, each explained as the plan its link opens to."""
+def best_plans(
+    weigher: Weigher, sources: Sources, shown: int, enough: Callable[[Ranked], bool] = lambda ranked: False
+) -> Iterator[Ranked]:
+    """The first passing groups, each explained as the plan its link opens to: as many as are `shown`, or up to the
+    first that is `enough`."""
     for number, way in enumerate(weigher.groups(weigher.choice())):
         if number == shown:
             return

@@ -5,24 +5,26 @@ One link opened by many people is worked out once: who asks while it is being wo
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Protocol
 
 from app.planning.answer import Answer, answer
 from app.planning.budget import Allowance, OutOfBudget
 from app.planning.plan import Plan
-from app.planning.planner import Sources, plan
+from app.planning.planner import CHEAPEST, Sources, plan
 from app.planning.question import Question
 from app.planning.recommend import recommend
 from app.planning.recommendation import Recommendation
+from app.planning.weigher import Weigher
 from app.scenario import Scenario
 from app.timed_cache import TimedCache
 from estimators.architecture.hub.errors import HubPending
 
 SECONDS_KEPT = 300.0  # a refreshed price or a Hub answer shows within five minutes at the latest
 
-_plans: TimedCache[tuple[int, Scenario, bool], Plan] = TimedCache(entries=400, seconds=SECONDS_KEPT)
+_plans: TimedCache[tuple[int, Scenario, float], Plan] = TimedCache(entries=400, seconds=SECONDS_KEPT)
 _answers: TimedCache[tuple[int, Question, bool], Recommendation] = TimedCache(entries=40, seconds=SECONDS_KEPT)
-_cards: TimedCache[tuple[int, Question, Scenario, bool], Answer] = TimedCache(entries=100, seconds=SECONDS_KEPT)
+_cards: TimedCache[tuple[int, Question, Scenario, float], Answer] = TimedCache(entries=100, seconds=SECONDS_KEPT)
 
 
 class VersionedSources(Sources, Protocol):
@@ -32,15 +34,17 @@ class VersionedSources(Sources, Protocol):
     def version(self) -> int: ...
 
 
-def remembered_plan(scenario: Scenario, sources: VersionedSources, *, whole: bool = False) -> Plan:
-    """`plan`, or the same plan as a moment ago; `whole` with every machine weighed."""
+def remembered_plan(
+    scenario: Scenario, sources: VersionedSources, *, within: float = CHEAPEST, weighed: Weigher | None = None
+) -> Plan:
+    """`plan`, or the same plan as a moment ago."""
 
     def made() -> Plan:
         with Allowance().spending():
-            return plan(scenario, sources, whole=whole)
+            return plan(scenario, sources, within=within, weighed=weighed)
 
     try:
-        return _plans.once((sources.version, scenario, whole), made, kept=_settled)
+        return _plans.once((sources.version, scenario, within), made, kept=_settled)
     except OutOfBudget as stopped:
         return Plan(asked=scenario, resolved=scenario, refusal=stopped.refusal)
 
@@ -65,13 +69,18 @@ def remembered_recommendation(question: Question, sources: VersionedSources, *, 
         raise stopped.refusal from None
 
 
-def remembered_answer(question: Question, asked: Scenario, sources: VersionedSources, *, whole: bool = False) -> Answer:
-    """`answer`, or the same cards as a moment ago; `whole` for whoever shows the machines weighed beside them, too:
-    the plan as asked is then the one that `remembered_plan` has of them."""
+def remembered_answer(
+    question: Question, asked: Scenario, sources: VersionedSources, *, within: float = CHEAPEST
+) -> Answer:
+    """`answer`, or the same cards as a moment ago; the plan as asked is the one `remembered_plan` has `within` as
+    much."""
     return _cards.once(
-        (sources.version, question, asked, whole),
+        (sources.version, question, asked, within),
         lambda: answer(
-            question, asked, sources, (lambda one: remembered_plan(one, sources, whole=True)) if whole else None
+            question,
+            asked,
+            sources,
+            partial(remembered_plan, sources=sources, within=within) if within > CHEAPEST else None,
         ),
         kept=lambda found: _settled(found.asked) and (found.found is not None or found.stopped is None),
     )

@@ -10,6 +10,7 @@ from functools import cached_property
 
 import numpy as np
 
+from app.planning import stacks
 from app.planning.draft_bounds import worth_building
 from app.planning.limits import holding, limits_of
 from app.planning.loads import workload_of
@@ -34,6 +35,8 @@ LAYOUTS_KEPT = 32  # sets of them, with the upper ends of their intervals
 COSTS_KEPT = 4_096
 _HIGHS: Remembered[Floats] = Remembered(LAYOUTS_KEPT)
 _COSTS: Remembered[MonthlyCost] = Remembered(COSTS_KEPT)
+_NOTHING: Remembered[Weighed] = Remembered(LAYOUTS_KEPT)
+_NARROWED: Remembered[tuple[Ints, tuple[Layout, ...]]] = Remembered(LAYOUTS_KEPT)
 
 
 class Weigher:
@@ -49,7 +52,7 @@ class Weigher:
     ) -> None:
         self.question, self.variants, self.chips = question, tuple(variants), tuple(chips)
         self.market, self.judgements = market, tuple(judgements)
-        self.weighed = self._weigh((), unserved(Ask(question.scenario, ())))
+        self.weighed = _NOTHING.of((market,), None, lambda: self._weigh((), unserved(Ask(question.scenario, ()))))
         self.drafting = 0  # candidates that draft, whether they were worth building or not
         self._holdings: dict[int, Holding | None] = {}
         self._asked: dict[tuple[int, str, PurchaseOption], Scenario] = {}
@@ -64,6 +67,20 @@ class Weigher:
             (served,) = serve([self.asking(layouts, bounds=bounds)])
         new = self._weigh(layouts, served)
         self.weighed = joined(self.weighed, new) if self.weighed.layouts else new
+
+    def narrowed(self, question: Question, variants: Sequence[int], judgements: Sequence[Judgement]) -> Weigher:
+        """Of some of the variants the layouts that do not draft, as they were served, weighed for a question under the
+        same load and limits on time."""
+        w = self.weighed
+
+        def found() -> tuple[Ints, tuple[Layout, ...]]:
+            rows = np.flatnonzero(~w.drafts & np.isin(w.variant, variants))
+            return rows, tuple(w.layouts[row] for row in rows.tolist())
+
+        rows, layouts = _NARROWED.of((w.layouts,), tuple(variants), found) if is_kept(w.layouts) else found()
+        made = Weigher(question, self.variants, self.chips, self.market, judgements)
+        made.add(layouts, stacks.taken(w.served, rows))
+        return made
 
     def asking(self, layouts: Sequence[Layout], *, bounds: bool = False) -> Ask:
         """These layouts to be served under the question's load."""

@@ -31,7 +31,7 @@ def draw(sources: LocalSources) -> None:
     else:
         found = current.answered(scenario, asked, sources)
         shown = current.chosen_card(found, asked, st.session_state.get("choice"))
-        result = current.plan_of(shown, found, scenario, sources, whole=False)
+        result = current.plan_of(shown, found, scenario, sources)
     with answer:
         st.markdown(f"##### {in_markdown(verdict(result))}")
         if warning := old_price(result):

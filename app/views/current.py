@@ -13,6 +13,7 @@ from app.exploring.question_link import Asked, question_of
 from app.measuring.overlay import with_own_measurements
 from app.planning.answer import Answer, Card, Kind
 from app.planning.plan import Plan
+from app.planning.planner import CHEAPEST
 from app.planning.remembered import remembered_answer, remembered_plan
 from app.scenario import Decoded, Problem, Scenario, decode
 from app.sources import WHILE_WAITING, LocalSources, MeasuredSources, dashboard_sources
@@ -26,16 +27,16 @@ PageSources = LocalSources | MeasuredSources
 
 
 def answered(
-    scenario: Scenario, asked: Asked, sources: PageSources, own: Sequence[Score] = (), *, whole: bool = False
+    scenario: Scenario, asked: Asked, sources: PageSources, own: Sequence[Score] = (), *, within: float = CHEAPEST
 ) -> Answer | None:
-    """The cards of what is asked, `whole` with the machines beside them weighed; None for a link's own price, and for
-    loads that ask how much a machine can do."""
+    """The cards of what is asked, with the machines beside them that `plan` weighs `within` as much; None for a link's
+    own price, and for loads that ask how much a machine can do."""
     if scenario.price is not None or scenario.load is not None:
         return None
     try:
         question = question_of(asked, scenario, model_ids(), tuple(own))
     except Refusal as refusal:
-        return Answer(asked=remembered_plan(scenario, sources), cards=(), found=None, refusal=refusal)
+        return Answer(asked=remembered_plan(scenario, sources, within=within), cards=(), found=None, refusal=refusal)
     plain = scenario
     if question.bar is not None:
         plain = replace(scenario, model=question.bar.reference, params=None, active=None, weights=Weights.AS_PUBLISHED)
@@ -45,7 +46,7 @@ def answered(
     for model in question.models:  # all at once, so that a slow Hub is waited for once
         if "/" in model:
             sources.coming(model)
-    return remembered_answer(question, plain, sources, whole=whole)
+    return remembered_answer(question, plain, sources, within=within)
 
 
 def chosen_card(found: Answer | None, asked: Asked, choice: str | None) -> Card | None:
@@ -57,14 +58,16 @@ def chosen_card(found: Answer | None, asked: Asked, choice: str | None) -> Card 
     return found.card(wanted) or found.cards[0]
 
 
-def plan_of(card: Card | None, found: Answer | None, scenario: Scenario, sources: PageSources, *, whole: bool) -> Plan:
-    """The plan every page speaks of: that of the card; of the scenario where there is none. `whole` with the machines
-    beside it weighed."""
-    if card is not None and not (Kind.AS_ASKED in card.kinds and card.plan.asked.instance == scenario.instance):
+def plan_of(
+    card: Card | None, found: Answer | None, scenario: Scenario, sources: PageSources, *, within: float = CHEAPEST
+) -> Plan:
+    """The plan every page speaks of: that of the card; of the scenario where there is none, with the machines `within`
+    as much."""
+    if card is not None:
         return card.plan
     if found is not None and found.refusal is None:
-        scenario = found.asked.asked
-    return remembered_plan(scenario, sources, whole=whole)
+        return found.asked
+    return remembered_plan(scenario, sources, within=within)
 
 
 @dataclass(slots=True)

@@ -16,6 +16,7 @@ from app.figures.base import CostPoint, cost_by_size
 from app.figures.memory_bar import memory_bar
 from app.format import MEMORY_PER_GPU, MONTHLY_COST, PER_MILLION, count, gib, plural, seconds, span, usd
 from app.planning.plan import Candidate, Holding, Plan
+from app.planning.planner import EVERY, NEAR
 from app.planning.remembered import remembered_plan, remembered_recommendation
 from app.planning.sentences import (
     conditions,
@@ -133,35 +134,30 @@ def draw_latency(chosen: Candidate) -> None:
         st.caption(in_markdown(note))
 
 
-DEAR = 3  # times the cheapest: what costs more is no alternative, and is folded away
-
-
 def draw_machines(plan: Plan) -> None:
-    """One row per accelerator and layout, on the cheapest machine that carries it."""
+    """One row per accelerator and layout, on the cheapest machine that carries it; what is dear is folded away."""
     if plan.asked.instance is None and plan.asked.gpu is None:
         weighed = plan
     else:  # a card names its machine: the others are those of the same model and precision
         opened = replace(plan.asked, instance=None, gpu=None, gpus=None, replicas=None, price=None, price_as_of=None)
-        weighed = remembered_plan(opened, current.sources(), whole=True)
-    named = plan.chosen if plan.chosen and plan.chosen.cost else None
-    near, others = by_accelerator(weighed.candidates, named)
-    if not near and not others:
+        weighed = remembered_plan(opened, current.sources(), within=NEAR)
+    if not weighed.candidates:
         return
+    named = plan.chosen if plan.chosen and plan.chosen.cost else None
     st.markdown("### Machines")
+    near = [one for one in by_accelerator(weighed.candidates, named) if one.eligible]
     if near:
         _machines_table(near, "machines")
-    if others:
-        label = f"{len(others)} more that cost over {DEAR} times as much, or will not do"
-        with st.expander(label, key="dear", on_change="rerun") as fold:
-            if fold.open:
-                _machines_table(others, "machines_dear")
+    label = f"The others: over {NEAR:g} times as much, or will not do"
+    with st.expander(label, key="dear", on_change="rerun") as fold:
+        if fold.open:
+            every = by_accelerator(remembered_plan(weighed.asked, current.sources(), within=EVERY).candidates, named)
+            above = {_layout(one) for one in near}
+            _machines_table([one for one in every if _layout(one) not in above], "machines_dear")
 
 
-def by_accelerator(
-    candidates: Iterable[Candidate], named: Candidate | None = None
-) -> tuple[list[Candidate], list[Candidate]]:
-    """The cheapest machine of each accelerator and layout, `named` standing for its own: those that do within `DEAR`
-    times the cheapest, and the rest."""
+def by_accelerator(candidates: Iterable[Candidate], named: Candidate | None = None) -> list[Candidate]:
+    """The cheapest machine of each accelerator and layout, `named` standing for its own; what does not do last."""
     best: dict[tuple[str, int], Candidate] = {}
     for candidate in candidates:
         key = _layout(candidate)
@@ -170,11 +166,7 @@ def by_accelerator(
             best[key] = candidate
     if named is not None:
         best[_layout(named)] = named
-    ordered = sorted(best.values(), key=_rank)
-    costs = [float(c.usd_per_month) for c in ordered if c.eligible and c.usd_per_month is not None]
-    most = DEAR * min(costs, default=0.0)
-    near = [c for c in ordered if c.eligible and c.usd_per_month is not None and float(c.usd_per_month) <= most]
-    return near, [c for c in ordered if c not in near]
+    return sorted(best.values(), key=_rank)
 
 
 def _layout(candidate: Candidate) -> tuple[str, int]:

@@ -10,6 +10,7 @@ import pytest
 from app.planning import remembered
 from app.planning.plan import Plan
 from app.planning.planner import plan
+from app.planning.weigher import Weigher
 from app.scenario import Scenario
 from app.sources import shared_sources
 from app.timed_cache import TimedCache
@@ -54,10 +55,10 @@ def test_one_link_opened_by_many_people_at_once_is_planned_once(monkeypatch: pyt
     begun: list[Scenario] = []
     everybody = threading.Barrier(PEOPLE)
 
-    def counted(scenario: Scenario, *arguments: object, whole: bool) -> Plan:
+    def counted(scenario: Scenario, *arguments: object, within: float, weighed: Weigher | None) -> Plan:
         begun.append(scenario)
         threading.Event().wait(0.2)  # the others ask while this one is being worked out
-        return plan(scenario, shared_sources(), whole=whole)
+        return plan(scenario, shared_sources(), within=within, weighed=weighed)
 
     monkeypatch.setattr(remembered, "plan", counted)
     link = Scenario(model="meta-llama/Llama-3.1-8B-Instruct", gpu="L4", prompt=1_777)

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from app.figures.memory_bar import MOST_TICKS, memory_bar, tick_step
-from app.planning.planner import plan
+from app.planning.planner import CHEAPEST, plan
 from app.scenario import Scenario, with_page_defaults
 from app.sources import shared_sources
 from estimators.memory.estimate import MemoryEstimate
@@ -15,7 +15,7 @@ from estimators.memory.estimate import MemoryEstimate
 
 def memory(**fields: object) -> MemoryEstimate:
     scenario = Scenario(**{"instance": "g6.xlarge", **fields})  # type: ignore[arg-type]
-    chosen = plan(with_page_defaults(scenario), shared_sources(), whole=False).chosen
+    chosen = plan(with_page_defaults(scenario), shared_sources(), within=CHEAPEST).chosen
     assert chosen is not None
     assert chosen.memory is not None
     return chosen.memory

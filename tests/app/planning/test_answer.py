@@ -8,8 +8,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from app.planning.answer import Answer, Grade, Kind, answer, owned_accelerators, speed_grade
+from app.planning.answer import Answer, Grade, Kind, _surely_weighed, answer, owned_accelerators, speed_grade
 from app.planning.question import OwnedHardware, QualityBar, Question
+from app.planning.recommend import Weighing, best_plans
+from app.planning.recommendation import Ranked
 from app.scenario import Scenario
 from estimators.precision import Weights
 from estimators.quality.tasks import Task
@@ -133,3 +135,26 @@ def test_no_model_was_asked_for_where_others_were_named() -> None:
     found = answered(asked(), models=(LARGE, "Qwen/Qwen3-32B"))
     assert found.card(Kind.AS_ASKED) is None
     assert {card.candidate.model for card in found.cards} <= {LARGE, "Qwen/Qwen3-32B"}
+
+
+def test_without_a_limit_on_time_the_safe_plan_is_read_off_what_was_weighed() -> None:
+    """Of a population or a rate no time is limited, so the upper ends of the times have nothing to clear."""
+    for load in ({"concurrency": 90}, {"rate": 2.0}):
+        scenario = asked(model=LARGE, **load)
+        question = Question(scenario=replace(scenario, model=None), models=(LARGE,))
+        weighed = Weighing(question, SOURCES).weigher
+        found, alone = (
+            [_told(ranked) for ranked in best_plans(_surely_weighed(question, SOURCES, already), SOURCES, 5)]
+            for already in (weighed, None)
+        )
+        assert found == alone != []
+
+
+def _told(ranked: Ranked) -> tuple[object, ...]:
+    candidate = ranked.candidate
+    return (
+        candidate.label,
+        candidate.scenario,
+        candidate.usd_per_month,
+        ranked.next_cheaper and ranked.next_cheaper.label,
+    )
