@@ -126,11 +126,11 @@ def link_of(asked: Asked, scenario: Scenario) -> dict[str, str]:
     return encode(frozen, every_field=True) | encode_question(asked)
 
 
-def with_question(link: Mapping[str, str], question: Mapping[str, str]) -> dict[str, str]:
-    """A plan's link that also asks the question it answers, so that it opens alike on either page; as it was where the
-    two together are longer than an address should be."""
-    both = {**link, **question}
-    return both if len(urlencode(both)) <= LONGEST_LINK else dict(link)
+def with_question(link: Mapping[str, str], question: Mapping[str, str]) -> str:
+    """The query of a plan's link that also asks the question it answers, so that it opens alike on either page; of the
+    plan alone where the two together are longer than an address should be."""
+    both = urlencode({**link, **question})
+    return both if len(both) <= LONGEST_LINK else urlencode(link)
 
 
 class _Reader:

@@ -6,7 +6,6 @@ import json
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import partial
-from urllib.parse import urlencode
 
 import pandas as pd
 import streamlit as st
@@ -33,7 +32,7 @@ NAMES = {
 def query_of(plan: Plan, question: Mapping[str, str]) -> str:
     """The decision link of a plan, with the question it answers, without the page's address."""
     link = freeze(plan, datetime.now(UTC).date(), dashboard_sources())
-    return urlencode(with_question(link, {key: text for key, text in question.items() if key != "choice"}))
+    return with_question(link, {key: text for key, text in question.items() if key != "choice"})
 
 
 def first_page(address: str | None) -> str:

@@ -151,7 +151,7 @@ def test_the_link_of_a_chosen_plan_asks_the_question_it_answers() -> None:
     sources = shared_sources()
     asked = Asked(models=MODELS[:2], weights=(Weights.BF16, Weights.FP8), percent=99.0)
     best = recommend(question_of(asked, RAG, MODELS), sources).plans[0]
-    link = with_question(freeze(best.plan, date(2026, 11, 21), sources), encode_question(asked))
+    link = dict(parse_qsl(with_question(freeze(best.plan, date(2026, 11, 21), sources), encode_question(asked))))
     assert "decision" in link
     again, problems = decode_question(link, models=MODELS, regions=REGIONS, vendors=VENDORS)
     opened = decode(link).scenario
@@ -164,7 +164,7 @@ def test_the_link_of_a_chosen_plan_asks_the_question_it_answers() -> None:
 
 
 def test_a_question_too_long_for_an_address_is_left_out_of_the_plans_link() -> None:
-    assert with_question({"v": "1"}, {"models": "org/name," * 300}) == {"v": "1"}
+    assert with_question({"v": "1"}, {"models": "org/name," * 300}) == "v=1"
 
 
 # Made on 2026-11-28 by the dashboard of commit b60c5f1, before any key was added.
