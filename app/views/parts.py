@@ -69,15 +69,17 @@ def value_text(term: Term) -> str:
 
 
 def how(terms: Mapping[str, Sequence[Term]], *, key: str, label: str) -> None:
-    """A popover listing the terms behind each figure that has some; nothing when none has."""
-    told = [line for name, several in terms.items() if several for line in (f"#### {name}", *map(_told, several))]
-    if not told:
+    """A popover listing the terms behind each figure that has some, once it is open; nothing when none has."""
+    if not any(terms.values()):
         return
-    with st.popover(label, key=key, width="stretch"):
-        st.markdown("\n\n".join(told))  # one element: three a term are half of the page
+    with st.popover(label, key=key, width="stretch", on_change="rerun") as opened:
+        if opened.open:
+            told = ((f"#### {name}", *map(_told, several)) for name, several in terms.items() if several)
+            st.markdown(
+                "\n\n".join(line for lines in told for line in lines)
+            )  # one element, not three a term
 
 
-@lru_cache(maxsize=1024)
 def _told(term: Term) -> str:
     said = f"**{in_markdown(term.label)}**: {in_markdown(value_text(term))}"
     return f"{said}  \n{in_code(term.formula)}  \n:small[Source: {in_markdown(term.source)}]"

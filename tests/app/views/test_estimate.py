@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from app.format import gib, seconds, span, usd
-from tests.app.views.pages import metrics, opened, planned, table, text_of
+from tests.app.views.pages import metrics, opened, planned, table, text_of, unfolded
 
 # 9 requests over 2 machines at $0.8048 for 100 hours: 2 x 0.8048 x 100 = $160.96.
 LINK = {"instance": "g6.xlarge", "concurrency": "9", "replicas": "2", "hours": "100"}
@@ -57,3 +57,30 @@ def test_the_chosen_machines_row() -> None:
     assert row["Memory used"] == pytest.approx(memory.memory_bytes_per_gpu / memory.memory_budget_bytes_per_gpu)
     assert 0 < row["Memory used"] < 1
     assert row["Holds"] == memory.max_concurrency
+
+
+def test_formula_inputs_and_source_of_each_box_stand_in_the_popover_once_it_is_open() -> None:
+    page, (_, chosen) = opened(**LINK), planned(**LINK)
+    assert "Source: " not in text_of(page)
+    said = text_of(unfolded(page, "how"))
+    assert chosen.memory is not None
+    assert chosen.latency is not None
+    assert chosen.cost is not None
+    terms = [*chosen.memory.terms, *chosen.latency.terms, *chosen.cost.terms]
+    assert said.count("Source: ") == len(terms) > 10
+    assert all(term.label in said for term in terms)
+
+
+def test_the_machines_beside_it_are_those_near_its_price_and_the_others_are_folded() -> None:
+    query = {"concurrency": "9"}
+    page, (plan, chosen) = opened(**query), planned(**query)
+    (near,) = (found.value for found in page.dataframe if "Machine" in found.value)
+    most = 3 * float(chosen.usd_per_month or 0)
+    assert near["A month"].max() <= most
+    rows = table(unfolded(page, "dear"), "Machine", "Why not")
+    tables = [found.value for found in page.dataframe if "Machine" in found.value]
+    assert len(tables) == 2
+    assert rows == near.to_dict("records")
+    assert not set(near["Accelerators of a copy"]) & set(tables[1]["Accelerators of a copy"])
+    chips = {f"{c.placement.gpus} x {c.accelerator}" if c.placement else c.accelerator for c in plan.candidates}
+    assert set(near["Accelerators of a copy"]) | set(tables[1]["Accelerators of a copy"]) == chips

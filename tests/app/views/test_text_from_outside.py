@@ -42,10 +42,15 @@ MARKDOWN = ("body", "label", "help", "text", "delta")  # what Streamlit reads as
 NOT_MARKDOWN = ("code", "html", "text_input", "text_area", "arrow_data_frame")
 
 
+FOLDS = ("how", "why_memory", "why_latency", "why_load")  # formulas and sources, drawn once they are open
+
+
 def opened(view: str = "", **query: str) -> AppTest:
     page = AppTest.from_file(MAIN, default_timeout=60)
     for key, value in query.items():
         page.query_params[key] = value
+    for fold in FOLDS:
+        page.session_state[fold] = True
     page.run()
     if view:
         page.switch_page(f"views/{view}.py").run()
