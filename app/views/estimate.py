@@ -124,12 +124,11 @@ def draw_latency(chosen: Candidate) -> None:
     latency = chosen.latency
     if latency is None:
         return
-    st.markdown("### Speed at this load")
-    rows = []
+    lines = ["### Speed at this load", "", "| | mean, 80 % interval | 95th percentile |", "|---|---|---|"]
     for key, name in TIMES.items():
         mean, late = latency.of(key)
-        rows.append({"": name, "mean, 80 % interval": span(mean.low, mean.high), "95th percentile": seconds(late)})
-    st.dataframe(table_of(rows), hide_index=True, key="latency_table")
+        lines.append(f"| {name} | {span(mean.low, mean.high)} | {seconds(late)} |")
+    st.markdown("\n".join(lines))
     for note in latency.notes:
         st.caption(in_markdown(note))
 

@@ -75,9 +75,7 @@ def how(terms: Mapping[str, Sequence[Term]], *, key: str, label: str) -> None:
     with st.popover(label, key=key, width="stretch", on_change="rerun") as opened:
         if opened.open:
             told = ((f"#### {name}", *map(_told, several)) for name, several in terms.items() if several)
-            st.markdown(
-                "\n\n".join(line for lines in told for line in lines)
-            )  # one element, not three a term
+            st.markdown("\n\n".join(line for lines in told for line in lines))  # one element, not three a term
 
 
 def _told(term: Term) -> str:

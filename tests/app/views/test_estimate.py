@@ -37,14 +37,12 @@ def test_the_interval_of_memory_and_the_table_of_times() -> None:
     assert latency is not None
     ends = f"{gib(memory.memory_bytes_per_gpu_low)} to {gib(memory.memory_bytes_per_gpu_high)}"
     assert f"80 % interval {ends}." in text_of(page)
-    assert table(page, "95th percentile") == [
-        {"": name, "mean, 80 % interval": span(mean.low, mean.high), "95th percentile": seconds(late)}
-        for name, mean, late in (
-            ("Time to first token", latency.ttft_s, latency.ttft_p95_s),
-            ("Time per output token", latency.tpot_s, latency.tpot_p95_s),
-            ("Whole request", latency.e2e_s, latency.e2e_p95_s),
-        )
-    ]
+    for name, mean, late in (
+        ("Time to first token", latency.ttft_s, latency.ttft_p95_s),
+        ("Time per output token", latency.tpot_s, latency.tpot_p95_s),
+        ("Whole request", latency.e2e_s, latency.e2e_p95_s),
+    ):
+        assert f"| {name} | {span(mean.low, mean.high)} | {seconds(late)} |" in text_of(page)
 
 
 def test_the_chosen_machines_row() -> None:
