@@ -94,10 +94,7 @@ class Servers:
     longest: Floats
     may_run: Floats  # requests up to which it may be used
     starts: Bools
-
-    @property
-    def drafts(self) -> bool:
-        return any(plan.draft is not None for plan in self.plans)
+    drafts: bool
 
 
 _SERVERS: Remembered[Servers] = Remembered(SERVERS_KEPT)
@@ -118,6 +115,7 @@ def _servers(layouts: Sequence[Layout]) -> Servers:
         longest=np.array([float(layout.laid.longest_concurrency) for _, layout, _ in found]),
         may_run=np.array([layout.may_run for _, layout, _ in found]),
         starts=np.array([layout.laid.engine_starts for _, layout, _ in found], dtype=np.bool_),
+        drafts=any(plan.draft is not None for _, _, plan in found),
     )
 
 
@@ -129,7 +127,8 @@ def side_by_side(several: Sequence[Servers]) -> Servers:
         name: np.concatenate([getattr(servers, name) for servers in several])
         for name in ("rows", "running", "held", "longest", "may_run", "starts")
     }
-    return Servers(plans=tuple(plan for servers in several for plan in servers.plans), **arrays)
+    plans = tuple(plan for servers in several for plan in servers.plans)
+    return Servers(plans=plans, drafts=any(servers.drafts for servers in several), **arrays)
 
 
 class Fleet:
@@ -174,9 +173,11 @@ class Fleet:
         rows = _PACES.find(keys)
         new = {key: number for number, key in enumerate(keys) if rows[number] is None}  # each once
         if new:
-            at = np.fromiter(new.values(), np.int64)
-            solved = dict(zip(new, self._closed(which[at], copies[at], flight[at]), strict=True))
-            _PACES.keep({key: (plans[new[key]], row) for key, row in solved.items()})
+            many = 2 * len(new) > len(keys) > FEW  # all in the arrays there are take no longer than these in new ones
+            at = np.arange(len(keys)) if many else np.fromiter(new.values(), np.int64)
+            found = self._closed(which[at], copies[at], flight[at])
+            solved = {keys[number]: row for number, row in zip(at.tolist(), found, strict=True)}
+            _PACES.keep({key: (plans[number], solved[key]) for key, number in new.items()})
             rows = [row or solved[key] for key, row in zip(keys, rows, strict=True)]
         return _joined(cast(list[tuple[float, ...]], rows))
 
