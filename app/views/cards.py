@@ -30,18 +30,17 @@ TOLD = {
 
 
 def draw_choice() -> None:
-    """Which plan is shown, on every page: the parameter `choice` keeps it."""
+    """Which plan is shown, on every page: the parameter `choice` keeps it. page.css hides it where there is none."""
     found = current.answer()
-    choice = found is not None and len(found.cards) > 1
-    with st.container(key="choosing" if choice else "nothing_to_choose"):
-        st.pills(
-            "Plan shown",
-            list(Kind),
-            key="choice",
-            bind="query-params",
-            label_visibility="collapsed",
-            disabled=current.card() is None,
-        )
+    nothing_to_choose = found is None or len(found.cards) < 2
+    st.pills(
+        "Plan shown",
+        list(Kind),
+        key="choice",
+        bind="query-params",
+        label_visibility="collapsed",
+        disabled=nothing_to_choose,
+    )
 
 
 def draw(found: Answer) -> None:

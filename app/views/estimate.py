@@ -36,12 +36,14 @@ from estimators.latency.estimate import TIMES
 
 def draw_verdict(plan: Plan) -> None:
     with st.container(border=True, key="verdict"):
-        st.markdown(f"## {in_markdown(verdict(plan))}")
+        lines = [f"## {in_markdown(verdict(plan))}"]
+        if plan.spec is not None:
+            lines.append(in_markdown(f"{conditions(plan)}. Load: {load_phrase(plan.asked)}."))
+        st.markdown("\n\n".join(lines))
         if plan.spec is None:
             return
         if warning := old_price(plan):
             st.warning(in_markdown(warning), icon=":material/history:")
-        st.markdown(in_markdown(f"{conditions(plan)}. Load: {load_phrase(plan.asked)}."))
         if plan.refusal is not None and str(plan.refusal) not in verdict(plan):
             st.error(in_markdown(str(plan.refusal)), icon=":material/error:")
         if (published := published_of(plan)) is not None and published.quantized:

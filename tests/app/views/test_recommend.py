@@ -35,7 +35,8 @@ def text_of(page: AppTest) -> str:
 
 def headline(page: AppTest) -> str:
     """The verdict of the plan that is shown."""
-    return str(next(e.value for e in page.markdown if e.value.startswith("## "))).replace("\\", "")
+    said = next(str(e.value) for e in page.markdown if e.value.startswith("## "))
+    return said.partition("\n")[0].replace("\\", "")
 
 
 def test_one_question_is_answered_three_ways() -> None:
