@@ -333,7 +333,7 @@ class Bench:
         self._variant, self._workload, self._settings = variant, workload, settings
         self._precision, self._draft = precision, draft
         self._every = every  # those that cannot hold the weights are sized in full as well
-        self._plain, self._sibling = plain, None if _has_index(precision) else sibling
+        self._plain, self._sibling = plain, None if sibling is None or _has_index(precision) else sibling
         owners = (precision,) if draft is None else (precision, draft)
         # whose log it is matters by the model's name, where there are logs
         of = (workload, settings, variant.model if variant.logs else "", _ids(variant.logs))
