@@ -21,6 +21,9 @@ from estimators.memory import estimate_memory
 from estimators.provenance import Refusal
 
 Array = NDArray[np.float64]
+# The version of vLLM from which a step is scheduled while the one before is computed; whoever asks an earlier one for
+# that has the overheads of these.
+_ASYNCHRONOUS = "0.14"
 # One predictor per family, and one per slot of matrix products where the family has slots.
 PREDICTORS: tuple[tuple[str, int | None], ...] = tuple(
     (name, slot) for name in FAMILIES for slot in (range(len(SLOTTED[name])) if name in SLOTTED else (None,))
@@ -52,6 +55,10 @@ def make_case(row: Row) -> FitCase | None:
     try:
         shard = shard_of(row.precision, row.accelerator, row.placement)
         steps = schedule_of(row.engine, row.settings, row.accelerator, row.workload, shard.has_mla)
+        era = steps.era
+        if row.asynchronous:
+            ahead = replace(row.settings, version=_ASYNCHRONOUS)
+            era = schedule_of(row.engine, ahead, row.accelerator, row.workload, shard.has_mla).era
     except Refusal:
         return None
     capacity = _capacity(row)
@@ -62,7 +69,7 @@ def make_case(row: Row) -> FitCase | None:
     return FitCase(
         row=row,
         shard=shard,
-        context=case_context(row.accelerator, shard, steps.engine, steps.era, row.placement.tp, row.in_process),
+        context=case_context(row.accelerator, shard, steps.engine, era, row.placement.tp, row.in_process),
         chunk=float(steps.batched_tokens),
         mixes=1.0 if steps.mixes else 0.0,
         running=max(1.0, min(capacity, limit, requests)),

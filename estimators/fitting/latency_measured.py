@@ -47,6 +47,7 @@ class Row:
     running: int | None  # the engine's limit on requests at once, where stated
     requests: float | None  # how many a run of as many as fit sent in all, where stated
     poll_steps: float  # decode steps between looks at the queue of arrivals, where the run set it; twice what it waits
+    asynchronous: bool  # the run switched on scheduling a step ahead, which its version does not by itself
     alike: bool  # every request is as long as every other
     ttft_s: float | None
     tpot_s: float | None
@@ -153,6 +154,7 @@ def row_of(cells: Mapping[str, str]) -> Row:
         running=int(cells["running"]) if cells["running"] else None,
         requests=_scaled(cells["requests"], replicas),
         poll_steps=number(cells["poll_steps"]) or 1.0,
+        asynchronous=cells["asynchronous"] == "1",
         alike=cells["alike"] == "1",
         ttft_s=number(cells["ttft_s"]),
         tpot_s=number(cells["tpot_s"]),
