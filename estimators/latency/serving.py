@@ -207,7 +207,10 @@ class Server:
         n, request = self.n, self.request
         idle = active / (self.prefill_alone + self.front() + self.output / request.accepted * self.decode(1.0))
         chunk = n.minimum(self.scheduler.chunk, active * request.prompt)
-        full = self.mixed(active, chunk) * request.prompt / (chunk * self.shard.stages)
+        # Where every step carries a full chunk, a request stays for as many steps as it has tokens, and no more run
+        # than came in those; the rest wait for their prompts.
+        decoding = n.minimum(active, self.output / request.accepted * chunk * self.shard.stages / request.prompt)
+        full = self.mixed(decoding, chunk) * request.prompt / (chunk * self.shard.stages)
         return idle, n.minimum(idle, _BUSIEST / full)
 
     def _crowd(self, population: Number) -> _Crowd:

@@ -90,3 +90,21 @@ def test_a_run_that_ends_soon_keeps_less_of_the_steady_rate() -> None:
         found = asked.maximum(requests=waves * running)
         assert found.requests_per_s == pytest.approx(filling * steady * waves / (waves + ending), rel=1e-6)
         assert found.requests_per_s * found.e2e == pytest.approx(running, rel=1e-3)
+
+
+def test_where_prompts_fill_every_step_no_more_decode_than_came_in_them() -> None:
+    """700 prompts of 8,000 for 16 tokens each: a step of 8,192 brings one prompt, which stays for 15 steps.
+
+    So some 15 decode while the others wait, and prompts never pause. As if all 700 decoded in every step, a step would
+    take far longer.
+    """
+    base = server()
+    request = replace(base.request, prompt=8000.0, output=16.0)
+    scheduler = replace(base.scheduler, chunk=8192.0, running=700.0)
+    asked = Server(base.shard, base.rates, scheduler, request, FLOATS)
+    state = asked.closed(700.0)
+    step = asked.mixed(15.0 * 8192 / 8000, 8192.0)
+    assert state.requests_per_s == pytest.approx(0.97 / (step * 8000 / 8192), rel=1e-3)
+    assert state.busy > 0.9
+    assert state.running < 20.0
+    assert asked.mixed(700.0, 8192.0) > 1.5 * step
