@@ -295,6 +295,7 @@ class Machine:
 
 @pytest.fixture(autouse=True)
 def _nobody_else() -> Iterator[None]:
+    budgets.slowness()  # looked at once, before a test moves the clocks
     budgets._RUNS.clear()
     yield
     budgets._RUNS.clear()
