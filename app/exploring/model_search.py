@@ -52,6 +52,8 @@ def in_order(known: Sequence[str]) -> list[str]:
 def find(text: str, known: Sequence[str]) -> Matched:
     """ "llama 3.3 70b" -> meta-llama/Llama-3.3-70B-Instruct; an id outside `known` stands as it is."""
     asked = text.strip()[:120]
+    if asked in known:
+        return Matched(model=asked)
     ids = {model.lower(): model for model in known}
     if asked.lower() in ids:
         return Matched(model=ids[asked.lower()])

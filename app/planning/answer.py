@@ -12,14 +12,14 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from enum import StrEnum
-from functools import partial
+from functools import lru_cache, partial
 
 from app.planning.budget import Allowance, OutOfBudget
 from app.planning.plan import OBJECTIVES, Candidate, Plan, p95_of
 from app.planning.planner import CHEAPEST, Sources, plan
 from app.planning.quality_bar import SIXTEEN_BITS
 from app.planning.question import Question
-from app.planning.recommend import Weighing, best_plans, recommend, recommendation
+from app.planning.recommend import Explained, Weighing, best_plans, recommend, recommendation
 from app.planning.recommendation import Ranked, Recommendation
 from app.planning.weigher import Weigher
 from app.scenario import Scenario, model_text
@@ -99,12 +99,12 @@ class Answer:
 def answer(question: Question, asked: Scenario, sources: Sources, planned: Callable[..., Plan] | None = None) -> Answer:
     """The cards of `question`, whose model as published is what `asked` says: its plan by `planned`, where the caller
     has its own way to make it. Raises nothing."""
-    budget = Allowance()
+    budget, explained = Allowance(), lru_cache(maxsize=None)(partial(plan, sources=sources))  # cards may be one plan
     weighing, found, own, refusal, stopped = None, None, None, None, None
     try:
         with budget.spending():
             weighing = Weighing(question, sources)
-            found = recommendation(weighing, sources, shown=1, told=False)
+            found = recommendation(weighing, explained, shown=1, told=False)
             own = _as_published(question, asked, sources) if _wider(question, asked) else None
     except Refusal as refused:
         refusal, own = refused.kept(), None
@@ -124,7 +124,7 @@ def answer(question: Question, asked: Scenario, sources: Sources, planned: Calla
     if found is not None and found.plans:
         ways.append((Kind.CHEAPEST, found.plans[0].plan, found.plans[0].candidate))
         plainly = Ranked(candidate=ways[0][2], plan=plain, next_cheaper=None) if ways else None
-        safe, stopped = _safe(question, plainly, sources, budget, weighed)
+        safe, stopped = _safe(question, plainly, sources, explained, budget, weighed)
         if safe is not None:
             ways.append((Kind.SAFE, safe.plan, safe.candidate))
     return Answer(asked=plain, cards=tuple(_cards(ways)), found=found, refusal=refusal, stopped=stopped)
@@ -216,7 +216,12 @@ def _identity(candidate: Candidate) -> tuple[object, ...]:
 
 
 def _safe(
-    question: Question, plainly: Ranked | None, sources: Sources, budget: Allowance, weighed: Weigher | None
+    question: Question,
+    plainly: Ranked | None,
+    sources: Sources,
+    explained: Explained,
+    budget: Allowance,
+    weighed: Weigher | None,
 ) -> tuple[Ranked | None, Refusal | None]:
     """(the cheapest plan whose whole interval clears every limit, why the search was stopped); the one as asked, where
     it does and nothing that does is cheaper."""
@@ -230,7 +235,7 @@ def _safe(
     best = plainly if plainly and may_stand and clears(plainly) else None
     try:
         with budget.spending():
-            plans = tuple(best_plans(_surely_weighed(question, sources, weighed), sources, SAFE_SHOWN, clears))
+            plans = tuple(best_plans(_surely_weighed(question, sources, weighed), explained, SAFE_SHOWN, clears))
     except Refusal:
         return best, None
     except OutOfBudget as out:

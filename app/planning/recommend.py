@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 
 from app.planning.drafting import matters
 from app.planning.ground import ground_of
@@ -16,8 +17,10 @@ from app.planning.recommendation import Ranked, Recommendation
 from app.planning.sentences import precision_name
 from app.planning.ways import Benches, Variant
 from app.planning.weigher import Weigher
+from app.scenario import Scenario
 
 PLANS_SHOWN = 10
+Explained = Callable[[Scenario], Plan]  # the plan of one scenario: every number of it
 
 
 def recommend(question: Question, sources: Sources, *, shown: int = PLANS_SHOWN, told: bool = True) -> Recommendation:
@@ -25,7 +28,7 @@ def recommend(question: Question, sources: Sources, *, shown: int = PLANS_SHOWN,
 
     Raises `Refusal` when nothing that was named can be weighed at all.
     """
-    return recommendation(Weighing(question, sources), sources, shown=shown, told=told)
+    return recommendation(Weighing(question, sources), partial(plan, sources=sources), shown=shown, told=told)
 
 
 class Weighing:
@@ -38,13 +41,13 @@ class Weighing:
 
 
 def recommendation(
-    weighing: Weighing, sources: Sources, *, shown: int = PLANS_SHOWN, told: bool = True
+    weighing: Weighing, explained: Explained, *, shown: int = PLANS_SHOWN, told: bool = True
 ) -> Recommendation:
     """Of what was weighed as many plans as are `shown`. Without `told`, what is said beside plans that do is left out:
     the points of the pictures, and how many candidates each limit killed."""
     ground, weigher = weighing.ground, weighing.weigher
     question, variants, judgements = ground.question, ground.variants, ground.judgements
-    ranked, misses = tuple(best_plans(weigher, sources, shown)), Misses(weigher)
+    ranked, misses = tuple(best_plans(weigher, explained, shown)), Misses(weigher)
     return Recommendation(
         question=question,
         plans=ranked,
@@ -88,7 +91,7 @@ def _without_evidence(variants: Sequence[Variant], judgements: Sequence[Judgemen
 
 
 def best_plans(
-    weigher: Weigher, sources: Sources, shown: int, enough: Callable[[Ranked], bool] = lambda ranked: False
+    weigher: Weigher, explained: Explained, shown: int, enough: Callable[[Ranked], bool] = lambda ranked: False
 ) -> Iterator[Ranked]:
     """The first passing groups, each explained as the plan its link opens to: as many as are `shown`, or up to the
     first that is `enough`."""
@@ -97,7 +100,7 @@ def best_plans(
             return
         candidate = weigher.candidate(way)
         below = weigher.rejected_below(float(candidate.usd_per_month or 0))
-        exact = plan(candidate.scenario, sources)
+        exact = explained(candidate.scenario)
         ranked = Ranked(
             candidate=_as_explained(candidate, exact),
             plan=exact,

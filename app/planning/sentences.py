@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from decimal import Decimal
+from functools import lru_cache
 
 from app.format import plural, small_number, usd
 from app.planning.drafting import NAMES
@@ -57,6 +58,7 @@ def precision_name(weights: Weights) -> str:
     return PRECISION_NAMES[weights]
 
 
+@lru_cache(maxsize=64)
 def option_name(option: PurchaseOption) -> str:
     """ "reserved_1yr_no_upfront" -> "reserved 1 year, no upfront"."""
     words = option.value.replace("_", " ").replace("1yr", "1 year,").replace("3yr", "3 years,")

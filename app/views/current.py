@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
@@ -89,12 +90,15 @@ def begin(decoded: Decoded, asked: Asked, sources: LocalSources, own: Sequence[M
     """A run that plans from `sources`, with the start-up logs among this person's measurements."""
     logs = [made for made in own if made.logged is not None]
     planned_from = MeasuredSources(sources, logs) if logs else sources
-    st.session_state["_run"] = run = PageRun(planned_from, decoded.scenario, asked, decoded.problems)
+    st.session_state["_run"] = _HERE.run = run = PageRun(planned_from, decoded.scenario, asked, decoded.problems)
     return run
 
 
+_HERE = threading.local()  # a thread runs the pages of one visit; looking into the session takes longer
+
+
 def _run() -> PageRun:
-    found: PageRun = st.session_state["_run"]
+    found: PageRun = getattr(_HERE, "run", None) or st.session_state["_run"]
     return found
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from operator import attrgetter
 from typing import Any
 
@@ -215,6 +216,7 @@ def _choice(key: str, label: str, options: Sequence[str], name: Callable[[Any], 
     st.selectbox(label, options, key=shown, format_func=name, on_change=take, filter_mode="contains", help=tip)
 
 
+@lru_cache(maxsize=256)
 def _city(region: str) -> str:
     return region_label(region).partition(",")[0]
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 from decimal import Decimal
+from functools import partial
 from types import SimpleNamespace
 
 import pytest
 
 from app.planning.answer import Answer, Grade, Kind, _surely_weighed, answer, owned_accelerators, speed_grade
+from app.planning.planner import plan
 from app.planning.question import OwnedHardware, QualityBar, Question
 from app.planning.recommend import Weighing, best_plans
 from app.planning.recommendation import Ranked
@@ -142,9 +144,9 @@ def test_without_a_limit_on_time_the_safe_plan_is_read_off_what_was_weighed() ->
     for load in ({"concurrency": 90}, {"rate": 2.0}):
         scenario = asked(model=LARGE, **load)
         question = Question(scenario=replace(scenario, model=None), models=(LARGE,))
-        weighed = Weighing(question, SOURCES).weigher
+        weighed, explained = Weighing(question, SOURCES).weigher, partial(plan, sources=SOURCES)
         found, alone = (
-            [_told(ranked) for ranked in best_plans(_surely_weighed(question, SOURCES, already), SOURCES, 5)]
+            [_told(ranked) for ranked in best_plans(_surely_weighed(question, SOURCES, already), explained, 5)]
             for already in (weighed, None)
         )
         assert found == alone != []
