@@ -28,22 +28,22 @@ from estimators.latency.intervals import find_spread, spreads
 
 # Medians without the publication, every publication weighing alike.
 REACHED = {
-    "single stream": 0.128,
-    "static batch": 0.171,
-    "stated concurrency, TPOT": 0.127,
-    "stated concurrency, TTFT": 0.324,
-    "maximum throughput": 0.162,
+    "single stream": 0.126,
+    "static batch": 0.167,
+    "stated concurrency, TPOT": 0.123,
+    "stated concurrency, TTFT": 0.315,
+    "maximum throughput": 0.173,
 }
 # Of rows whose publication was seen, and of rows whose model was not.
 OF_ROWS = {
-    "single stream": (0.063, 0.084),
-    "static batch": (0.096, 0.125),
-    "stated concurrency, TPOT": (0.079, 0.097),
-    "stated concurrency, TTFT": (0.192, 0.290),
-    "maximum throughput": (0.129, 0.139),
+    "single stream": (0.061, 0.084),
+    "static batch": (0.095, 0.118),
+    "stated concurrency, TPOT": (0.076, 0.089),
+    "stated concurrency, TTFT": (0.190, 0.269),
+    "maximum throughput": (0.124, 0.133),
 }
 # Kinds whose ranges hold more of the rows than they say; with publications alike 75, 87 and 90 %.
-ASTRAY = {("concurrency", "ttft"): 0.92, ("static_batch", "tpot"): 0.89, ("static_batch", "ttft"): 0.89}
+ASTRAY = {("concurrency", "ttft"): 0.91, ("static_batch", "ttft"): 0.88}
 
 
 @pytest.fixture(scope="module")
@@ -150,11 +150,15 @@ def test_what_widens_a_range_comes_from_other_publications() -> None:
     assert pool.spreads(own, (0,)) == worse.spreads(worse.by_publication(errors), (0,))
 
 
-def test_no_kind_needs_widening_and_all_are_narrowed_by_the_same() -> None:
+def test_no_kind_needs_widening_and_all_but_single_streams_are_narrowed_as_far_as_may_be() -> None:
     """What publications needed of one another is less than the quantiles of few have it: the bound is what counts."""
-    for family, errors in spread._families(held_out.held_out()).items():
-        pool = spread.Pool(errors)
-        assert pool.factor(pool.by_publication(errors)) == spread._NARROWEST, family
+    factors = {
+        family: (pool := spread.Pool(errors)).factor(pool.by_publication(errors))
+        for family, errors in spread._families(held_out.held_out()).items()
+    }
+    more = {family for family, factor in factors.items() if factor > spread._NARROWEST}
+    assert more == {("single_stream", "e2e"), ("single_stream", "tpot")}
+    assert max(factors.values()) < 0.8
 
 
 def test_publications_speak_by_their_weight_and_not_by_their_number() -> None:

@@ -138,6 +138,6 @@ def test_a_batch_and_generate_have_no_server_in_front() -> None:
     served, alone = (
         case_rates(case_context(h100, shard, "vllm", "vllm-0.14", 1, offline)) for offline in (False, True)
     )
-    assert alone.request_s < 0.2 * served.request_s
+    assert alone.request_s < 0.3 * served.request_s
     assert alone.step_s < served.step_s
     assert alone.sequence_s < served.sequence_s
