@@ -8,11 +8,12 @@ on evidence of this chip and this model. Plans that coincide are one card.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from enum import StrEnum
 from functools import lru_cache, partial
+from typing import Protocol
 
 from app.planning.budget import Allowance, OutOfBudget
 from app.planning.plan import OBJECTIVES, Candidate, Plan, p95_of
@@ -96,7 +97,13 @@ class Answer:
         return next((card for card in self.cards if kind in card.kinds), None)
 
 
-def answer(question: Question, asked: Scenario, sources: Sources, planned: Callable[..., Plan] | None = None) -> Answer:
+class Planned(Protocol):
+    """How the plan as asked is made; `weighed` is what the question weighed already."""
+
+    def __call__(self, asked: Scenario, /, *, weighed: Weigher | None) -> Plan: ...
+
+
+def answer(question: Question, asked: Scenario, sources: Sources, planned: Planned | None = None) -> Answer:
     """The cards of `question`, whose model as published is what `asked` says: its plan by `planned`, where the caller
     has its own way to make it. Raises nothing."""
     budget, explained = Allowance(), lru_cache(maxsize=None)(partial(plan, sources=sources))  # cards may be one plan
@@ -123,7 +130,7 @@ def answer(question: Question, asked: Scenario, sources: Sources, planned: Calla
         ways.append((Kind.AS_ASKED, plain, own.candidate if own else plain.chosen))
     if found is not None and found.plans:
         ways.append((Kind.CHEAPEST, found.plans[0].plan, found.plans[0].candidate))
-        plainly = Ranked(candidate=ways[0][2], plan=plain, next_cheaper=None) if ways else None
+        plainly = Ranked(candidate=ways[0][2], plan=plain, next_cheaper=None)
         safe, stopped = _safe(question, plainly, sources, explained, budget, weighed)
         if safe is not None:
             ways.append((Kind.SAFE, safe.plan, safe.candidate))
@@ -252,7 +259,8 @@ def _surely(question: Question) -> Question:
 
 
 def _surely_weighed(question: Question, sources: Sources, weighed: Weigher | None) -> Weigher:
-    """Limits held for the whole interval: where time has none, what was weighed without it stands."""
+    """Limits held for the whole interval: where time has none, what was weighed without it stands, as no other limit
+    has one."""
     sure, asked = _surely(question), question.scenario
     if weighed is None or any(getattr(asked, key) is not None for key in OBJECTIVES):
         return Weighing(sure, sources).weigher

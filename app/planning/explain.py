@@ -14,7 +14,7 @@ from app.planning.logged import narrowed
 from app.planning.market import instances_needed
 from app.planning.plan import OBJECTIVES, Candidate, Holding, Limit, Machine, p95_of
 from app.planning.sentences import model_name, precision_name
-from app.planning.ways import Variant, unsupported, weights_support
+from app.planning.ways import Variant, ids_of, unsupported, weights_support
 from app.planning.weigher import resolved
 from app.scenario import Scenario
 from estimators.latency import estimate_latency
@@ -108,8 +108,9 @@ def estimate(scenario: Scenario, variant: Variant, way: Deployment) -> Estimates
     plan, whatever it costs and what it is held to."""
     settings, placement = settings_of(scenario), way.placement
     workload, share = (workload_of(scenario, way.replicas * ranks) for ranks in (1, placement.dp))
-    owners = (variant.precision, variant.draft, way.machine.accelerator, *variant.logs)
-    key = (workload, share, settings, placement, way.machine.memory_bytes, variant.model)
+    owners = (variant.precision, variant.draft, way.machine.accelerator)
+    logs = (variant.model, ids_of(variant.logs)) if variant.logs else None
+    key = (workload, share, settings, placement, way.machine.memory_bytes, logs)
     return _ESTIMATES.of(owners, key, lambda: _estimate(variant, way, workload, share, settings))
 
 

@@ -42,7 +42,7 @@ __all__ = ["Sources", "plan", "plan_many", "settings_of", "workload_of"]
 
 FILES_AGREE = 0.03  # headers and duplicated tied heads make files and formula differ by less than this
 EVERY, CHEAPEST = math.inf, 1.0  # machines, by how many times what the cheapest costs
-NEAR = 3.0  # what costs more is no alternative
+NEAR = 3.0  # what costs more is no alternative: not beside a plan, in its report, or to an old price
 AT_ONCE = 6  # layouts weighed first while the cheapest is looked for; then twice as many, and so on
 
 
@@ -71,7 +71,8 @@ def plan(scenario: Scenario, sources: Sources, *, within: float = EVERY, weighed
     """The plan of one scenario. Never raises for an input: what failed is in `refusal`, the rest is filled.
 
     Machines are weighed that could cost up to `within` times the cheapest, for whoever shows them: one, where none is
-    shown beside it; every machine, with those that will not do, unless it says otherwise. What a wider question has
+    shown beside it; every machine, with those that will not do or are priced too long ago to choose by, unless it says
+    otherwise. What a wider question has
     `weighed` already is not weighed again; the plan is the same.
     """
     return plan_many((scenario,), sources, within=within, weighed=weighed)[0]

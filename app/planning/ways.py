@@ -228,7 +228,7 @@ def layouts_of(
     s = question.scenario
     owners = (*chips, *(part for v in variants for part in (v.precision, v.draft) if part is not None))
     cut = s.instance, s.gpus, s.pp, s.ep, s.dp
-    models = tuple((v.model, v.own_cache, v.draft is None, _ids(v.logs)) for v in variants)
+    models = tuple((v.model, v.own_cache, v.draft is None, ids_of(v.logs)) for v in variants)
     key = (one_request(s), settings_of(s), s.kv, cut, models, question.fixed, skipped)
     return _LAYOUTS.of(owners, key, lambda: tuple(_layouts(question, variants, chips, benches, skipped, None)))
 
@@ -336,7 +336,7 @@ class Bench:
         self._plain, self._sibling = plain, None if sibling is None or _has_index(precision) else sibling
         owners = (precision,) if draft is None else (precision, draft)
         # whose log it is matters by the model's name, where there are logs
-        of = (workload, settings, variant.model if variant.logs else "", _ids(variant.logs))
+        of = (workload, settings, variant.model if variant.logs else "", ids_of(variant.logs))
         self._known: dict[tuple[str, int, Placement], Laid] = _LAID.of(owners, (*of, False), dict)
         self._sized: dict[tuple[str, int, Placement], Laid] = _LAID.of(owners, (*of, True), dict)
         self._sweep: Sweep | Refusal | None = None
@@ -454,7 +454,7 @@ class Bench:
         return self._sweep
 
 
-def _ids(logs: Sequence[Measurement]) -> tuple[str, ...]:
+def ids_of(logs: Sequence[Measurement]) -> tuple[str, ...]:
     return tuple(made.id for made in logs)
 
 

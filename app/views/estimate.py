@@ -142,22 +142,28 @@ def draw_machines(plan: Plan) -> None:
     else:  # a card names its machine: the others are those of the same model and precision
         opened = replace(plan.asked, instance=None, gpu=None, gpus=None, replicas=None, price=None, price_as_of=None)
         weighed = remembered_plan(opened, current.sources(), within=NEAR)
-    if not weighed.candidates:
-        return
     named = plan.chosen if plan.chosen and plan.chosen.cost else None
+    found = by_accelerator(weighed.candidates, named)
+    if not found:
+        return
     st.markdown("### Machines")
-    near = [one for one in by_accelerator(weighed.candidates, named) if one.eligible]
+    near = [one for one in found if one.eligible]
     if near:
         _machines_table(near, "machines")
-    label = f"The others: over {NEAR:g} times as much, or will not do"
-    with st.expander(label, key="dear", on_change="rerun") as fold:
+    if not weighed.candidates:  # one's own hardware is all there is
+        return
+    others = "Other machines: dearer, at a spot price too old to choose by, or why they will not do"
+    with st.expander(others if near else "Machines that will not do, and why", key="dear", on_change="rerun") as fold:
         if fold.open:
-            every = by_accelerator(remembered_plan(weighed.asked, current.sources(), within=EVERY).candidates, named)
+            every = remembered_plan(weighed.asked, current.sources(), within=EVERY)
             above = {_layout(one) for one in near}
-            _machines_table([one for one in every if _layout(one) not in above], "machines_dear")
+            if rest := [one for one in by_accelerator(every.candidates, named) if _layout(one) not in above]:
+                _machines_table(rest, "machines_dear")
+            else:
+                st.caption(in_markdown(str(every.refusal or "None.")))
 
 
-def by_accelerator(candidates: Iterable[Candidate], named: Candidate | None = None) -> list[Candidate]:
+def by_accelerator(candidates: Iterable[Candidate], named: Candidate | None) -> list[Candidate]:
     """The cheapest machine of each accelerator and layout, `named` standing for its own; what does not do last."""
     best: dict[tuple[str, int], Candidate] = {}
     for candidate in candidates:

@@ -93,4 +93,4 @@ def old_price(plan: Plan) -> str:
         if candidate.eligible and candidate.cost and candidate.offer and not candidate.offer.stale:
             month, day = usd(candidate.cost.usd_per_month), candidate.offer.as_of.isoformat()
             return f"{said} The cheapest with a fresh price: {machine_phrase(candidate)}, {month} a month, of {day}."
-    return f"{said} No machine that was weighed and fits has a fresher one here; set AWS credentials for live prices."
+    return f"{said} No machine near it in price has a fresher one here; set AWS credentials for live prices."

@@ -23,8 +23,8 @@ _LOW, _HIGH = 0.10, 0.90
 _SHARE = 0.8
 _ALIKE = 0.25  # a publication of n rows weighs n^0.75
 _NARROW = 0.5  # least share of the wider side on the narrower one: a cell that erred one way may err the other
-# Bounds on the factor. The lower counts today, in every kind but single streams: it was chosen so that no
-# kind of 100 rows falls below 75 %, since what few publications needed of one another is no ground for less.
+# Bounds on the factor. The lower counts today, but for the whole request and time per token of single streams. It was
+# chosen so that no kind of 100 rows falls below 75 %: what few publications needed of one another allows no less.
 _WIDEST, _NARROWEST = 2.5, 0.70
 _FEWEST = 2.2  # publications that fewer count as: of less than that no spread between them can be told
 

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 
+from app.exploring.question_link import Asked
 from app.format import gib, seconds, span, usd
+from app.scenario import Decoded, Scenario
+from app.sources import shared_sources
+from app.views import current
 from tests.app.views.pages import metrics, opened, planned, table, text_of, unfolded
 
 # 9 requests over 2 machines at $0.8048 for 100 hours: 2 x 0.8048 x 100 = $160.96.
@@ -82,3 +88,40 @@ def test_the_machines_beside_it_are_those_near_its_price_and_the_others_are_fold
     assert not set(near["Accelerators of a copy"]) & set(tables[1]["Accelerators of a copy"])
     chips = {f"{c.placement.gpus} x {c.accelerator}" if c.placement else c.accelerator for c in plan.candidates}
     assert set(near["Accelerators of a copy"]) | set(tables[1]["Accelerators of a copy"]) == chips
+
+
+@pytest.mark.parametrize(
+    "query", [{"owned": "8 x A100-80GB"}, {"buy": "owned", "price": "2", "gpu": "A100-80GB", "concurrency": "8"}]
+)
+def test_of_ones_own_hardware_the_machine_is_that_of_the_plan(query: dict[str, str]) -> None:
+    page = opened(**query)
+    (row,) = table(page, "Machine", "Why not")
+    assert row["Accelerators of a copy"] == "1 x A100-80GB-SXM4"
+    assert not row["Why not"]
+    assert not [fold for fold in page.expander if fold.label.startswith("Other machines")]
+
+
+def test_where_none_will_do_the_fold_says_so() -> None:
+    page = opened(ttft="0.0001")
+    assert not [found for found in page.dataframe if "Why not" in found.value]
+    assert [fold.label for fold in page.expander if "Machines" in fold.label] == ["Machines that will not do, and why"]
+    assert all(row["Why not"] for row in table(unfolded(page, "dear"), "Machine", "Why not"))
+
+
+def test_the_pages_of_two_threads_are_those_of_their_own_visits() -> None:
+    """The run of a page is at hand by its thread; one that began in another is not seen."""
+    told = {}
+
+    def visit(concurrency: int) -> None:
+        begun.wait(timeout=10)
+        current.begin(Decoded(Scenario(concurrency=concurrency), (), None), Asked(), shared_sources(), ())
+        begun.wait(timeout=10)
+        told[concurrency] = current.scenario().concurrency
+
+    begun = threading.Barrier(2)
+    threads = [threading.Thread(target=visit, args=(concurrency,)) for concurrency in (3, 4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=10)
+    assert told == {3: 3, 4: 4}
