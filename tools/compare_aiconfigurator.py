@@ -1,6 +1,6 @@
 """Ask NVIDIA's aiconfigurator for every published run that our own estimates are judged on, and keep what it answers.
 
-It needs an environment of its own, outside `.venv`, and takes some minutes of one core:
+It needs an environment of its own, outside `.venv`, and takes a quarter of an hour of one core:
 
     python3 -m venv .venv-aiconfigurator
     .venv-aiconfigurator/bin/pip install aiconfigurator==0.12.0 regex
@@ -206,7 +206,7 @@ def _answer(mode: str, row: Row, asked: Mapping[str, Any], database: str) -> dic
 def _reason(error: BaseException) -> str:
     if isinstance(error, MEMORY) or str(error).startswith("OOM"):
         return "memory"
-    if isinstance(error, NO_DATA):
+    if isinstance(error, NO_DATA) or "no answerable perf data" in str(error):
         return "data"
     return _reason(error.__cause__) if error.__cause__ else "other"
 

@@ -25,7 +25,6 @@ REFUSED: Mapping[str, str] = {  # what it has none of, or what it says
     "format": "format",
     "data": "kernels of the format or shape",
     "memory": "does not fit",
-    "limit": "asked with a limit that was corrected since",
     "other": "other",
 }
 
