@@ -44,7 +44,7 @@ def draw_choice() -> None:
 
 
 def draw(found: Answer) -> None:
-    """The cards side by side; under each other on a phone."""
+    """The cards side by side, under each other on a phone; where all are one plan, the verdict says what it is."""
     shown = current.card()
     if found.refusal is not None:
         st.error(in_markdown(str(found.refusal)), icon=":material/error:")
@@ -53,10 +53,11 @@ def draw(found: Answer) -> None:
         st.warning("\n".join([in_markdown(headline(found.found)), *lines]), icon=":material/info:")
     if not found.cards:
         return
-    with st.container(key="cards", horizontal=True):
-        for card in found.cards:
-            with st.container(border=True, key=f"card_{card.kinds[0].value.replace(' ', '_')}"):
-                _draw_card(_measured(card) if card is shown else card, chosen=card is shown)
+    if len(found.cards) > 1:
+        with st.container(key="cards", horizontal=True):
+            for card in found.cards:
+                with st.container(border=True, key=f"card_{card.kinds[0].value.replace(' ', '_')}"):
+                    _draw_card(_measured(card) if card is shown else card, chosen=card is shown)
     if (own := _left(shown)) is not None:
         st.markdown(f"**{in_markdown(own)}**")
     _draw_named(found)
@@ -104,11 +105,27 @@ def _measured(card: Card) -> Card:
     return replace(card, times={key: p95_of(latency, key) for key in OBJECTIVES}, speed=Grade.MEASURED)
 
 
+def said_of_the_only(found: Answer | None) -> tuple[str, str]:
+    """(what the one card there is says beyond its verdict, what its name means); nothing where there are more."""
+    if found is None or len(found.cards) != 1:
+        return "", ""
+    card = _measured(found.cards[0])
+    told = [_saving(card), *_times(card), _memory(card), _quality(card), _misses(card)]
+    return f"**{_name(card)}**: {in_markdown('; '.join(line for line in told if line))}.", _meaning(card)
+
+
+def _name(card: Card) -> str:
+    return " = ".join(NAMES[kind] for kind in card.kinds)
+
+
+def _meaning(card: Card) -> str:
+    return " ".join(TOLD[kind] for kind in card.kinds)
+
+
 def _draw_card(card: Card, *, chosen: bool) -> None:
-    name = " = ".join(NAMES[kind] for kind in card.kinds)
     usd_month = card.candidate.usd_per_month
     price = "not priced" if usd_month is None else f"{usd(usd_month)} a month"
-    st.markdown(f"**{name}**{' (shown below)' if chosen else ''}", help=" ".join(TOLD[kind] for kind in card.kinds))
+    st.markdown(f"**{_name(card)}**{' (shown below)' if chosen else ''}", help=_meaning(card))
     lines = [_saving(card), _what(card), _where(card), *_times(card), _memory(card), _quality(card), _misses(card)]
     st.markdown("\n".join([f"### {in_markdown(price)}", *(f"- {in_markdown(line)}" for line in lines if line)]))
 

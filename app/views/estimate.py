@@ -39,7 +39,8 @@ def draw_verdict(plan: Plan) -> None:
         lines = [f"## {in_markdown(verdict(plan))}"]
         if plan.spec is not None:
             lines.append(in_markdown(f"{conditions(plan)}. Load: {load_phrase(plan.asked)}."))
-        st.markdown("\n\n".join(lines))
+        said, meaning = cards.said_of_the_only(current.answer())
+        st.markdown("\n\n".join([*lines, said]), help=meaning or None)
         if plan.spec is None:
             return
         if warning := old_price(plan):

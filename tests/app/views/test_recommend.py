@@ -87,10 +87,17 @@ def test_a_hostile_question_is_named_and_nothing_breaks(key: str, text: str) -> 
     assert headline(page)
 
 
+def test_where_all_three_are_one_plan_the_verdict_says_so_and_no_card_stands_beside_it() -> None:
+    page = run(model=SMALL, concurrency="9")
+    assert "**As asked = Cheapest = Safe**: 95 of 100 within: whole request" in text_of(page)
+    assert text_of(page).count("a month.") == 2  # the page's own line, and the verdict
+    assert "(shown below)" not in text_of(page)
+
+
 def test_hardware_one_has_is_planned_on_free_of_charge() -> None:
     page = run(model=SMALL, rate="2", ttft="1", owned="8 x A100-80GB")
     assert not page.exception
-    assert "(yours)" in text_of(page)
+    assert "accelerator of yours busy" in text_of(page)
     assert "$0.00 a month" in headline(page)
 
 
