@@ -30,17 +30,19 @@ from app.planning.sentences import (
 from app.text import in_markdown
 from app.views import cards, current, good_enough, plans, validated
 from app.views.decision import draw_exports
-from app.views.parts import Html, chart, how, old_price, table_of
+from app.views.parts import Html, Lines, chart, how, old_price, table_of
 from estimators.latency.estimate import TIMES
 
 
 def draw_verdict(plan: Plan) -> None:
     with st.container(border=True, key="verdict"):
-        lines = [f"## {in_markdown(verdict(plan))}"]
+        lines = Lines()
+        lines.say(f"## {in_markdown(verdict(plan))}")
         if plan.spec is not None:
-            lines.append(in_markdown(f"{conditions(plan)}. Load: {load_phrase(plan.asked)}."))
+            lines.say(in_markdown(f"{conditions(plan)}. Load: {load_phrase(plan.asked)}."))
         said, meaning = cards.said_of_the_only(current.answer())
-        st.markdown("\n\n".join([*lines, said]), help=meaning or None)
+        lines.say(said)
+        lines.draw(help=meaning or None)
         if plan.spec is None:
             return
         if warning := old_price(plan):
@@ -106,37 +108,38 @@ def _million_range(chosen: Candidate) -> str:
     return f"{usd(cost.usd_per_million_low)} to {usd(cost.usd_per_million_high)}"
 
 
-def draw_memory(plan: Plan, chosen: Candidate) -> None:
+def draw_memory(plan: Plan, chosen: Candidate, lines: Lines) -> None:
     memory = chosen.memory
     if memory is None:
         return
-    st.markdown("### Memory of one GPU")
+    lines.say("### Memory of one GPU")
+    lines.draw()
     used = f"{gib(memory.memory_bytes_per_gpu)} of {gib(memory.memory_budget_bytes_per_gpu)} usable"
     st.html(Html(memory_bar(memory, said=f"Memory per GPU: {used}.")))
     tokens = plan.asked.prompt + plan.asked.output
     low, high = gib(memory.memory_bytes_per_gpu_low), gib(memory.memory_bytes_per_gpu_high)
-    st.markdown(
+    lines.say(
         f"Holds **{plural(memory.max_concurrency, 'request')}** of {tokens:,} tokens at once "
         f"({memory.kv_capacity_tokens:,} tokens of cache). Uses {used}; 80 % interval {low} to {high}."
     )
     for note in memory.notes:
-        st.caption(in_markdown(note))
+        lines.note(note)
 
 
-def draw_latency(chosen: Candidate) -> None:
+def draw_latency(chosen: Candidate, lines: Lines) -> None:
     latency = chosen.latency
     if latency is None:
         return
-    lines = ["### Speed at this load", "", "| | mean, 80 % interval | 95th percentile |", "|---|---|---|"]
+    rows = ["| | mean, 80 % interval | 95th percentile |", "|---|---|---|"]
     for key, name in TIMES.items():
         mean, late = latency.of(key)
-        lines.append(f"| {name} | {span(mean.low, mean.high)} | {seconds(late)} |")
-    st.markdown("\n".join(lines))
+        rows.append(f"| {name} | {span(mean.low, mean.high)} | {seconds(late)} |")
+    lines.say("### Speed at this load", "\n".join(rows))
     for note in latency.notes:
-        st.caption(in_markdown(note))
+        lines.note(note)
 
 
-def draw_machines(plan: Plan) -> None:
+def draw_machines(plan: Plan, lines: Lines) -> None:
     """One row per accelerator and layout, on the cheapest machine that carries it; what is dear is folded away."""
     if plan.asked.instance is None and plan.asked.gpu is None:
         weighed = plan
@@ -145,9 +148,10 @@ def draw_machines(plan: Plan) -> None:
         weighed = remembered_plan(opened, current.sources(), within=NEAR)
     named = plan.chosen if plan.chosen and plan.chosen.cost else None
     found = by_accelerator(weighed.candidates, named)
+    lines.say(*(["### Machines"] if found else []))
+    lines.draw()
     if not found:
         return
-    st.markdown("### Machines")
     near = [one for one in found if one.eligible]
     if near:
         _machines_table(near, "machines")
@@ -314,11 +318,12 @@ draw_verdict(result)
 draw_plans(result)
 good_enough.draw()
 validated.draw(result)
+told = Lines()
 if result.chosen is not None and result.spec is not None:
     draw_metrics(result, result.chosen)
-    draw_memory(result, result.chosen)
-    draw_latency(result.chosen)
-draw_machines(result)
+    draw_memory(result, result.chosen, told)
+    draw_latency(result.chosen, told)
+draw_machines(result, told)
 if result.spec is not None:
     article = "An article's machines for 8B, 70B and 405B, priced today"
     with st.expander(article, key="article_fold", on_change="rerun") as fold:  # nothing that is folded is worked out

@@ -24,6 +24,26 @@ MOST_UPLOADED_MB = 5
 TEXT = {"light": "#3A4550", "dark": "#C3CDD6"}  # at least 4.5 to 1 on the page's background, and on its bands
 
 
+class Lines:
+    """Paragraphs drawn as one element: each by itself costs as much as all of them."""
+
+    def __init__(self) -> None:
+        self._said: list[str] = []
+
+    def say(self, *paragraphs: str) -> None:
+        self._said += paragraphs
+
+    def note(self, text: str) -> None:
+        """As `st.caption` has it."""
+        self._said.append(f":small[:gray[{in_markdown(text)}]]")
+
+    def draw(self, *, help: str | None = None) -> None:
+        """What was said since the last time."""
+        if self._said:
+            st.markdown("\n\n".join(self._said), help=help)
+            self._said.clear()
+
+
 class Html(NamedTuple):
     """For `st.html`, which looks on the disk whether a plain text is the name of a file."""
 
