@@ -13,11 +13,13 @@ import sys
 import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import cache
 from pathlib import Path
 
 import anyio
 import streamlit as st
 from starlette.middleware import Middleware
+from streamlit import config
 from streamlit.runtime import get_instance
 
 from app import api, operating, pages
@@ -69,6 +71,12 @@ def _import_as(script: Path) -> None:
             __import__(part.module, fromlist=[alias.name for alias in part.names])
 
 
+def read_theme_once() -> None:
+    """At each run of a page Streamlit goes six times through all of its settings, to tell the browser of a theme that
+    no run changes."""
+    setattr(config, "get_options_for_section", cache(config.get_options_for_section))  # noqa: B010
+
+
 def _prepare_hub() -> None:
     """The Hub's libraries take a second to import; do it before somebody types an id, and after the first page."""
     from estimators.architecture.hub import library
@@ -83,6 +91,7 @@ async def lifespan(_app: st.App) -> AsyncIterator[None]:
     set_up_logs(os.environ.get(LOGS))
     give_memory_back()
     answer_without_delay()
+    read_theme_once()
     await anyio.to_thread.run_sync(_warm)
     prepare_hub = threading.Timer(FIRST_PAGE_S, _prepare_hub)
     prepare_hub.daemon = True

@@ -6,6 +6,9 @@ import subprocess
 import sys
 
 import pytest
+from streamlit import config
+from streamlit.proto.NewSession_pb2 import CustomThemeConfig
+from streamlit.runtime.app_session import _populate_theme_msg
 
 from app import server
 from estimators.architecture.hub import library
@@ -36,3 +39,25 @@ def test_the_first_visitor_waits_for_none_of_our_modules() -> None:
         [sys.executable, "-c", FIRST_PAGE], cwd=ROOT, capture_output=True, text=True, check=True, timeout=120
     )
     assert done.stdout.split() == []
+
+
+def test_the_theme_is_looked_up_once_a_section(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As Streamlit tells it with every run: its own section and the five below it."""
+    before, asked = config.get_options_for_section, []
+
+    def counted(section: str) -> dict[str, object]:
+        asked.append(section)
+        return before(section)
+
+    monkeypatch.setattr(config, "get_options_for_section", counted)
+    server.read_theme_once()
+    told = [_populated("theme") for _ in range(3)]
+    assert asked == ["theme"]
+    assert told[0] == told[1] == told[2]
+    assert told[0].heading_font_sizes
+
+
+def _populated(section: str) -> CustomThemeConfig:
+    message = CustomThemeConfig()
+    _populate_theme_msg(message, section)
+    return message
