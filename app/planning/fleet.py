@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
@@ -54,21 +54,21 @@ class Paces:
 
     def __init__(self, most: int) -> None:
         self._most = most // 2
-        self._newer: dict[tuple[int, float], tuple[ReplicaPlan, tuple[float, ...]]] = {}
+        self._newer: dict[_Key, _Kept] = {}
         self._older = self._newer
 
-    def find(self, keys: Iterable[tuple[int, float]]) -> list[tuple[float, ...] | None]:
-        """By (identity of its plan, requests in flight)."""
+    def find(self, keys: Iterable[_Key]) -> list[_Kept | None]:
         newer, older = self._newer, self._older
-        return [known[1] if (known := newer.get(key) or older.get(key)) else None for key in keys]
+        return [newer.get(key) or older.get(key) for key in keys]
 
-    def keep(self, found: Mapping[tuple[int, float], tuple[ReplicaPlan, tuple[float, ...]]]) -> None:
-        """With the plans beside them, so that no other takes their identity over."""
+    def keep(self, found: Mapping[_Key, _Kept]) -> None:
         if len(self._newer) + len(found) > self._most:
             self._older, self._newer = self._newer, {}
         self._newer.update(found)
 
 
+_Key = tuple[int, float]  # identity of a server's plan, requests in flight
+_Kept = tuple[Floats, int, ReplicaPlan]  # a table and the row in it; the plan, so that no other takes its identity over
 _PACES = Paces(PACES_KEPT)
 
 
@@ -170,22 +170,26 @@ class Fleet:
         """Of servers each with so many requests in flight: those found before as they were, the others solved."""
         plans = [self.plans[row] for row in which.tolist()]
         keys = list(zip(map(id, plans), flight.tolist(), strict=True))
-        rows = _PACES.find(keys)
-        new = {key: number for number, key in enumerate(keys) if rows[number] is None}  # each once
+        known = _PACES.find(keys)
+        new = {key: number for number, key in enumerate(keys) if known[number] is None}  # each once
+        if 2 * len(new) > len(keys) > FEW:  # all in the arrays there are take no longer than these in new ones
+            table = self._closed(which, copies, flight)
+            _PACES.keep({key: (table, number, plans[number]) for key, number in new.items()})
+            return _from_table(table)
         if new:
-            many = 2 * len(new) > len(keys) > FEW  # all in the arrays there are take no longer than these in new ones
-            at = np.arange(len(keys)) if many else np.fromiter(new.values(), np.int64)
-            found = self._closed(which[at], copies[at], flight[at])
-            solved = {keys[number]: row for number, row in zip(at.tolist(), found, strict=True)}
-            _PACES.keep({key: (plans[number], solved[key]) for key, number in new.items()})
-            rows = [row or solved[key] for key, row in zip(keys, rows, strict=True)]
-        return _joined(cast(list[tuple[float, ...]], rows))
+            at = np.fromiter(new.values(), np.int64)
+            table = self._closed(which[at], copies[at], flight[at])
+            solved = {key: (table, row, plans[number]) for row, (key, number) in enumerate(new.items())}
+            _PACES.keep(solved)
+            known = [one or solved[key] for key, one in zip(keys, known, strict=True)]
+        return _from_table(np.array([one[0][one[1]] for one in known if one is not None]))
 
-    def _closed(self, which: Ints, copies: Ints, flight: Floats) -> list[tuple[float, ...]]:
+    def _closed(self, which: Ints, copies: Ints, flight: Floats) -> Floats:
+        """[server, figure of a pace]"""
         if len(which) <= FEW:
-            return self._one_by_one(which, copies)
+            return _table(self._one_by_one(which, copies))
         made = self._percentiles(self._server(which, flight).closed(flight), which, flight)
-        return list(zip(*(getattr(made, name).tolist() for name in _NAMES), strict=True))
+        return np.stack([getattr(made, name) for name in _NAMES], axis=1, dtype=np.float64, casting="unsafe")
 
     def _arrivals(self, server: Server, which: Ints, rate: Floats) -> Pace:
         """Poisson arrivals; a replica that more reach than it serves is shown full."""
@@ -277,6 +281,13 @@ def _scheduled(server: Server, scheduler: Scheduler) -> Server:
 
 
 def _joined(rows: Sequence[tuple[float, ...]]) -> Pace:
-    table = np.array(rows, dtype=np.float64).reshape(-1, len(_NAMES))
+    return _from_table(_table(rows))
+
+
+def _table(rows: Sequence[tuple[float, ...]]) -> Floats:
+    return np.array(rows, dtype=np.float64).reshape(-1, len(_NAMES))
+
+
+def _from_table(table: Floats) -> Pace:
     made: dict[str, Any] = {name: table[:, place].copy() for place, name in enumerate(_NAMES)}
     return Pace(**made | {"saturated": made["saturated"].astype(np.bool_)})
