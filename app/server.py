@@ -71,7 +71,7 @@ def _import_as(script: Path) -> None:
             __import__(part.module, fromlist=[alias.name for alias in part.names])
 
 
-def read_theme_once() -> None:
+def read_settings_once() -> None:
     """At each run of a page Streamlit goes six times through all of its settings, to tell the browser of a theme that
     no run changes."""
     setattr(config, "get_options_for_section", cache(config.get_options_for_section))  # noqa: B010
@@ -91,7 +91,7 @@ async def lifespan(_app: st.App) -> AsyncIterator[None]:
     set_up_logs(os.environ.get(LOGS))
     give_memory_back()
     answer_without_delay()
-    read_theme_once()
+    read_settings_once()
     await anyio.to_thread.run_sync(_warm)
     prepare_hub = threading.Timer(FIRST_PAGE_S, _prepare_hub)
     prepare_hub.daemon = True

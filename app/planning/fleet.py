@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Any
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 
@@ -25,7 +25,7 @@ from estimators.workload import Load, Workload
 
 FEW = 16  # layouts that are sooner solved one by one: in arrays up to 400 take as long as some 25 so
 ENDLESS = 1e12  # requests a second no replica serves
-PACES_KEPT = 20_000  # of half a kilobyte
+PACES_KEPT = 20_000  # each a row of a table, which stays as long as any of its rows
 SERVERS_KEPT = 32  # sets of them
 
 
@@ -45,6 +45,17 @@ class Pace:
     saturated: Bools
 
 
+class Kept(NamedTuple):
+    """What one server did: a row of a table; its plan, so that no other takes its identity over."""
+
+    table: Floats
+    row: int
+    plan: ReplicaPlan
+
+
+Key = tuple[int, float]  # identity of a server's plan, requests in flight
+
+
 class Paces:
     """What single servers did with so many requests in flight: the cards of one question share most of their layouts,
     and a limit, a price or a region that changes leaves all of them as they were.
@@ -54,21 +65,21 @@ class Paces:
 
     def __init__(self, most: int) -> None:
         self._most = most // 2
-        self._newer: dict[_Key, _Kept] = {}
+        self._newer: dict[Key, Kept] = {}
         self._older = self._newer
 
-    def find(self, keys: Iterable[_Key]) -> list[_Kept | None]:
+    def find(self, keys: Iterable[Key]) -> list[Kept | None]:
+        """In the order of the keys."""
         newer, older = self._newer, self._older
         return [newer.get(key) or older.get(key) for key in keys]
 
-    def keep(self, found: Mapping[_Key, _Kept]) -> None:
+    def keep(self, found: Mapping[Key, Kept]) -> None:
+        """These too; where that is too many, the older half goes."""
         if len(self._newer) + len(found) > self._most:
             self._older, self._newer = self._newer, {}
         self._newer.update(found)
 
 
-_Key = tuple[int, float]  # identity of a server's plan, requests in flight
-_Kept = tuple[Floats, int, ReplicaPlan]  # a table and the row in it; the plan, so that no other takes its identity over
 _PACES = Paces(PACES_KEPT)
 
 
@@ -174,15 +185,15 @@ class Fleet:
         new = {key: number for number, key in enumerate(keys) if known[number] is None}  # each once
         if 2 * len(new) > len(keys) > FEW:  # all in the arrays there are take no longer than these in new ones
             table = self._closed(which, copies, flight)
-            _PACES.keep({key: (table, number, plans[number]) for key, number in new.items()})
+            _PACES.keep({key: Kept(table, number, plans[number]) for key, number in new.items()})
             return _from_table(table)
         if new:
             at = np.fromiter(new.values(), np.int64)
             table = self._closed(which[at], copies[at], flight[at])
-            solved = {key: (table, row, plans[number]) for row, (key, number) in enumerate(new.items())}
+            solved = {key: Kept(table, row, plans[number]) for row, (key, number) in enumerate(new.items())}
             _PACES.keep(solved)
             known = [one or solved[key] for key, one in zip(keys, known, strict=True)]
-        return _from_table(np.array([one[0][one[1]] for one in known if one is not None]))
+        return _from_table(np.array([one.table[one.row] for one in cast(list[Kept], known)]).reshape(-1, len(_NAMES)))
 
     def _closed(self, which: Ints, copies: Ints, flight: Floats) -> Floats:
         """[server, figure of a pace]"""

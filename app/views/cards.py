@@ -13,7 +13,7 @@ from app.planning.answer import Answer, Card, Grade, Kind, owned_accelerators
 from app.planning.plan import OBJECTIVES, p95_of
 from app.planning.question import owned_from
 from app.planning.remembered import remembered_recommendation
-from app.planning.sentences import model_name
+from app.planning.sentences import model_name, precision_name
 from app.planning.words import LIMITS, drafting_of, headline, machine_of, precision_of, purchase_of, ways_out
 from app.scenario import Scenario, decode
 from app.text import in_markdown
@@ -58,23 +58,29 @@ def draw(found: Answer) -> None:
             for card in found.cards:
                 with st.container(border=True, key=f"card_{card.kinds[0].value.replace(' ', '_')}"):
                     _draw_card(_measured(card) if card is shown else card, chosen=card is shown)
-    if (own := _left(shown)) is not None:
-        st.markdown(f"**{in_markdown(own)}**")
+        if own := _left(shown):
+            st.markdown(f"**{in_markdown(own)}**")
+        if unsafe := _why_none_is_safe(found):
+            st.caption(in_markdown(unsafe))
     _draw_named(found)
+
+
+def _why_none_is_safe(found: Answer) -> str:
     if found.stopped is not None and found.refusal is None:
-        st.caption(in_markdown(f"A safe plan was not looked for to the end. {found.stopped}"))
-    elif found.card(Kind.SAFE) is None and found.found is not None and found.found.plans:
-        st.caption("No safe plan: on the evidence there is, no interval clears every limit. Measure before promising.")
+        return f"A safe plan was not looked for to the end. {found.stopped}"
+    if found.card(Kind.SAFE) is None and found.found is not None and found.found.plans:
+        return "No safe plan: on the evidence there is, no interval clears every limit. Measure before promising."
+    return ""
 
 
-def _left(card: Card | None) -> str | None:
+def _left(card: Card | None) -> str:
     """ "It keeps 2 of your 16 A100-80GB-SXM4 busy; 14 are left."""
     busy = owned_accelerators(card.candidate) if card is not None else 0
     if card is None or not busy:
-        return None
+        return ""
     name = card.candidate.accelerator
     has = sum(own.count for own in owned_from(current.asked().owned) if find_accelerator(own.gpu).name == name)
-    return f"It keeps {busy} of your {has} {name} busy; {has - busy} are left." if has else None
+    return f"It keeps {busy} of your {has} {name} busy; {has - busy} are left." if has else ""
 
 
 def _draw_named(found: Answer) -> None:
@@ -106,12 +112,18 @@ def _measured(card: Card) -> Card:
 
 
 def said_of_the_only(found: Answer | None) -> tuple[str, str]:
-    """(what the one card there is says beyond its verdict, what its name means); nothing where there are more."""
-    if found is None or len(found.cards) != 1:
+    """(what the one card there is says beyond its verdict, what its name means); nothing where there are more, or where
+    it does not fit."""
+    if found is None or len(found.cards) != 1 or not found.cards[0].candidate.fits:
         return "", ""
-    card = _measured(found.cards[0])
-    told = [_saving(card), *_times(card), _memory(card), _quality(card), _misses(card)]
-    return f"**{_name(card)}**: {in_markdown('; '.join(line for line in told if line))}.", _meaning(card)
+    card, plan = _measured(found.cards[0]), current.plan()
+    served = precision_of(card.candidate)
+    other = plan.precision is not None and served != precision_name(plan.precision.weights)
+    misses = "" if current.timed() else _misses(card)  # the verdict holds what was measured against the limits
+    told = [f"served in {served}" if other else "", *_times(card), _memory(card), _quality(card), misses]
+    said = f"**{_name(card)}**: {in_markdown('; '.join(line for line in told if line))}."
+    rest = (_left(card) if current.card() is not None else "", _why_none_is_safe(found))
+    return " ".join((said, *(in_markdown(line) for line in rest if line))), _meaning(card)
 
 
 def _name(card: Card) -> str:
@@ -153,7 +165,7 @@ def _where(card: Card) -> str:
 def _times(card: Card) -> list[str]:
     """The times that were limited; the whole request where none was."""
     asked = [key for key in OBJECTIVES if getattr(card.candidate.scenario, key) is not None] or ["e2e"]
-    grade = f"; {card.speed.value}" if card.speed else ""
+    grade = f", {card.speed.value}" if card.speed else ""
     said = [
         f"{SHORT_TIMES[key].lower()} {seconds(time.value)} ({seconds(time.low)} to {seconds(time.high)})"
         for key in asked

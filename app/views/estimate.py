@@ -140,15 +140,18 @@ def draw_latency(chosen: Candidate, lines: Lines) -> None:
 
 
 def draw_machines(plan: Plan, lines: Lines) -> None:
-    """One row per accelerator and layout, on the cheapest machine that carries it; what is dear is folded away."""
+    """What was said before, and one row per accelerator and layout, on the cheapest machine that carries it; what is
+    dear is folded away."""
     if plan.asked.instance is None and plan.asked.gpu is None:
         weighed = plan
     else:  # a card names its machine: the others are those of the same model and precision
+        lines.draw()  # before what has to be weighed
         opened = replace(plan.asked, instance=None, gpu=None, gpus=None, replicas=None, price=None, price_as_of=None)
         weighed = remembered_plan(opened, current.sources(), within=NEAR)
     named = plan.chosen if plan.chosen and plan.chosen.cost else None
     found = by_accelerator(weighed.candidates, named)
-    lines.say(*(["### Machines"] if found else []))
+    if found:
+        lines.say("### Machines")
     lines.draw()
     if not found:
         return

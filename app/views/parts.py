@@ -34,8 +34,7 @@ class Lines:
         self._said += paragraphs
 
     def note(self, text: str) -> None:
-        """As `st.caption` has it."""
-        self._said.append(f":small[:gray[{in_markdown(text)}]]")
+        self._said.append(f":small[{in_markdown(text)}]")
 
     def draw(self, *, help: str | None = None) -> None:
         """What was said since the last time."""

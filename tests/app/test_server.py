@@ -42,7 +42,7 @@ def test_the_first_visitor_waits_for_none_of_our_modules() -> None:
 
 
 def test_the_theme_is_looked_up_once_a_section(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As Streamlit tells it with every run: its own section and the five below it."""
+    """Where Streamlit would go through all settings at every run."""
     before, asked = config.get_options_for_section, []
 
     def counted(section: str) -> dict[str, object]:
@@ -50,7 +50,7 @@ def test_the_theme_is_looked_up_once_a_section(monkeypatch: pytest.MonkeyPatch) 
         return before(section)
 
     monkeypatch.setattr(config, "get_options_for_section", counted)
-    server.read_theme_once()
+    server.read_settings_once()
     told = [_populated("theme") for _ in range(3)]
     assert asked == ["theme"]
     assert told[0] == told[1] == told[2]

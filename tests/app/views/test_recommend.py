@@ -90,14 +90,22 @@ def test_a_hostile_question_is_named_and_nothing_breaks(key: str, text: str) -> 
 def test_where_all_three_are_one_plan_the_verdict_says_so_and_no_card_stands_beside_it() -> None:
     page = run(model=SMALL, concurrency="9")
     assert "**As asked = Cheapest = Safe**: 95 of 100 within: whole request" in text_of(page)
-    assert text_of(page).count("a month.") == 2  # the page's own line, and the verdict
-    assert "(shown below)" not in text_of(page)
+    assert "### " not in text_of(page).partition("### Memory")[0]  # a card is headed by its price
+
+
+def test_the_only_plan_says_nothing_more_where_it_does_not_fit_and_how_it_is_served_where_that_is_otherwise() -> None:
+    page = run(model="meta-llama/Llama-3.1-405B-Instruct", instance="g5.xlarge", concurrency="9")
+    assert "does not fit" in headline(page)
+    assert "**As asked" not in text_of(page)
+    page = run(model=SMALL, gpu="T4", concurrency="9")
+    assert "in BF16" in headline(page)
+    assert "served in FP16" in text_of(page)
 
 
 def test_hardware_one_has_is_planned_on_free_of_charge() -> None:
     page = run(model=SMALL, rate="2", ttft="1", owned="8 x A100-80GB")
     assert not page.exception
-    assert "accelerator of yours busy" in text_of(page)
+    assert text_of(page).count("It keeps 1 of your 8 A100-80GB-SXM4 busy; 7 are left.") == 1
     assert "$0.00 a month" in headline(page)
 
 
