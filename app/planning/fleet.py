@@ -45,7 +45,7 @@ class Pace:
     saturated: Bools
 
 
-class Kept(NamedTuple):
+class PaceKept(NamedTuple):
     """What one server did: a row of a table; its plan, so that no other takes its identity over."""
 
     table: Floats
@@ -65,15 +65,15 @@ class Paces:
 
     def __init__(self, most: int) -> None:
         self._most = most // 2
-        self._newer: dict[Key, Kept] = {}
+        self._newer: dict[Key, PaceKept] = {}
         self._older = self._newer
 
-    def find(self, keys: Iterable[Key]) -> list[Kept | None]:
+    def find(self, keys: Iterable[Key]) -> list[PaceKept | None]:
         """In the order of the keys."""
         newer, older = self._newer, self._older
         return [newer.get(key) or older.get(key) for key in keys]
 
-    def keep(self, found: Mapping[Key, Kept]) -> None:
+    def keep(self, found: Mapping[Key, PaceKept]) -> None:
         """These too; where that is too many, the older half goes."""
         if len(self._newer) + len(found) > self._most:
             self._older, self._newer = self._newer, {}
@@ -185,15 +185,17 @@ class Fleet:
         new = {key: number for number, key in enumerate(keys) if known[number] is None}  # each once
         if 2 * len(new) > len(keys) > FEW:  # all in the arrays there are take no longer than these in new ones
             table = self._closed(which, copies, flight)
-            _PACES.keep({key: Kept(table, number, plans[number]) for key, number in new.items()})
+            _PACES.keep({key: PaceKept(table, number, plans[number]) for key, number in new.items()})
             return _from_table(table)
         if new:
             at = np.fromiter(new.values(), np.int64)
             table = self._closed(which[at], copies[at], flight[at])
-            solved = {key: Kept(table, row, plans[number]) for row, (key, number) in enumerate(new.items())}
+            solved = {key: PaceKept(table, row, plans[number]) for row, (key, number) in enumerate(new.items())}
             _PACES.keep(solved)
             known = [one or solved[key] for key, one in zip(keys, known, strict=True)]
-        return _from_table(np.array([one.table[one.row] for one in cast(list[Kept], known)]).reshape(-1, len(_NAMES)))
+        return _from_table(
+            np.array([one.table[one.row] for one in cast(list[PaceKept], known)]).reshape(-1, len(_NAMES))
+        )
 
     def _closed(self, which: Ints, copies: Ints, flight: Floats) -> Floats:
         """[server, figure of a pace]"""
