@@ -6,12 +6,11 @@ never raises, reads bounded text, and names what it could not use.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import TypeVar
-from urllib.parse import quote_plus
+from urllib.parse import urlencode
 
 from app.kinds import Rejected
 from app.planning.quality_bar import comparable
@@ -28,7 +27,6 @@ from pricing.offers import PurchaseOption
 T = TypeVar("T")
 REFERENCE = VOCABULARY["quality_of"].default
 LONGEST = {"models": 6_000, "owned": 800}  # characters; everything else fits in 2,000
-_PLAIN = re.compile(r"[A-Za-z0-9_.~-]*").fullmatch
 LONGEST_LINK = 2_000  # characters that every browser and mail program passes on whole
 MOST_UNLISTED = 5  # models outside the catalogue in one link: each may be a question to the Hub
 MOST_NAMED = 5  # things that could not be used, of one key
@@ -131,13 +129,8 @@ def link_of(asked: Asked, scenario: Scenario) -> dict[str, str]:
 def with_question(link: Mapping[str, str], question: Mapping[str, str]) -> str:
     """The query of a plan's link that also asks the question it answers, so that it opens alike on either page; of the
     plan alone where the two together are longer than an address should be."""
-    both = _query_of({**link, **question})
-    return both if len(both) <= LONGEST_LINK else _query_of(link)
-
-
-def _query_of(flat: Mapping[str, str]) -> str:
-    """As `urlencode` writes it; most of sixty values are letters and digits, and need no quoting."""
-    return "&".join(f"{key}={text if _PLAIN(text) else quote_plus(text)}" for key, text in flat.items())
+    both = urlencode({**link, **question})
+    return both if len(both) <= LONGEST_LINK else urlencode(link)
 
 
 class _Reader:

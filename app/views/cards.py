@@ -122,7 +122,7 @@ def said_of_the_only(found: Answer | None) -> tuple[str, str]:
     misses = "" if current.timed() else _misses(card)  # the verdict holds what was measured against the limits
     told = [f"served in {served}" if other else "", *_times(card), _memory(card), _quality(card), misses]
     said = f"**{_name(card)}**: {in_markdown('; '.join(line for line in told if line))}."
-    rest = (_left(card) if current.card() is not None else "", _why_none_is_safe(found))
+    rest = _left(card), _why_none_is_safe(found)
     return " ".join((said, *(in_markdown(line) for line in rest if line))), _meaning(card)
 
 
