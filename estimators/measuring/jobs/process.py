@@ -13,10 +13,12 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from pathlib import Path
 
 POLL_S = 0.2
 MERCY_S = 1.0  # between asking the worker's processes to end and ending them
+GONE_POLL_S, GONE_POLLS = 0.02, 25  # half a second: where nobody reaps orphans, a dead one stays in its group
 LONGEST_LINE = 1 << 20
 KILLED = "The system ended the worker, most likely for want of memory."
 
@@ -55,6 +57,9 @@ def end(worker: subprocess.Popen[bytes]) -> None:
             break
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(worker.pid, signal.SIGKILL)  # children that outlived it
+        for _ in range(GONE_POLLS):  # what is told to die still holds the device's memory until it has
+            time.sleep(GONE_POLL_S)
+            os.killpg(worker.pid, 0)
     for pipe in (worker.stdin, worker.stdout):
         if pipe is not None:
             with contextlib.suppress(OSError):

@@ -130,7 +130,9 @@ def test_cancel_ends_the_worker_and_all_it_started(store: MeasurementStore, devi
     took = time.monotonic() - ended[0]
     assert end.status is Status.CANCELLED
     assert took < 5.0  # the issue's own limit; a worker that ignores SIGTERM needs 2.2 s
-    assert not alive(int(child.read_text()))
+    while alive(int(child.read_text())):  # killed, though a busy machine may not have got to it
+        assert time.monotonic() - ended[0] < 5.0
+        time.sleep(0.02)
 
 
 def alive(pid: int) -> bool:
