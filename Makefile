@@ -63,11 +63,11 @@ lock update: $(VENV)/dev.stamp
 		$(RESOLVE) $$file.in -o $$file.txt || exit 1; \
 	done
 	for file in requirements-profile requirements-serving; do \
-		$(RESOLVE) --no-annotate $$file.in -o $$file.txt && sed -i -E '$(OF_CUDA)/d' $$file.txt || exit 1; \
+		$(RESOLVE) --no-annotate $$file.in -o $$file.txt && sed -i -E '/$(OF_CUDA)/d' $$file.txt || exit 1; \
 	done
 RESOLVE = $(BIN)/uv pip compile $(UPGRADE) --universal --python-version 3.11 -q
 # torch comes in the build that fits the machine, with whatever CUDA packages that build asks for: none of them is pinned.
-OF_CUDA := /^(nvidia-[^m]|cuda-|triton=)/
+OF_CUDA := ^(nvidia-[^m]|cuda-|triton=)
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; set PYTHON=..."; exit 1; }
