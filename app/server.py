@@ -19,13 +19,14 @@ from pathlib import Path
 import anyio
 import streamlit as st
 from starlette.middleware import Middleware
-from streamlit import config
+from streamlit import config, file_util
 from streamlit.runtime import get_instance
 
 from app import api, operating, pages
 from app.base_path import UnderBasePath
 from app.gate import HOSTS, Gate, hosts
 from app.headers import FRAME_ANCESTORS, SecurityHeaders, frame_ancestors
+from app.kept_files import KeptFiles
 from app.logs import LOGS, set_up_logs, value_unread
 from app.memory_kept import give_memory_back
 from app.sockets import answer_without_delay
@@ -132,7 +133,8 @@ def _guards() -> list[Middleware]:
 
 
 MAIN = Path(__file__).with_name("main.py")
-PAGES = pages.paths(st.get_option("server.baseUrlPath") or "")
+BASE = st.get_option("server.baseUrlPath") or ""
+PAGES = pages.paths(BASE)
 app = st.App(
     MAIN,
     routes=[*api.routes(), *operating.routes()],
@@ -144,6 +146,7 @@ app = st.App(
             active=lambda session: get_instance().is_active_session(session),
         ),
         Middleware(MessageGate),
+        Middleware(KeptFiles, folder=Path(file_util.get_static_dir()) / "static", base=BASE),
         Middleware(Unfurl, pages=PAGES),
     ],
     lifespan=lifespan,
