@@ -14,6 +14,7 @@ from app.exploring.question_link import encode_question
 from app.exploring.validated import validated as published_of
 from app.figures.base import CostPoint, cost_by_size
 from app.figures.memory_bar import memory_bar
+from app.figures.plan_tables import MEMORY_USED, KeyFigure, key_figures, machines_table
 from app.format import MEMORY_PER_GPU, MONTHLY_COST, PER_MILLION, count, gib, plural, seconds, span, usd
 from app.planning.plan import Candidate, Holding, Plan
 from app.planning.planner import EVERY, NEAR
@@ -32,6 +33,8 @@ from app.views import cards, current, good_enough, plans, validated
 from app.views.decision import draw_exports
 from app.views.parts import Html, Lines, chart, how, old_price, table_of
 from estimators.latency.estimate import TIMES
+
+WHY_NOT = "Why not"
 
 
 def draw_verdict(plan: Plan) -> None:
@@ -60,33 +63,35 @@ def draw_verdict(plan: Plan) -> None:
                 st.markdown(f"- {in_markdown(line)}")
 
 
-def draw_metrics(plan: Plan, chosen: Candidate) -> None:
+def draw_figures(plan: Plan, chosen: Candidate) -> None:
     memory, latency, cost = chosen.memory, chosen.latency, chosen.cost
     e2e = latency.e2e_s if latency else None
     million = cost.usd_per_million_output_tokens if cost else None
-    with st.container(key="metrics", horizontal=True):
-        _metric(
+    figures = (
+        KeyFigure(
             MONTHLY_COST,
             usd(cost.usd_per_month) if cost else "not priced",
-            f"{usd(cost.usd_per_hour, cents=True)} an hour" if cost else None,
-        )
-        _metric(
+            f"{usd(cost.usd_per_hour, cents=True)} an hour" if cost else "",
+        ),
+        KeyFigure(
             MEMORY_PER_GPU,
             gib(memory.memory_bytes_per_gpu) if memory else "unknown",
-            f"of {gib(memory.memory_budget_bytes_per_gpu)} usable" if memory else None,
-        )
-        _metric(
+            f"of {gib(memory.memory_budget_bytes_per_gpu)} usable" if memory else "",
+        ),
+        KeyFigure(
             TIMES["e2e"],
             seconds(e2e.value) if e2e else "not estimated",
-            span(e2e.low, e2e.high) if e2e else None,
-            help="Mean, with the 80 % interval for what a measurement would show.",
-        )
-        _metric(
+            span(e2e.low, e2e.high) if e2e else "",
+            "mean and 80 % interval" if e2e else "",
+        ),
+        KeyFigure(
             PER_MILLION,
             usd(million) if million else "not estimated",
-            _million_range(chosen) if million else None,
-            help="At this load's throughput, every billed hour busy.",
-        )
+            _million_range(chosen) if million else "",
+            "at this load, every hour busy" if million else "",
+        ),
+    )
+    st.html(Html(key_figures(figures)))
     terms = {
         MONTHLY_COST: cost.terms[:1] if cost else (),
         MEMORY_PER_GPU: memory.terms if memory else (),
@@ -94,10 +99,6 @@ def draw_metrics(plan: Plan, chosen: Candidate) -> None:
         PER_MILLION: cost.terms[1:] if cost else (),
     }
     how(terms, key="how", label="How these figures are made: formula, inputs and source of every term")
-
-
-def _metric(label: str, value: str, beside: str | None, *, help: str | None = None) -> None:
-    st.metric(label, value, border=True, delta=beside, delta_color="off", delta_arrow="off", help=help)
 
 
 def _million_range(chosen: Candidate) -> str:
@@ -157,7 +158,8 @@ def draw_machines(plan: Plan, lines: Lines) -> None:
         return
     near = [one for one in found if one.eligible]
     if near:
-        _machines_table(near, "machines")
+        rows = [{name: said for name, said in _machine_row(one).items() if name != WHY_NOT} for one in near]
+        st.html(Html(machines_table(rows, said="Machines that carry this load, the cheapest first")))
     if not weighed.candidates:  # one's own hardware is all there is
         return
     others = "Other machines: dearer, at a spot price too old to choose by, or why they will not do"
@@ -166,7 +168,7 @@ def draw_machines(plan: Plan, lines: Lines) -> None:
             every = remembered_plan(weighed.asked, current.sources(), within=EVERY)
             above = {_layout(one) for one in near}
             if rest := [one for one in by_accelerator(every.candidates, named) if _layout(one) not in above]:
-                _machines_table(rest, "machines_dear")
+                _draw_others(rest)
             else:
                 st.caption(in_markdown(str(every.refusal or "None.")))
 
@@ -193,16 +195,17 @@ def _rank(candidate: Candidate) -> tuple[bool, float]:
     return (not candidate.eligible, float("inf") if usd_month is None else float(usd_month))
 
 
-def _machines_table(candidates: Sequence[Candidate], key: str) -> None:
+def _draw_others(candidates: Sequence[Candidate]) -> None:
+    """So many that one sorts and searches them."""
     st.dataframe(
         table_of([_machine_row(candidate) for candidate in candidates]),
-        key=key,
+        key="machines_dear",
         hide_index=True,
         height=36 + 35 * min(len(candidates), 9),
         column_config={
             "A month": st.column_config.NumberColumn(format="dollar", width="small"),
             "Machine": st.column_config.TextColumn(width="medium"),
-            "Memory used": st.column_config.ProgressColumn(format="percent", min_value=0, max_value=1),
+            MEMORY_USED: st.column_config.ProgressColumn(format="percent", min_value=0, max_value=1),
         },
     )
 
@@ -221,8 +224,8 @@ def _machine_row(candidate: Candidate) -> dict[str, object]:
         "Machine": f"{count}{candidate.label}",
         "Accelerators of a copy": f"{gpus} x {candidate.accelerator}" if gpus else candidate.accelerator,
         "Copies": candidate.replicas or None,
-        "Why not": "; ".join(candidate.reasons),
-        "Memory used": used / budget if budget else None,
+        WHY_NOT: "; ".join(candidate.reasons),
+        MEMORY_USED: used / budget if budget else None,
         "Holds": memory.max_concurrency if memory else None,
         "Price": source_phrase(offer) if offer else "",
     }
@@ -323,7 +326,7 @@ good_enough.draw()
 validated.draw(result)
 told = Lines()
 if result.chosen is not None and result.spec is not None:
-    draw_metrics(result, result.chosen)
+    draw_figures(result, result.chosen)
     draw_memory(result, result.chosen, told)
     draw_latency(result.chosen, told)
 draw_machines(result, told)

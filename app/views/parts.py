@@ -17,6 +17,7 @@ from app.format import gib, seconds, significant, usd
 from app.planning.plan import Plan
 from app.planning.sentences import machine_phrase
 from app.text import in_code, in_markdown
+from app.theme import colours
 from app.uploads import show_uploader
 from estimators.provenance import Term
 
@@ -56,7 +57,7 @@ class Html(NamedTuple):
 def style() -> Html:
     """What the theme has no setting for; read once."""
     css = (Path(__file__).parents[1] / "static" / "page.css").read_text(encoding="utf-8")
-    return Html(f"<style>{css}</style>")
+    return Html(f"<style>.stApp {{ {colours()} }}\n{css}</style>")
 
 
 def chart(figure: Figure, *, key: str, alt: str) -> None:

@@ -29,7 +29,7 @@ from app.server import MAIN, _warm
 _warm()
 before = set(sys.modules)
 page = AppTest.from_file(str(MAIN), default_timeout=60).run()
-assert not page.exception and page.metric
+assert not page.exception and page.get("html")
 print(*sorted(name for name in set(sys.modules) - before if name.split(".")[0] in ("app", "estimators", "pricing")))
 """
 

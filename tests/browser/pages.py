@@ -104,7 +104,7 @@ def verdict(page: Page) -> str:
 
 
 def metrics(page: Page) -> list[str]:
-    values = page.locator("[data-testid=stMetricValue]")
+    values = page.locator(".key-figures .value")
     values.nth(3).wait_for(timeout=WAIT_MS)
     return values.all_inner_texts()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from html.parser import HTMLParser
 from typing import Any
 
 from streamlit.testing.v1 import AppTest
@@ -41,9 +42,48 @@ def planned(**query: str) -> tuple[Plan, Candidate]:
     return found, found.chosen
 
 
+class _Texts(HTMLParser):
+    """The text of each element of these tags, in order: (tag, its class, text)."""
+
+    def __init__(self, tags: tuple[str, ...]) -> None:
+        super().__init__()
+        self.tags, self.found = tags, list[tuple[str, str, str]]()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag in self.tags:
+            self.found.append((tag, dict(attrs).get("class") or "", ""))
+
+    def handle_data(self, data: str) -> None:
+        if self.found:
+            tag, kind, text = self.found[-1]
+            self.found[-1] = (tag, kind, text + data)
+
+
+def _texts(page: AppTest, holder: str, *tags: str) -> list[tuple[str, str, str]]:
+    parser = _Texts(tags)
+    for element in page.get("html"):
+        if f'class="{holder}"' in element.proto.body:
+            parser.feed(element.proto.body)
+    return parser.found
+
+
 def metrics(page: AppTest) -> dict[str, tuple[str, str]]:
-    """What the boxes say: label to (figure, what stands under it), as typed."""
-    return {box.label: (_plain(box.value), _plain(box.delta)) for box in page.metric}
+    """What the boxes of figures say: label to (figure, what stands beside it), as typed."""
+    boxes = {box.label: (_plain(box.value), _plain(box.delta)) for box in page.metric}
+    label = ""
+    for tag, kind, text in _texts(page, "key-figures", "dt", "dd"):
+        label = text if tag == "dt" else label
+        figure, beside = boxes.get(label, ("", ""))
+        boxes[label] = (text if kind == "value" else figure, text if kind == "beside" else beside)
+    return boxes
+
+
+def machines(page: AppTest) -> list[dict[str, str]]:
+    """The rows of the machines beside a plan, as printed."""
+    cells = _texts(page, "machines", "th", "td")
+    columns = [text for tag, _, text in cells if tag == "th"]
+    texts = iter([text for tag, _, text in cells if tag == "td"])
+    return [dict(zip(columns, row, strict=True)) for row in zip(*[texts] * len(columns), strict=True)]
 
 
 def table(page: AppTest, *columns: str) -> list[dict[str, Any]]:

@@ -10,7 +10,7 @@ from streamlit.testing.v1 import AppTest
 
 from app.scenario import PAGE_KEYS
 from app.views import asking
-from tests.app.views.pages import opened, text_of, unfolded
+from tests.app.views.pages import metrics, opened, text_of, unfolded
 
 LLAMA = "meta-llama/Llama-3.1-8B-Instruct"
 SERVED = {"model": LLAMA, "rate": "5", "ttft": "1"}
@@ -34,7 +34,7 @@ def said(page: AppTest) -> tuple[list[str], list[Any], list[Any]]:
     headings = [mark.value for mark in page.markdown if mark.value.startswith("## ")]
     tables = [table.value for table in page.dataframe if "From the link" not in table.value.columns]
     rows = [table.drop(columns=["Source"], errors="ignore").to_dict("records") for table in tables]  # a frozen price's
-    return headings, rows, [(box.label, box.value) for box in page.metric]
+    return headings, rows, list(metrics(page).items())
 
 
 @pytest.mark.parametrize(

@@ -7,11 +7,11 @@ import threading
 import pytest
 
 from app.exploring.question_link import Asked
-from app.format import gib, seconds, span, usd
+from app.format import gib, percent, seconds, span, usd
 from app.scenario import Decoded, Scenario
 from app.sources import shared_sources
 from app.views import current
-from tests.app.views.pages import metrics, opened, planned, table, text_of, unfolded
+from tests.app.views.pages import machines, metrics, opened, planned, table, text_of, unfolded
 
 # 9 requests over 2 machines at $0.8048 for 100 hours: 2 x 0.8048 x 100 = $160.96.
 LINK = {"instance": "g6.xlarge", "concurrency": "9", "replicas": "2", "hours": "100"}
@@ -56,11 +56,12 @@ def test_the_chosen_machines_row() -> None:
     page, (_, chosen) = opened(**LINK), planned(**LINK)
     memory = chosen.memory
     assert memory is not None
-    (row,) = [row for row in table(page, "Memory used") if row["Machine"] == "2 x g6.xlarge"]
-    assert row["A month"] == pytest.approx(160.96)
-    assert row["Memory used"] == pytest.approx(memory.memory_bytes_per_gpu / memory.memory_budget_bytes_per_gpu)
-    assert 0 < row["Memory used"] < 1
-    assert row["Holds"] == memory.max_concurrency
+    (row,) = [row for row in machines(page) if row["Machine"] == "2 x g6.xlarge"]
+    assert row["A month"] == "$161"
+    used = memory.memory_bytes_per_gpu / memory.memory_budget_bytes_per_gpu
+    assert 0 < used < 1
+    assert row["Memory used"] == percent(used)
+    assert row["Holds"] == str(memory.max_concurrency)
 
 
 def test_formula_inputs_and_source_of_each_box_stand_in_the_popover_once_it_is_open() -> None:
@@ -78,16 +79,15 @@ def test_formula_inputs_and_source_of_each_box_stand_in_the_popover_once_it_is_o
 def test_the_machines_beside_it_are_those_near_its_price_and_the_others_are_folded() -> None:
     query = {"concurrency": "9"}
     page, (plan, chosen) = opened(**query), planned(**query)
-    (near,) = (found.value for found in page.dataframe if "Machine" in found.value)
+    near = machines(page)
     most = 3 * float(chosen.usd_per_month or 0)
-    assert near["A month"].max() <= most
-    rows = table(unfolded(page, "dear"), "Machine", "Why not")
-    tables = [found.value for found in page.dataframe if "Machine" in found.value]
-    assert len(tables) == 2
-    assert rows == near.to_dict("records")
-    assert not set(near["Accelerators of a copy"]) & set(tables[1]["Accelerators of a copy"])
+    assert all(float(row["A month"].strip("$").replace(",", "")) <= most for row in near)
+    rest = table(unfolded(page, "dear"), "Machine", "Why not")
+    assert machines(page) == near
+    above, below = ({row["Accelerators of a copy"] for row in rows} for rows in (near, rest))
+    assert not above & below
     chips = {f"{c.placement.gpus} x {c.accelerator}" if c.placement else c.accelerator for c in plan.candidates}
-    assert set(near["Accelerators of a copy"]) | set(tables[1]["Accelerators of a copy"]) == chips
+    assert above | below == chips
 
 
 @pytest.mark.parametrize(
@@ -95,15 +95,14 @@ def test_the_machines_beside_it_are_those_near_its_price_and_the_others_are_fold
 )
 def test_of_ones_own_hardware_the_machine_is_that_of_the_plan(query: dict[str, str]) -> None:
     page = opened(**query)
-    (row,) = table(page, "Machine", "Why not")
+    (row,) = machines(page)
     assert row["Accelerators of a copy"] == "1 x A100-80GB-SXM4"
-    assert not row["Why not"]
     assert not [fold for fold in page.expander if fold.label.startswith("Other machines")]
 
 
 def test_where_none_will_do_the_fold_says_so() -> None:
     page = opened(ttft="0.0001")
-    assert not [found for found in page.dataframe if "Why not" in found.value]
+    assert not machines(page)
     assert [fold.label for fold in page.expander if "Machines" in fold.label] == ["Machines that will not do, and why"]
     assert all(row["Why not"] for row in table(unfolded(page, "dear"), "Machine", "Why not"))
 

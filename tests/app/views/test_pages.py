@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from tests.app.views.pages import unfolded
+from tests.app.views.pages import metrics, unfolded
 from tests.conftest import ROOT
 
 MAIN = str(ROOT / "app" / "main.py")
@@ -52,7 +52,7 @@ def test_what_was_negotiated_is_in_the_answer_with_its_list_price() -> None:
 def test_the_articles_machines_cost_what_it_says(model: str, weights: str, instance: str, cost: str) -> None:
     page = run(model=model, weights=weights, instance=instance)
     assert not page.exception
-    assert page.metric[0].value == cost
+    assert metrics(page)["Monthly cost"][0] == cost
 
 
 def test_a_hostile_link_is_named_and_nothing_breaks() -> None:
