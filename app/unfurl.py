@@ -1,4 +1,5 @@
-"""What a link says of itself where it is pasted: `<title>` and `og:` tags with the question and its verdict.
+"""What a link says of itself before the dashboard runs: `<title>` and `og:` tags with the question and its verdict,
+for where it is pasted, and the verdict in the page, for who opens it: a browser takes a second until it draws its own.
 
 Streamlit serves one page for every link, titled after itself. Text only and escaped; no more is worked out for it than
 the page will ask for a moment later, and remembered for it.
@@ -9,6 +10,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Mapping
+from typing import NamedTuple
 from urllib.parse import parse_qsl
 
 import anyio
@@ -17,18 +19,22 @@ from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.exploring.asking import asked_question, read_asking
+from app.headers import own_script
+from app.pages import FIRST
 from app.planning.remembered import remembered_plan, remembered_recommendation
 from app.planning.sentences import conditions, load_phrase, model_name, verdict
 from app.planning.words import headline
 from app.scenario import KEYS, QUESTION_KEYS, with_page_defaults
 from app.sources import LocalSources, dashboard_sources
 from app.text import in_html
+from app.theme import colours
 from estimators.architecture import catalogue
 from estimators.provenance import Refusal
 
 log = logging.getLogger("rightsize")
 
 MARK = b"<title>Streamlit</title>"
+BODY = b"<body>"
 NAME = "Rightsize"
 SAID = "Which language model, at which precision, on which machines, meets your bar, and what it costs a month."
 NO_PAGE = "There is no such page here."
@@ -38,34 +44,59 @@ MOST_SECONDS = 0.7
 MOST_AT_ONCE = 2
 _UNCONDITIONAL = (b"if-none-match", b"if-modified-since", b"range", b"accept-encoding")
 _CHOOSES = tuple(key for key in QUESTION_KEYS if key not in ("use", "choice", "quality_of", "quality_on", "reasoning"))
+# As the page is, whose own sheet comes with the dashboard; gone by itself where that never comes to its verdict.
+_FIRST = """
+#first-answer { color-scheme: light dark; background: var(--page); color: var(--text);
+  font-family: "Source Sans", sans-serif; position: fixed; inset: 0; z-index: 1; padding: 4rem 5rem;
+  animation: gone 0s 10s forwards; }
+#first-answer b { font-size: 1.5rem; }
+#first-answer h1 { font-size: 1.6rem; margin: 2rem 0 .5rem; }
+@media (max-width: 640px) { #first-answer { padding: 4rem 1rem; } }
+@keyframes gone { to { visibility: hidden; } }
+"""
 _busy = threading.BoundedSemaphore(MOST_AT_ONCE)
 
 
-def told(query: str, sources: LocalSources) -> tuple[str, str]:
-    """(title, description) of a link's question; the project's own for a link without one. Never raises."""
-    if not query or len(query) > LONGEST_QUERY:
-        return NAME, SAID
+class Told(NamedTuple):
+    """`answered`: of the link's own question, or that of the page without one, and not of what has to be looked up."""
+
+    title: str = NAME
+    description: str = SAID
+    answered: bool = False
+
+
+def told(query: str, sources: LocalSources) -> Told:
+    """What is said of a link's question; the project's own where it cannot be read. Never raises."""
+    if len(query) > LONGEST_QUERY:
+        return Told()
     try:
-        flat = dict(parse_qsl(query, max_num_fields=MOST_PARAMETERS))
-        return _told(flat, sources) if any(key in flat for key in (*KEYS, *QUESTION_KEYS)) else (NAME, SAID)
+        return _told(dict(parse_qsl(query, max_num_fields=MOST_PARAMETERS)), sources)
     except (ValueError, Refusal):
-        return NAME, SAID
+        return Told()
 
 
-def _told(flat: Mapping[str, str], sources: LocalSources) -> tuple[str, str]:
+def _told(flat: Mapping[str, str], sources: LocalSources) -> Told:
     asking = read_asking(flat, sources, (*KEYS, *QUESTION_KEYS))
     scenario = with_page_defaults(asking.scenario)
     named = [scenario.model, *asking.asked.models]
     if any(name and "/" in name and catalogue.find(name) is None for name in named):
-        return f"{model_name(scenario)}: {load_phrase(scenario)}", SAID  # the Hub is asked by the page, not for a title
+        return Told(f"{model_name(scenario)}: {load_phrase(scenario)}")  # the page asks the Hub, a title does not
     if any(flat.get(key) for key in _CHOOSES):
         found = remembered_recommendation(asked_question(asking, sources), sources)
-        return headline(found), f"{load_phrase(scenario)}."
+        return Told(headline(found), f"{load_phrase(scenario)}.", answered=True)
     plan = remembered_plan(scenario, sources)
-    return verdict(plan), f"{load_phrase(scenario)}; {conditions(plan)}."
+    return Told(verdict(plan), f"{load_phrase(scenario)}; {conditions(plan)}.", answered=True)
 
 
-def tags(title: str, description: str) -> bytes:
+def is_question(query: str) -> bool:
+    """Whether a link asks something, or opens a page as it is."""
+    try:
+        return any(key in (*KEYS, *QUESTION_KEYS) for key, _ in parse_qsl(query, max_num_fields=MOST_PARAMETERS))
+    except ValueError:
+        return False
+
+
+def tags(title: str = NAME, description: str = SAID) -> bytes:
     """The head's elements in place of Streamlit's title."""
     named = title if title == NAME else f"{title.rstrip('.')} - {NAME}"
     said = {"og:type": "website", "og:site_name": NAME, "og:title": title, "og:description": description}
@@ -75,6 +106,15 @@ def tags(title: str, description: str) -> bytes:
         *(f'<meta property="{name}" content="{in_html(text)}" />' for name, text in said.items()),
     ]
     return "\n    ".join(lines).encode()
+
+
+def first_answer(found: Told) -> bytes:
+    """The verdict for as long as the dashboard has not drawn its own; app/static/page.js takes it away then."""
+    if not found.answered:
+        return b""
+    style = f"<style>#first-answer {{ {colours()} }}{_FIRST}</style>"
+    said = f"<b>{NAME}</b><h1>{in_html(found.title)}</h1><p>{in_html(found.description)}</p>"
+    return f'<div id="first-answer" role="status">{style}{said}</div>'.encode()
 
 
 def no_page(home: str) -> bytes:
@@ -91,7 +131,8 @@ _OTHERS = frozenset({"api", "_stcore", "media", "component"})  # folders whose a
 
 
 class Unfurl:
-    """Puts the tags into every page of the dashboard, says 404 of a path that is none, and leaves the rest as it is.
+    """Puts the tags and our own script into every page of the dashboard, says 404 of a path that is none, and leaves
+    the rest as it is.
 
     Streamlit answers every path with its page and 200; a program could not tell a wrong path from a right one.
     """
@@ -121,7 +162,9 @@ class Unfurl:
             body = b"".join(parts)
             if MARK in body:
                 if scope["path"] in self.pages:
-                    body = body.replace(MARK, tags(*await _in_time(scope["query_string"].decode("latin-1"))), 1)
+                    said, answer = await self._said(scope)
+                    body = body.replace(MARK, said + b"\n    <script>" + own_script() + b"</script>", 1)
+                    body = body.replace(BODY, BODY + answer, 1)
                 else:
                     start["status"], body = 404, no_page(self._home)
                 headers = MutableHeaders(raw=start["headers"])
@@ -133,6 +176,13 @@ class Unfurl:
             await send({"type": "http.response.body", "body": body})
 
         await self.app(asked, receive, hold)
+
+    async def _said(self, scope: Scope) -> tuple[bytes, bytes]:
+        """For the head, and for the body of the first screen."""
+        query = scope["query_string"].decode("latin-1")
+        first, asks = self._folder(scope) in FIRST, is_question(query)
+        found = await _in_time(query) if first or asks else Told()
+        return tags(*found[:2] if asks else ()), first_answer(found) if first else b""
 
     def _folder(self, scope: Scope) -> str:
         """The first below the path we are served under."""
@@ -161,9 +211,9 @@ def _html(length: int) -> list[tuple[bytes, bytes]]:
     return [(b"content-type", b"text/html; charset=utf-8"), (b"content-length", str(length).encode())]
 
 
-async def _in_time(query: str) -> tuple[str, str]:
-    """The tags' text; the project's own when it takes too long, or many are asked for at once."""
-    found = NAME, SAID
+async def _in_time(query: str) -> Told:
+    """What is said; the project's own when it takes too long, or many are asked for at once."""
+    found = Told()
     if not _busy.acquire(blocking=False):
         return found
     with anyio.move_on_after(MOST_SECONDS):
@@ -174,7 +224,7 @@ async def _in_time(query: str) -> tuple[str, str]:
     return found
 
 
-def _released(query: str) -> tuple[str, str]:
+def _released(query: str) -> Told:
     try:
         return told(query, dashboard_sources())
     finally:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import os
 import random
+import re
 import shutil
 import subprocess
 import tempfile
@@ -16,6 +16,7 @@ import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from html import unescape
 from ipaddress import ip_address
 from pathlib import Path
 from types import MappingProxyType
@@ -169,10 +170,8 @@ class Browser(Person):
             self.link = {}
         elif kind == "page_info_changed":
             self.address = message.page_info_changed.query_string
-        elif kind == "delta" and message.delta.WhichOneof("type") == "new_element":
-            drawn = message.delta.new_element.bidi_component
-            if drawn.component_name == "copy_link":
-                self.link = dict(parse_qsl(json.loads(drawn.json)["query"]))
+        elif copied := re.search(r'data-query="([^"]+)"', message.delta.new_element.html.body):
+            self.link = dict(parse_qsl(unescape(copied[1])))
         return Person._is_end(self, message)
 
     async def change(self, people: int) -> float:

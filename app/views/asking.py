@@ -136,4 +136,4 @@ def draw_ending(
     report = partial(report_html, plan, link=link, today=today, findings=(finding, *also))
     left.download_button("Report with this answer", report, f"{key}.html", "text/html", on_click="ignore")
     with right:
-        copy_link(query, label="Copy link to this answer", key=f"{key}_link")
+        copy_link(query, label="Copy link to this answer")

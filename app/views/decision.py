@@ -60,7 +60,7 @@ def draw_exports(plan: Plan, chosen: Candidate, answer: Recommendation, question
         on_click="ignore",
     )
     with fourth:
-        copy_link(query, label="Copy card's HTML", key="copy_card", card=True)
+        copy_link(query, label="Copy card's HTML", card=True)
 
 
 def draw_decision(decision: Decision, *, use_today: Callable[[], None]) -> None:

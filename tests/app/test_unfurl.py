@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+from base64 import b64encode
+from hashlib import sha256
 
 import pytest
 from starlette.applications import Starlette
@@ -12,11 +14,13 @@ from starlette.routing import Route
 from starlette.testclient import TestClient
 
 from app import unfurl
+from app.headers import content_security_policy, inline_script_hashes, own_script
 from app.pages import paths
 from app.sources import shared_sources
-from app.unfurl import NAME, NO_PAGE, SAID, Unfurl, told
+from app.unfurl import NAME, NO_PAGE, SAID, Told, Unfurl, told
 
 PAGE = "<!DOCTYPE html><html><head><title>Streamlit</title></head><body></body></html>"
+OURS = own_script().decode()
 LINK = "/?model=meta-llama/Llama-3.1-8B-Instruct&concurrency=40"
 
 
@@ -67,17 +71,16 @@ def test_a_page_without_a_question_is_named_after_the_project(client: TestClient
 
 
 def test_a_question_that_leaves_something_open_is_titled_with_its_answer() -> None:
-    title, said = told("models=8B,14B&rate=5&ttft=1&precisions=bf16", shared_sources())
+    title, said, answered = told("models=8B,14B&rate=5&ttft=1&precisions=bf16", shared_sources())
+    assert answered
     assert title.startswith("A typical 8B model in BF16")
     assert title.endswith("a month.")
     assert said == "5 requests a second, 1,024 tokens in and 128 out."
 
 
 def test_no_hub_is_asked_for_a_title() -> None:
-    assert told("model=some-one/new-model-7B", shared_sources()) == (
-        "new-model-7B: 1 request at a time, 1,024 tokens in and 128 out",
-        SAID,
-    )
+    said = "new-model-7B: 1 request at a time, 1,024 tokens in and 128 out"
+    assert told("model=some-one/new-model-7B", shared_sources()) == Told(said, SAID, answered=False)
 
 
 @pytest.mark.parametrize(
@@ -86,9 +89,28 @@ def test_no_hub_is_asked_for_a_title() -> None:
 )
 def test_what_a_link_holds_stays_text(client: TestClient, query: str) -> None:
     text = client.get(f"/?{query}").text
-    assert "<script" not in text
+    assert text.replace(OURS, "").count("<script") == 1
     assert text.count("<title>") == 1
-    assert unfurl.tags('"><script>', "<b>").count(b"<script") == 0
+    hostile = Told('"><script>', "<b>", answered=True)
+    assert unfurl.tags(*hostile[:2]).count(b"<script") == 0
+    assert unfurl.first_answer(hostile).count(b"<script") == 0
+    assert b"<h1>&quot;&gt;&lt;script&gt;</h1><p>&lt;b&gt;</p>" in unfurl.first_answer(hostile)
+
+
+def test_the_first_screen_comes_with_its_verdict_and_other_pages_with_none(client: TestClient) -> None:
+    said = "fits one L4 in each of 2 replicas (2 x g6.xlarge): $1,175 a month.</h1>"
+    assert said in client.get(LINK).text
+    assert said not in client.get(f"/memory{LINK[1:]}").text
+    assert "<h1>Llama 3.1 8B in BF16 fits one L4 (g6.xlarge)" in client.get("/").text  # a page of its own question
+    for path in ("/?model=some-one/new-model-7B", "/?models=%3Cb%3E", "/?" + "x" * 9000):
+        assert 'id="first-answer"' not in client.get(path).text
+
+
+def test_every_page_has_our_script_and_it_may_run(client: TestClient) -> None:
+    assert f"<script>{OURS}</script>" in client.get("/memory").text
+    digest = b64encode(sha256(OURS.encode()).digest()).decode()
+    assert f"'sha256-{digest}'" in inline_script_hashes()
+    assert f"'sha256-{digest}'" in content_security_policy("'self'")
 
 
 def test_what_is_no_page_is_left_as_it_is(client: TestClient) -> None:
@@ -102,7 +124,9 @@ def test_when_many_links_are_opened_at_once_a_page_is_served_all_the_same(
     taken = threading.BoundedSemaphore(1)
     taken.acquire()
     monkeypatch.setattr(unfurl, "_busy", taken)
-    assert f"<title>{NAME}</title>" in client.get(LINK).text
+    text = client.get(LINK).text
+    assert f"<title>{NAME}</title>" in text
+    assert 'id="first-answer"' not in text
 
 
 def test_a_path_that_is_no_page_is_404_and_every_page_is_none(client: TestClient) -> None:

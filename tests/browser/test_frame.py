@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import http.server
+import re
 import threading
 from collections.abc import Iterator
 
@@ -98,6 +99,19 @@ def test_the_page_asks_no_other_origin(base: str, page: Page) -> None:
     page.wait_for_timeout(1_500)
     strangers = [url for url in asked if not url.startswith((base, "data:", "blob:"))]
     assert strangers == []
+
+
+def test_the_answer_is_there_before_the_dashboard_and_makes_way_for_it(base: str, page: Page) -> None:
+    page.route("**/static/js/*.js", lambda route: route.abort())
+    link = f"{base}/?model=meta-llama/Llama-3.1-8B-Instruct&instance=g6.xlarge&concurrency=2"
+    page.goto(link, wait_until="commit")
+    first = page.locator("#first-answer")
+    expect(first.get_by_role("heading")).to_have_text(re.compile("fits one L4.* a month"))
+    said = first.get_by_role("heading").inner_text()
+    page.unroute("**/static/js/*.js")
+    open_page(page, link)
+    expect(first).to_have_count(0)
+    assert page.locator(".st-key-verdict h2").inner_text() == said
 
 
 def test_the_page_sets_no_cookie(base: str, browser: Browser) -> None:
