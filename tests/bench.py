@@ -16,16 +16,22 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tests.bench_decisions import bench_decisions
 from tests.bench_logs import bench_logs
-from tests.bench_people import PEOPLE, bench_people, quantile
+from tests.bench_people import BARE_PAGE, PEOPLE, bench_people, quantile
 from tests.browser.conftest import ROOT, SHELL, WHOLE, dashboard, installed
 from tests.browser.pages import SETTLED, open_page
 
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, BrowserContext
+
 ROWS = 2_000
 CHANGES = 30
+VIEWS = 7
 
 
 def say(what: str, figure: str) -> None:
@@ -166,7 +172,7 @@ def bench_page() -> None:
                 page = browser.new_page(viewport={"width": 1400, "height": 900})
                 started = time.perf_counter()
                 open_page(page, base)
-                say("first view of the page", f"{time.perf_counter() - started:.2f} s")
+                say("first view of a cold process", f"{time.perf_counter() - started:.2f} s")
                 times = []
                 for number in range(CHANGES):
                     box = page.get_by_label("People at once", exact=True)
@@ -178,7 +184,44 @@ def bench_page() -> None:
                     page.locator(SETTLED).wait_for()
                 say("widget change to new verdict, p50", f"{quantile(times, 0.5) * 1e3:.0f} ms")
                 say("widget change to new verdict, p95", f"{quantile(times, 0.95) * 1e3:.0f} ms")
+                page.context.close()
+                bench_first_views(browser, base)
                 browser.close()
+
+
+def bench_first_views(browser: Browser, base: str) -> None:
+    """Of sessions on a process that is warm, in browsers that were never here and in one that was, by turns with a
+    page of Streamlit's that has as many boxes and texts."""
+    whole = {"[data-testid=stTextInput] >> nth=0": "visible", "[data-testid=stSkeleton]": "hidden"}
+    ours = {"#first-answer h1": "visible", ".st-key-verdict h2": "visible", "#first-answer": "hidden"} | whole
+    bare = {"BARE_BOXES": "7", "BARE_TEXTS": "16"}
+    with tempfile.TemporaryDirectory() as folder, dashboard(Path(folder), 0, "", BARE_PAGE, **bare) as plain:
+        views: dict[str, list[list[float]]] = {"ours": [], "again": [], "bare": []}
+        for _ in range(VIEWS):
+            context = browser.new_context(viewport={"width": 1400, "height": 900})
+            views["ours"].append(first_view(context, base, ours))
+            views["again"].append(first_view(context, base, ours))
+            context.close()
+            context = browser.new_context(viewport={"width": 1400, "height": 900})
+            views["bare"].append(first_view(context, plain, whole))
+            context.close()
+    for name, who in (("ours", "a browser that is new"), ("again", "one that was here before")):
+        answer, verdict, *_, drawn = [statistics.median(times) for times in zip(*views[name], strict=True)]
+        said = f"answer {answer:.2f} s, verdict {verdict:.2f} s, whole page {drawn:.2f} s"
+        say(f"first view of a session, {who}", said)
+    say("the same of the bare page, new", f"{statistics.median(times[-1] for times in views['bare']):.2f} s")
+
+
+def first_view(context: BrowserContext, address: str, marks: Mapping[str, str]) -> list[float]:
+    """Seconds from asking for the page until each of these is as it says."""
+    page = context.new_page()
+    started, times = time.perf_counter(), []
+    page.goto(address, wait_until="commit")
+    for selector, state in marks.items():
+        page.locator(selector).wait_for(state="visible" if state == "visible" else "hidden", timeout=30_000)
+        times.append(time.perf_counter() - started)
+    page.close()
+    return times
 
 
 def main() -> None:

@@ -32,6 +32,7 @@ from app.measuring.accuracy import between
 from tests.browser.conftest import dashboard
 from tests.conftest import ROOT
 
+BARE_PAGE = "tests/bench_bare_page.py"
 PEOPLE = (1, 20, 50, 100)
 MOVED = "People at once"
 THINK_S = 5.0
@@ -202,7 +203,7 @@ BEGIN, END = "<!-- people:begin -->", "<!-- people:end -->"
 def both_pages(sizes: Sequence[int]) -> tuple[list[Served], list[Served]]:
     """Ours, then a bare page of as many boxes and texts."""
     ours = crowd(sizes)
-    return ours, crowd(sizes, "tests/bench_bare_page.py", boxes=ours[0].boxes, texts=ours[0].texts)
+    return ours, crowd(sizes, BARE_PAGE, boxes=ours[0].boxes, texts=ours[0].texts)
 
 
 def bench_people(sizes: Sequence[int] = PEOPLE, *, keep: bool = False) -> Iterator[tuple[str, str]]:
