@@ -6,6 +6,8 @@ from pathlib import Path
 
 import streamlit as st
 
+from app.exploring.asking import known_models
+from app.exploring.opened import PlanShown, shown
 from app.in_turn import LINE
 from app.memory_kept import trim
 from app.pages import FIRST
@@ -40,8 +42,8 @@ with LINE.place():
         inputs.canonicalise()  # after the navigation, so that a rerun stays on the page the link named
         kept.put_back(page.url_path)
         top = header.draw_title()
-        inputs.draw(current.model_ids(), sources.book.regions)
-        question_inputs.draw(current.model_ids(), list(sources.book.regions))
+        inputs.draw(list(known_models()), sources.book.regions)
+        question_inputs.draw(list(known_models()), list(sources.book.regions))
         held = st.session_state.to_dict()  # at once: each look by itself asks for the session again
         decoded, asked = inputs.read(held), question_inputs.asked(held)
         scenario = with_page_defaults(decoded.scenario)
@@ -53,13 +55,12 @@ with LINE.place():
         own = current.own_measurements()
         run = current.begin(decoded, asked, sources, own)
         if (unknown := inputs.unknown_model()) is not None:
-            result = Plan(asked=scenario, resolved=scenario, refusal=unknown)
+            found = PlanShown(None, None, Plan(asked=scenario, resolved=scenario, refusal=unknown))
         else:
             within = NEAR if page.url_path in FIRST else CHEAPEST
-            run.answer = current.answered(scenario, asked, run.sources, current.own_scores(), within=within)
-            run.card = current.chosen_card(run.answer, asked, st.session_state.get("choice"))
-            result = current.plan_of(run.card, run.answer, scenario, run.sources, within=within)
-        result = current.settle(run, result, own)
+            choice = st.session_state.get("choice")
+            found = shown(scenario, asked, choice, run.sources, current.own_scores(), within=within)
+        result = current.settle(run, found, own)
         if make_way():
             trim()
         if unknown is None:

@@ -34,6 +34,7 @@ from app.sources import dashboard_sources
 from app.start_link import StartLink
 from app.unfurl import Unfurl
 from app.uploads import MessageGate, UploadGate
+from app.views.theme import colours
 from app.visits import VISITS, VisitGate, most_visits
 from estimators.provenance import Refusal
 
@@ -147,7 +148,7 @@ app = st.App(
         ),
         Middleware(MessageGate),
         Middleware(KeptFiles, folder=Path(file_util.get_static_dir()) / "static", base=BASE),
-        Middleware(Unfurl, pages=PAGES),
+        Middleware(Unfurl, pages=PAGES, colours=colours),
     ],
     lifespan=lifespan,
     on_script_error=report,

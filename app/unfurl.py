@@ -8,8 +8,9 @@ the page will ask for a moment later, and remembered for it.
 from __future__ import annotations
 
 import logging
+import re
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 from urllib.parse import parse_qsl
 
@@ -18,23 +19,23 @@ from anyio import to_thread
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.exploring.asking import asked_question, read_asking
+from app.exploring.asking import read_question
+from app.exploring.opened import open_link, shown, unknown_model
 from app.headers import own_script
 from app.pages import FIRST
-from app.planning.remembered import remembered_plan, remembered_recommendation
+from app.planning.plan import Plan
+from app.planning.planner import CHEAPEST, NEAR
 from app.planning.sentences import conditions, load_phrase, model_name, verdict
-from app.planning.words import headline
 from app.scenario import KEYS, QUESTION_KEYS, with_page_defaults
 from app.sources import LocalSources, dashboard_sources
 from app.text import in_html
-from app.theme import colours
 from estimators.architecture import catalogue
 from estimators.provenance import Refusal
 
 log = logging.getLogger("rightsize")
 
 MARK = b"<title>Streamlit</title>"
-BODY = b"<body>"
+BODY = re.compile(rb"<body[^>]*>")
 NAME = "Rightsize"
 SAID = "Which language model, at which precision, on which machines, meets your bar, and what it costs a month."
 NO_PAGE = "There is no such page here."
@@ -43,7 +44,6 @@ MOST_PARAMETERS = 200
 MOST_SECONDS = 0.7
 MOST_AT_ONCE = 2
 _UNCONDITIONAL = (b"if-none-match", b"if-modified-since", b"range", b"accept-encoding")
-_CHOOSES = tuple(key for key in QUESTION_KEYS if key not in ("use", "choice", "quality_of", "quality_on", "reasoning"))
 # As the page is, whose own sheet comes with the dashboard; gone by itself where that never comes to its verdict.
 _FIRST = """
 #first-answer { color-scheme: light dark; background: var(--page); color: var(--text);
@@ -52,48 +52,60 @@ _FIRST = """
 #first-answer b { font-size: 1.5rem; }
 #first-answer h1 { font-size: 1.6rem; margin: 2rem 0 .5rem; }
 @media (max-width: 640px) { #first-answer { padding: 4rem 1rem; } }
+@media (scripting: none) { #first-answer { position: static; animation: none; } }
 @keyframes gone { to { visibility: hidden; } }
 """
 _busy = threading.BoundedSemaphore(MOST_AT_ONCE)
 
 
 class Told(NamedTuple):
-    """`answered`: of the link's own question, or that of the page without one, and not of what has to be looked up."""
+    """`verdict` is the heading of the first screen of this link; blank where that has to be looked up first."""
 
     title: str = NAME
     description: str = SAID
-    answered: bool = False
+    verdict: str = ""
 
 
 def told(query: str, sources: LocalSources) -> Told:
     """What is said of a link's question; the project's own where it cannot be read. Never raises."""
-    if len(query) > LONGEST_QUERY:
-        return Told()
     try:
-        return _told(dict(parse_qsl(query, max_num_fields=MOST_PARAMETERS)), sources)
+        return _told(_values(query), sources)
     except (ValueError, Refusal):
         return Told()
-
-
-def _told(flat: Mapping[str, str], sources: LocalSources) -> Told:
-    asking = read_asking(flat, sources, (*KEYS, *QUESTION_KEYS))
-    scenario = with_page_defaults(asking.scenario)
-    named = [scenario.model, *asking.asked.models]
-    if any(name and "/" in name and catalogue.find(name) is None for name in named):
-        return Told(f"{model_name(scenario)}: {load_phrase(scenario)}")  # the page asks the Hub, a title does not
-    if any(flat.get(key) for key in _CHOOSES):
-        found = remembered_recommendation(asked_question(asking, sources), sources)
-        return Told(headline(found), f"{load_phrase(scenario)}.", answered=True)
-    plan = remembered_plan(scenario, sources)
-    return Told(verdict(plan), f"{load_phrase(scenario)}; {conditions(plan)}.", answered=True)
 
 
 def is_question(query: str) -> bool:
     """Whether a link asks something, or opens a page as it is."""
     try:
-        return any(key in (*KEYS, *QUESTION_KEYS) for key, _ in parse_qsl(query, max_num_fields=MOST_PARAMETERS))
+        return not {*KEYS, *QUESTION_KEYS}.isdisjoint(_values(query))
     except ValueError:
         return False
+
+
+def _values(query: str) -> dict[str, list[str]]:
+    """As Streamlit reads them. Raises ValueError where there are too many."""
+    if len(query) > LONGEST_QUERY:
+        raise ValueError
+    values: dict[str, list[str]] = {}
+    for key, text in parse_qsl(query, keep_blank_values=True, max_num_fields=MOST_PARAMETERS):
+        values.setdefault(key, []).append(text)
+    return values
+
+
+def _told(values: Mapping[str, Sequence[str]], sources: LocalSources) -> Told:
+    """By the way of the page itself: the same readers, the same choice among plans, the same memory."""
+    link = open_link({key: texts[-1] for key, texts in values.items()})
+    scenario = with_page_defaults(link.decoded.scenario)
+    if (unknown := unknown_model(link.raw.get("model", ""))) is not None:
+        plan = Plan(asked=scenario, resolved=scenario, refusal=unknown)
+        return Told(verdict(plan), SAID, verdict(plan))
+    asked = read_question({key: ",".join(values[key]) for key in QUESTION_KEYS if key in values}, sources)[0]
+    if any(name and "/" in name and catalogue.find(name) is None for name in (scenario.model, *asked.models)):
+        return Told(f"{model_name(scenario)}: {load_phrase(scenario)}")  # the page asks the Hub, a title does not
+    within = CHEAPEST if "embed" in values else NEAR
+    plan = shown(scenario, asked, link.raw.get("choice"), sources, within=within).plan
+    said = verdict(plan)
+    return Told(said, f"{load_phrase(plan.asked)}; {conditions(plan)}." if plan.spec is not None else SAID, said)
 
 
 def tags(title: str = NAME, description: str = SAID) -> bytes:
@@ -108,13 +120,13 @@ def tags(title: str = NAME, description: str = SAID) -> bytes:
     return "\n    ".join(lines).encode()
 
 
-def first_answer(found: Told) -> bytes:
+def first_answer(found: Told, colours: str) -> bytes:
     """The verdict for as long as the dashboard has not drawn its own; app/static/page.js takes it away then."""
-    if not found.answered:
+    if not found.verdict:
         return b""
-    style = f"<style>#first-answer {{ {colours()} }}{_FIRST}</style>"
-    said = f"<b>{NAME}</b><h1>{in_html(found.title)}</h1><p>{in_html(found.description)}</p>"
-    return f'<div id="first-answer" role="status">{style}{said}</div>'.encode()
+    style = f"<style>{colours}{_FIRST}</style>"
+    said = f"<b>{NAME}</b><h1>{in_html(found.verdict)}</h1><p>{in_html(found.description)}</p>"
+    return f'<div id="first-answer">{style}{said}</div>'.encode()
 
 
 def no_page(home: str) -> bytes:
@@ -137,8 +149,9 @@ class Unfurl:
     Streamlit answers every path with its page and 200; a program could not tell a wrong path from a right one.
     """
 
-    def __init__(self, app: ASGIApp, pages: frozenset[str]) -> None:
-        self.app, self.pages, self._home = app, pages, min(pages, key=len)
+    def __init__(self, app: ASGIApp, pages: frozenset[str], colours: Callable[[str], str]) -> None:
+        """`colours` gives what a selector selects the theme's, as rules of a sheet of styles."""
+        self.app, self.pages, self._home, self._colours = app, pages, min(pages, key=len), colours
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["method"] != "GET" or (folder := self._folder(scope)) in _OTHERS:
@@ -164,7 +177,7 @@ class Unfurl:
                 if scope["path"] in self.pages:
                     said, answer = await self._said(scope)
                     body = body.replace(MARK, said + b"\n    <script>" + own_script() + b"</script>", 1)
-                    body = body.replace(BODY, BODY + answer, 1)
+                    body = BODY.sub(lambda tag: tag[0] + answer, body, count=1)
                 else:
                     start["status"], body = 404, no_page(self._home)
                 headers = MutableHeaders(raw=start["headers"])
@@ -182,7 +195,8 @@ class Unfurl:
         query = scope["query_string"].decode("latin-1")
         first, asks = self._folder(scope) in FIRST, is_question(query)
         found = await _in_time(query) if first or asks else Told()
-        return tags(*found[:2] if asks else ()), first_answer(found) if first else b""
+        head = tags(found.title, found.description) if asks else tags()
+        return head, first_answer(found, self._colours("#first-answer")) if first else b""
 
     def _folder(self, scope: Scope) -> str:
         """The first below the path we are served under."""

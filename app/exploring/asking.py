@@ -46,9 +46,14 @@ def read_asking(flat: Mapping[str, str], sources: LocalSources, keys: Collection
     a link may hold the others. Never raises."""
     flat = {key: text for key, text in flat.items() if key in keys or key not in VOCABULARY}
     decoded = decode({key: text for key, text in _with_preset(flat).items() if key not in ANSWER})
-    vendors = {chip.vendor for chip in accelerators().values()}
-    asked, problems = decode_question(flat, models=known_models(), regions=sources.book.regions, vendors=vendors)
+    asked, problems = read_question(flat, sources)
     return Asking(scenario=decoded.scenario, asked=asked, problems=(*decoded.problems, *problems))
+
+
+def read_question(flat: Mapping[str, str], sources: LocalSources) -> tuple[Asked, tuple[Problem, ...]]:
+    """What flat text asks beyond the scenario, and what of it could not be used. Never raises."""
+    vendors = {chip.vendor for chip in accelerators().values()}
+    return decode_question(flat, models=known_models(), regions=sources.book.regions, vendors=vendors)
 
 
 def _with_preset(flat: Mapping[str, str]) -> Mapping[str, str]:

@@ -19,15 +19,24 @@ addEventListener("click", async (event) => {
     shown.select()
     done = document.execCommand("copy")
     shown.hidden = done
+    if (done) button.focus()
   }
   said.textContent = done ? "Copied" : "Press Ctrl+C to copy"
   button.dataset.link = text
   setTimeout(() => { if (done) said.textContent = "" }, 4000)
 })
 
-// The answer that came with the page (app/unfurl.py) makes way for the dashboard once that is drawn.
-new MutationObserver((_, observer) => {
-  if (!document.querySelector(".st-key-verdict") || document.querySelector("[data-testid=stSkeleton]")) return
-  document.getElementById("first-answer")?.remove()
-  observer.disconnect()
-}).observe(document, { childList: true, subtree: true })
+// The answer that came with the page (app/unfurl.py) makes way for the dashboard's own once its boxes are drawn, which
+// takes a moment longer than its words, and for what went wrong.
+addEventListener("DOMContentLoaded", () => {
+  const first = document.getElementById("first-answer")
+  if (!first) return
+  const drawn = ".st-key-verdict h2, .st-key-verdict h5, [data-testid=stException], [role=dialog]"
+  new MutationObserver((_, observer) => {
+    if (!document.querySelector(drawn)) return
+    setTimeout(() => first.remove(), 500)
+    if (document.querySelector("[data-testid=stSkeleton]")) return
+    first.remove()
+    observer.disconnect()
+  }).observe(document, { childList: true, subtree: true })
+})

@@ -7,6 +7,7 @@ from urllib.parse import urlencode
 
 import streamlit as st
 
+from app.exploring.opened import shown
 from app.exploring.question_link import Asked, encode_question
 from app.figures.memory_bar import memory_bar
 from app.format import gib, seconds, usd
@@ -15,7 +16,7 @@ from app.planning.sentences import conditions, load_phrase, verdict
 from app.scenario import Scenario, with_page_defaults
 from app.sources import LocalSources
 from app.text import in_markdown
-from app.views import coming, current, inputs
+from app.views import coming, inputs
 from app.views.parts import Html, old_price
 from estimators.latency.estimate import SHORT_TIMES
 from estimators.precision import Weights
@@ -29,9 +30,7 @@ def draw(sources: LocalSources) -> None:
     if (unknown := inputs.unknown_model()) is not None:
         result = Plan(asked=scenario, resolved=scenario, refusal=unknown)
     else:
-        found = current.answered(scenario, asked, sources)
-        shown = current.chosen_card(found, asked, st.session_state.get("choice"))
-        result = current.plan_of(shown, found, scenario, sources)
+        result = shown(scenario, asked, st.session_state.get("choice"), sources).plan
     with answer:
         st.markdown(f"##### {in_markdown(verdict(result))}")
         if warning := old_price(result):

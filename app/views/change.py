@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
+from app.exploring.asking import known_models
 from app.exploring.decision_link import unpinned
 from app.exploring.flip_words import finding_of, likely_sentence, name_text, turning_sentence, value_text
 from app.exploring.flips import Decided, Outlook, decided, how_likely
@@ -45,7 +46,7 @@ def asked_question() -> Question:
     scenario = with_page_defaults(current.scenario())
     if scenario.load is not None:  # the plan is of the model as it is asked for
         return Question.of(unpinned(scenario))
-    return question_of(current.asked(), unpinned(scenario), current.model_ids())
+    return question_of(current.asked(), unpinned(scenario), known_models())
 
 
 def draw(traffic: float) -> None:

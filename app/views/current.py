@@ -4,71 +4,21 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from dataclasses import dataclass, field
 
 import streamlit as st
 
-from app.exploring.model_search import in_order
-from app.exploring.question_link import Asked, question_of
+from app.exploring.opened import PageSources, PlanShown
+from app.exploring.question_link import Asked
 from app.measuring.overlay import with_own_measurements
-from app.planning.answer import Answer, Card, Kind
+from app.planning.answer import Answer, Card
 from app.planning.plan import Plan
-from app.planning.planner import CHEAPEST
-from app.planning.remembered import remembered_answer, remembered_plan
-from app.scenario import Decoded, Problem, Scenario, decode
+from app.planning.remembered import remembered_plan
+from app.scenario import Decoded, Problem, Scenario
 from app.sources import WHILE_WAITING, LocalSources, MeasuredSources, dashboard_sources
-from estimators.architecture import catalogue
 from estimators.measuring.measurement import Measurement
-from estimators.precision import Weights
 from estimators.provenance import Refusal
 from estimators.quality.scores import Score
-
-PageSources = LocalSources | MeasuredSources
-
-
-def answered(
-    scenario: Scenario, asked: Asked, sources: PageSources, own: Sequence[Score] = (), *, within: float = CHEAPEST
-) -> Answer | None:
-    """The cards of what is asked, with the machines beside them that `plan` weighs `within` as much; None for a link's
-    own price, and for loads that ask how much a machine can do."""
-    if scenario.price is not None or scenario.load is not None:
-        return None
-    try:
-        question = question_of(asked, scenario, model_ids(), tuple(own))
-    except Refusal as refusal:
-        return Answer(asked=remembered_plan(scenario, sources, within=within), cards=(), found=None, refusal=refusal)
-    plain = scenario
-    if question.bar is not None:
-        plain = replace(scenario, model=question.bar.reference, params=None, active=None, weights=Weights.AS_PUBLISHED)
-    elif len(asked.models) == 1:
-        only = decode({"model": asked.models[0]}).scenario
-        plain = replace(scenario, model=only.model, params=only.params, active=only.active)
-    for model in question.models:  # all at once, so that a slow Hub is waited for once
-        if "/" in model:
-            sources.coming(model)
-    return remembered_answer(question, plain, sources, within=within)
-
-
-def chosen_card(found: Answer | None, asked: Asked, choice: str | None) -> Card | None:
-    """The card that was chosen; else the cheapest where something was left to choose, else the one as asked."""
-    if found is None or not found.cards:
-        return None
-    left_open = asked.percent is not None or asked.models or asked.owned or asked.budget or asked.regions
-    wanted = Kind(choice) if choice in list(Kind) else Kind.CHEAPEST if left_open else Kind.AS_ASKED
-    return found.card(wanted) or found.cards[0]
-
-
-def plan_of(
-    card: Card | None, found: Answer | None, scenario: Scenario, sources: PageSources, *, within: float = CHEAPEST
-) -> Plan:
-    """The plan every page speaks of: that of the card; of the scenario where there is none, with the machines `within`
-    as much."""
-    if card is not None:
-        return card.plan
-    if found is not None and found.refusal is None:
-        return found.asked
-    return remembered_plan(scenario, sources, within=within)
 
 
 @dataclass(slots=True)
@@ -161,9 +111,10 @@ def own_measurements() -> tuple[Measurement, ...]:
         return ()
 
 
-def settle(run: PageRun, plan: Plan, own: Sequence[Measurement]) -> Plan:
+def settle(run: PageRun, found: PlanShown, own: Sequence[Measurement]) -> Plan:
     """The plan of this run, narrowed by this person's measurements of speed; as it is without any. Logs of memory were
     in what made it."""
+    run.answer, run.card, plan = found
     logged = isinstance(run.sources, MeasuredSources) and plan.refusal is None
     run.estimated = remembered_plan(plan.resolved, dashboard_sources()) if logged else plan
     run.plan = with_own_measurements(plan, [made for made in own if made.logged is None])
@@ -190,9 +141,3 @@ def own_scores() -> tuple[Score, ...]:
 def hub_question(plan: Plan) -> str:
     """What a checkpoint that was seen on the Hub is remembered by, on every page."""
     return f"{plan.asked.model} {plan.precision.weights if plan.precision else ''}"
-
-
-@lru_cache(maxsize=1)
-def model_ids() -> list[str]:
-    """Ids the model box offers, popular ones first; any other may be typed."""
-    return in_order([entry.id for entry in catalogue.entries()])

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from functools import lru_cache
 from operator import attrgetter
 from typing import Any
 
 import streamlit as st
 
-from app.exploring.decision_link import read_decision
+from app.exploring import opened
+from app.exploring.asking import known_models
 from app.exploring.model_search import find
+from app.exploring.opened import MOST_NAME, open_link
 from app.exploring.question_link import encode_question
 from app.planning.answer import Kind
 from app.planning.sentences import option_name
@@ -32,7 +33,7 @@ from app.scenario import (
     encode,
     model_text,
 )
-from app.views import current, question_inputs
+from app.views import question_inputs
 from app.views.kept import into_address
 from estimators.latency.estimate import TIMES
 from estimators.precision import KvPrecision, Method, Weights
@@ -42,7 +43,6 @@ from estimators.workload import Engine
 from pricing.offers import PurchaseOption
 from pricing.regions import region_label
 
-MOST_NAME = 120  # characters of a model's name
 BOXES = (*KEYS, "task", "reading", "choice")  # keys of the boxes drawn here, and of the choice of a plan
 
 _NUMBERS = {  # label, smallest, help; blank means the default
@@ -121,14 +121,11 @@ def canonicalise() -> None:
         return
     raw = {key: values[-1] for key in st.query_params if (values := st.query_params.get_all(key))}
     repeated = [key for key in raw if len(st.query_params.get_all(key)) > 1]
-    if raw.get("model") and (found := find(raw["model"], current.model_ids()).model):
-        raw["model"] = found  # a name as people write it
-    decoded = decode({key: value for key, value in raw.items() if key != "embed"})
-    decision, scenario, dropped = read_decision(raw, decoded.scenario)
-    decoded = replace(decoded, scenario=scenario)
+    link = open_link(raw)
+    raw, decoded, decision = dict(link.raw), link.decoded, link.decision
     twice = (Problem(key, key[:40], "was given more than once; the last was used.") for key in repeated)
     of_pages, unread = decode_page(raw)
-    problems = (*decoded.problems, *dropped, *twice, *unread)
+    problems = (*decoded.problems, *twice, *unread)
     st.session_state.asked = decoded.scenario
     st.session_state.linked_decision = decision
     st.session_state.frozen = {key: text for key, text in raw.items() if key in FROZEN} if decision else {}
@@ -272,18 +269,12 @@ def _draw_model(models: list[str]) -> None:
 def _find_model() -> None:
     """A name as people write it becomes the id that is meant; what names nothing is kept, to be asked back."""
     text = str(st.session_state.get("model") or "")
-    st.session_state.model = (find(text, current.model_ids()).model or text[:MOST_NAME]) if text else PAGE_MODEL
+    st.session_state.model = (find(text, known_models()).model or text[:MOST_NAME]) if text else PAGE_MODEL
 
 
 def unknown_model() -> Refusal | None:
     """Why there is no answer while the model that was named is none known here."""
-    text = str(st.session_state.get("model") or PAGE_MODEL)
-    found = find(text, current.model_ids())
-    if found.model is not None:
-        return None
-    near = ", ".join(found.near)
-    remedy = f"Did you mean {near}?" if near else "Choose one from the list, or give a Hub id such as org/name."
-    return Refusal(f"No model is known by the name {text[:60]!r}.", field="model", remedy=remedy)
+    return opened.unknown_model(str(st.session_state.get("model") or ""))
 
 
 def _draw_reading() -> None:

@@ -17,8 +17,8 @@ from app.format import gib, seconds, significant, usd
 from app.planning.plan import Plan
 from app.planning.sentences import machine_phrase
 from app.text import in_code, in_markdown
-from app.theme import colours
 from app.uploads import show_uploader
+from app.views.theme import colours
 from estimators.provenance import Term
 
 MOST_UPLOADED_MB = 5
@@ -57,7 +57,7 @@ class Html(NamedTuple):
 def style() -> Html:
     """What the theme has no setting for; read once."""
     css = (Path(__file__).parents[1] / "static" / "page.css").read_text(encoding="utf-8")
-    return Html(f"<style>.stApp {{ {colours()} }}\n{css}</style>")
+    return Html(f"<style>{colours('.stApp')}\n{css}</style>")
 
 
 def chart(figure: Figure, *, key: str, alt: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
+from app.exploring.asking import known_models
 from app.exploring.decision_link import unpinned
 from app.exploring.finding import PageFinding
 from app.exploring.pipeline import (
@@ -84,7 +85,7 @@ def draw_router() -> None:
 
 def draw(kind: str) -> None:
     """The answer. Tokens of a routed task are those of the boxes above."""
-    values, known, sources = held(KEYS[kind]), current.model_ids(), current.sources()
+    values, known, sources = held(KEYS[kind]), known_models(), current.sources()
     scenario, asked = unpinned(current.plan().asked), task_load_of(values)
     try:
         if kind == ROUTER:

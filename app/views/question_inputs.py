@@ -8,13 +8,13 @@ from typing import Any
 
 import streamlit as st
 
+from app.exploring.asking import read_question
 from app.exploring.decision_link import mark_of
-from app.exploring.question_link import REFERENCE, Asked, decode_question, encode_question
+from app.exploring.question_link import REFERENCE, Asked, encode_question
 from app.planning.question import USUAL_WEIGHTS
 from app.planning.sentences import option_name, precision_name
 from app.scenario import FROZEN, QUESTION_KEYS, Scenario, encode
 from app.sources import dashboard_sources
-from app.views import current
 from app.views.kept import into_address
 from estimators.hardware.catalogue import accelerators
 from estimators.precision import Weights
@@ -60,10 +60,8 @@ def carry(scenario: Scenario, asked: Asked, held: Mapping[str, object]) -> dict[
 def read_link() -> Asked:
     """Once per session, before any box: what the link of the visit asks, put into the boxes."""
     state = st.session_state
-    vendors = {chip.vendor for chip in accelerators().values()}
     raw = {key: ",".join(st.query_params.get_all(key)) for key in QUESTION_KEYS if key in st.query_params}
-    regions = dashboard_sources().book.regions
-    link, state.question_problems = decode_question(raw, models=current.model_ids(), regions=regions, vendors=vendors)
+    link, state.question_problems = read_question(raw, dashboard_sources())
     state.linked_question = link
     boxes = {
         "task": link.use or None,

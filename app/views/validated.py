@@ -8,6 +8,7 @@ from typing import Any
 
 import streamlit as st
 
+from app.exploring.asking import known_models
 from app.exploring.decision_link import unpinned
 from app.exploring.good_enough import tasks_of
 from app.exploring.missing_score import ScoreEvidence, evidence_of, score_finding
@@ -143,7 +144,7 @@ def _draw_results(plan: Plan) -> None:
     file = uploader("File", ["json"], key="harness_file")
     st.text_area("Or paste it", key="harness_json", height=100, max_chars=MOST_RESULTS, placeholder='{"results": ...}')
     bar = current.asked()
-    models = dict.fromkeys([(plan.asked.model or "").partition("@")[0], bar.reference, *current.model_ids()])
+    models = dict.fromkeys([(plan.asked.model or "").partition("@")[0], bar.reference, *known_models()])
     left, right = st.columns([3, 2])
     left.selectbox("Of the model", list(models), key="harness_model", persist_state="session")
     usual = plan.precision.weights.value if plan.precision and not plan.precision.published else Scheme.AS_PUBLISHED

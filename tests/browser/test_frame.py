@@ -6,7 +6,9 @@ import contextlib
 import http.server
 import re
 import threading
+import time
 from collections.abc import Iterator
+from urllib.request import Request, urlopen
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
@@ -112,6 +114,20 @@ def test_the_answer_is_there_before_the_dashboard_and_makes_way_for_it(base: str
     open_page(page, link)
     expect(first).to_have_count(0)
     assert page.locator(".st-key-verdict h2").inner_text() == said
+
+
+def test_scripts_come_packed_once_they_are_asked_for_again(base: str) -> None:
+    with urlopen(base, timeout=10) as reply:
+        script = re.search(r'src="\.(/static/js/index[^"]+)"', reply.read().decode())
+    assert script is not None
+    asked = Request(f"{base}{script[1]}", headers={"accept-encoding": "gzip"})
+    for _ in range(50):
+        with urlopen(asked, timeout=10) as reply:
+            assert reply.headers["content-type"] == "text/javascript; charset=utf-8"
+            if reply.headers["content-encoding"] == "gzip":
+                return
+        time.sleep(0.1)
+    pytest.fail("never packed")
 
 
 def test_the_page_sets_no_cookie(base: str, browser: Browser) -> None:
