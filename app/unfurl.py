@@ -44,17 +44,20 @@ MOST_PARAMETERS = 200
 MOST_SECONDS = 0.7
 MOST_AT_ONCE = 2
 _UNCONDITIONAL = (b"if-none-match", b"if-modified-since", b"range", b"accept-encoding")
-# As the page is, whose own sheet comes with the dashboard; gone by itself where that never comes to its verdict.
+# As the page is, whose own sheet comes with the dashboard.
 _FIRST = """
 #first-answer { color-scheme: light dark; background: var(--page); color: var(--text);
-  font-family: "Source Sans", sans-serif; position: fixed; inset: 0; z-index: 1; padding: 4rem 5rem;
-  animation: gone 0s 10s forwards; }
+  font-family: "Source Sans", sans-serif; position: fixed; inset: 0; z-index: 1; padding: 4rem 5rem; }
 #first-answer b { font-size: 1.5rem; }
 #first-answer h1 { font-size: 1.6rem; margin: 2rem 0 .5rem; }
+#first-answer small { opacity: 0; animation: late 0s 2s forwards; }
+#first-answer small + small { animation-delay: 12s; }
 @media (max-width: 640px) { #first-answer { padding: 4rem 1rem; } }
-@media (scripting: none) { #first-answer { position: static; animation: none; } }
-@keyframes gone { to { visibility: hidden; } }
+@media (scripting: none) { #first-answer { position: static; } #first-answer small { display: none; } }
+@keyframes late { to { opacity: 1; } }
 """
+LOADING = "The dashboard is loading, with how this was worked out."
+UNREACHED = "If it never comes, reload; a proxy between may not let its connection (a WebSocket) through."
 _busy = threading.BoundedSemaphore(MOST_AT_ONCE)
 
 
@@ -126,6 +129,7 @@ def first_answer(found: Told, colours: str) -> bytes:
         return b""
     style = f"<style>{colours}{_FIRST}</style>"
     said = f"<b>{NAME}</b><h1>{in_html(found.verdict)}</h1><p>{in_html(found.description)}</p>"
+    said += f"<p><small>{LOADING}</small> <small>{UNREACHED}</small></p>"
     return f'<div id="first-answer">{style}{said}</div>'.encode()
 
 

@@ -78,7 +78,7 @@ def of_automatic_choice(scenario: Scenario, weighed: Sequence[Candidate]) -> Ref
     if fitting:
         nearest = min(fitting, key=lambda candidate: len(candidate.reasons))
         return Refusal(
-            f"No machine meets every limit; nearest is {nearest.label}: {'; '.join(nearest.reasons)}.",
+            f"No machine meets every limit; nearest is {nearest.label}: {'; '.join(nearest.reasons).rstrip('.')}.",
             field="ttft",
             remedy="Loosen that limit, lower the load or choose another precision.",
         )

@@ -159,7 +159,7 @@ def load_phrase(scenario: Scenario) -> str:
     """ "1 request at a time, 1,024 tokens in and 128 out"."""
     shape = f"{scenario.prompt:,} tokens in and {scenario.output:,} out"
     if scenario.rate is not None:
-        return f"{_plain(scenario.rate)} requests a second, {shape}"
+        return f"{_plain(scenario.rate)} request{'' if scenario.rate == 1 else 's'} a second, {shape}"
     if scenario.load is LoadMode.MAX:
         return f"as many requests as the engine takes, {shape}"
     flight = scenario.requests_in_flight or 1

@@ -345,13 +345,17 @@ def resolved(asked: Scenario, variant: Variant, machine: Machine, *, tp: int | N
     """The scenario with every auto replaced by what it came to, and one key of each group."""
     precision, instance = variant.precision, machine.instance
     quantized = precision.by_name or (precision.spec.quantization is not None and precision.published)
-    narrowed = precision.weights is Weights.BF16 and precision.published and not machine.accelerator.bf16
+    narrowed = precision.published and not machine.accelerator.bf16  # an engine takes FP16 where a chip has no BF16
     return replace(
         asked,
         model=f"{asked.model.split('@')[0]}@{precision.spec.revision}"
         if asked.model and precision.spec.revision
         else asked.model,
-        weights=Weights.AS_PUBLISHED if quantized else Weights.FP16 if narrowed else precision.weights,
+        weights=Weights.AS_PUBLISHED
+        if quantized
+        else Weights.FP16
+        if narrowed and precision.weights is Weights.BF16
+        else precision.weights,
         kv=KvPrecision.FP16 if narrowed and precision.kv is KvPrecision.BF16 else precision.kv,
         concurrency=asked.requests_in_flight,
         instance=instance.instance_type if instance else None,

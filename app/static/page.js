@@ -1,6 +1,7 @@
 // Buttons that copy a link: the server knows the fields, the browser its own address. The clipboard needs a secure
 // context and, in a frame, a permission; where it is refused an old-style copy is tried, and at last the link is shown
 // to copy by hand.
+let copied
 addEventListener("click", async (event) => {
   const button = event.target instanceof Element && event.target.closest("button[data-query]")
   if (!button) return
@@ -21,9 +22,10 @@ addEventListener("click", async (event) => {
     shown.hidden = done
     if (done) button.focus()
   }
-  said.textContent = done ? "Copied" : "Press Ctrl+C to copy"
+  said.textContent = done ? "Copied" : `Press ${/Mac/.test(navigator.platform) ? "Cmd" : "Ctrl"}+C to copy`
   button.dataset.link = text
-  setTimeout(() => { if (done) said.textContent = "" }, 4000)
+  clearTimeout(copied)
+  copied = setTimeout(() => { if (done) said.textContent = "" }, 4000)
 })
 
 // The answer that came with the page (app/unfurl.py) makes way for the dashboard's own once its boxes are drawn, which
@@ -31,7 +33,7 @@ addEventListener("click", async (event) => {
 addEventListener("DOMContentLoaded", () => {
   const first = document.getElementById("first-answer")
   if (!first) return
-  const drawn = ".st-key-verdict h2, .st-key-verdict h5, [data-testid=stException], [role=dialog]"
+  const drawn = ".st-key-verdict h2, .st-key-verdict h5, [data-testid=stAlert], [data-testid=stException], [role=dialog]"
   new MutationObserver((_, observer) => {
     if (!document.querySelector(drawn)) return
     setTimeout(() => first.remove(), 500)

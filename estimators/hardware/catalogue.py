@@ -115,6 +115,9 @@ def _key(name: str) -> str:
     return "".join(word for word in words if word and word not in _MAKERS)
 
 
+_USUAL = ("T4", "A10G", "L4", "L40S", "A100-80GB-SXM4", "H100-SXM5", "H200-SXM", "B200", "MI300X", "Trainium2")
+
+
 def _near(key: str) -> str:
     names = {_key(name): name for name in accelerators()}
     close = get_close_matches(key, names, n=4, cutoff=0.5)
@@ -122,7 +125,8 @@ def _near(key: str) -> str:
 
 
 def _some_names() -> str:
-    return f"Known: {', '.join(accelerators())}."
+    known = accelerators()
+    return f"Such as {', '.join(name for name in _USUAL if name in known)}."
 
 
 def _accelerator(row: dict[str, str]) -> Accelerator:
