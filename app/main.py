@@ -7,12 +7,11 @@ from pathlib import Path
 import streamlit as st
 
 from app.exploring.asking import known_models
-from app.exploring.opened import PlanShown, shown
+from app.exploring.opened import refused, shown
 from app.in_turn import LINE
 from app.memory_kept import trim
 from app.pages import FIRST
 from app.planning.budget import leave, make_way, watch
-from app.planning.plan import Plan
 from app.planning.planner import CHEAPEST, NEAR
 from app.scenario import with_page_defaults
 from app.sources import dashboard_sources
@@ -55,7 +54,7 @@ with LINE.place():
         own = current.own_measurements()
         run = current.begin(decoded, asked, sources, own)
         if (unknown := inputs.unknown_model()) is not None:
-            found = PlanShown(None, None, Plan(asked=scenario, resolved=scenario, refusal=unknown))
+            found = refused(scenario, unknown)
         else:
             within = NEAR if page.url_path in FIRST else CHEAPEST
             choice = st.session_state.get("choice")

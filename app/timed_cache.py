@@ -7,6 +7,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from concurrent.futures import Future
+from contextlib import AbstractContextManager, nullcontext
 from typing import Generic, TypeVar
 
 K = TypeVar("K", bound=Hashable)
@@ -41,11 +42,18 @@ class TimedCache(Generic[K, V]):
         with self._lock:
             self._items.clear()
 
-    def once(self, key: K, make: Callable[[], V], *, kept: Callable[[V], bool] = lambda value: True) -> V:
+    def once(
+        self,
+        key: K,
+        make: Callable[[], V],
+        *,
+        kept: Callable[[V], bool] = lambda value: True,
+        waiting: Callable[[], AbstractContextManager[None]] = nullcontext,
+    ) -> V:
         """The value of `key`, made by the first who asks: whoever asks meanwhile waits for it, and for its error.
 
         What is not `kept` is for those who asked. Work that was called off (no `Exception`: whoever asked first has
-        gone) is begun anew by the next.
+        gone) is begun anew by the next. Whoever waits does so in a context of `waiting`.
         """
         while (known := self.get(key)) is None:
             with self._lock:
@@ -55,7 +63,8 @@ class TimedCache(Generic[K, V]):
             if making is None:
                 return self._made(key, own, make, kept)
             try:
-                return making.result()
+                with waiting():
+                    return making.result()
             except Exception:
                 raise
             except BaseException:  # noqa: S112

@@ -10,7 +10,9 @@ from __future__ import annotations
 import logging
 import re
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import NamedTuple
 from urllib.parse import parse_qsl
 
@@ -20,10 +22,10 @@ from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.exploring.asking import read_question
-from app.exploring.opened import open_link, shown, unknown_model
+from app.exploring.opened import open_link, refused, shown, unknown_model
 from app.headers import own_script
 from app.pages import FIRST
-from app.planning.plan import Plan
+from app.planning.budget import leave, watch
 from app.planning.planner import CHEAPEST, NEAR
 from app.planning.sentences import conditions, load_phrase, model_name, verdict
 from app.scenario import KEYS, QUESTION_KEYS, with_page_defaults
@@ -69,10 +71,11 @@ class Told(NamedTuple):
     verdict: str = ""
 
 
-def told(query: str, sources: LocalSources) -> Told:
-    """What is said of a link's question; the project's own where it cannot be read. Never raises."""
+def told(query: str, sources: LocalSources, *, first: bool = True) -> Told:
+    """What is said of a link's question, to the first screen or another page; the project's own where it cannot be
+    read."""
     try:
-        return _told(_values(query), sources)
+        return _told(_values(query), sources, first=first)
     except (ValueError, Refusal):
         return Told()
 
@@ -95,17 +98,17 @@ def _values(query: str) -> dict[str, list[str]]:
     return values
 
 
-def _told(values: Mapping[str, Sequence[str]], sources: LocalSources) -> Told:
+def _told(values: Mapping[str, Sequence[str]], sources: LocalSources, *, first: bool) -> Told:
     """By the way of the page itself: the same readers, the same choice among plans, the same memory."""
     link = open_link({key: texts[-1] for key, texts in values.items()})
     scenario = with_page_defaults(link.decoded.scenario)
     if (unknown := unknown_model(link.raw.get("model", ""))) is not None:
-        plan = Plan(asked=scenario, resolved=scenario, refusal=unknown)
-        return Told(verdict(plan), SAID, verdict(plan))
+        said = verdict(refused(scenario, unknown).plan)
+        return Told(said, SAID, said)
     asked = read_question({key: ",".join(values[key]) for key in QUESTION_KEYS if key in values}, sources)[0]
     if any(name and "/" in name and catalogue.find(name) is None for name in (scenario.model, *asked.models)):
         return Told(f"{model_name(scenario)}: {load_phrase(scenario)}")  # the page asks the Hub, a title does not
-    within = CHEAPEST if "embed" in values else NEAR
+    within = NEAR if first and values.get("embed", [""])[-1].lower() != "true" else CHEAPEST
     plan = shown(scenario, asked, link.raw.get("choice"), sources, within=within).plan
     said = verdict(plan)
     return Told(said, f"{load_phrase(plan.asked)}; {conditions(plan)}." if plan.spec is not None else SAID, said)
@@ -198,7 +201,7 @@ class Unfurl:
         """For the head, and for the body of the first screen."""
         query = scope["query_string"].decode("latin-1")
         first, asks = self._folder(scope) in FIRST, is_question(query)
-        found = await _in_time(query) if first or asks else Told()
+        found = await _in_time(query, first=first) if first or asks else Told()
         head = tags(found.title, found.description) if asks else tags()
         return head, first_answer(found, self._colours("#first-answer")) if first else b""
 
@@ -229,21 +232,35 @@ def _html(length: int) -> list[tuple[bytes, bytes]]:
     return [(b"content-type", b"text/html; charset=utf-8"), (b"content-length", str(length).encode())]
 
 
-async def _in_time(query: str) -> Told:
+class TooLate(BaseException):
+    """Nobody waits for what is said any more."""
+
+
+async def _in_time(query: str, *, first: bool) -> Told:
     """What is said; the project's own when it takes too long, or many are asked for at once."""
     found = Told()
     if not _busy.acquire(blocking=False):
         return found
     with anyio.move_on_after(MOST_SECONDS):
         try:
-            found = await to_thread.run_sync(_released, query, abandon_on_cancel=True)
+            found = await to_thread.run_sync(partial(_released, query, first=first), abandon_on_cancel=True)
         except Exception as defect:
             log.exception("a link's title failed: %s", type(defect).__name__)
     return found
 
 
-def _released(query: str) -> Told:
+def _released(query: str, *, first: bool) -> Told:
+    until = time.monotonic() + MOST_SECONDS
+
+    def look() -> None:
+        if time.monotonic() > until:
+            raise TooLate
+
+    watch(look)
     try:
-        return told(query, dashboard_sources())
+        return told(query, dashboard_sources(), first=first)
+    except TooLate:  # the page, which may be waiting for it, works it out itself
+        return Told()
     finally:
+        leave()
         _busy.release()

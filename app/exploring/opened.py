@@ -70,6 +70,11 @@ class PlanShown(NamedTuple):
     plan: Plan
 
 
+def refused(scenario: Scenario, refusal: Refusal) -> PlanShown:
+    """What is shown where the question names nothing that can be planned."""
+    return PlanShown(None, None, Plan(asked=scenario, resolved=scenario, refusal=refusal))
+
+
 def shown(
     scenario: Scenario,
     asked: Asked,

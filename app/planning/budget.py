@@ -69,6 +69,7 @@ class Turn:
     def __init__(self, look: Callable[[], object] = lambda: None) -> None:
         self.look = look
         self.spent, self.given = 0.0, 0.0
+        self.waits = False  # for what another run is working out
         self.asked = 0.0  # of what it spent, what counts on RUN_S
         self._thread, self.ended = threading.current_thread(), False
         with _LOCK:
@@ -86,7 +87,7 @@ class Turn:
             return False
         with _LOCK:
             _forget_ended()
-            return any(run.spent < SMALLER * self.spent for run in _RUNS)
+            return any(run.spent < SMALLER * self.spent for run in _RUNS if not run.waits)
 
     def make_way(self) -> None:
         """Sleeps while it is in the way, for a while; meanwhile, too, ends where nobody waits for it."""
@@ -147,7 +148,7 @@ class Allowance:
             yield
             return
         own = _RUN.get()
-        self._run = own or Turn()
+        self.run = own or Turn()
         token, self._begun = _BUDGET.set(self), self._clock()
         self._looked, self._worked = time.monotonic(), self._before
         try:
@@ -157,8 +158,8 @@ class Allowance:
             block = self._clock() - self._begun
             self._before += block
             self._count(self._before)
-            self._run.asked += block * self._bounded
-            self._run.ended = own is None
+            self.run.asked += block * self._bounded
+            self.run.ended = own is None
             if self._brisk:
                 self._brisk = False
                 _TURNS.shorten(-1)
@@ -172,7 +173,7 @@ class Allowance:
         self._look(spent)
         if spent > self.seconds:
             raise _stopped(f"This question was stopped after {self.seconds:g} s of work.")
-        if self._bounded and self._run.asked + block > RUN_S:
+        if self._bounded and self.run.asked + block > RUN_S:
             raise _stopped(f"This page was stopped after {RUN_S:g} s of work.")
         if spent > DEAR_S and not self._alone:
             self._wait_for_place()
@@ -182,20 +183,20 @@ class Allowance:
         if time.monotonic() - self._looked < LOOK_S:
             return
         self._count(spent)
-        if self._run.spent > LARGE_S and not self._brisk:
+        if self.run.spent > LARGE_S and not self._brisk:
             self._brisk = True
             _TURNS.shorten(1)
-        self._run.make_way()
+        self.run.make_way()
         self._looked = time.monotonic()
 
     def _count(self, spent: float) -> None:
-        self._run.spent += spent - self._worked
+        self.run.spent += spent - self._worked
         self._worked = spent
 
     def _wait_for_place(self) -> None:
         until = time.monotonic() + WAIT_S * slowness()
         while not _DEAR.acquire(timeout=LOOK_S):
-            self._run.look()
+            self.run.look()
             if time.monotonic() > until:
                 raise OutOfBudget(
                     Refusal(
@@ -236,6 +237,21 @@ def make_way() -> bool:
         return False
     run.make_way()
     return run.spent > DEAR_S
+
+
+@contextmanager
+def waiting() -> Iterator[None]:
+    """While this run waits for another's work nobody makes way for it, that work least of all."""
+    budget = _BUDGET.get()
+    run = budget.run if budget is not None else _RUN.get()
+    if run is None:
+        yield
+        return
+    run.waits = True
+    try:
+        yield
+    finally:
+        run.waits = False
 
 
 def checkpoint() -> None:

@@ -9,7 +9,7 @@ from functools import partial
 from typing import Protocol
 
 from app.planning.answer import Answer, answer
-from app.planning.budget import Allowance, OutOfBudget
+from app.planning.budget import Allowance, OutOfBudget, waiting
 from app.planning.plan import Plan
 from app.planning.planner import CHEAPEST, Sources, plan
 from app.planning.question import Question
@@ -44,7 +44,7 @@ def remembered_plan(
             return plan(scenario, sources, within=within, weighed=weighed)
 
     try:
-        return _plans.once((sources.version, scenario, within), made, kept=_settled)
+        return _plans.once((sources.version, scenario, within), made, kept=_settled, waiting=waiting)
     except OutOfBudget as stopped:
         return Plan(asked=scenario, resolved=scenario, refusal=stopped.refusal)
 
@@ -64,7 +64,7 @@ def remembered_recommendation(question: Question, sources: VersionedSources, *, 
             return recommend(question, sources, shown=1, told=False) if first else recommend(question, sources)
 
     try:
-        return _answers.once((sources.version, question, first), made)
+        return _answers.once((sources.version, question, first), made, waiting=waiting)
     except OutOfBudget as stopped:
         raise stopped.refusal from None
 
@@ -83,6 +83,7 @@ def remembered_answer(
             partial(remembered_plan, sources=sources, within=within) if within > CHEAPEST else None,
         ),
         kept=lambda found: _settled(found.asked) and (found.found is not None or found.stopped is None),
+        waiting=waiting,
     )
 
 

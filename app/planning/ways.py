@@ -296,15 +296,20 @@ def unsupported(scenario: Scenario, precision: Precision, accelerator: Accelerat
     runs = weights_support(scenario, precision, accelerator)
     if not runs.runs:
         yield runs.reason
-    kv_runs = kv_support(
+    kv_runs = cache_support(scenario, precision, accelerator)
+    if not kv_runs.runs:
+        yield kv_runs.reason
+
+
+def cache_support(scenario: Scenario, precision: Precision, accelerator: Accelerator) -> Support:
+    """A cache that was left open may be kept in another type than the checkpoint's."""
+    return kv_support(
         accelerator,
         precision.kv,
         scenario.engine,
         scenario.engine_version,
         published=scenario.kv is KvPrecision.AUTO and precision.published,
     )
-    if not kv_runs.runs:
-        yield kv_runs.reason
 
 
 def weights_support(scenario: Scenario, precision: Precision, accelerator: Accelerator) -> Support:

@@ -22,7 +22,7 @@ from app.planning.recommendation import Point
 from app.planning.replicas import NO_CAP, Ask, Served, serve, unserved
 from app.planning.sentences import precision_name
 from app.planning.stacks import Bools, Floats, Ints, is_kept
-from app.planning.ways import Benches, Layout, Variant
+from app.planning.ways import Benches, Layout, Variant, cache_support, weights_support
 from app.planning.weigh import SAME_PRICE, Weighed, joined, ordered, taken, undominated, weigh
 from app.scenario import Scenario, decode
 from estimators.latency.model import kind_of, spread_highs
@@ -345,18 +345,17 @@ def resolved(asked: Scenario, variant: Variant, machine: Machine, *, tp: int | N
     """The scenario with every auto replaced by what it came to, and one key of each group."""
     precision, instance = variant.precision, machine.instance
     quantized = precision.by_name or (precision.spec.quantization is not None and precision.published)
-    narrowed = precision.published and not machine.accelerator.bf16  # an engine takes FP16 where a chip has no BF16
+    chip = machine.accelerator
+    # Where a chip has no BF16 an engine may take FP16 for what was left open; what it refuses is asked for as it is.
+    narrowed = not chip.bf16 and precision.weights is Weights.BF16 and weights_support(asked, precision, chip).runs
+    cache_narrowed = not chip.bf16 and precision.kv is KvPrecision.BF16 and cache_support(asked, precision, chip).runs
     return replace(
         asked,
         model=f"{asked.model.split('@')[0]}@{precision.spec.revision}"
         if asked.model and precision.spec.revision
         else asked.model,
-        weights=Weights.AS_PUBLISHED
-        if quantized
-        else Weights.FP16
-        if narrowed and precision.weights is Weights.BF16
-        else precision.weights,
-        kv=KvPrecision.FP16 if narrowed and precision.kv is KvPrecision.BF16 else precision.kv,
+        weights=Weights.AS_PUBLISHED if quantized else Weights.FP16 if narrowed else precision.weights,
+        kv=KvPrecision.FP16 if cache_narrowed else precision.kv,
         concurrency=asked.requests_in_flight,
         instance=instance.instance_type if instance else None,
         gpu=None if instance else machine.accelerator.name,

@@ -28,17 +28,17 @@ addEventListener("click", async (event) => {
   copied = setTimeout(() => { if (done) said.textContent = "" }, 4000)
 })
 
-// The answer that came with the page (app/unfurl.py) makes way for the dashboard's own once its boxes are drawn, which
-// takes a moment longer than its words, and for what went wrong.
+// The answer that came with the page (app/unfurl.py) makes way for the dashboard's own once its boxes are drawn, for
+// which it waits half a second after the words, and for what went wrong.
 addEventListener("DOMContentLoaded", () => {
   const first = document.getElementById("first-answer")
   if (!first) return
   const drawn = ".st-key-verdict h2, .st-key-verdict h5, [data-testid=stAlert], [data-testid=stException], [role=dialog]"
+  let leaving
   new MutationObserver((_, observer) => {
     if (!document.querySelector(drawn)) return
-    setTimeout(() => first.remove(), 500)
-    if (document.querySelector("[data-testid=stSkeleton]")) return
-    first.remove()
-    observer.disconnect()
+    const leave = () => { first.remove(); observer.disconnect() }
+    if (!document.querySelector("[data-testid=stSkeleton]")) leave()
+    leaving ??= setTimeout(leave, 500)
   }).observe(document, { childList: true, subtree: true })
 })

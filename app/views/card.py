@@ -7,11 +7,11 @@ from urllib.parse import urlencode
 
 import streamlit as st
 
-from app.exploring.opened import shown
+from app.exploring.opened import refused, shown
 from app.exploring.question_link import Asked, encode_question
 from app.figures.memory_bar import memory_bar
 from app.format import gib, seconds, usd
-from app.planning.plan import Candidate, Plan
+from app.planning.plan import Candidate
 from app.planning.sentences import conditions, load_phrase, verdict
 from app.scenario import Scenario, with_page_defaults
 from app.sources import LocalSources
@@ -28,7 +28,7 @@ def draw(sources: LocalSources) -> None:
     scenario = _choices(sources)
     asked: Asked = st.session_state.linked_question
     if (unknown := inputs.unknown_model()) is not None:
-        result = Plan(asked=scenario, resolved=scenario, refusal=unknown)
+        result = refused(scenario, unknown).plan
     else:
         result = shown(scenario, asked, st.session_state.get("choice"), sources).plan
     with answer:

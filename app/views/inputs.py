@@ -10,10 +10,10 @@ from typing import Any
 
 import streamlit as st
 
-from app.exploring import opened
 from app.exploring.asking import known_models
 from app.exploring.model_search import find
 from app.exploring.opened import MOST_NAME, open_link
+from app.exploring.opened import unknown_model as why_unknown
 from app.exploring.question_link import encode_question
 from app.planning.answer import Kind
 from app.planning.sentences import option_name
@@ -274,7 +274,7 @@ def _find_model() -> None:
 
 def unknown_model() -> Refusal | None:
     """Why there is no answer while the model that was named is none known here."""
-    return opened.unknown_model(str(st.session_state.get("model") or ""))
+    return why_unknown(str(st.session_state.get("model") or ""))
 
 
 def _draw_reading() -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
 import pytest
 
@@ -49,6 +51,31 @@ def test_an_error_reaches_everybody_who_waited_and_the_next_tries_again() -> Non
             with pytest.raises(ValueError, match="no"):
                 asking.result(timeout=10)
     assert cache.once("a", lambda: 7) == 7
+
+
+def test_who_waits_for_another_is_known_to_wait_and_who_makes_it_is_not() -> None:
+    cache: TimedCache[str, int] = TimedCache(entries=2, seconds=10)
+    waits, told = threading.Event(), list[str]()
+
+    @contextmanager
+    def waiting() -> Iterator[None]:
+        told.append("waits")
+        waits.set()
+        yield
+        told.append("has it")
+
+    def made() -> int:
+        assert waits.wait(timeout=10)
+        told.append("made")
+        return 7
+
+    with ThreadPoolExecutor() as people:
+        first = people.submit(cache.once, "a", made, waiting=waiting)
+        while "a" not in cache._making:
+            threading.Event().wait(0.01)
+        second = people.submit(cache.once, "a", lambda: 8, waiting=waiting)
+        assert (first.result(timeout=10), second.result(timeout=10)) == (7, 7)
+    assert told == ["waits", "made", "has it"]
 
 
 def test_one_link_opened_by_many_people_at_once_is_planned_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import threading
 from base64 import b64encode
+from contextvars import copy_context
 from hashlib import sha256
 from pathlib import Path
 from urllib.parse import parse_qsl
@@ -20,6 +21,7 @@ from streamlit import file_util
 from app import unfurl
 from app.headers import content_security_policy, inline_script_hashes, own_script
 from app.pages import paths
+from app.planning import budget
 from app.planning.remembered import remembered_plan
 from app.scenario import decode, with_page_defaults
 from app.sources import shared_sources
@@ -190,6 +192,15 @@ def test_when_many_links_are_opened_at_once_a_page_is_served_all_the_same(
     text = client.get(LINK).text
     assert f"<title>{NAME}</title>" in text
     assert 'id="first-answer"' not in text
+
+
+def test_a_title_that_nobody_waits_for_any_more_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(unfurl, "MOST_SECONDS", 0.0)
+    monkeypatch.setattr(budget, "LOOK_S", 0.0)
+    assert unfurl._busy.acquire(blocking=False)
+    query = "quality=61&rate=1.37"
+    assert copy_context().run(unfurl._released, query, first=True) == Told()
+    assert told(query, shared_sources()).verdict  # nothing half done is kept
 
 
 def test_a_path_that_is_no_page_is_404_and_every_page_is_none(client: TestClient) -> None:

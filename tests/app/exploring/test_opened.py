@@ -47,6 +47,24 @@ def test_a_plan_runs_and_its_own_link_opens_to_the_same(link: str) -> None:
     assert verdict(again).rpartition(": ")[2] == verdict(found.plan).rpartition(": ")[2]
 
 
+W4A16 = "model=RedHatAI/Qwen3-8B-quantized.w4a16&instance=g4dn.xlarge"
+
+
+@pytest.mark.parametrize(
+    "link",
+    [
+        f"{W4A16}&engine=sglang",  # only vLLM takes FP16 for what a T4 has not
+        f"{W4A16}&kv=bf16",  # and only where nobody asked for BF16
+        "model=RedHatAI/Meta-Llama-3.1-8B-Instruct-FP8-dynamic&instance=g4dn.xlarge&kv=bf16",
+        f"model={LLAMA}&instance=p3.8xlarge&engine=transformers",
+    ],
+)
+def test_a_plan_that_does_not_run_does_not_run_from_its_own_link(link: str) -> None:
+    found = opened(link).plan
+    assert "does not run" in verdict(found)
+    assert "does not run" in verdict(opened(query_of(found, {})).plan)
+
+
 def test_a_card_that_is_chosen_is_the_one_that_is_shown() -> None:
     plain, cheapest = opened(f"model={LLAMA}&concurrency=40"), opened(f"model={LLAMA}&concurrency=40&choice=cheapest")
     assert plain.card is not None

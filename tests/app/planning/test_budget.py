@@ -28,6 +28,7 @@ from app.planning.budget import (
     Turn,
     checkpoint,
     make_way,
+    waiting,
     watch,
 )
 from app.planning.fleet import Fleet, Pace
@@ -307,6 +308,29 @@ def test_large_work_makes_way_until_small_work_of_others_is_done(monkeypatch: py
     # Side by side for LARGE_S; then 0.2 s of rest for each 0.02 s of work, at first less, up to the end of the others.
     assert 0.5 < machine.slept < 0.9
     assert machine.now == pytest.approx(2.0 + machine.slept)
+
+
+def test_nobody_makes_way_for_who_waits_for_what_they_work_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    machine = Machine(others_end=1.0)
+    machine.other.waits = True
+    machine.ask(monkeypatch, 2.0)
+    assert machine.slept == 0.0
+
+
+def test_a_run_waits_while_another_works_out_what_it_asks_and_no_longer() -> None:
+    def run(asked: Allowance | None) -> list[bool]:
+        watch(lambda: None)
+        (own,) = budgets._RUNS
+        seen = [own.waits]
+        with asked.spending() if asked else nullcontext(), waiting():
+            seen.append(own.waits)
+        return [*seen, own.waits]
+
+    for asked in (None, Allowance()):
+        assert copy_context().run(run, asked) == [False, True, False]
+        budgets._RUNS.clear()
+    with waiting():  # no run of a page
+        assert not budgets._RUNS
 
 
 def test_before_a_page_is_drawn_it_is_said_whether_it_was_dear() -> None:
