@@ -155,9 +155,12 @@ class _Reader:
 
     def several(self, key: str, allowed: Collection[T], reason: str) -> tuple[T, ...]:
         """The values of a list that are allowed, each once; the others are named."""
+        texts = [part for text in self.text(key).split(",") if (part := text.strip())]
+        if not texts:  # as most are: the names of all models are many
+            return ()
         names = {str(value).lower(): value for value in allowed}
         found: list[T] = []
-        for text in filter(None, (part.strip() for part in self.text(key).split(","))):
+        for text in texts:
             if text.lower() in names:
                 found.append(names[text.lower()])
             else:
@@ -211,10 +214,13 @@ def decode_question(
 
 def _named_models(reader: _Reader, known: Collection[str]) -> tuple[str, ...]:
     """Hub ids and counts such as 8B. Few outside the catalogue, so that a link cannot send the page around the Hub."""
+    texts = [part for text in reader.text("models").split(",") if (part := text.strip())]
+    if not texts:
+        return ()
     ids = {model.lower(): model for model in known}
     found: list[str] = []
     unlisted = 0
-    for text in filter(None, (part.strip() for part in reader.text("models").split(","))):
+    for text in texts:
         name = ids.get(text.lower())
         if name is None:
             read = decode({"model": text})
