@@ -9,12 +9,13 @@ from dataclasses import dataclass, replace
 from app.format import gib, plural, seconds
 from app.planning import refusals
 from app.planning.costs import plan_cost
+from app.planning.engine_support import unsupported, weights_support
 from app.planning.loads import settings_of, workload_of
 from app.planning.logged import narrowed
 from app.planning.market import instances_needed
 from app.planning.plan import OBJECTIVES, Candidate, Holding, Limit, Machine, p95_of
 from app.planning.sentences import model_name, precision_name
-from app.planning.ways import Variant, ids_of, unsupported, weights_support
+from app.planning.ways import Variant, ids_of
 from app.planning.weigher import resolved
 from app.scenario import Scenario
 from estimators.latency import estimate_latency

@@ -16,6 +16,7 @@ import numpy as np
 
 from app.format import gib
 from app.planning import refusals
+from app.planning.engine_support import Reasons, unsupported
 from app.planning.explain import Deployment, explain, misses, overrun
 from app.planning.loads import is_population, searches_replicas, settings_of, speculation_of, workload_of
 from app.planning.market import Chip, Market, chips_of, market_of, placements
@@ -23,7 +24,7 @@ from app.planning.plan import Candidate, Plan
 from app.planning.quality_bar import NO_BAR
 from app.planning.question import Question
 from app.planning.replicas import Ask, Served, serve
-from app.planning.ways import Layout, Reasons, Variant, benches_of, unsupported
+from app.planning.ways import Layout, Variant, benches_of
 from app.planning.weigh import SAME_PRICE, buy
 from app.planning.weigher import Weigher
 from app.scenario import Scenario

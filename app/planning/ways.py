@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from app.planning.budget import checkpoint
 from app.planning.drafting import Drafting, draftings_for
+from app.planning.engine_support import Reasons
 from app.planning.loads import searches_replicas, settings_of, workload_of
 from app.planning.logged import case_of, narrowed
 from app.planning.market import Chip, placements
@@ -17,8 +18,7 @@ from app.planning.plan import Machine
 from app.planning.question import Question
 from app.scenario import Scenario
 from estimators.architecture.spec import ModelSpec
-from estimators.engines.support import Support, kv_support, precision_in, support
-from estimators.hardware.accelerator import Accelerator
+from estimators.engines.support import precision_in
 from estimators.latency.plan import ReplicaPlan, resolve
 from estimators.latency.sharding import Shard, cache_form
 from estimators.measuring.measurement import Measurement
@@ -241,7 +241,7 @@ def _layouts(
     skipped: frozenset[int],
     only: frozenset[Cell] | None,
 ) -> Iterator[Layout]:
-    run = runnable(question.scenario, variants)
+    run = Reasons(question.scenario, variants)
     pairs = None if only is None else {(cell.variant, cell.chip) for cell in only}
     for v, variant in enumerate(variants):
         for c, chip in enumerate(chips):
@@ -257,65 +257,6 @@ def _layouts(
                     else benches[v].plain.laid(chip.machine, placement)
                 )
                 yield Layout(v, c, laid)
-
-
-def runnable(scenario: Scenario, variants: Sequence[Variant]) -> Reasons:
-    return Reasons(scenario, variants)
-
-
-class Reasons:
-    """Why a variant does not run on an accelerator, if it does not: what the engine's version supports there.
-
-    FP16 is BF16's stand-in on chips without BF16 units: where a model is weighed in both, each chip has one of them
-    (same bytes, same speed, same price).
-    """
-
-    def __init__(self, scenario: Scenario, variants: Sequence[Variant]) -> None:
-        self._scenario = scenario
-        self._bf16 = {v.model for v in variants if v.precision.weights is Weights.BF16}
-        self._fp16 = {v.model for v in variants if v.precision.weights is Weights.FP16}
-        self._known: dict[tuple[int, str], tuple[str, ...]] = {}
-
-    def __call__(self, variant: Variant, accelerator: Accelerator) -> tuple[str, ...]:
-        key = (id(variant), accelerator.name)
-        if key not in self._known:
-            self._known[key] = tuple(dict.fromkeys(self._reasons(variant, accelerator)))
-        return self._known[key]
-
-    def _reasons(self, variant: Variant, accelerator: Accelerator) -> Iterator[str]:
-        weights = variant.precision.weights
-        if weights is Weights.FP16 and accelerator.bf16 and variant.model in self._bf16:
-            yield "weighed in BF16, which it computes in as well"
-        if weights is Weights.BF16 and not accelerator.bf16 and variant.model in self._fp16:
-            yield "weighed in FP16, which it computes in"
-        yield from unsupported(self._scenario, variant.precision, accelerator)
-
-
-def unsupported(scenario: Scenario, precision: Precision, accelerator: Accelerator) -> Iterator[str]:
-    """What this engine's version does not run here: the weights, the cache."""
-    runs = weights_support(scenario, precision, accelerator)
-    if not runs.runs:
-        yield runs.reason
-    kv_runs = cache_support(scenario, precision, accelerator)
-    if not kv_runs.runs:
-        yield kv_runs.reason
-
-
-def cache_support(scenario: Scenario, precision: Precision, accelerator: Accelerator) -> Support:
-    """A cache that was left open may be kept in another type than the checkpoint's."""
-    return kv_support(
-        accelerator,
-        precision.kv,
-        scenario.engine,
-        scenario.engine_version,
-        published=scenario.kv is KvPrecision.AUTO and precision.published,
-    )
-
-
-def weights_support(scenario: Scenario, precision: Precision, accelerator: Accelerator) -> Support:
-    return support(
-        accelerator, precision.weights, scenario.engine, scenario.engine_version, published=precision.published
-    )
 
 
 class Bench:

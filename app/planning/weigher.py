@@ -12,6 +12,7 @@ import numpy as np
 
 from app.planning import stacks
 from app.planning.draft_bounds import worth_building
+from app.planning.engine_support import cache_support, weights_support
 from app.planning.limits import holding, limits_of
 from app.planning.loads import workload_of
 from app.planning.market import Chip, Market, Purchase, instances_needed
@@ -22,7 +23,7 @@ from app.planning.recommendation import Point
 from app.planning.replicas import NO_CAP, Ask, Served, serve, unserved
 from app.planning.sentences import precision_name
 from app.planning.stacks import Bools, Floats, Ints, is_kept
-from app.planning.ways import Benches, Layout, Variant, cache_support, weights_support
+from app.planning.ways import Benches, Layout, Variant
 from app.planning.weigh import SAME_PRICE, Weighed, joined, ordered, taken, undominated, weigh
 from app.scenario import Scenario, decode
 from estimators.latency.model import kind_of, spread_highs
