@@ -41,8 +41,8 @@ with LINE.place():
         inputs.canonicalise()  # after the navigation, so that a rerun stays on the page the link named
         kept.put_back(page.url_path)
         top = header.draw_title()
-        inputs.draw(list(known_models()), sources.book.regions)
-        question_inputs.draw(list(known_models()), list(sources.book.regions))
+        inputs.draw(known_models(), sources.book.regions)
+        question_inputs.draw(known_models(), list(sources.book.regions))
         held = st.session_state.to_dict()  # at once: each look by itself asks for the session again
         decoded, asked = inputs.read(held), question_inputs.asked(held)
         scenario = with_page_defaults(decoded.scenario)

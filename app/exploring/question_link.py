@@ -153,9 +153,12 @@ class _Reader:
         shown = text if len(text) <= 60 else text[:57] + "..."
         self.problems.append(Problem(key, f"{key}={shown}", reason))
 
+    def parts(self, key: str, between: str = ",") -> list[str]:
+        return [part for text in self.text(key).split(between) if (part := text.strip())]
+
     def several(self, key: str, allowed: Collection[T], reason: str) -> tuple[T, ...]:
         """The values of a list that are allowed, each once; the others are named."""
-        texts = [part for text in self.text(key).split(",") if (part := text.strip())]
+        texts = self.parts(key)
         if not texts:  # as most are: the names of all models are many
             return ()
         names = {str(value).lower(): value for value in allowed}
@@ -214,7 +217,7 @@ def decode_question(
 
 def _named_models(reader: _Reader, known: Collection[str]) -> tuple[str, ...]:
     """Hub ids and counts such as 8B. Few outside the catalogue, so that a link cannot send the page around the Hub."""
-    texts = [part for text in reader.text("models").split(",") if (part := text.strip())]
+    texts = reader.parts("models")
     if not texts:
         return ()
     ids = {model.lower(): model for model in known}
@@ -242,7 +245,7 @@ def _named_models(reader: _Reader, known: Collection[str]) -> tuple[str, ...]:
 def _owned(reader: _Reader) -> str:
     """The lines that name hardware; the others are named."""
     kept: list[str] = []
-    for line in filter(None, (part.strip() for part in reader.text("owned").split(";"))):
+    for line in reader.parts("owned", ";"):
         try:
             owned_from("\n".join([*kept, line]))
         except Refusal as refusal:

@@ -218,7 +218,7 @@ def _city(region: str) -> str:
     return region_label(region).partition(",")[0]
 
 
-def draw(models: list[str], regions: tuple[str, ...]) -> None:
+def draw(models: Sequence[str], regions: tuple[str, ...]) -> None:
     """The question: what is served, to how many, how fast, where and how it is paid; task presets; and the rest folded.
 
     Drawn by the entry point in the same place on every page: a box that moves would lose its value and its parameter.
@@ -253,7 +253,7 @@ def draw(models: list[str], regions: tuple[str, ...]) -> None:
         _draw_more(opened=bool(fold.open))
 
 
-def _draw_model(models: list[str]) -> None:
+def _draw_model(models: Sequence[str]) -> None:
     st.selectbox(
         "Model",
         _with_current("model", models),
@@ -309,7 +309,7 @@ def _set_reading() -> None:
     st.session_state.tpot = f"{seconds:.6f}".rstrip("0") if seconds else ""
 
 
-def _with_current(key: str, options: list[str]) -> list[str]:
+def _with_current(key: str, options: Sequence[str]) -> Sequence[str]:
     current = st.session_state.get(key)
     return options if not isinstance(current, str) or current in options else [*options, current]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -31,7 +31,7 @@ BOXES = (
 )  # fmt: skip
 
 
-def draw(models: list[str], regions: list[str]) -> None:
+def draw(models: Sequence[str], regions: list[str]) -> None:
     """What may be chosen beyond the model as published, folded; and the parameters that carry it."""
     with st.expander("Any model good enough, budget, own hardware", key="choices", on_change="rerun") as fold:
         if not fold.open:
@@ -101,7 +101,7 @@ def asked(held: Mapping[str, Any]) -> Asked:
     )
 
 
-def _draw_bar(models: list[str]) -> None:
+def _draw_bar(models: Sequence[str]) -> None:
     first, second, third, fourth = st.columns([1, 2.1, 2, 1.2])
     first.number_input(
         "Keep at least, %",
@@ -136,7 +136,7 @@ def _draw_bar(models: list[str]) -> None:
     )
 
 
-def _draw_choices(models: list[str], regions: list[str]) -> None:
+def _draw_choices(models: Sequence[str], regions: list[str]) -> None:
     left, right = st.columns(2)
     with left:
         st.multiselect(
