@@ -12,7 +12,8 @@ import re
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from functools import lru_cache, partial
+from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import parse_qsl
 
@@ -46,21 +47,10 @@ MOST_PARAMETERS = 200
 MOST_SECONDS = 0.7
 MOST_AT_ONCE = 2
 _UNCONDITIONAL = (b"if-none-match", b"if-modified-since", b"range", b"accept-encoding")
-# As the page is, whose own sheet comes with the dashboard.
-_FIRST = """
-#first-answer { color-scheme: light dark; background: var(--page); color: var(--text);
-  font-family: "Source Sans", sans-serif; position: fixed; inset: 0; z-index: 1; padding: 4rem 5rem; }
-#first-answer b { font-size: 1.5rem; }
-#first-answer h1 { font-size: 1.6rem; margin: 2rem 0 .5rem; }
-#first-answer small { opacity: 0; animation: late 0s 2s forwards; }
-#first-answer small + small { animation-delay: 12s; }
-@media (max-width: 640px) { #first-answer { padding: 4rem 1rem; } }
-@media (scripting: none) { #first-answer { position: static; } #first-answer small { display: none; } }
-@keyframes late { to { opacity: 1; } }
-"""
 LOADING = "The dashboard is loading, with how this was worked out."
 UNREACHED = "If it never comes, reload; a proxy between may not let its connection (a WebSocket) through."
 _busy = threading.BoundedSemaphore(MOST_AT_ONCE)
+_threads = anyio.CapacityLimiter(MOST_AT_ONCE)  # of their own: one that had to wait might never give its place back
 
 
 class Told(NamedTuple):
@@ -130,10 +120,15 @@ def first_answer(found: Told, colours: str) -> bytes:
     """The verdict for as long as the dashboard has not drawn its own; app/static/page.js takes it away then."""
     if not found.verdict:
         return b""
-    style = f"<style>{colours}{_FIRST}</style>"
+    style = f"<style>{colours}{_sheet()}</style>"
     said = f"<b>{NAME}</b><h1>{in_html(found.verdict)}</h1><p>{in_html(found.description)}</p>"
     said += f"<p><small>{LOADING}</small> <small>{UNREACHED}</small></p>"
     return f'<div id="first-answer">{style}{said}</div>'.encode()
+
+
+@lru_cache(maxsize=1)
+def _sheet() -> str:
+    return (Path(__file__).parent / "static" / "first-answer.css").read_text(encoding="utf-8")
 
 
 def no_page(home: str) -> bytes:
@@ -243,7 +238,9 @@ async def _in_time(query: str, *, first: bool) -> Told:
         return found
     with anyio.move_on_after(MOST_SECONDS):
         try:
-            found = await to_thread.run_sync(partial(_released, query, first=first), abandon_on_cancel=True)
+            found = await to_thread.run_sync(
+                partial(_released, query, first=first), abandon_on_cancel=True, limiter=_threads
+            )
         except Exception as defect:
             log.exception("a link's title failed: %s", type(defect).__name__)
     return found
